@@ -1,0 +1,47 @@
+# Every target creates the virtual environment it needs, so one command on a bare machine is enough.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+export RAY_TRAIN_V2_ENABLED = 1
+
+.DEFAULT_GOAL := help
+.PHONY: help install sweep test check test-slow bench clean
+
+help:
+	@echo "make sweep      AWC sweep on simulated data (Ray Train + Tune + Optuna, logged to MLflow)"
+	@echo "make test       whole test suite"
+	@echo "make check      ruff, mypy and the quick tests"
+	@echo "make test-slow  tests that take minutes"
+	@echo "make bench      every benchmark, printed as tables"
+	@echo "make install    only create the environment"
+
+install: $(STAMP)
+
+# torch first and pinned: any later, broader request would pull a build with CUDA packages.
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch==2.13.0
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+sweep: install
+	$(BIN)/python experiments/awc_sweep.py
+
+test: install
+	$(BIN)/python -m pytest -m 'not slow'
+
+check: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -m 'not slow and not system'
+
+test-slow: install
+	$(BIN)/python -m pytest -m slow --timeout 3600
+
+bench: install
+	$(BIN)/python -m benchmarks
+
+clean:
+	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache

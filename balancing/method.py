@@ -1,0 +1,134 @@
+"""The contract of a balancing method: a few narrow hooks around one plain training loop.
+
+A method never imports `torch.distributed`, Ray or MLflow. What must be equal on every rank is made so
+by the loop: `Run.mean` reduces a statistic across ranks, `Step.rng` is seeded equally on all of them.
+Reduce sufficient statistics first, apply nonlinear functions afterwards.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from models.batch import Batch, Outputs
+
+if TYPE_CHECKING:
+    from models.model import PoseModel
+
+Losses = dict[str, Tensor]
+"""Named scalars, each a mean over this rank's batch, in metres. `pose` is the task loss;
+`pose/<modality>` are those of the unimodal heads. Methods touch only the names they know."""
+
+POSE = "pose"
+"""Name of the task loss."""
+
+PerSampleLoss = Callable[[Tensor, Tensor], Tensor]
+"""(prediction [B, J, 3], target [B, J, 3]) -> [B], metres."""
+
+
+def _ignore(name: str, value: float) -> None:
+    """The default of `Run.log`: nobody listens."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """What a method may know about the run at an epoch boundary."""
+
+    model: PoseModel
+    """The unwrapped model. Extra forwards go through it, inside `evaluating(model)`."""
+    epoch: int
+    """0-based."""
+    epochs: int
+    """Planned number of epochs."""
+    seed: int
+    loss: PerSampleLoss
+    """The task loss per sample; MPJPE in metres (paper A, eq. for L_MPJPE)."""
+    batches: Callable[[], Iterable[Batch]]
+    """A fresh pass over this rank's share of the training data, in index order, on the right device."""
+    mean: Callable[[Tensor], Tensor] = field(default=lambda tensor: tensor)
+    """Average of a tensor over ranks; the identity on one rank."""
+    contributions: Tensor | None = None
+    """[M] float64 Shapley scores of the latest validation pass, or None before the first."""
+    log: Callable[[str, float], None] = field(default=_ignore)
+    """Record a metric of this epoch, e.g. `log("method/alpha/rgb", 2e4)`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """What a method may know about one optimisation step."""
+
+    run: Run
+    index: int
+    """0-based step inside the epoch."""
+    batch: Batch
+    outputs: Outputs
+    rng: torch.Generator
+    """Seeded from (seed, epoch, step); equal on all ranks."""
+
+    @property
+    def groups(self) -> dict[str, dict[str, nn.Parameter]]:
+        """modality -> name -> encoder parameter."""
+        return self.run.model.encoder_parameters()
+
+
+@dataclass(frozen=True, kw_only=True)
+class EpochPlan:
+    """Which rows an epoch visits, in order, and which modalities each visit may use.
+
+    The same on every rank; the loop shards it afterwards.
+    """
+
+    indices: Tensor
+    """[N] int64 rows of the store's index."""
+    present: Tensor
+    """[N, M] bool; combined (and) with what the data itself lacks."""
+
+
+class Method:
+    """A balancing method; every hook defaults to changing nothing, so `Method()` is plain training.
+
+    Per epoch: `plan_epoch`, `on_epoch_start`, then per step `shape_losses`, backward (or `backward` of
+    the one owner), `shape_gradients`. `on_task_end` follows the last epoch of a task.
+    """
+
+    needs: frozenset[str] = frozenset()
+    """What the model or the loop must provide: `"unimodal_heads"` or `"contributions"`."""
+    owns_backward: bool = False
+    """At most one owner in a chain."""
+
+    def plan_epoch(self, plan: EpochPlan, run: Run) -> EpochPlan:
+        """Resample rows or drop modalities of the coming epoch."""
+        return plan
+
+    def on_epoch_start(self, run: Run) -> None:
+        """Take snapshots, estimate Fisher information, move weights."""
+
+    def shape_losses(self, losses: Losses, step: Step) -> Losses:
+        """Add a penalty or reweight; return a new dict, never edit the one given."""
+        return losses
+
+    def backward(self, losses: Losses, step: Step) -> None:
+        """Fill the gradients; only called when `owns_backward`."""
+        raise NotImplementedError(f"{type(self).__name__} sets owns_backward but defines no backward()")
+
+    def shape_gradients(self, step: Step) -> None:
+        """Edit the gradients, already averaged over ranks, before clipping."""
+
+    def on_task_end(self, run: Run) -> None:
+        """Remember what the finished task needs later (continual learning)."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that a resumed run needs: tensors, numbers, strings, and dicts or lists of them."""
+        return {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Inverse of `state_dict`."""
+        if state:
+            raise ValueError(
+                f"{type(self).__name__} keeps no state but the checkpoint holds {sorted(state)}; "
+                "it was written by another method"
+            )

@@ -1,0 +1,1 @@
+"""Measurements behind every performance claim; `python -m benchmarks [name ...]` prints them."""

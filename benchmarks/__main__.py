@@ -1,0 +1,30 @@
+"""`python -m benchmarks [name ...]`: run benchmarks and print Markdown tables."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import sys
+from pathlib import Path
+
+HELPERS = {"timing", "__main__"}
+
+
+def names() -> list[str]:
+    """Every module beside this one that has a `main()`."""
+    folder = str(Path(__file__).parent)
+    return sorted(m.name for m in pkgutil.iter_modules([folder]) if m.name not in HELPERS)
+
+
+def main() -> None:
+    """Run the named benchmarks, or all."""
+    chosen = sys.argv[1:] or names()
+    unknown = sorted(set(chosen) - set(names()))
+    if unknown:
+        raise SystemExit(f"unknown benchmark {unknown}; known: {names()}")
+    for name in chosen:
+        print(importlib.import_module(f"benchmarks.{name}").main(), end="\n\n", flush=True)
+
+
+if __name__ == "__main__":
+    main()

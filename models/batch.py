@@ -1,0 +1,57 @@
+"""What goes into a pose model and what comes out.
+
+Legend of shapes: B batch, T frames of a temporal window, N points, M modalities, D feature width,
+J joints (17).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True, kw_only=True)
+class Batch:
+    """B synchronised frames, in one fixed row order, whatever their missing sensors."""
+
+    inputs: dict[str, Tensor]
+    """modality -> tensor: `rgb` [B, T, 17, 2] pixels, `lidar` [B, N, 3] m,
+    `mmwave` [B, N, 5] (x, y, z m, Doppler m/s, intensity), `wifi` [B, 3, 114, 10] amplitude."""
+    masks: dict[str, Tensor]
+    """point modality -> [B, N] bool, True where the point is real and not padding."""
+    present: Tensor
+    """[B, M] bool in the order of `inputs`: False where the sensor is absent or its data invalid."""
+    pose: Tensor
+    """[B, 17, 3] m in the sensor frame."""
+    index: Tensor
+    """[B] int64 rows of the store's index."""
+    labels: dict[str, Tensor] = field(default_factory=dict)
+    """`environment`, `subject`, `action`: [B] int64 codes counting from 1, as in E01, S01, A01."""
+
+    def __len__(self) -> int:
+        return len(self.pose)
+
+    def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> Batch:
+        """The same batch on a device, with floating-point tensors in `dtype`."""
+
+        def move(value: object) -> object:
+            if isinstance(value, dict):
+                return {key: move(item) for key, item in value.items()}
+            assert isinstance(value, Tensor)
+            return value.to(device=device, dtype=dtype if value.is_floating_point() else None)
+
+        return Batch(**{f.name: move(getattr(self, f.name)) for f in fields(self)})  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outputs:
+    """What a pose model returns for a batch."""
+
+    features: Tensor
+    """[B, M, D]; exactly zero where `present` is False."""
+    pose: Tensor
+    """[B, 17, 3] m."""
+    unimodal: dict[str, Tensor] = field(default_factory=dict)
+    """modality -> [B, 17, 3] m from that modality's own head; empty without unimodal heads."""

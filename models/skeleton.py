@@ -1,0 +1,59 @@
+"""The two skeletons of MM-Fi: 17 H36M-like joints for 3D poses, 17 COCO key points for the RGB camera.
+
+Axes of the sensor frame: x to the image's right, y down, z away from the sensor; metres.
+"""
+
+from __future__ import annotations
+
+JOINTS: tuple[str, ...] = (
+    "pelvis",
+    "right_hip",
+    "right_knee",
+    "right_ankle",
+    "left_hip",
+    "left_knee",
+    "left_ankle",
+    "spine",
+    "thorax",
+    "neck",
+    "head",
+    "left_shoulder",
+    "left_elbow",
+    "left_wrist",
+    "right_shoulder",
+    "right_elbow",
+    "right_wrist",
+)
+"""Order of the 17 joints of a 3D pose (MM-Fi ground truth; right leg first, as measured on real data)."""
+
+PARENTS: tuple[int, ...] = (-1, 0, 1, 2, 0, 4, 5, 0, 7, 8, 9, 8, 11, 12, 8, 14, 15)
+"""`PARENTS[j]` is the joint that joint `j` hangs from; -1 for the root."""
+
+ROOT = 0
+"""Index of the pelvis, the joint that root-aligned metrics subtract."""
+
+BONES: tuple[tuple[int, int], ...] = tuple((parent, j) for j, parent in enumerate(PARENTS) if parent >= 0)
+"""The 16 (parent, child) pairs."""
+
+COCO_KEYPOINTS: tuple[str, ...] = (
+    "nose",
+    "left_eye",
+    "right_eye",
+    "left_ear",
+    "right_ear",
+    "left_shoulder",
+    "right_shoulder",
+    "left_elbow",
+    "right_elbow",
+    "left_wrist",
+    "right_wrist",
+    "left_hip",
+    "right_hip",
+    "left_knee",
+    "right_knee",
+    "left_ankle",
+    "right_ankle",
+)
+"""Order of the 17 key points that MM-Fi's RGB files hold."""
+
+NUM_JOINTS = len(JOINTS)

@@ -1,0 +1,105 @@
+"""One recorded (or simulated) sequence in memory: what every reader produces and the store keeps.
+
+Readers and the simulator all end here, so the store, the batches and everything after them cannot
+tell where a sequence came from except by its provenance.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.float32]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ragged:
+    """Variable-length point sets of F frames, concatenated."""
+
+    values: FloatArray
+    """[P, C] all points, frame after frame."""
+    offsets: NDArray[np.int64]
+    """[F + 1]; frame `f` owns rows `offsets[f]:offsets[f + 1]`."""
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    def __getitem__(self, frame: int) -> FloatArray:
+        return self.values[self.offsets[frame] : self.offsets[frame + 1]]
+
+    @classmethod
+    def from_frames(cls, frames: list[FloatArray], channels: int) -> Ragged:
+        """Concatenate per-frame arrays [N_f, channels]; N_f may be 0."""
+        offsets = np.concatenate([[0], np.cumsum([len(frame) for frame in frames])]).astype(np.int64)
+        empty = np.empty((0, channels), np.float32)
+        return cls(values=np.concatenate([empty, *frames]).astype(np.float32, copy=False), offsets=offsets)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Defect:
+    """One reason why a frame of a modality (or a whole modality) cannot be used."""
+
+    modality: str
+    """`rgb`, `lidar`, `mmwave`, `wifi` or `pose`."""
+    frame: int | None
+    """Frame number as in MM-Fi, counting from 1; None for the whole sequence."""
+    reason: str
+    """A short stable code: `missing`, `empty-file`, `truncated`, `dtype`, `shape`, `not-finite`, `unreadable`."""
+    detail: str = ""
+    """Path, value found and value expected, for people."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RawSequence:
+    """One sequence as its source has it: nothing checked, cleaned or converted yet.
+
+    `pipelines.cleaning.assemble` turns it into a `SensorSequence`, the same way for every source.
+    """
+
+    environment: str
+    subject: str
+    action: str
+    part: str = ""
+    numbers: NDArray[np.int32]
+    """[F] frame numbers, counting from 1."""
+    frames: dict[str, list[NDArray[np.generic] | Defect]]
+    """`rgb`, `lidar`, `mmwave`, `wifi`, `pose` -> F entries: the array as read (CSI may hold inf and
+    NaN), or the defect that kept it from being read. A modality that the source does not have at all is left out."""
+    provenance: dict[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SensorSequence:
+    """F synchronised frames of one (environment, subject, action[, part])."""
+
+    environment: str
+    """`E01`..`E04`."""
+    subject: str
+    """`S01`..`S40`."""
+    action: str
+    """`A01`..`A27`."""
+    part: str = ""
+    """Time part that the source itself defines (MARS: `train`, `validate`, `test`); empty elsewhere."""
+    numbers: NDArray[np.int32]
+    """[F] frame numbers, counting from 1, ascending; (subject, action, number) is unique in a store."""
+    pose: FloatArray
+    """[F, 17, 3] m."""
+    rgb: FloatArray
+    """[F, 17, 2] pixels, COCO order; zeros where invalid."""
+    lidar: Ragged
+    """[., 3] m."""
+    mmwave: Ragged
+    """[., 5] x, y, z m, Doppler m/s, intensity."""
+    wifi: FloatArray
+    """[F, 3, 114, 10] CSI amplitude, cleaned but not rescaled; zeros where invalid."""
+    valid: dict[str, NDArray[np.bool_]]
+    """`rgb`, `lidar`, `mmwave`, `wifi`, `pose` -> [F]. Invalid frames stay as rows."""
+    defects: tuple[Defect, ...] = field(default=())
+    """Why the invalid ones are invalid."""
+    provenance: dict[str, str]
+    """`rgb`, `lidar`, `mmwave`, `wifi`, `pose` -> `real`, `simulated:<version>` or `absent`."""
+
+    def __len__(self) -> int:
+        return len(self.numbers)
