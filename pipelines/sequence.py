@@ -46,7 +46,8 @@ class Defect:
     frame: int | None
     """Frame number as in MM-Fi, counting from 1; None for the whole sequence."""
     reason: str
-    """A short stable code: `missing`, `empty-file`, `truncated`, `dtype`, `shape`, `not-finite`, `unreadable`."""
+    """A short stable code: `missing`, `empty-file`, `truncated`, `dtype`, `shape`, `not-finite`,
+    `unreadable`."""
     detail: str = ""
     """Path, value found and value expected, for people."""
 
@@ -66,7 +67,7 @@ class RawSequence:
     """[F] frame numbers, counting from 1."""
     frames: dict[str, list[NDArray[np.generic] | Defect]]
     """`rgb`, `lidar`, `mmwave`, `wifi`, `pose` -> F entries: the array as read (CSI may hold inf and
-    NaN), or the defect that kept it from being read. A modality that the source does not have at all is left out."""
+    NaN), or the defect that kept it from being read. A modality that the source lacks is left out."""
     provenance: dict[str, str]
 
 
