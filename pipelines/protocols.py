@@ -1,0 +1,181 @@
+"""Which frames train, which tune, which test: MM-Fi's protocols and splits, and those of MARS.
+
+The training and test lists of P1-P3 x S1-S3 are those of the public MM-Fi toolbox (Yang et al., 2023).
+That toolbox has no validation part, so it reports its best epoch on the test data; here every eighth
+training subject is set aside for tuning, and the test part is touched once.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+
+from pipelines.errors import DataError
+
+PARTS: tuple[str, ...] = ("train", "validation", "test")
+SUBJECTS: tuple[str, ...] = tuple(f"S{n:02d}" for n in range(1, 41))
+ACTIONS: tuple[str, ...] = tuple(f"A{n:02d}" for n in range(1, 28))
+
+DAILY: tuple[str, ...] = tuple(f"A{n:02d}" for n in (2, 3, 4, 5, 13, 14, 17, 18, 19, 20, 21, 22, 23, 27))
+PROTOCOLS: dict[str, tuple[str, ...]] = {
+    "P1": DAILY,
+    "P2": tuple(a for a in ACTIONS if a not in DAILY),
+    "P3": ACTIONS,
+}
+"""P1 daily, P2 rehabilitation, P3 all actions."""
+
+SPLITS: tuple[str, ...] = ("S1", "S2", "S3")
+"""S1 random subjects per action, S2 across subjects, S3 across environments."""
+MARS_SPLITS: tuple[str, ...] = ("time", "subject")
+"""`time`: the parts of the source. `subject`: S03 is the test; `subject:S01` leaves another one out."""
+
+TRAIN_RATIO = 0.8
+"""Share of training subjects in S1, as in the toolbox."""
+TUNE_EVERY = 8
+"""Every eighth training subject (in the split's own order) goes to the validation part."""
+GAP_FRAMES = 15
+"""Frames left out between the training and validation parts of one recording (1.5 s: half of a 27-frame
+temporal window and a little more), so that neighbours do not end up on both sides."""
+TUNE_SHARE = 0.25
+"""Share of a recording's last frames that validate where a part is carved by time."""
+
+Pair = tuple[str, str]
+"""(subject, action)."""
+
+
+def actions_of(protocol: str) -> tuple[str, ...]:
+    """The actions of `P1`, `P2` or `P3`, in the toolbox's order."""
+    if protocol not in PROTOCOLS:
+        raise ValueError(f"protocol is {protocol!r}; use one of {[*PROTOCOLS, 'MARS']}")
+    return PROTOCOLS[protocol]
+
+
+def _subjects(split: str, position: int) -> tuple[list[str], list[str]]:
+    """Training and test subjects of the action at `position` in its protocol, in the split's own order."""
+    if split == "S1":
+        order = np.random.RandomState(position).permutation(len(SUBJECTS))
+        first = int(np.floor(TRAIN_RATIO * len(SUBJECTS)))
+        return [SUBJECTS[i] for i in order[:first]], [SUBJECTS[i] for i in order[first:]]
+    if split == "S2":
+        return [s for i, s in enumerate(SUBJECTS) if i % 5 != 4], list(SUBJECTS[4::5])
+    if split == "S3":
+        return list(SUBJECTS[:30]), list(SUBJECTS[30:])
+    raise ValueError(f"split is {split!r}; use one of {list(SPLITS)}")
+
+
+def splits(protocol: str = "P1", split: str = "S1") -> dict[str, list[Pair]]:
+    """(subject, action) pairs of `train`, `validation` and `test`, each sorted.
+
+    `train` and `validation` together are the toolbox's training list, `test` is its test list. S1
+    depends on the protocol, because its seed is the action's position in the protocol's list. In S1 an
+    action's validation subjects are the 8th, 16th, 24th and 32nd of its permutation; S2 validates on
+    S09, S19, S29, S39; S3 on S08, S16, S24.
+    """
+    parts: dict[str, list[Pair]] = {part: [] for part in PARTS}
+    for position, action in enumerate(actions_of(protocol)):
+        train, test = _subjects(split, position)
+        tune = train[TUNE_EVERY - 1 :: TUNE_EVERY]
+        chosen = {"train": [s for s in train if s not in tune], "validation": tune, "test": test}
+        for part, subjects in chosen.items():
+            parts[part] += [(subject, action) for subject in subjects]
+    return {part: sorted(pairs) for part, pairs in parts.items()}
+
+
+def assign(index: pl.DataFrame, protocol: str, split: str) -> pl.DataFrame:
+    """`index` with a column `use`: the part that a row belongs to, or null; valid pose or not."""
+    native = set(index["part"].unique())
+    if protocol == "MARS":
+        if "" in native:
+            raise _unfit(protocol, split, "the store's sequences carry no time parts; use P1, P2 or P3")
+        return _assign_mars(index, split)
+    if native - {""}:
+        raise _unfit(protocol, split, f"the store has the time parts {sorted(native)}; use protocol MARS")
+    rows = [(s, a, part) for part, pairs in splits(protocol, split).items() for s, a in pairs]
+    table = pl.DataFrame(rows, schema=["subject", "action", "use"], orient="row")
+    return index.join(table, on=["subject", "action"], how="left", maintain_order="left")
+
+
+def select(index: pl.DataFrame, protocol: str, split: str) -> dict[str, pl.Series]:
+    """Rows of the store's index for `train`, `validation` and `test`: those with a valid pose, ascending.
+
+    A store may hold only some subjects and actions. Raises DataError, naming the subjects there are and
+    those that are needed, where a part would be empty.
+    """
+    usable = assign(index, protocol, split).filter(pl.col("valid_pose"))
+    parts = {part: usable.filter(pl.col("use") == part)["row"].sort() for part in PARTS}
+    empty = [part for part, rows in parts.items() if rows.is_empty()]
+    if empty:
+        raise _unfit(protocol, split, _shortage(index, protocol, split, empty))
+    return parts
+
+
+def _unfit(protocol: str, split: str, why: str) -> DataError:
+    return DataError(f"protocol {protocol}, split {split}, does not fit this store: {why}")
+
+
+def _shortage(index: pl.DataFrame, protocol: str, split: str, empty: list[str]) -> str:
+    """Which parts are empty, what the store has, and what would fill them."""
+    subjects, actions = (sorted(index[name].unique()) for name in ("subject", "action"))
+    message = (
+        f"no frame with a valid pose for {', '.join(empty)}; it has subjects {subjects}, actions {actions}"
+    )
+    if protocol == "MARS":
+        return f"{message}, parts {sorted(index['part'].unique())}"
+    lists = splits(protocol, split)
+    needs = {part: sorted({s for s, a in lists[part] if a in actions}) for part in empty}
+    if not any(needs.values()):
+        return f"{message}; {protocol} needs some of the actions {list(actions_of(protocol))}"
+    return f"{message}; add one of the subjects " + ", ".join(f"{s} for {part}" for part, s in needs.items())
+
+
+def _assign_mars(index: pl.DataFrame, split: str) -> pl.DataFrame:
+    kind, _, subject = split.partition(":")
+    if kind not in MARS_SPLITS or (subject and kind != "subject"):
+        raise ValueError(f"split is {split!r}; use `time`, `subject` or `subject:S01` with protocol MARS")
+    if kind == "subject":
+        test = pl.col("subject") == (subject or "S03")
+        return _carve_by_time(index.with_columns(use=_name(test, "test", "train")))
+    if "train" in set(index["part"].unique()):
+        names = {"train": "train", "validate": "validation", "test": "test"}
+        return index.with_columns(use=pl.col("part").replace_strict(names, default=None))
+    test = pl.col("part") == "test"
+    return _carve_by_time(index.with_columns(use=_name(test, "test", "train")))
+
+
+def _name(condition: pl.Expr, yes: str, no: str) -> pl.Expr:
+    return pl.when(condition).then(pl.lit(yes)).otherwise(pl.lit(no))
+
+
+def _carve_by_time(index: pl.DataFrame) -> pl.DataFrame:
+    """The last quarter of every training recording validates; the frames of the gap before it are unused."""
+    recording = ["subject", "action", "use"]
+    place = pl.col("number").rank("ordinal").over(recording)
+    start = (pl.len().over(recording) * (1 - TUNE_SHARE)).floor()
+    use = (
+        pl.when(pl.col("use") != "train")
+        .then(pl.col("use"))
+        .when(place > start)
+        .then(pl.lit("validation"))
+        .when(place > start - GAP_FRAMES)
+        .then(None)
+        .otherwise(pl.lit("train"))
+    )
+    return index.with_columns(use=use)
+
+
+def small_cast(protocol: str, split: str, actions: int = 4, subjects: int = 8) -> tuple[list[str], list[str]]:
+    """Subjects and actions of a small store in which no part of the split is empty.
+
+    The protocol's first actions; subjects in the order of their numbers, taken from test, validation and
+    training in turn (a quarter test, an eighth validation) until there are enough.
+    """
+    if subjects < len(PARTS) or actions < 1:
+        raise ValueError(f"a small store needs 3 subjects and 1 action, found {subjects} and {actions}")
+    chosen = list(actions_of(protocol)[:actions])
+    lists = splits(protocol, split)
+    wanted = {"test": max(1, subjects // 4), "validation": max(1, subjects // 8), "train": subjects}
+    cast: list[str] = []
+    for part, number in wanted.items():
+        able = sorted({s for s, a in lists[part] if a in chosen} - set(cast))
+        cast += able[: min(number, subjects - len(cast))]
+    return sorted(cast), chosen
