@@ -1,0 +1,90 @@
+"""Small made-up sequences and stores for the tests of the data side."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipelines.sequence import Defect, Ragged, SensorSequence
+from pipelines.store import Store, StoreHeader, StoreWriter
+
+MakeSequence = Callable[..., SensorSequence]
+
+
+def make_sequence(
+    subject: int = 1, action: int = 1, frames: int = 7, *, part: str = "", first: int = 1,
+    invalid: dict[str, list[int]] | None = None, provenance: str = "simulated:test", max_points: int = 40,
+) -> SensorSequence:  # fmt: skip
+    """Random frames, equal for equal arguments; `invalid` gives the offsets of invalid frames per signal."""
+    rng = np.random.default_rng([subject, action, first])
+    valid = {name: np.ones(frames, np.bool_) for name in ("rgb", "lidar", "mmwave", "wifi", "pose")}
+    for name, offsets in (invalid or {}).items():
+        valid[name][offsets] = False
+
+    def dense(name: str, *shape: int) -> np.ndarray:
+        values = rng.normal(40, 5, (frames, *shape)).astype(np.float32)
+        values[~valid[name]] = 0
+        return values
+
+    def points(name: str, channels: int) -> Ragged:
+        counts = rng.integers(0, max_points, frames) * valid[name]
+        return Ragged.from_frames(
+            [rng.normal(size=(n, channels)).astype(np.float32) for n in counts], channels
+        )
+
+    return SensorSequence(
+        environment=f"E{(subject - 1) // 10 + 1:02d}",
+        subject=f"S{subject:02d}",
+        action=f"A{action:02d}",
+        part=part,
+        numbers=np.arange(first, first + frames, dtype=np.int32),
+        pose=dense("pose", 17, 3),
+        rgb=dense("rgb", 17, 2),
+        lidar=points("lidar", 3),
+        mmwave=points("mmwave", 5),
+        wifi=dense("wifi", 3, 114, 10),
+        valid=valid,
+        defects=tuple(
+            Defect(modality=name, frame=first + offset, reason="missing", detail="not there")
+            for name, offsets in (invalid or {}).items()
+            for offset in offsets
+        ),
+        provenance=dict.fromkeys(valid, provenance),
+    )
+
+
+@pytest.fixture(name="make_sequence")
+def _make_sequence() -> MakeSequence:
+    return make_sequence
+
+
+@pytest.fixture
+def sequences() -> list[SensorSequence]:
+    """Three sequences of different lengths, in the order of their keys; some frames invalid."""
+    return [
+        make_sequence(1, 1, 7),
+        make_sequence(1, 2, 5, invalid={"rgb": [0, 3], "lidar": [1], "mmwave": [2], "wifi": [4]}),
+        make_sequence(12, 1, 9),
+    ]
+
+
+@pytest.fixture
+def write_store(tmp_path: Path) -> Callable[..., Store]:
+    """Write sequences into a finished store."""
+
+    def write(sequences: list[SensorSequence], name: str = "store") -> Store:
+        writer = StoreWriter(tmp_path / name, StoreHeader(source="test"))
+        for sequence in sequences:
+            writer.write(sequence)
+        return writer.finish()
+
+    return write
+
+
+@pytest.fixture
+def store(write_store: Callable[..., Store], sequences: list[SensorSequence]) -> Store:
+    """A finished store of `sequences`."""
+    return write_store(sequences)
