@@ -1,0 +1,193 @@
+"""Starting and recognising the MLflow server process of a results directory."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+
+from orchestrator import server_guard
+
+START_SECONDS = 90.0
+DIRECTORY_TAG = "equipose.directory"
+"""Set on the default experiment: tells our server from a stranger on the same port."""
+
+SERVER_ENVIRONMENT = {
+    "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "OMP_NUM_THREADS": "1",
+}
+
+
+class TrackingServerError(RuntimeError):
+    """The tracking server could not be started or reached; the message says what to do."""
+
+
+@dataclass(frozen=True)
+class ServerFiles:
+    """Where the parts of a server live inside a results directory."""
+
+    directory: Path
+
+    @property
+    def hidden(self) -> Path:
+        """Locks and state, of no interest to people."""
+        return self.directory / ".tracking"
+
+    @property
+    def users(self) -> Path:
+        """Locked (shared) by every user of the server."""
+        return self.hidden / "users.lock"
+
+    @property
+    def start(self) -> Path:
+        """Locked (exclusively) while somebody arrives or leaves."""
+        return self.hidden / "start.lock"
+
+    @property
+    def state(self) -> Path:
+        """JSON with `uri`, `guard_pid`, `host`; exists once the server has answered."""
+        return self.hidden / "server.json"
+
+    @property
+    def pid(self) -> Path:
+        """Process group of the server itself."""
+        return self.hidden / "server.pid"
+
+    @property
+    def log(self) -> Path:
+        """What the server printed."""
+        return self.directory / "mlflow-server.log"
+
+    @property
+    def database(self) -> Path:
+        """Runs, parameters, tags and metrics."""
+        return self.directory / "mlflow.db"
+
+    @property
+    def artifacts(self) -> Path:
+        """Figures, configs and other files of the runs."""
+        return self.directory / "artifacts"
+
+
+def answers(uri: str, directory: Path) -> bool:
+    """True when `uri` is an MLflow server over this very directory's database."""
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(f"{uri}/api/2.0/mlflow/experiments/get?experiment_id=0", timeout=2) as reply:
+            tags = json.load(reply)["experiment"].get("tags", [])
+    except (OSError, ValueError, KeyError):  # URLError is an OSError
+        return False
+    return {"key": DIRECTORY_TAG, "value": str(directory)} in tags
+
+
+def wait_until_answers(uri: str, directory: Path, guard_pid: int) -> bool:
+    """Wait for the server while its guard lives, at most `START_SECONDS`."""
+    deadline = time.monotonic() + START_SECONDS
+    while alive(guard_pid) and time.monotonic() < deadline:
+        if answers(uri, directory):
+            return True
+        time.sleep(0.1)
+    return False
+
+
+def create_database(files: ServerFiles) -> None:
+    """Create the tables before any other process opens the file: MLflow's own migration is a race."""
+    from mlflow.entities import ExperimentTag
+    from mlflow.exceptions import MlflowException
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+    from sqlalchemy.exc import SQLAlchemyError
+
+    address = f"sqlite:///{files.database}"
+    try:
+        store = SqlAlchemyStore(address, "mlflow-artifacts:/")
+    except MlflowException as error:
+        if "out-of-date database schema" not in str(error):
+            raise
+        raise TrackingServerError(
+            f"{files.database} was written by another MLflow version; "
+            f"copy it to a safe place, then run: mlflow db upgrade {address}"
+        ) from error
+    except SQLAlchemyError as error:
+        raise TrackingServerError(
+            f"{files.database} cannot be opened as a database ({error.__class__.__name__}: {error}); "
+            "move it away, or choose another results directory"
+        ) from error
+    store.set_experiment_tag("0", ExperimentTag(DIRECTORY_TAG, str(files.directory)))
+
+
+def free_port(host: str) -> int:
+    """A port that the system has free now."""
+    with socket.socket() as probe:
+        probe.bind((host, 0))
+        return int(probe.getsockname()[1])
+
+
+def command(files: ServerFiles, host: str, port: int) -> list[str]:
+    """Guard and server; one worker process, because SQLite has one writer anyway."""
+    guard = [server_guard.__file__, *map(str, (files.users, files.state, files.pid, files.log))]
+    server = ["-m", "mlflow", "server", "--host", host, "--port", str(port), "--workers", "1"]
+    store = ["--backend-store-uri", f"sqlite:///{files.database}"]
+    artifacts = ["--serve-artifacts", "--artifacts-destination", files.artifacts.as_uri()]
+    return [sys.executable, *guard, sys.executable, *server, *store, *artifacts]
+
+
+def launch(files: ServerFiles, host: str, port: int) -> tuple[str, int] | None:
+    """Start guard and server; (address, guard's process id), or None when it ended without answering."""
+    environment = os.environ | SERVER_ENVIRONMENT
+    environment.pop("MLFLOW_TRACKING_URI", None)
+    guard = subprocess.Popen(
+        command(files, host, port), env=environment, start_new_session=True, stdin=subprocess.DEVNULL
+    )
+    uri = f"http://{host}:{port}"
+    try:
+        if not wait_until_answers(uri, files.directory, guard.pid):
+            return None
+        state = {"uri": uri, "guard_pid": guard.pid, "host": socket.gethostname()}
+        files.state.write_text(json.dumps(state))
+        return uri, guard.pid
+    finally:
+        if not files.state.exists():
+            guard.terminate()
+            guard.wait()
+
+
+def start_error(files: ServerFiles, what: str) -> TrackingServerError:
+    """The error to raise, with the end of the server's log and a remedy."""
+    lines = files.log.read_text(errors="replace").splitlines()[-15:] if files.log.exists() else ["(empty)"]
+    return TrackingServerError(
+        f"the MLflow server of {files.directory} {what}. Last lines of {files.log}:\n"
+        + "\n".join(lines)
+        + "\nRemedy: check that the directory is writable and the disk not full; "
+        "or start a server yourself and set MLFLOW_TRACKING_URI."
+    )
+
+
+def alive(pid: int) -> bool:
+    """True while a process runs; a zombie that nobody has reaped yet does not count."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    stat = Path(f"/proc/{pid}/stat")
+    return not stat.exists() or stat.read_text().rpartition(")")[2].split()[0] != "Z"
+
+
+def kill_leftover(files: ServerFiles) -> None:
+    """End a server whose guard was killed, unless its process id now belongs to something else."""
+    if not files.pid.exists():
+        return
+    pid = int(files.pid.read_text())
+    arguments = Path(f"/proc/{pid}/cmdline")
+    if not arguments.exists() or str(files.database) in arguments.read_text():
+        server_guard.signal_group(pid, server_guard.signal.SIGKILL)
+    files.pid.unlink()

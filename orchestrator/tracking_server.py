@@ -1,0 +1,167 @@
+"""One MLflow server per results directory: started, checked, shared, and surely stopped.
+
+Rule of ownership: every user (sweep, comparison, `equipose ui`) holds a shared lock on the directory;
+the first starts the server, the others reuse it, and it ends with the last user, however that one ends.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import signal
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from orchestrator.mlflow_client import bypass_proxy, client
+from orchestrator.server_guard import signal_group
+from orchestrator.server_process import (
+    START_SECONDS,
+    ServerFiles,
+    TrackingServerError,
+    alive,
+    create_database,
+    free_port,
+    kill_leftover,
+    launch,
+    start_error,
+    wait_until_answers,
+)
+
+PORT_ATTEMPTS = 3
+STOP_SECONDS = 20.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrackingServer:
+    """A tracking server that answers."""
+
+    uri: str
+    """Where workers and people reach it."""
+    directory: Path
+    """Absolute results directory: `mlflow.db`, `artifacts/`, `mlflow-server.log`."""
+    guard_pid: int = 0
+    """Process that keeps the server alive; 0 for a server that is not ours."""
+
+    def restart(self) -> None:
+        """Kill the server; its guard starts it again on the same port. Returns once it answers."""
+        if not self.guard_pid:
+            raise TrackingServerError(f"{self.uri} was not started here; restart it where it runs")
+        files = ServerFiles(self.directory)
+        old = files.pid.read_text()
+        signal_group(int(old), signal.SIGKILL)
+        deadline = time.monotonic() + START_SECONDS
+        while files.pid.read_text() == old and time.monotonic() < deadline:
+            time.sleep(0.05)
+        if not wait_until_answers(self.uri, self.directory, self.guard_pid):
+            raise start_error(files, "did not come back")
+
+
+def check_external(uri: str, directory: Path) -> TrackingServer:
+    """A server that the user runs; raises `TrackingServerError` when it cannot be used."""
+    from mlflow.exceptions import MlflowException
+
+    if uri.split(":")[0] in ("sqlite", "file") or "://" not in uri:
+        raise TrackingServerError(
+            f"MLFLOW_TRACKING_URI is {uri!r}, a file that many workers would write at once; "
+            f"start a server over it (mlflow server --backend-store-uri {uri}) and give its http address, "
+            "or unset the variable"
+        )
+    try:
+        client(uri).search_experiments(max_results=1)
+    except MlflowException as error:
+        raise TrackingServerError(
+            f"the tracking server {uri} does not answer: {error}; start it, correct MLFLOW_TRACKING_URI, "
+            "or unset the variable to get a local server"
+        ) from error
+    return TrackingServer(uri=uri, directory=directory)
+
+
+def _start(files: ServerFiles, host: str, port: int | None) -> TrackingServer:
+    """Start the server of a directory that has none; the caller holds the start lock."""
+    kill_leftover(files)
+    files.artifacts.mkdir(exist_ok=True)
+    create_database(files)
+    for _ in range(1 if port else PORT_ATTEMPTS):
+        started = launch(files, host, port or free_port(host))
+        if started is not None:
+            return TrackingServer(uri=started[0], directory=files.directory, guard_pid=started[1])
+    raise start_error(files, "did not start")
+
+
+def _running(files: ServerFiles) -> TrackingServer | None:
+    """The server that another user of the directory has started, or None after clearing its remains."""
+    if not files.state.exists():
+        return None
+    state = json.loads(files.state.read_text())
+    if state["host"] != socket.gethostname():
+        raise TrackingServerError(
+            f"{files.directory} is served by host {state['host']}; work there, or set MLFLOW_TRACKING_URI, "
+            f"or delete {files.state} if that host is gone"
+        )
+    if wait_until_answers(state["uri"], files.directory, state["guard_pid"]):
+        return TrackingServer(uri=state["uri"], directory=files.directory, guard_pid=state["guard_pid"])
+    files.state.unlink(missing_ok=True)
+    return None
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    with path.open("a") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+
+
+def _enter(files: ServerFiles, users: IO[str], host: str, port: int | None) -> TrackingServer:
+    with _locked(files.start):
+        fcntl.flock(users, fcntl.LOCK_SH)
+        return _running(files) or _start(files, host, port)
+
+
+def _leave(files: ServerFiles, users: IO[str], server: TrackingServer) -> None:
+    """Give the lock back; the last user waits until guard and server are gone."""
+    with _locked(files.start):
+        try:
+            fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            users.close()
+            return
+        users.close()
+        deadline = time.monotonic() + STOP_SECONDS
+        while alive(server.guard_pid) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        if alive(server.guard_pid):
+            os.kill(server.guard_pid, signal.SIGKILL)
+        kill_leftover(files)
+        files.state.unlink(missing_ok=True)
+
+
+@contextmanager
+def tracking_server(
+    directory: Path, uri: str | None = None, *, host: str = "127.0.0.1", port: int | None = None
+) -> Iterator[TrackingServer]:
+    """The tracking server of a results directory, for the length of a `with` block.
+
+    directory: created if missing. uri: a server of the user's own, also taken from MLFLOW_TRACKING_URI;
+    it is checked and nothing is started. host: address to bind; workers on other nodes need one that they
+    can reach. port: chosen by the system when None. Raises `TrackingServerError`.
+    """
+    directory = Path(directory).resolve()
+    uri = uri or os.environ.get("MLFLOW_TRACKING_URI")
+    if uri:
+        yield check_external(uri, directory)
+        return
+    files = ServerFiles(directory)
+    files.hidden.mkdir(parents=True, exist_ok=True)
+    bypass_proxy(f"http://{host}")
+    with files.users.open("a") as users:
+        server = _enter(files, users, host, port)
+        try:
+            yield server
+        finally:
+            _leave(files, users, server)
