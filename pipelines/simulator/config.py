@@ -1,0 +1,73 @@
+"""What the simulator can be told, and the version under which its data is labelled."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+from models.modalities import MODALITIES
+
+SIMULATOR_VERSION = "1"
+"""Changes whenever the same configuration would give other numbers; part of every provenance."""
+
+SUBJECTS: tuple[str, ...] = tuple(f"S{number:02d}" for number in range(1, 41))
+"""The 40 subjects of MM-Fi."""
+
+
+def environment_of(subject: str) -> str:
+    """The room `E01`..`E04` in which MM-Fi recorded a subject: ten subjects each, in order."""
+    if not re.fullmatch(r"S\d\d", subject) or subject not in SUBJECTS:
+        raise ValueError(f"subject: {subject!r} is unknown; use S01..S40")
+    return f"E{(int(subject[1:]) - 1) // 10 + 1:02d}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class SimulatorConfig:
+    """Dials of the simulator; the defaults imitate MM-Fi."""
+
+    seed: int = 0
+    """Everything random derives from it together with subject and action."""
+    frames: int = 297
+    """Frames of one sequence; MM-Fi has 297."""
+    rate_hz: float = 10.0
+    """Frames per second."""
+    noise: dict[str, float] = field(default_factory=dict)
+    """modality -> multiple of the calibrated measurement errors; 0 is a perfect sensor, missing means 1."""
+    informativeness: dict[str, float] = field(default_factory=dict)
+    """modality -> share of the time in which the sensor sees the person of the ground truth; the rest of
+    the time it sees an unrelated person and motion, so outputs keep their look. Missing means 1."""
+    lidar_points: int = 500
+    """Points that fall on a standing person 3.1 m away, before dropouts."""
+    radar_clutter: float = 1.0
+    """Expected clutter detections of a radar frame."""
+    radar_ghosts: float = 0.06
+    """Probability that a radar detection also appears mirrored at a wall."""
+    radar_empty: float = 0.01
+    """Probability that a radar frame holds no point at all, besides frames that see none."""
+    csi_infinite: float = 0.002
+    """Probability that a (packet, antenna) of a CSI frame was lost and reads -inf."""
+
+    def __post_init__(self) -> None:
+        _require(self.frames >= 1, "frames", self.frames, "use at least 1")
+        _require(self.rate_hz > 0, "rate_hz", self.rate_hz, "use a positive rate")
+        _require(50 <= self.lidar_points <= 5000, "lidar_points", self.lidar_points, "use 50..5000")
+        _require(self.radar_clutter >= 0, "radar_clutter", self.radar_clutter, "use 0 or more")
+        for name in ("radar_ghosts", "radar_empty", "csi_infinite"):
+            value = getattr(self, name)
+            _require(0 <= value <= 1, name, value, "use a probability in [0, 1]")
+        for name, high in (("noise", float("inf")), ("informativeness", 1.0)):
+            object.__setattr__(self, name, _complete(name, getattr(self, name), high))
+
+
+def _require(condition: bool, name: str, value: object, remedy: str) -> None:
+    if not condition:
+        raise ValueError(f"{name}: {value!r} is not allowed; {remedy}")
+
+
+def _complete(name: str, given: dict[str, float], high: float) -> dict[str, float]:
+    """All modalities with their dial, 1 where none was given."""
+    unknown = sorted(set(given) - set(MODALITIES))
+    _require(not unknown, name, unknown, f"known modalities are {list(MODALITIES)}")
+    for modality, value in given.items():
+        _require(0 <= value <= high, f"{name}[{modality}]", value, f"use a number in [0, {high}]")
+    return {modality: float(given.get(modality, 1.0)) for modality in MODALITIES}

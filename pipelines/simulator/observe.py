@@ -1,0 +1,151 @@
+"""Pose sequences to raw sensor frames, as they would lie on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.modalities import MODALITIES
+from models.randomness import numpy_rng
+from models.skeleton import NUM_JOINTS
+from pipelines.sequence import Defect, RawSequence
+from pipelines.simulator.actions import ACTIONS
+from pipelines.simulator.body import body
+from pipelines.simulator.camera import observe_rgb
+from pipelines.simulator.config import SIMULATOR_VERSION, SUBJECTS, SimulatorConfig, environment_of
+from pipelines.simulator.csi import observe_wifi
+from pipelines.simulator.lidar import observe_lidar
+from pipelines.simulator.motion import simulate_motion
+from pipelines.simulator.person import person
+from pipelines.simulator.radar import observe_mmwave
+from pipelines.simulator.signals import spells
+
+Array = NDArray[np.float64]
+PROVENANCE = f"simulated:{SIMULATOR_VERSION}"
+"""What every modality made here is labelled with."""
+SPELL_SECONDS = 1.0
+"""Usual length of a spell in which an uninformative sensor sees someone else."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scene:
+    """What one sensor has in front of it."""
+
+    pose: Array
+    """[F, 17, 3] m."""
+    girth: float
+    environment: str
+    config: SimulatorConfig
+    rng: np.random.Generator
+
+
+def _rgb(scene: Scene) -> dict[str, list[Array]]:
+    return {"rgb": list(observe_rgb(scene.pose, scene.girth, scene.config.noise["rgb"], scene.rng))}
+
+
+def _lidar(scene: Scene) -> dict[str, list[Array]]:
+    noise = scene.config.noise["lidar"]
+    capsules = body(scene.pose, scene.girth)
+    return {"lidar": observe_lidar(capsules, scene.config.lidar_points, noise, scene.rng)}
+
+
+def _mmwave(scene: Scene) -> dict[str, list[Array]]:
+    capsules = body(scene.pose, scene.girth)
+    return {"mmwave": observe_mmwave(capsules, scene.environment, scene.config, scene.rng)}
+
+
+def _wifi(scene: Scene) -> dict[str, list[Array]]:
+    amplitude, phase = observe_wifi(scene.pose, scene.environment, scene.config, scene.rng)
+    return {"wifi": list(amplitude), "wifi_phase": list(phase)}
+
+
+SENSORS: dict[str, Callable[[Scene], dict[str, list[Array]]]] = {
+    "rgb": _rgb,
+    "lidar": _lidar,
+    "mmwave": _mmwave,
+    "wifi": _wifi,
+}
+"""Modality -> its sensor model; the CSI phase comes beside the amplitude as `wifi_phase`."""
+
+
+def readings(
+    pose: Array,
+    *,
+    environment: str,
+    subject: str,
+    key: str,
+    config: SimulatorConfig,
+    modalities: Sequence[str] = MODALITIES,
+) -> dict[str, list[Array]]:
+    """As `observe`, with the CSI phase [3, 114, 10], radians, under `wifi_phase` where WiFi is asked for."""
+    unknown = sorted(set(modalities) - set(SENSORS))
+    if unknown:
+        raise ValueError(f"modalities: {unknown} unknown; known are {list(SENSORS)}")
+    if pose.ndim != 3 or pose.shape[1:] != (NUM_JOINTS, 3) or not len(pose) or not np.isfinite(pose).all():
+        raise ValueError(f"pose: need finite [F, {NUM_JOINTS}, 3] with F >= 1, got shape {pose.shape}")
+    pose = pose.astype(np.float64)
+    girth = person(config.seed, subject).girth
+    found: dict[str, list[Array]] = {}
+    for modality in modalities:
+        rng = numpy_rng(config.seed, "simulator", modality, environment, subject, key)
+        seen = _seen(pose, environment, subject, key, modality, config)
+        scene = Scene(pose=seen, girth=girth, environment=environment, config=config, rng=rng)
+        found |= SENSORS[modality](scene)
+    return found
+
+
+def observe(
+    pose: Array,
+    *,
+    environment: str,
+    subject: str,
+    key: str,
+    config: SimulatorConfig,
+    modalities: Sequence[str] = MODALITIES,
+) -> dict[str, list[Array]]:
+    """Modality -> F raw frames of a person moving as `pose` [F, 17, 3] m in the sensor frame.
+
+    `rgb` [17, 2] pixels, `lidar` [N, 3] m, `mmwave` [N, 5] (x, y, z m, Doppler m/s, intensity dB; N may be
+    0), `wifi` [3, 114, 10] dB with -inf where lost; all float64. `key` names the recording: equal
+    (seed, environment, subject, key, pose) give equal readings, whichever modalities are asked for.
+    """
+    found = readings(
+        pose, environment=environment, subject=subject, key=key, config=config, modalities=modalities
+    )
+    return {modality: found[modality] for modality in modalities}
+
+
+def _seen(
+    pose: Array, environment: str, subject: str, key: str, modality: str, config: SimulatorConfig
+) -> Array:
+    """The pose a sensor really observes: an unrelated recording takes over for the uninformative share."""
+    informed = config.informativeness[modality]
+    if informed >= 1:
+        return pose
+    rng = numpy_rng(config.seed, "simulator", "decoy", modality, environment, subject, key)
+    rooms = [other for other in SUBJECTS if environment_of(other) == environment] or list(SUBJECTS)
+    stranger, action = rng.choice(rooms), rng.choice(list(ACTIONS))
+    elsewhen = SimulatorConfig(seed=int(rng.integers(2**31)), frames=len(pose), rate_hz=config.rate_hz)
+    decoy = simulate_motion(str(stranger), str(action), elsewhen)
+    away = spells(rng, (len(pose),), 1.0 - informed, SPELL_SECONDS * config.rate_hz)
+    return np.where(away[:, None, None], decoy, pose)
+
+
+def simulate_sequence(subject: str, action: str, config: SimulatorConfig) -> RawSequence:
+    """A whole simulated recording of one subject and action, labelled as simulated."""
+    environment = environment_of(subject)
+    pose = simulate_motion(subject, action, config)
+    found = observe(pose, environment=environment, subject=subject, key=action, config=config)
+    frames: dict[str, list[NDArray[np.generic] | Defect]] = {name: list(rows) for name, rows in found.items()}
+    frames["pose"] = list(pose.astype(np.float32))
+    return RawSequence(
+        environment=environment,
+        subject=subject,
+        action=action,
+        numbers=np.arange(1, config.frames + 1, dtype=np.int32),
+        frames=frames,
+        provenance=dict.fromkeys((*MODALITIES, "pose"), PROVENANCE),
+    )
