@@ -1,0 +1,149 @@
+"""From a configuration to a pose model whose weights depend on that configuration and the seed alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Literal, TypeVar
+
+import torch
+from torch import Tensor
+
+from models.encoders import (
+    ENCODERS,
+    NORMS,
+    PRESETS,
+    Encoder,
+    EncoderConfig,
+    MetaFi,
+    Norm,
+    PointTransformer,
+    VideoPose3D,
+    temporal_widths,
+)
+from models.fusion import FUSIONS, Absent, FusionOptions
+from models.heads import PoseHead, UnimodalHeads
+from models.modalities import MODALITIES
+from models.model import PoseModel
+from models.randomness import derive_seed
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelConfig:
+    """Everything that decides the shape of a pose model."""
+
+    modalities: tuple[str, ...] = MODALITIES
+    """Which sensors, in the order of M."""
+    preset: Literal["tiny", "small", "paper"] = "small"
+    """Sizes: `tiny` for unit tests, `small` for minutes on two cores, `paper` as published."""
+    fusion: Literal["concat", "mlp", "attention"] = "concat"
+    absent: Absent = "zero"
+    """What attention sees of an absent modality: its zero feature (paper A) or nothing (`mask`)."""
+    feature_dim: int | None = None
+    """D, the same for every encoder; None takes the preset's."""
+    window: int = 1
+    """RGB frames around the predicted one: 1, 3, 9, 27, 81 or 243."""
+    norm: Norm = "batch"
+    """`batch` as published; `layer` keeps no batch statistics, so any number of ranks equals one."""
+    dropout: float | None = None
+    """Rate of every dropout layer; None takes the published rates (`paper`) or zero."""
+    unimodal_heads: bool = False
+    """Add a pose head per modality; methods that need them say so."""
+    head_init: Literal["zeros", "mean_pose"] = "mean_pose"
+    """Where the bias of every pose head starts: at the mean training pose, or at zero."""
+    radar_points: int | None = None
+    """Radar points kept after the first level; None keeps all, 32 is the published "TD" variant."""
+    wifi_readout: Literal["pool", "joints"] = "pool"
+    """Which part of MetaFi++ becomes the feature: its pooled map, or its decoder's rows."""
+
+    def __post_init__(self) -> None:
+        _choice("preset", self.preset, PRESETS)
+        _choice("fusion", self.fusion, FUSIONS)
+        _choice("norm", self.norm, NORMS)
+        _choice("absent", self.absent, ("zero", "mask"))
+        _choice("head_init", self.head_init, ("zeros", "mean_pose"))
+        for name in self.modalities:
+            _choice("modalities", name, ENCODERS)
+        if not self.modalities or len(set(self.modalities)) < len(self.modalities):
+            raise ValueError(f"modalities={self.modalities}: name each sensor once, and at least one")
+        if self.absent == "mask" and self.fusion != "attention":
+            raise ValueError(f"absent='mask' means nothing to fusion={self.fusion!r}; use absent='zero'")
+        if self.feature_dim is not None and self.feature_dim < 1:
+            raise ValueError(f"feature_dim={self.feature_dim}: use a positive width or None")
+        if self.dropout is not None and not 0 <= self.dropout < 1:
+            raise ValueError(f"dropout={self.dropout}: use a rate in [0, 1) or None")
+        for name in self.modalities:
+            self.encoder(name)
+
+    @property
+    def width(self) -> int:
+        """D."""
+        return self.feature_dim or PRESETS[self.preset].feature_dim
+
+    def encoder(self, modality: str) -> EncoderConfig:
+        """The preset's encoder with this configuration's changes. Raises where they do not fit."""
+        config = PRESETS[self.preset].encoders[modality]
+        if isinstance(config, VideoPose3D.Config):
+            config = replace(config, widths=temporal_widths(self.window, len(config.widths)))
+        if isinstance(config, MetaFi.Config):
+            config = replace(config, readout=self.wifi_readout)
+        if isinstance(config, PointTransformer.Config) and modality == "mmwave":
+            config = replace(config, levels=(self.radar_points, *config.levels[1:]))
+        if self.dropout is not None and not isinstance(config, PointTransformer.Config):
+            config = replace(config, dropout=self.dropout)
+        return config
+
+    @property
+    def fusion_options(self) -> FusionOptions:
+        """Sizes of the fusion."""
+        preset = PRESETS[self.preset]
+        return FusionOptions(
+            hidden=preset.hidden, layers=preset.layers, dropout=self.dropout or 0.0, absent=self.absent
+        )
+
+
+def build_model(config: ModelConfig, *, mean_pose: Tensor | None = None, seed: int) -> PoseModel:
+    """A pose model; the global random state is left as it was.
+
+    `mean_pose` [17, 3] m of the training data is needed for `head_init="mean_pose"` and ignored
+    otherwise. An encoder starts from the same weights in every model of one seed, whichever other
+    modalities and whichever fusion that model has, so comparisons between them start alike.
+    """
+    if config.head_init == "zeros":
+        mean_pose = None
+    elif mean_pose is None:
+        raise ValueError("head_init='mean_pose' but no mean_pose given; give one or use head_init='zeros'")
+    width = config.width
+    encoders = {
+        name: _seeded(partial(_encoder, config, name), seed, "encoder", name) for name in config.modalities
+    }
+    count, options = len(config.modalities), config.fusion_options
+    fusion = _seeded(lambda: FUSIONS[config.fusion](count, width, options), seed, "fusion")
+    head = _seeded(lambda: PoseHead(fusion.width, mean_pose), seed, "head")
+    heads = None
+    if config.unimodal_heads:
+        heads = _seeded(lambda: UnimodalHeads(config.modalities, width, mean_pose), seed, "heads")
+    return PoseModel(encoders, fusion, head, heads)
+
+
+def _encoder(config: ModelConfig, modality: str) -> Encoder:
+    return ENCODERS[modality](config.encoder(modality), config.width, config.norm)  # type: ignore[arg-type]
+
+
+def _seeded(build: Callable[[], T], seed: int, *parts: str) -> T:
+    """What `build` returns with the CPU generator seeded for one purpose; the generator is put back."""
+    generator = torch.default_generator
+    state = generator.get_state()
+    generator.manual_seed(derive_seed(seed, "model", *parts))
+    try:
+        return build()
+    finally:
+        generator.set_state(state)
+
+
+def _choice(field: str, value: str, known: Iterable[str]) -> None:
+    if value not in (names := list(known)):
+        raise ValueError(f"{field}={value!r} is unknown; use one of {names}")

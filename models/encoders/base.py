@@ -1,0 +1,39 @@
+"""What every encoder has in common: one sensor in, one feature vector per frame out."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from torch import Tensor, nn
+
+Norm = Literal["batch", "layer"]
+"""`batch`: BatchNorm, as published. `layer`: per-sample normalisation, which keeps no batch statistics, so
+that any number of ranks computes exactly what one rank would."""
+
+NORMS: tuple[Norm, ...] = ("batch", "layer")
+
+
+class Encoder(nn.Module):
+    """Turns the raw input of one sensor into features; encoders never see each other.
+
+    In eval mode each row of the output depends on the same row of the input alone.
+    """
+
+    def forward(self, inputs: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Features [B, D] of inputs [B, ...]; mask [B, N] is True where a point is real."""
+        raise NotImplementedError
+
+
+def channel_norm(kind: Norm, channels: int) -> nn.Module:
+    """Normalisation of channel-first maps [B, C, ...]."""
+    if kind == "batch":
+        return BatchNorm(channels)
+    return nn.GroupNorm(1, channels)
+
+
+class BatchNorm(nn.BatchNorm1d):
+    """Batch normalisation of [B, C, ...] with any number of trailing axes, even none."""
+
+    def _check_input_dim(self, input: Tensor) -> None:
+        if input.dim() < 2:
+            raise ValueError(f"input has {input.dim()} axes; BatchNorm needs [B, C, ...]")

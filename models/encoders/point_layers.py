@@ -1,0 +1,109 @@
+"""The layers of the Point Transformer, for masked point sets.
+
+Zhao et al., "Point Transformer" (ICCV 2021): vector attention (eq. 3) with a learned position encoding
+(eq. 4) among the K nearest neighbours, and transition down (section 3.4). Shapes as in `points.py`.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from models.encoders.base import Norm
+from models.encoders.points import farthest_points, gather, gather_mask, nearest
+
+
+class RowBatchNorm(nn.BatchNorm1d):
+    """Batch normalisation of rows [R, C] for any R: below two rows it uses the running statistics."""
+
+    def forward(self, rows: Tensor) -> Tensor:
+        """Normalised rows [R, C]."""
+        if self.training and len(rows) < 2:
+            return F.batch_norm(
+                rows, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps
+            )
+        return super().forward(rows)
+
+
+class PointMLP(nn.Module):
+    """Two layers of linear, normalisation, ReLU on real points only, so padding moves no statistics."""
+
+    def __init__(self, inputs: int, outputs: int, norm: Norm) -> None:
+        super().__init__()
+        kind = RowBatchNorm if norm == "batch" else nn.LayerNorm
+        self.rows = nn.Sequential(
+            nn.Linear(inputs, outputs),
+            kind(outputs),
+            nn.ReLU(),
+            nn.Linear(outputs, outputs),
+            kind(outputs),
+            nn.ReLU(),
+        )
+
+    def forward(self, values: Tensor, mask: Tensor) -> Tensor:
+        """[..., C] and mask [...] to [..., C'], at least zero, and zero where padded."""
+        real = mask.flatten().nonzero().squeeze(1)
+        rows = self.rows(values.flatten(0, -2).index_select(0, real))
+        return rows.new_zeros(mask.numel(), rows.shape[-1]).index_copy(0, real, rows).view(*mask.shape, -1)
+
+
+class VectorAttention(nn.Module):
+    """Each point attends to its K nearest neighbours, with one weight per channel.
+
+    y = x + W softmax(gamma(q - k + delta) / sqrt(d)) (v + delta), delta from the difference of positions.
+    """
+
+    def __init__(self, channels: int, width: int, neighbours: int) -> None:
+        super().__init__()
+        self.neighbours, self.scale = neighbours, width**-0.5
+        self.enter, self.leave = nn.Linear(channels, width), nn.Linear(width, channels)
+        self.delta = nn.Sequential(nn.Linear(3, width), nn.ReLU(), nn.Linear(width, width))
+        self.gamma = nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, width))
+        self.query = nn.Linear(width, width, bias=False)
+        self.key = nn.Linear(width, width, bias=False)
+        self.value = nn.Linear(width, width, bias=False)
+
+    def forward(self, xyz: Tensor, values: Tensor, mask: Tensor) -> Tensor:
+        """xyz [B, N, 3] m, values [B, N, C], mask [B, N] to [B, N, C]."""
+        index = nearest(xyz, xyz, mask, self.neighbours)
+        position = self.delta(xyz[:, :, None] - gather(xyz, index))
+        x = self.enter(values)
+        key, value = gather(torch.cat([self.key(x), self.value(x)], -1), index).chunk(2, -1)
+        logits = self.gamma(self.query(x)[:, :, None] - key + position) * self.scale
+        padded = ~gather_mask(mask, index)[..., None]
+        # The lowest finite number, unlike -inf, keeps the rows of padded points finite.
+        weights = logits.masked_fill(padded, torch.finfo(logits.dtype).min).softmax(2)
+        return values + self.leave((weights * (value + position)).sum(2))
+
+
+class TransitionDown(nn.Module):
+    """Fewer points, more channels: a farthest point sample, then the maximum over each neighbourhood."""
+
+    def __init__(self, count: int, inputs: int, outputs: int, neighbours: int, norm: Norm) -> None:
+        super().__init__()
+        self.count, self.neighbours = count, neighbours
+        self.mlp = PointMLP(inputs + 3, outputs, norm)
+
+    def forward(self, xyz: Tensor, values: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """(xyz [B, N, 3], values [B, N, C], mask [B, N]) to the same of S = min(count, N) points."""
+        chosen = farthest_points(xyz, mask, self.count)
+        centres = gather(xyz, chosen)
+        real = torch.arange(chosen.shape[1], device=mask.device) < mask.sum(1, keepdim=True)
+        index = nearest(centres, xyz, mask, self.neighbours)
+        inside = gather_mask(mask, index) & real[..., None]
+        local = torch.cat([gather(xyz, index) - centres[:, :, None], gather(values, index)], -1)
+        # Padding is zero and no value is negative, so padding never wins the maximum.
+        return centres, self.mlp(local, inside).amax(2), real
+
+
+class TransitionKeep(nn.Module):
+    """More channels at the same points, for radar, whose points are too few to drop any."""
+
+    def __init__(self, inputs: int, outputs: int, norm: Norm) -> None:
+        super().__init__()
+        self.mlp = PointMLP(inputs + 3, outputs, norm)
+
+    def forward(self, xyz: Tensor, values: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """(xyz [B, N, 3], values [B, N, C], mask [B, N]) to the same with C' channels."""
+        return xyz, self.mlp(torch.cat([xyz, values], -1), mask), mask

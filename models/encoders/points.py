@@ -1,0 +1,71 @@
+"""Geometry of masked point sets, as pure functions.
+
+Legend: B batch, N points, S sampled points, K neighbours, C channels. Masks are True where a point is
+real. Whatever stands in a padded row never reaches a real one.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+TAKEN, PADDED = -1.0, -2.0
+"""Stand-ins for a squared distance: a taken point comes after every free one, padding after both."""
+
+
+def gather(values: Tensor, index: Tensor) -> Tensor:
+    """Rows of values [B, N, C] at index [B, ...]: [B, ..., C].
+
+    Looked up as an embedding, because its backward pass is deterministic and faster than that of `gather`.
+    """
+    batch, points, channels = values.shape
+    offsets = torch.arange(batch, device=index.device).view(-1, *[1] * (index.dim() - 1)) * points
+    return F.embedding(index + offsets, values.reshape(batch * points, channels))
+
+
+def gather_mask(mask: Tensor, index: Tensor) -> Tensor:
+    """Entries of mask [B, N] at index [B, S, K]: [B, S, K]."""
+    return mask.gather(1, index.flatten(1)).view(index.shape)
+
+
+def nearest(queries: Tensor, xyz: Tensor, mask: Tensor, count: int) -> Tensor:
+    """Indices [B, S, K] of the nearest real points of xyz [B, N, 3] to queries [B, S, 3].
+
+    K is `count`, or N where there are fewer points; padding is only returned when real points run out.
+    """
+    with torch.no_grad():
+        distance = torch.cdist(queries, xyz, compute_mode="donot_use_mm_for_euclid_dist")
+        distance = distance.masked_fill(~mask[:, None], torch.inf)
+        return distance.topk(min(count, xyz.shape[1]), largest=False).indices
+
+
+def masked_mean(values: Tensor, mask: Tensor) -> Tensor:
+    """Mean [B, C] of the real rows of values [B, N, C]; zero where there are none."""
+    total = values.masked_fill(~mask[..., None], 0).sum(1)
+    return total / mask.sum(1, keepdim=True).clamp(min=1)
+
+
+def farthest_points(xyz: Tensor, mask: Tensor, count: int) -> Tensor:
+    """Indices [B, S] of a farthest point sample of xyz [B, N, 3], the same on every call.
+
+    Starts at the real point farthest from the centroid, so it does not depend on the order of the points.
+    S is `count`, or N where there are fewer; once the real points run out, they repeat.
+    """
+    with torch.no_grad():
+        from_centre = _squared_distance(xyz, masked_mean(xyz, mask)[:, None])
+        last = from_centre.masked_fill(~mask, PADDED).argmax(1, keepdim=True)
+        reach = torch.where(mask, from_centre.new_tensor(torch.inf), PADDED).scatter(1, last, TAKEN)
+        chosen = [last]
+        for _ in range(min(count, xyz.shape[1]) - 1):
+            centre = xyz.gather(1, last[..., None].expand(-1, 1, xyz.shape[-1]))
+            reach = torch.minimum(reach, _squared_distance(xyz, centre))
+            last = reach.argmax(1, keepdim=True)
+            reach = reach.scatter(1, last, TAKEN)
+            chosen.append(last)
+        return torch.cat(chosen, 1)
+
+
+def _squared_distance(xyz: Tensor, centre: Tensor) -> Tensor:
+    """Squared distances [B, N] of xyz [B, N, 3] to centre [B, 1, 3]."""
+    return (xyz - centre).square().sum(-1)

@@ -1,0 +1,109 @@
+"""The pose model: one encoder per modality, a fusion, a linear pose head, optional unimodal heads.
+
+Encoders never see each other, so features are computed once and every coalition of modalities is one
+cheap `fuse`. Shapes as in `models/batch.py`; C is the number of coalitions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from models.batch import Batch, Outputs
+from models.fusion import ConcatFusion, Fusion, linear_parts
+from models.heads import PoseHead, UnimodalHeads, as_pose
+
+
+class PoseModel(nn.Module):
+    """Sensors to a pose [B, 17, 3] in metres."""
+
+    def __init__(
+        self,
+        encoders: Mapping[str, nn.Module],
+        fusion: Fusion,
+        head: PoseHead,
+        heads: UnimodalHeads | None = None,
+    ) -> None:
+        """The order of `encoders` is the order of M; each is called as `encoder(inputs, mask or None)`."""
+        super().__init__()
+        self.modalities: tuple[str, ...] = tuple(encoders)
+        self.encoders = nn.ModuleDict(encoders)
+        self.fusion = fusion
+        self.head = head
+        self.heads = heads
+
+    def present_of(self, batch: Batch) -> Tensor:
+        """[B, M] bool: `batch.present` in this model's order. Raises where the batch lacks a modality."""
+        columns = list(batch.inputs)
+        missing = [name for name in self.modalities if name not in columns]
+        if missing:
+            raise ValueError(f"the batch holds {columns} but the model also needs {missing}; load them too")
+        return batch.present[:, [columns.index(name) for name in self.modalities]]
+
+    def encode(self, batch: Batch) -> Tensor:
+        """Features [B, M, D], exactly zero where a modality is absent, whatever its input holds there."""
+        present = self.present_of(batch)
+        features = [self._encode_one(name, batch, present[:, m]) for m, name in enumerate(self.modalities)]
+        return torch.stack(features, 1).where(present[..., None], 0)
+
+    def _encode_one(self, name: str, batch: Batch, present: Tensor) -> Tensor:
+        inputs = batch.inputs[name]
+        # Not only the features: a NaN in an absent input would come back as a NaN gradient.
+        inputs = inputs.where(present.view(-1, *[1] * (inputs.dim() - 1)), 0)
+        features: Tensor = self.encoders[name](inputs, batch.masks.get(name))
+        return features
+
+    def fuse(self, features: Tensor, present: Tensor | None = None) -> Tensor:
+        """Pose [B, 17, 3] m from features [B, M, D] and present [M] or [B, M] bool (None: all)."""
+        if present is None:
+            present = features.new_ones(features.shape[:2], dtype=torch.bool)
+        present = present.expand(features.shape[:2])
+        pose: Tensor = self.head(self.fusion(features.where(present[..., None], 0), present))
+        return pose
+
+    def fuse_coalitions(self, features: Tensor, masks: Tensor, present: Tensor | None = None) -> Tensor:
+        """Poses [C, B, 17, 3] m for C coalitions at once: `fuse(features, masks[c] & present)` for every c.
+
+        features [B, M, D]; masks [C, M] bool; present [B, M] bool is what the data itself has (None: all).
+        """
+        kept = masks[:, None].expand(-1, len(features), -1)
+        if present is not None:
+            kept = kept & present
+            # A dropped feature could be infinite, and zero times infinity is not zero.
+            features = features.where(present[..., None], 0)
+        return self.fusion.coalitions(features, kept, self.head)
+
+    def forward(self, batch: Batch) -> Outputs:
+        """Encode, fuse what is present, and read every unimodal head."""
+        features = self.encode(batch)
+        pose = self.fuse(features, self.present_of(batch))
+        return Outputs(features=features, pose=pose, unimodal=self.unimodal(features))
+
+    def unimodal(self, features: Tensor) -> dict[str, Tensor]:
+        """modality -> pose [B, 17, 3] m of its own head; empty without unimodal heads."""
+        return {} if self.heads is None else self.heads(features)
+
+    def contributions_of(self, features: Tensor) -> Tensor:
+        """Each modality's share of the pose [B, M, 17, 3] m: o_m = W_m f_m + b / M (methods D).
+
+        They sum to `fuse(features)`. Raises for a fusion that is not linear.
+        """
+        if not isinstance(self.fusion, ConcatFusion):
+            raise ValueError(
+                f"fusion={type(self.fusion).__name__} does not split into modalities; "
+                "use fusion='concat' or unimodal heads"
+            )
+        layer = self.head.linear
+        return as_pose(linear_parts(layer, features) + layer.bias / len(self.modalities))
+
+    def encoder_parameters(self) -> dict[str, dict[str, nn.Parameter]]:
+        """modality -> name as in `named_parameters()` -> encoder parameter."""
+        return {
+            modality: {
+                f"encoders.{modality}.{name}": parameter
+                for name, parameter in self.encoders[modality].named_parameters()
+            }
+            for modality in self.modalities
+        }
