@@ -1,0 +1,124 @@
+"""What happens over epochs, per modality: contributions, Fisher traces, the balancing coefficient.
+
+Legend: S seeds, E epochs. Every history is modality -> [E] or [S, E].
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+from numpy.typing import ArrayLike, NDArray
+
+from pipelines.figures.style import MARKERS, colour_of, new_figure, same_length, tidy
+
+History = Mapping[str, ArrayLike]
+
+
+def stacked(history: History) -> dict[str, NDArray[np.float64]]:
+    """Every entry as [S, E]; raises `ValueError` when epochs differ or there is nothing to draw."""
+    arrays = {name: np.atleast_2d(np.asarray(values, dtype=np.float64)) for name, values in history.items()}
+    if not arrays:
+        raise ValueError("history is empty; give at least one modality")
+    for name, array in arrays.items():
+        if array.ndim != 2:
+            raise ValueError(
+                f"history[{name!r}] has shape {array.shape}; expected [epochs] or [seeds, epochs]"
+            )
+    same_length("histories", [array.shape[1] for array in arrays.values()])
+    return arrays
+
+
+def mean_and_spread(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Mean over seeds [E] and sample standard deviation [E] (0 for one seed); NaN seeds are left out.
+
+    values: [S, E].
+    """
+    valid = np.isfinite(values)
+    count = valid.sum(axis=0)
+    known = np.where(valid, values, 0.0)
+    mean = np.where(count > 0, known.sum(axis=0) / np.maximum(count, 1), np.nan)
+    squares = np.where(valid, (values - mean) ** 2, 0.0).sum(axis=0)
+    return mean, np.sqrt(squares / np.maximum(count - 1, 1))
+
+
+def draw_curves(axes: Axes, history: History) -> None:
+    """One line per entry, with a band of one standard deviation where there are several seeds."""
+    for index, (name, values) in enumerate(stacked(history).items()):
+        mean, spread = mean_and_spread(values)
+        epochs = np.arange(len(mean))
+        colour = colour_of(name, index)
+        every = max(1, len(epochs) // 10)
+        axes.plot(
+            epochs,
+            mean,
+            color=colour,
+            marker=MARKERS[index % len(MARKERS)],
+            markevery=every,
+            ms=5,
+            label=name,
+        )
+        if len(values) > 1:
+            axes.fill_between(epochs, mean - spread, mean + spread, color=colour, alpha=0.2, linewidth=0)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+
+
+def _legend_beside(axes: Axes) -> None:
+    axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False)
+
+
+def _seeds(history: History) -> str:
+    seeds = max(len(values) for values in stacked(history).values())
+    return f", mean ± std over {seeds} seeds" if seeds > 1 else ""
+
+
+def _mark_window(axes: Axes, window: range | None) -> None:
+    """Shade the epochs in which the balancing method acts."""
+    if window is None or not len(window):
+        return
+    axes.axvspan(window.start, window[-1], color="#999999", alpha=0.15, linewidth=0, label="balancing on")
+
+
+def contribution_curves(
+    history: History,
+    provenance: str,
+    *,
+    window: range | None = None,
+    ylabel: str = "Shapley contribution",
+    title: str = "Contribution of each sensor",
+) -> Figure:
+    """Shapley scores per modality over epochs, band over seeds; `window`: epochs in which a method acts."""
+    figure = new_figure(provenance)
+    axes = tidy(figure.subplots(), title + _seeds(history), "epoch", ylabel)
+    _mark_window(axes, window)
+    draw_curves(axes, history)
+    axes.axhline(0.0, color="#999999", linewidth=0.8)
+    _legend_beside(axes)
+    return figure
+
+
+def fisher_traces(history: History, provenance: str, *, title: str = "Fisher information") -> Figure:
+    """Trace of the Fisher information per modality's encoder over epochs, on a logarithmic axis."""
+    figure = new_figure(provenance)
+    axes = tidy(figure.subplots(), title + _seeds(history), "epoch", "trace of the diagonal")
+    positive = {name: np.where(values > 0, values, np.nan) for name, values in stacked(history).items()}
+    draw_curves(axes, positive)
+    axes.set_yscale("log")
+    _legend_beside(axes)
+    return figure
+
+
+def alpha_heatmap(history: History, provenance: str, *, title: str = "Balancing strength alpha") -> Figure:
+    """Coefficient per modality (row) and epoch (column), mean over seeds."""
+    rows = {name: mean_and_spread(values)[0] for name, values in stacked(history).items()}
+    figure = new_figure(provenance, height=1.4 + 0.45 * len(rows))
+    axes = figure.subplots()
+    image = axes.imshow(np.stack(list(rows.values())), aspect="auto", cmap="cividis", interpolation="nearest")
+    tidy(axes, title, "epoch").grid(visible=False)
+    axes.set_yticks(range(len(rows)), list(rows))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    figure.colorbar(image, ax=axes, pad=0.02)
+    return figure
