@@ -1,1 +1,34 @@
-"""."""
+"""Readers of raw data: one per source, all with the same contract."""
+
+from __future__ import annotations
+
+from pipelines.readers.contract import Reader, name_of
+from pipelines.readers.mars import MarsReader
+from pipelines.readers.mmfi import MmfiReader
+from pipelines.readers.simulated import SimulatedReader, SimulatedSource
+
+READERS: dict[str, Reader] = {
+    "mmfi": MmfiReader(),
+    "mars": MarsReader(),
+    "simulated": SimulatedReader(),
+}
+"""Source name -> its reader with default settings."""
+
+
+def reader_of(source: str) -> Reader:
+    """The reader of a source; ValueError names the known ones."""
+    if source not in READERS:
+        raise ValueError(f"source is {source!r}; use one of {sorted(READERS)}")
+    return READERS[source]
+
+
+__all__ = [
+    "READERS",
+    "MarsReader",
+    "MmfiReader",
+    "Reader",
+    "SimulatedReader",
+    "SimulatedSource",
+    "name_of",
+    "reader_of",
+]

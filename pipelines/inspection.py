@@ -1,0 +1,120 @@
+"""What is in a store, for people: counts per protocol and split, defects, provenance, fingerprint."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+
+import polars as pl
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from pipelines.cleaning import CHECKED
+from pipelines.protocols import MARS_SPLITS, PARTS, PROTOCOLS, SPLITS, assign
+from pipelines.store import Store
+
+
+@dataclass(frozen=True, kw_only=True)
+class Description:
+    """A store in numbers."""
+
+    path: str
+    source: str
+    fingerprint: str
+    frames: int
+    sequences: int
+    subjects: tuple[str, ...]
+    actions: tuple[str, ...]
+    without_pose: int
+    """Frames that no part uses, because their pose is invalid."""
+    parts: dict[tuple[str, str], dict[str, int]]
+    """(protocol, split) -> part -> frames with a valid pose; a part may be empty."""
+    invalid: dict[str, int]
+    """Signal -> number of invalid frames."""
+    reasons: dict[tuple[str, str], int]
+    """(signal, reason) -> number of invalid frames."""
+    provenance: dict[str, dict[str, int]]
+    """Signal -> `real`, `simulated:<version>` or `absent` -> sequences."""
+    notes: tuple[str, ...]
+    """What the preparation had to say."""
+
+
+def describe(store: Store) -> Description:
+    """Everything `equipose inspect` prints about a store."""
+    index = store.index
+    return Description(
+        path=str(store.path),
+        source=str(store.header["source"]),
+        fingerprint=store.fingerprint,
+        frames=len(index),
+        sequences=len(store.keys),
+        subjects=tuple(sorted(index["subject"].unique())),
+        actions=tuple(sorted(index["action"].unique())),
+        without_pose=int((~index["valid_pose"]).sum()),
+        parts=_parts(index),
+        invalid={name: int((~index[f"valid_{name}"]).sum()) for name in CHECKED},
+        reasons=_reasons(index, store.defects),
+        provenance=store.provenance,
+        notes=tuple(store.report.get("notes", ())),
+    )
+
+
+def _parts(index: pl.DataFrame) -> dict[tuple[str, str], dict[str, int]]:
+    timed = bool((index["part"] != "").any())
+    pairs = itertools.product(["MARS"], MARS_SPLITS) if timed else itertools.product(PROTOCOLS, SPLITS)
+    counts: dict[tuple[str, str], dict[str, int]] = {}
+    for protocol, split in pairs:
+        used = assign(index, protocol, split).filter(pl.col("valid_pose"))
+        counts[protocol, split] = {part: int((used["use"] == part).sum()) for part in PARTS}
+    return counts
+
+
+def _reasons(index: pl.DataFrame, defects: pl.DataFrame) -> dict[tuple[str, str], int]:
+    """Invalid frames by signal and reason; a defect of a whole sequence counts for all its frames."""
+    keys = ["environment", "subject", "action", "part"]
+    lengths = index.group_by(keys).agg(length=pl.len())
+    counted = (
+        defects.join(lengths, on=keys, how="left")
+        .with_columns(count=pl.when(pl.col("frame").is_null()).then(pl.col("length")).otherwise(1))
+        .group_by("modality", "reason")
+        .agg(pl.col("count").sum())
+        .sort("modality", "reason")
+    )
+    return {(modality, reason): int(count) for modality, reason, count in counted.iter_rows()}
+
+
+def render(description: Description) -> RenderableType:
+    """The description as rich tables."""
+    d = description
+    head = Text(
+        f"{d.path}\n{d.frames:,} frames in {d.sequences:,} sequences from {d.source}; "
+        f"fingerprint {d.fingerprint}\nsubjects {_span(d.subjects)}; actions {_span(d.actions)}"
+    )
+    notes = [Text(f"note: {note}") for note in d.notes]
+    return Group(head, *notes, _signal_table(d), _part_table(d))
+
+
+def _span(names: tuple[str, ...]) -> str:
+    return " ".join(names) if len(names) <= 12 else f"{names[0]}..{names[-1]} ({len(names)})"
+
+
+def _signal_table(d: Description) -> Table:
+    table = Table(title="Signals")
+    for column in ("signal", "provenance (sequences)", "invalid frames", "by reason"):
+        table.add_column(column, justify="right" if column == "invalid frames" else "left")
+    for name in CHECKED:
+        origins = ", ".join(f"{label} ({n:,})" for label, n in d.provenance[name].items())
+        reasons = ", ".join(f"{reason} {n:,}" for (signal, reason), n in d.reasons.items() if signal == name)
+        table.add_row(name, origins, f"{d.invalid[name]:,}", reasons or "-")
+    return table
+
+
+def _part_table(d: Description) -> Table:
+    title = f"Frames with a valid pose ({d.without_pose:,} have none and are not used)"
+    table = Table(title=title)
+    for column in ("protocol", "split", *PARTS):
+        table.add_column(column, justify="right" if column in PARTS else "left")
+    for (protocol, split), counts in d.parts.items():
+        table.add_row(protocol, split, *(f"{counts[part]:,}" for part in PARTS))
+    return table

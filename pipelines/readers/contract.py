@@ -1,0 +1,51 @@
+"""What a data source must offer so that `prepare` can turn it into a store."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Protocol
+
+from pipelines.errors import DataError
+from pipelines.sequence import RawSequence
+from pipelines.store_format import SequenceKey
+
+_PATTERNS = {"environment": r"E\d\d", "subject": r"S\d\d", "action": r"A\d\d", "part": r"[a-z]*"}
+
+
+class Reader(Protocol):
+    """Lists the sequences under a root and reads them one by one, each independent of the others.
+
+    Bad frames come back as `Defect` entries; only a root that cannot be used at all raises `DataError`.
+    Readers are small, picklable and keep no open files, because sequences are read in several processes.
+    """
+
+    def sequences(self, root: Any) -> list[SequenceKey]:
+        """Keys of everything under the root, sorted; raises `DataError` where there is nothing to read."""
+        ...
+
+    def read(self, root: Any, key: SequenceKey) -> RawSequence:
+        """One sequence as the source has it; equal calls give equal arrays."""
+        ...
+
+    def notes(self, root: Any) -> tuple[str, ...]:
+        """What a person should know about how this root was read, such as a rule that fell back."""
+        ...
+
+    def settings(self, root: Any) -> dict[str, Any]:
+        """Choices that shape the data, as JSON values; a store is only resumed under equal ones."""
+        ...
+
+
+def check_key(key: SequenceKey) -> SequenceKey:
+    """The key itself if it is safe to build a path from: a letter and two digits per level."""
+    for name, pattern in _PATTERNS.items():
+        value = getattr(key, name)
+        if not re.fullmatch(pattern, value):
+            remedy = f"it must match {pattern}, as in E01/S01/A01"
+            raise DataError.about("sequence key", field=name, value=repr(value), remedy=remedy)
+    return key
+
+
+def name_of(key: SequenceKey) -> str:
+    """The key for people, such as `E01/S01/A01`."""
+    return "/".join(filter(None, key))

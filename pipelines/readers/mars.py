@@ -1,0 +1,145 @@
+"""MARS on disk: real radar and real Kinect motion of rehabilitation movements; other sensors simulated.
+
+An and Ogras, "MARS: mmWave-based Assistive Rehabilitation System for Smart Healthcare" (2021). Layout:
+`synced_data/wooutlier/subject1/timesplit/{kinect,radar}_data_{train,validate,test}.csv`.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.modalities import MODALITIES
+from pipelines.errors import DataError
+from pipelines.readers.contract import check_key
+from pipelines.readers.files import contained
+from pipelines.readers.mars_files import MarsPart, read_part
+from pipelines.readers.movements import MOVEMENTS
+from pipelines.sequence import Defect, RawSequence
+from pipelines.simulator import PROVENANCE, SimulatorConfig, observe
+from pipelines.store_format import SequenceKey
+
+Array = NDArray[np.float64]
+
+TIME_PARTS: tuple[str, ...] = ("train", "validate", "test")
+"""Consecutive times of every movement, in this order; any of them may be absent."""
+
+ENVIRONMENT = "E01"
+"""MARS was recorded in one room."""
+
+_REMEDY = "give the folder that holds synced_data/wooutlier/subject1/timesplit/kinect_data_test.csv"
+
+
+@dataclass(frozen=True, kw_only=True)
+class MarsReader:
+    """Reads MARS; each movement of each time part is a sequence, subject 1 is `S01`, movement 1 `A01`."""
+
+    simulator: SimulatorConfig = field(default_factory=SimulatorConfig)
+    """For the sensors that MARS lacks."""
+
+    def sequences(self, root: str | Path) -> list[SequenceKey]:
+        """A key per subject, movement and time part; reads every file, so bad ones are found first."""
+        keys = [
+            SequenceKey(ENVIRONMENT, subject, f"A{movement + 1:02d}", part)
+            for subject, folder in subject_folders(Path(root)).items()
+            for part in parts_of(folder)
+            for movement in range(len(read_part(folder, part).cuts.starts))
+        ]
+        return sorted(keys)
+
+    def read(self, root: str | Path, key: SequenceKey) -> RawSequence:
+        """One movement in one time part; its frame numbers go on from the earlier parts of the movement."""
+        check_key(key)
+        folder = subject_folders(Path(root)).get(key.subject)
+        if folder is None or key.part not in parts_of(folder):
+            raise DataError.about(root, field=f"{key.subject} {key.part}", value="absent", remedy=_REMEDY)
+        movement = int(key.action[1:]) - 1
+        part = read_part(folder, key.part)
+        rows = part.rows(movement)
+        first = 1 + _frames_before(folder, key.part, movement)
+        simulated = [m for m in MODALITIES if m != "mmwave" or part.radar is None]
+        frames = self._simulate(part.pose[rows], key, first, simulated) | {"pose": list(part.pose[rows])}
+        if part.radar is not None:
+            frames["mmwave"] = list(part.radar[rows])
+        return RawSequence(
+            **key._asdict(),
+            numbers=np.arange(first, first + rows.stop - rows.start, dtype=np.int32),
+            frames=frames,
+            provenance={name: PROVENANCE if name in simulated else "real" for name in frames},
+        )
+
+    def _simulate(self, pose: Array, key: SequenceKey, first: int, names: list[str]) -> dict[str, list[Any]]:
+        """What the missing sensors would have seen of the real motion [F, 17, 3]; nothing where it is NaN."""
+        known = ~np.isnan(pose.reshape(len(pose), -1).sum(axis=1))
+        if not known.any():
+            return {name: [_unseen(name, first + f) for f in range(len(pose))] for name in names}
+        last_known = np.maximum.accumulate(np.where(known, np.arange(len(pose)), np.argmax(known)))
+        seen = observe(
+            pose[last_known],
+            environment=key.environment,
+            subject=key.subject,
+            key=f"MARS/{key.action}/{key.part}",
+            config=self.simulator,
+            modalities=names,
+        )
+        return {
+            name: [frame if known[f] else _unseen(name, first + f) for f, frame in enumerate(frames)]
+            for name, frames in seen.items()
+        }
+
+    def notes(self, root: str | Path) -> tuple[str, ...]:
+        """Which recordings have no radar, and where the movements could not be told apart for certain."""
+        found: list[str] = []
+        for subject, folder in subject_folders(Path(root)).items():
+            for part in parts_of(folder):
+                found += _notes(f"{subject} {part}", read_part(folder, part))
+        return tuple(found)
+
+    def settings(self, root: str | Path) -> dict[str, Any]:
+        """Version and dials of the simulator, and the time parts, on which frame numbers depend."""
+        parts = {subject: parts_of(folder) for subject, folder in subject_folders(Path(root)).items()}
+        return {"simulator": PROVENANCE, "config": asdict(self.simulator), "parts": parts}
+
+
+def _unseen(modality: str, frame: int) -> Defect:
+    detail = "no Kinect pose to simulate from"
+    return Defect(modality=modality, frame=frame, reason="missing", detail=detail)
+
+
+def subject_folders(root: Path) -> dict[str, Path]:
+    """`S01`.. -> its `timesplit` folder; DataError where there is none."""
+    for base in (root / "synced_data" / "wooutlier", root / "wooutlier", root):
+        if base.is_dir():
+            found = sorted(base.glob("subject*/timesplit"))
+            names = {int(m[1]): p for p in found if (m := re.fullmatch(r"subject(\d{1,2})", p.parent.name))}
+            usable = {f"S{n:02d}": p for n, p in sorted(names.items()) if contained(p, root) and parts_of(p)}
+            if usable:
+                return usable
+    value = "without subjects" if root.is_dir() else "a file" if root.exists() else "absent"
+    raise DataError.about(root, field="MARS root", value=value, remedy=_REMEDY)
+
+
+def parts_of(folder: Path) -> list[str]:
+    """The time parts with a Kinect table, in the order of time."""
+    return [part for part in TIME_PARTS if (folder / f"kinect_data_{part}.csv").is_file()]
+
+
+def _frames_before(folder: Path, part: str, movement: int) -> int:
+    earlier = [p for p in parts_of(folder) if TIME_PARTS.index(p) < TIME_PARTS.index(part)]
+    slices = [read_part(folder, p).rows(movement) for p in earlier]
+    return sum(s.stop - s.start for s in slices)
+
+
+def _notes(name: str, part: MarsPart) -> list[str]:
+    notes = [] if part.radar is not None else [f"{name} has no radar: mmwave is simulated from its motion"]
+    if not part.cuts.complete:
+        notes.append(
+            f"{name} falls into {len(part.cuts.starts)} movements by its {part.cuts.rule}, not "
+            f"{len(MOVEMENTS)}: they are numbered in order, and A01.. may not be MARS's movements"
+        )
+    return notes

@@ -1,0 +1,101 @@
+"""The CSV files of MARS: one Kinect table and, for most subjects, one radar table per time part."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from pipelines.errors import DataError
+from pipelines.readers.kinect import KINECT_JOINTS, to_joints, to_pose, to_sensor_frame
+from pipelines.readers.movements import Cuts, find_cuts
+
+KINECT_COLUMNS: tuple[str, ...] = tuple(f"{joint}_{axis}" for axis in "XYZ" for joint in KINECT_JOINTS)
+RADAR_COLUMNS: tuple[str, ...] = ("Frame #", "# Obj", "X", "Y", "Z", "Doppler", "Intensity", "Abs Time")
+"""`# Obj` counts points before outliers were removed, so it does not tell where a frame ends."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MarsPart:
+    """One subject's recording of one time part, in the sensor frame."""
+
+    pose: NDArray[np.float64]
+    """[F, 17, 3] metres."""
+    radar: tuple[NDArray[np.float64], ...] | None
+    """F frames of points [N, 5]: x, y, z m, Doppler m/s, intensity; None where there was no radar."""
+    cuts: Cuts
+    """Its movements."""
+
+    def rows(self, movement: int) -> slice:
+        """Rows of the movement at position 0, 1, ...; empty where there are fewer movements."""
+        bounds = (*self.cuts.starts, len(self.pose))
+        return slice(bounds[movement], bounds[movement + 1]) if movement + 1 < len(bounds) else slice(0, 0)
+
+
+def read_table(path: Path, columns: tuple[str, ...]) -> NDArray[np.float64]:
+    """A CSV file as numbers [rows, columns], NaN where none stands; DataError for another table."""
+    remedy = f"expected a CSV table with the columns {', '.join(columns[:3])}, ... ({len(columns)} in all)"
+    try:
+        table = pl.read_csv(path, infer_schema=False, truncate_ragged_lines=True)
+    except (pl.exceptions.PolarsError, OSError, UnicodeDecodeError) as error:
+        raise DataError.about(path, field="table", value=_brief(error), remedy=remedy) from error
+    if tuple(table.columns) != columns:
+        raise DataError.about(path, field="columns", value=table.columns[:3], remedy=remedy)
+    if table.is_empty():
+        raise DataError.about(path, field="table", value="without rows", remedy=remedy)
+    return (
+        table.select(pl.all().str.strip_chars().cast(pl.Float64, strict=False)).fill_null(np.nan).to_numpy()
+    )
+
+
+def _brief(error: Exception) -> str:
+    return f"unreadable ({str(error).splitlines()[0][:80] if str(error) else type(error).__name__})"
+
+
+def split_frames(rows: NDArray[np.float64], path: Path) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """The frame counter [F] and the first row of each radar frame, with the end appended [F + 1].
+
+    A frame ends where `Frame #` changes.
+    """
+    counter = rows[:, 0]
+    if not np.isfinite(counter).all():
+        line = int(np.flatnonzero(~np.isfinite(counter))[0]) + 2
+        raise DataError.about(
+            path, field=f"`Frame #` in line {line}", value="not a number", remedy="repair the file"
+        )
+    starts = np.flatnonzero(np.concatenate([[True], counter[1:] != counter[:-1]]))
+    return counter[starts], np.append(starts, len(rows))
+
+
+def read_part(folder: Path, part: str) -> MarsPart:
+    """`kinect_data_<part>.csv` and, if there is one, `radar_data_<part>.csv`; read anew when they change."""
+    kinect, radar = (folder / f"{name}_data_{part}.csv" for name in ("kinect", "radar"))
+    return _read_part(kinect, _stamp(kinect), radar if radar.exists() else None, _stamp(radar))
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    status = path.stat() if path.exists() else None
+    return (status.st_mtime_ns, status.st_size) if status else (0, 0)
+
+
+@lru_cache(maxsize=16)
+def _read_part(
+    kinect: Path, _kinect_stamp: tuple[int, int], radar: Path | None, _radar_stamp: tuple[int, int]
+) -> MarsPart:
+    joints = to_joints(read_table(kinect, KINECT_COLUMNS))
+    pose = to_pose(joints)
+    if radar is None:
+        return MarsPart(pose=pose, radar=None, cuts=find_cuts(joints, None))
+    rows = read_table(radar, RADAR_COLUMNS)
+    counter, bounds = split_frames(rows, radar)
+    if len(counter) != len(pose):
+        remedy = f"it must equal the {len(pose)} rows of {kinect.name}; take both files from one download"
+        raise DataError.about(radar, field="number of radar frames", value=len(counter), remedy=remedy)
+    points = to_sensor_frame(rows[:, 2:7])
+    frames = tuple(points[a:b] for a, b in itertools.pairwise(bounds))
+    return MarsPart(pose=pose, radar=frames, cuts=find_cuts(joints, counter))

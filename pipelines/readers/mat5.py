@@ -1,0 +1,116 @@
+"""A bounded reader of real numeric arrays in MATLAB 5 files, for input that may be damaged.
+
+scipy's reader is the reference for well-formed files, but its compiled part can crash the interpreter
+on damaged ones (seen with single flipped bytes in a CSI file), which no `except` can catch.
+Format: MathWorks, "MAT-File Format", level 5.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+HEADER_BYTES = 128
+MATRIX, COMPRESSED = 14, 15
+STORED = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f8", 12: "i8", 13: "u8"}
+"""How numbers may be stored, whatever the class of their array."""
+CLASSES = {6: "f8", 7: "f4", 8: "i1", 9: "u1", 10: "i2", 11: "u2", 12: "i4", 13: "u4", 14: "i8", 15: "u8"}
+"""Numeric array classes; others (cell, struct, char, sparse) are not read."""
+COMPLEX_FLAG = 0x08
+
+
+class MatError(ValueError):
+    """The bytes are not a MATLAB 5 file."""
+
+
+class MatTruncatedError(MatError):
+    """The bytes end before what they declare."""
+
+
+@dataclass(frozen=True)
+class _Element:
+    kind: int
+    data: bytes
+
+
+def _elements(data: bytes, order: str) -> Iterator[_Element]:
+    """The data elements that follow one another in `data`; small ones keep their bytes in the tag."""
+    at = 0
+    while at + 8 <= len(data):
+        kind, size = struct.unpack_from(order + "II", data, at)
+        if kind >> 16:
+            kind, size, start, step = kind & 0xFFFF, kind >> 16, at + 4, 8
+        else:
+            padding = 0 if kind == COMPRESSED else -size % 8
+            start, step = at + 8, 8 + size + padding
+        if start + size > len(data) or (step == 8 and size > 4 and start == at + 4):
+            raise MatTruncatedError(f"an element declares {size} bytes, {len(data) - start} are left")
+        yield _Element(kind, data[start : start + size])
+        at += step
+    if at < len(data):
+        raise MatTruncatedError(f"{len(data) - at} bytes where an element should begin")
+
+
+def _unfold(element: _Element, limit: int) -> bytes:
+    unpacker = zlib.decompressobj()
+    try:
+        data = unpacker.decompress(element.data, limit)
+    except zlib.error as error:
+        raise MatError(str(error)) from None
+    if unpacker.unconsumed_tail:
+        raise MatError(f"unfolds to more than {limit} bytes")
+    return data
+
+
+def _matrices(content: bytes, order: str, limit: int) -> Iterator[bytes]:
+    for element in _elements(content[HEADER_BYTES:], order):
+        if element.kind == COMPRESSED:
+            for inner in _elements(_unfold(element, limit), order):
+                if inner.kind == MATRIX:
+                    yield inner.data
+        elif element.kind == MATRIX:
+            yield element.data
+
+
+def _byte_order(content: bytes) -> str:
+    mark = content[126:128]
+    if len(content) < HEADER_BYTES or mark not in (b"IM", b"MI") or content[:4] == b"\x00" * 4:
+        raise MatError("no MATLAB 5 header")
+    return "<" if mark == b"IM" else ">"
+
+
+def _array(parts: list[_Element], order: str) -> NDArray[np.generic]:
+    flags = struct.unpack_from(order + "I", parts[0].data.ljust(4, b"\0"))[0]
+    stored = STORED.get(parts[3].kind)
+    if flags & 0xFF not in CLASSES or flags >> 8 & COMPLEX_FLAG or stored is None:
+        return np.empty(0, np.dtype("O"))
+    shape = [int(n) for n in np.frombuffer(parts[1].data[: len(parts[1].data) // 4 * 4], order + "i4")]
+    values = np.frombuffer(
+        parts[3].data[: len(parts[3].data) // int(stored[1]) * int(stored[1])], order + stored
+    )
+    if min(shape, default=-1) < 0 or math.prod(shape) != len(values):
+        raise MatError(f"the array declares {tuple(shape)} and holds {len(values)} numbers")
+    with np.errstate(invalid="ignore"):
+        return values.astype(CLASSES[flags & 0xFF]).reshape(shape, order="F")
+
+
+def load_array(content: bytes, name: str, *, limit: int) -> NDArray[np.generic] | None:
+    """The real numeric array called `name`; None without one; an empty object array for another class.
+
+    Raises `MatTruncatedError` for a file that is cut anywhere, `MatError` for anything else that is not a
+    MATLAB 5 file. `limit` bounds unfolded bytes.
+    """
+    order = _byte_order(content)
+    for data in list(_matrices(content, order, limit)):
+        parts = list(_elements(data, order))
+        if len(parts) >= 3 and parts[2].data == name.encode():
+            if len(parts) < 4:
+                raise MatError(f"{name} has no values")
+            return _array(parts, order)
+    return None

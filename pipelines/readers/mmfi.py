@@ -1,0 +1,191 @@
+"""MM-Fi on disk: `E01/S01/A01/{rgb,lidar,mmwave,wifi-csi}/frame001.*` and `ground_truth.npy`.
+
+Layout, dtypes and known defects follow Yang et al., "MM-Fi" (NeurIPS 2023), and its public toolbox.
+Trees written by the simulator look the same and are recognised by their marker file.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipelines.errors import DataError
+from pipelines.readers.contract import check_key, name_of
+from pipelines.readers.files import FRAME_READERS, contained, link_leaves, parse_npy, read_bytes
+from pipelines.sequence import Defect, RawSequence
+from pipelines.simulator import MARKER
+from pipelines.store_format import SequenceKey
+
+FOLDERS: dict[str, tuple[str, str]] = {
+    "rgb": ("rgb", ".npy"),
+    "lidar": ("lidar", ".bin"),
+    "mmwave": ("mmwave", ".bin"),
+    "wifi": ("wifi-csi", ".mat"),
+}
+"""modality -> (folder, file extension); `infra1`, `infra2` and `depth` are not read."""
+
+Entry = NDArray[np.generic] | Defect
+
+
+@dataclass(frozen=True, kw_only=True)
+class MmfiReader:
+    """Reads an MM-Fi tree, frame by frame, whatever is missing or broken in it."""
+
+    def sequences(self, root: str | Path) -> list[SequenceKey]:
+        """Every E/S/A folder; `DataError` if there is none, or if one of the names is not a folder."""
+        base = _checked_root(Path(root))
+        keys = [
+            SequenceKey(environment=e.name, subject=s.name, action=a.name)
+            for e in _folders(base, r"E\d\d", base)
+            for s in _folders(e, r"S\d\d", base)
+            for a in _folders(s, r"A\d\d", base)
+        ]
+        if not keys:
+            raise _not_mmfi(base)
+        return sorted(keys)
+
+    def read(self, root: str | Path, key: SequenceKey) -> RawSequence:
+        """One sequence; its frames are those of the ground truth united with those of the files."""
+        base = _checked_root(Path(root))
+        folder = base / name_of(check_key(key))
+        if not folder.is_dir() or not contained(folder, base):
+            raise DataError.about(folder, field="folder", value="absent or outside the root", remedy=_LAYOUT)
+        listed = {modality: _list_frames(folder, modality, base) for modality in FOLDERS}
+        truth = _read_truth(folder / "ground_truth.npy", base)
+        numbers = _numbers(truth, listed)
+        source = provenance(base)
+        frames = {m: [_read_frame(m, n, found, folder) for n in numbers] for m, found in listed.items()}
+        frames["pose"] = [_pose(truth, n) for n in numbers]
+        return RawSequence(
+            environment=key.environment,
+            subject=key.subject,
+            action=key.action,
+            numbers=np.array(numbers, np.int32),
+            frames=frames,
+            provenance=dict.fromkeys(frames, source),
+        )
+
+    def notes(self, root: str | Path) -> tuple[str, ...]:
+        """Says so if the tree was written by the simulator."""
+        source = provenance(Path(root))
+        return () if source == "real" else (f"{root} was written by the simulator ({source})",)
+
+    def settings(self, root: str | Path) -> dict[str, str]:
+        """The tree's provenance; nothing can be chosen."""
+        return {"provenance": provenance(Path(root))}
+
+
+_LAYOUT = "give the folder that holds E01/S01/A01/..., as MM-Fi unpacks"
+
+
+def provenance(root: Path) -> str:
+    """`simulated:<version>` for a tree with the simulator's marker file, otherwise `real`."""
+    marker = root / MARKER
+    if not marker.exists():
+        return "real"
+    try:
+        label = json.loads(marker.read_text(encoding="utf-8"))["provenance"]
+    except (ValueError, KeyError, TypeError, OSError):
+        label = None
+    known = isinstance(label, str) and re.fullmatch(r"simulated:[\w.]+", label)
+    return str(label) if known else "simulated:unknown"
+
+
+def _checked_root(root: Path) -> Path:
+    if not root.is_dir():
+        found = "a file" if root.exists() else "absent"
+        raise DataError.about(root, field="MM-Fi root", value=found, remedy=_LAYOUT)
+    return root
+
+
+def _not_mmfi(root: Path) -> DataError:
+    names = sorted(os.listdir(root))
+    found = f"{len(names)} entries ({', '.join(names[:4])}), no E../S../A.. folders" if names else "empty"
+    return DataError.about(root, field="MM-Fi root", value=found, remedy=_LAYOUT)
+
+
+def _folders(parent: Path, pattern: str, root: Path) -> Iterator[Path]:
+    for entry in os.scandir(parent):
+        if not re.fullmatch(pattern, entry.name):
+            continue
+        if link_leaves(entry, root):
+            remedy = "symbolic links may not leave the root; put the data itself there"
+            raise DataError.about(entry.path, field="link", value=os.readlink(entry.path), remedy=remedy)
+        if not entry.is_dir():
+            remedy = f"remove the file; {_LAYOUT}"
+            raise DataError.about(entry.path, field="folder", value="a file", remedy=remedy)
+        yield Path(entry.path)
+
+
+def _list_frames(folder: Path, modality: str, root: Path) -> dict[int, Path | Defect] | Defect:
+    """Frame number -> file; or the defect of the whole modality."""
+    name, extension = FOLDERS[modality]
+    place = folder / name
+    if not place.exists():
+        return Defect(modality=modality, frame=None, reason="missing", detail=f"no folder {place}")
+    if not place.is_dir() or not contained(place, root):
+        detail = f"{place} is not a folder inside the root"
+        return Defect(modality=modality, frame=None, reason="unreadable", detail=detail)
+    found: dict[int, Path | Defect] = {}
+    for entry in os.scandir(place):
+        match = re.fullmatch(r"frame(\d{3,6})" + re.escape(extension), entry.name)
+        number = int(match[1]) if match else 0
+        if not number:
+            continue
+        outside = Defect(
+            modality=modality, frame=number, reason="unreadable", detail=f"{entry.path} leaves the root"
+        )
+        found[number] = outside if link_leaves(entry, root) else Path(entry.path)
+    return found
+
+
+def _read_frame(modality: str, number: int, found: dict[int, Path | Defect] | Defect, folder: Path) -> Entry:
+    if isinstance(found, Defect):
+        return found
+    path = found.get(number)
+    if path is None:
+        name, extension = FOLDERS[modality]
+        detail = f"no {folder / name}/frame{number:03d}{extension}"
+        return Defect(modality=modality, frame=number, reason="missing", detail=detail)
+    if isinstance(path, Defect):
+        return path
+    result = FRAME_READERS[modality](path)
+    if isinstance(result, tuple):
+        return Defect(modality=modality, frame=number, reason=result[0], detail=result[1])
+    return result
+
+
+def _read_truth(path: Path, root: Path) -> NDArray[np.generic] | Defect:
+    """Poses [F, 17, 3], or the defect that makes all of them unusable."""
+    content = read_bytes(path) if contained(path, root) else ("unreadable", f"{path} leaves the root")
+    result = content if isinstance(content, tuple) else parse_npy(content, str(path))
+    if not isinstance(result, tuple) and result.ndim != 3:
+        result = "shape", f"{path} is {result.shape}, expected (F, 17, 3)"
+    if isinstance(result, tuple):
+        return Defect(modality="pose", frame=None, reason=result[0], detail=result[1])
+    return result
+
+
+def _numbers(
+    truth: NDArray[np.generic] | Defect, listed: dict[str, dict[int, Path | Defect] | Defect]
+) -> list[int]:
+    numbers = set() if isinstance(truth, Defect) else set(range(1, len(truth) + 1))
+    for found in listed.values():
+        numbers |= set() if isinstance(found, Defect) else set(found)
+    return sorted(numbers)
+
+
+def _pose(truth: NDArray[np.generic] | Defect, number: int) -> Entry:
+    if isinstance(truth, Defect):
+        return truth
+    if number > len(truth):
+        detail = f"ground_truth.npy ends at frame {len(truth)}"
+        return Defect(modality="pose", frame=number, reason="missing", detail=detail)
+    return truth[number - 1]

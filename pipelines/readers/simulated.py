@@ -1,0 +1,54 @@
+"""Simulated sequences straight from the simulator, without files in between."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from pipelines.readers.contract import check_key
+from pipelines.sequence import RawSequence
+from pipelines.simulator import PROVENANCE, SimulatorConfig, environment_of, simulate_sequence
+from pipelines.store_format import SequenceKey
+
+
+@dataclass(frozen=True, kw_only=True)
+class SimulatedSource:
+    """What to simulate; takes the place of a root folder."""
+
+    subjects: tuple[str, ...]
+    """Such as `("S01", "S05")`; each lives in its MM-Fi environment."""
+    actions: tuple[str, ...]
+    """Such as `("A02", "A13")`."""
+    config: SimulatorConfig = field(default_factory=SimulatorConfig)
+
+    def __post_init__(self) -> None:
+        for name, letter, last in (("subjects", "S", 40), ("actions", "A", 27)):
+            codes = tuple(getattr(self, name))
+            known = {f"{letter}{n:02d}" for n in range(1, last + 1)}
+            if not codes or len(set(codes)) < len(codes) or not set(codes) <= known:
+                raise ValueError(
+                    f"{name} is {codes}; use distinct codes {letter}01..{letter}{last}, at least one"
+                )
+            object.__setattr__(self, name, codes)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SimulatedReader:
+    """Reads a `SimulatedSource`: simulates the sequence that is asked for."""
+
+    def sequences(self, root: SimulatedSource) -> list[SequenceKey]:
+        """Every subject with every action."""
+        keys = [SequenceKey(environment_of(s), s, a) for s in root.subjects for a in root.actions]
+        return sorted(keys)
+
+    def read(self, root: SimulatedSource, key: SequenceKey) -> RawSequence:
+        """The sequence of the key's subject and action."""
+        return simulate_sequence(check_key(key).subject, key.action, root.config)
+
+    def notes(self, root: SimulatedSource) -> tuple[str, ...]:
+        """That nothing of it was recorded."""
+        return (f"every sequence is {PROVENANCE}",)
+
+    def settings(self, root: SimulatedSource) -> dict[str, Any]:
+        """Version and dials of the simulator; not the subjects and actions, so a store can grow."""
+        return {"simulator": PROVENANCE, "config": asdict(root.config)}
