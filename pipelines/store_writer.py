@@ -125,8 +125,15 @@ class StoreWriter:
             )  # fmt: skip
 
     def _parts(self) -> dict[SequenceKey, Path]:
+        """Complete sequences that are not in the finished store yet.
+
+        Those that are were left behind by a `finish` that was killed just after the manifest appeared.
+        """
         paths = sorted((self.root / PARTS).glob("[!.]*.arrow"))
-        return {SequenceKey(*path.stem.split("_")): path for path in paths}
+        parts = {SequenceKey(*path.stem.split("_")): path for path in paths}
+        return {
+            key: path for key, path in parts.items() if not self._finished or key not in self._finished.keys
+        }
 
     def _unchanged(self) -> Store:
         if self._finished is None:
@@ -170,10 +177,10 @@ class StoreWriter:
 
     def _clean(self, keep: set[str]) -> None:
         """Remove the parts and the files of an earlier `finish`."""
-        for kind, ending in _FILES.items():
-            for path in self.root.glob(f"*{kind}-*{ending}*"):
-                if path.name not in keep:
-                    path.unlink()
+        found = [path for kind in _FILES for path in self.root.glob(f"{kind}-*")]
+        for path in [*found, *self.root.glob(".*.tmp")]:
+            if path.name not in keep:
+                path.unlink()
         shutil.rmtree(self.root / PARTS)
 
 

@@ -132,35 +132,75 @@ def test_store_travels_as_its_path(store: Store) -> None:
     assert pickle.loads(sent).fingerprint == store.fingerprint
 
 
-def test_killed_writer_leaves_a_resumable_store(tmp_path: Path, sequences: list[SensorSequence]) -> None:
-    """SIGKILL after half of the second sequence's bytes: the first is whole, the second not visible."""
+def run_and_die(tmp_path: Path, sequences: list[SensorSequence], deed: str) -> None:
+    """In a new process, with `writer` and the sequences `one`, `two`, `three` at hand: do a deed and die.
+
+    `die()` is SIGKILL: no handler, no clean-up.
+    """
     inputs = tmp_path / "sequences.pickle"
     inputs.write_bytes(pickle.dumps(sequences))
-    script = textwrap.dedent(f"""
-        import os, pickle, signal
-        from pipelines import store_files
-        from pipelines.store import StoreHeader, StoreWriter
-        one, two, _ = pickle.loads(open({str(inputs)!r}, "rb").read())
-        writer = StoreWriter({str(tmp_path / "store")!r}, StoreHeader(source="test"))
-        writer.write(one)
-        def die(handle):
-            os.ftruncate(handle, os.fstat(handle).st_size // 2)
-            os.kill(os.getpid(), signal.SIGKILL)
-        store_files.os.fsync = die
-        writer.write(two)
-    """)
+    script = f"""
+import os, pickle, signal
+from pipelines import store_files, store_writer
+from pipelines.store import StoreHeader, StoreWriter
+
+def die(*ignored):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+one, two, three = pickle.loads(open({str(inputs)!r}, "rb").read())
+writer = StoreWriter({str(tmp_path / "store")!r}, StoreHeader(source="test"))
+{textwrap.dedent(deed)}
+"""
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, check=False)
     assert done.returncode == -signal.SIGKILL, done.stderr.decode()
-    with pytest.raises(DataError, match="unfinished; run the same"):
-        open_store(tmp_path / "store")
+
+
+def resume(tmp_path: Path, sequences: list[SensorSequence], written: set[str]) -> None:
+    """Find exactly the sequences `written` (by subject and action), write the others, compare all."""
     writer = StoreWriter(tmp_path / "store", HEADER)
-    assert {key.action for key in writer.written()} == {"A01"}
-    for sequence in sequences[1:]:
-        writer.write(sequence)
+    assert {key.subject + key.action for key in writer.written()} == written
+    for sequence in sequences:
+        if sequence.subject + sequence.action not in written:
+            writer.write(sequence)
     store = writer.finish()
+    store.verify()
     for i, sequence in enumerate(sequences):
         assert_same(store.sequence(i), sequence)
-    assert not list((tmp_path / "store").rglob("*.tmp"))
+    left = {path.name.split("-")[0] for path in (tmp_path / "store").iterdir()}
+    assert left == {"manifest.json", "header.json", "frames", "index", "defects"}
+
+
+def test_killed_while_writing_a_sequence(tmp_path: Path, sequences: list[SensorSequence]) -> None:
+    """Half of the second sequence's bytes are written: the first is whole, the second is not visible."""
+    deed = """
+    def die_half_way(handle):
+        os.ftruncate(handle, os.fstat(handle).st_size // 2)
+        die()
+
+    writer.write(one)
+    store_files.os.fsync = die_half_way
+    writer.write(two)
+    """
+    run_and_die(tmp_path, sequences, deed)
+    assert len(list((tmp_path / "store" / "parts").glob(".*.tmp"))) == 1
+    with pytest.raises(DataError, match="unfinished; run the same"):
+        open_store(tmp_path / "store")
+    resume(tmp_path, sequences, {"S01A01"})
+
+
+@pytest.mark.parametrize("moment", ["write_json", "shutil.rmtree"])
+def test_killed_while_finishing(tmp_path: Path, sequences: list[SensorSequence], moment: str) -> None:
+    """Just before the manifest appears, or just after it."""
+    deed = f"""
+    for sequence in (one, two):
+        writer.write(sequence)
+    store_writer.{moment} = die
+    writer.finish()
+    """
+    run_and_die(tmp_path, sequences, deed)
+    if moment == "shutil.rmtree":
+        assert len(open_store(tmp_path / "store").keys) == 2
+    resume(tmp_path, sequences, {"S01A01", "S01A02"})
 
 
 def test_sequences_can_be_added_to_a_finished_store(store: Store, sequences: list[SensorSequence]) -> None:
