@@ -118,18 +118,20 @@ def _run_on_ray(job: Job, keys: list[SequenceKey], processes: int) -> Iterator[t
     started = not ray.is_initialized()
     if started:
         ray.init(include_dashboard=False, log_to_driver=False, object_store_memory=RAY_MEMORY)
+    width = processes or max(1, int(ray.cluster_resources().get("CPU", 1)))
+    shared, task = ray.put(job), ray.remote(num_cpus=1)(prepare_sequence)
+    waiting = iter(keys)
+    running = {task.remote(shared, key): key for key in islice(waiting, width)}
     try:
-        shared = ray.put(job)
-        task = ray.remote(num_cpus=1)(prepare_sequence)
-        waiting = iter(keys)
-        width = processes or max(1, int(ray.cluster_resources().get("CPU", 1)))
-        running = {task.remote(shared, key): key for key in islice(waiting, width)}
         while running:
             (done,), _ = ray.wait(list(running), num_returns=1)
-            key = running.pop(done)
             frames = ray.get(done)
-            running |= {task.remote(shared, new): new for new in islice(waiting, 1)}
-            yield key, frames
+            running |= {task.remote(shared, key): key for key in islice(waiting, 1)}
+            yield running.pop(done), frames
+    except ray.exceptions.RayTaskError as error:
+        raise error.cause from None
     finally:
+        for reference in running:
+            ray.cancel(reference)
         if started:
             ray.shutdown()

@@ -70,8 +70,8 @@ def parse_npy(content: bytes, name: str) -> NDArray[np.generic] | Flaw:
         shape, fortran, dtype = header(file)
     except HEADER_ERRORS as error:
         return "unreadable", f"{name}: {type(error).__name__}"
-    if dtype.hasobject:
-        return "dtype", f"{name} holds Python objects, expected real numbers"
+    if dtype.hasobject or not dtype.itemsize:
+        return "dtype", f"{name} holds {dtype}, expected real numbers"
     needed = math.prod(shape) * dtype.itemsize
     if min(shape, default=0) < 0 or needed > len(content) - file.tell():
         return (

@@ -32,6 +32,9 @@ TIME_PARTS: tuple[str, ...] = ("train", "validate", "test")
 ENVIRONMENT = "E01"
 """MARS was recorded in one room."""
 
+REACH = 20.0
+"""Metres; no Kinect sees farther, so poses beyond (or NaN) are not shown to the simulator."""
+
 _REMEDY = "give the folder that holds synced_data/wooutlier/subject1/timesplit/kinect_data_test.csv"
 
 
@@ -75,7 +78,7 @@ class MarsReader:
 
     def _simulate(self, pose: Array, key: SequenceKey, first: int, names: list[str]) -> dict[str, list[Any]]:
         """What the missing sensors would have seen of the real motion [F, 17, 3]; nothing where it is NaN."""
-        known = ~np.isnan(pose.reshape(len(pose), -1).sum(axis=1))
+        known = np.abs(pose).max(axis=(1, 2)) < REACH
         if not known.any():
             return {name: [_unseen(name, first + f) for f in range(len(pose))] for name in names}
         last_known = np.maximum.accumulate(np.where(known, np.arange(len(pose)), np.argmax(known)))

@@ -41,7 +41,7 @@ def write_mars(tmp_path: Path) -> Callable[..., Path]:
         rng = np.random.default_rng([subject, start])
         rows, points, counter = [], [], start
         for movement in range(movements):
-            base = rng.normal(0, 0.5, 75)
+            base = rng.normal(np.repeat([0.0, 2.0, 0.0], 25), np.repeat([0.3, 0.1, 0.5], 25))
             for frame in range(12):
                 rows.append(base + 0.01 * frame)
                 count = 1 + (frame + movement) % 3

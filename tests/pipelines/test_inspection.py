@@ -1,0 +1,63 @@
+"""What `equipose inspect` says is what is in the store."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from rich.console import Console
+
+from pipelines.inspection import describe, render
+from pipelines.prepare import prepare
+from pipelines.protocols import select
+from pipelines.simulator import PROVENANCE, SimulatorConfig, write_mmfi_tree
+from pipelines.store import Store
+
+
+@pytest.fixture(scope="module")
+def flawed(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    """Three subjects x two actions x three frames, with some files missing and some broken."""
+    root = tmp_path_factory.mktemp("inspected")
+    config = SimulatorConfig(frames=3, radar_empty=0.0)
+    write_mmfi_tree(root / "tree", subjects=["S01", "S05", "S09"], actions=["A01", "A02"], config=config)
+    place = root / "tree" / "E01" / "S01" / "A02"
+    (place / "ground_truth.npy").unlink()
+    (place / "lidar" / "frame001.bin").write_bytes(b"")
+    for file in (place / "rgb").iterdir():
+        file.unlink()
+    (place / "rgb").rmdir()
+    return prepare("mmfi", root / "tree", root / "store")
+
+
+def test_counts_reasons_and_provenance(flawed: Store) -> None:
+    found = describe(flawed)
+    assert (found.frames, found.sequences, found.without_pose) == (18, 6, 3)
+    assert (found.subjects, found.actions) == (("S01", "S05", "S09"), ("A01", "A02"))
+    assert found.invalid == {"rgb": 3, "lidar": 1, "mmwave": 0, "wifi": 0, "pose": 3}
+    assert found.reasons == {("lidar", "empty-file"): 1, ("pose", "missing"): 3, ("rgb", "missing"): 3}
+    assert found.provenance["wifi"] == {PROVENANCE: 6}
+    assert found.fingerprint == flawed.fingerprint
+
+
+def test_parts_are_those_that_selection_gives(flawed: Store) -> None:
+    found = describe(flawed)
+    for protocol, split in (("P3", "S2"), ("P2", "S2")):
+        rows = select(flawed.index, protocol, split)
+        assert found.parts[protocol, split] == {part: len(rows[part]) for part in rows}
+    assert found.parts["P1", "S2"] == {"train": 0, "validation": 3, "test": 3}
+
+
+def test_the_rendering_says_it_all(flawed: Store) -> None:
+    console = Console(width=120, record=True, file=io.StringIO())
+    console.print(render(describe(flawed)))
+    text = console.export_text()
+    for said in (
+        flawed.fingerprint,
+        "18 frames in 6 sequences",
+        PROVENANCE,
+        "empty-file 1",
+        "P3",
+        "S2",
+        "3 have none",
+    ):
+        assert said in text
