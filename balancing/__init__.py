@@ -1,1 +1,55 @@
-"""."""
+"""How training is balanced: methods as small hooks, Shapley contributions, Fisher information, composition.
+
+Pure torch and NumPy; no Ray, no MLflow, no process groups. `docs/methods.md` is the guide.
+"""
+
+from balancing.awc import AWC
+from balancing.clustering import two_groups
+from balancing.coalitions import coalition_masks, coalition_predictions
+from balancing.compose import chain, within
+from balancing.contributions import RunningContributions, batch_contributions
+from balancing.fisher import fisher_diagonal, fisher_trace, quadratic_penalty
+from balancing.method import EpochPlan, Losses, Method, MethodConfig, Run, Step, total_loss
+from balancing.modes import evaluating
+from balancing.profit import VALUE_FUNCTIONS, negative_mpjpe, pearson_profit, value_function
+from balancing.registry import METHODS, build_method, method_class, method_name
+from balancing.report import ContributionReport, bootstrap_interval, contribution_report
+from balancing.shapley import efficiency_residual, interaction_indices, shapley_values
+from balancing.statistics import CoalitionStatistics
+
+__all__ = [
+    "AWC",
+    "METHODS",
+    "VALUE_FUNCTIONS",
+    "CoalitionStatistics",
+    "ContributionReport",
+    "EpochPlan",
+    "Losses",
+    "Method",
+    "MethodConfig",
+    "Run",
+    "RunningContributions",
+    "Step",
+    "batch_contributions",
+    "bootstrap_interval",
+    "build_method",
+    "chain",
+    "coalition_masks",
+    "coalition_predictions",
+    "contribution_report",
+    "efficiency_residual",
+    "evaluating",
+    "fisher_diagonal",
+    "fisher_trace",
+    "interaction_indices",
+    "method_class",
+    "method_name",
+    "negative_mpjpe",
+    "pearson_profit",
+    "quadratic_penalty",
+    "shapley_values",
+    "total_loss",
+    "two_groups",
+    "value_function",
+    "within",
+]

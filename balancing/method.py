@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -28,6 +28,11 @@ POSE = "pose"
 
 PerSampleLoss = Callable[[Tensor, Tensor], Tensor]
 """(prediction [B, J, 3], target [B, J, 3]) -> [B], metres."""
+
+
+def total_loss(losses: Losses) -> Tensor:
+    """The scalar that is minimised: the sum of all named losses."""
+    return torch.stack(list(losses.values())).sum()
 
 
 def _ignore(name: str, value: float) -> None:
@@ -88,6 +93,18 @@ class EpochPlan:
     """[N, M] bool; combined (and) with what the data itself lacks."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class MethodConfig:
+    """Settings that every method has; each method nests its own subclass as `Config`."""
+
+    window: int | None = None
+    """Act only in the first `window` epochs; None acts in all, 0 in none."""
+
+    def __post_init__(self) -> None:
+        if self.window is not None and self.window < 0:
+            raise ValueError(f"method.window must be at least 0 epochs or None, got {self.window}")
+
+
 class Method:
     """A balancing method; every hook defaults to changing nothing, so `Method()` is plain training.
 
@@ -95,10 +112,19 @@ class Method:
     the one owner), `shape_gradients`. `on_task_end` follows the last epoch of a task.
     """
 
+    Config: ClassVar[type[MethodConfig]] = MethodConfig
+    """The class of `config`; `registry.build_method` wraps `config.window` around the method."""
     needs: frozenset[str] = frozenset()
     """What the model or the loop must provide: `"unimodal_heads"` or `"contributions"`."""
     owns_backward: bool = False
     """At most one owner in a chain."""
+
+    def __init__(self, config: MethodConfig | None = None) -> None:
+        self.config = config if config is not None else self.Config()
+        if not isinstance(self.config, self.Config):
+            raise ValueError(
+                f"{type(self).__name__} takes a {self.Config.__qualname__}, got {type(config).__qualname__}"
+            )
 
     def plan_epoch(self, plan: EpochPlan, run: Run) -> EpochPlan:
         """Resample rows or drop modalities of the coming epoch."""

@@ -1,0 +1,119 @@
+"""Combining methods: several in a row, and one in some epochs only."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from balancing.method import EpochPlan, Losses, Method, Run, Step, total_loss
+
+
+def chain(**methods: Method) -> Method:
+    """Several methods as one; each hook visits them in the order given, each seeing what the last made.
+
+    The names label their states in checkpoints. Raises ValueError without methods, for an empty name, for
+    one object under two names, and when more than one method owns the backward pass.
+    """
+    return _Chain(methods)
+
+
+def within(epochs: range, method: Method) -> Method:
+    """The method in the given epochs, plain training in all others.
+
+    Outside of them no hook reaches it, except `on_task_end`, which belongs to no epoch. If the range is
+    empty it also needs nothing.
+    """
+    return _Within(epochs, method)
+
+
+class _Chain(Method):
+    def __init__(self, methods: dict[str, Method]) -> None:
+        super().__init__()
+        if not methods:
+            raise ValueError("chain() got no method; give at least one, or use Method() for plain training")
+        if "" in methods:
+            raise ValueError("a method in a chain has an empty name; name it, its state is saved under it")
+        if len({id(method) for method in methods.values()}) < len(methods):
+            raise ValueError(f"one method object stands under two names in {list(methods)}; build two")
+        owners = [name for name, method in methods.items() if method.owns_backward]
+        if len(owners) > 1:
+            raise ValueError(f"at most one method may own the backward pass, got {owners}; drop all but one")
+        self.methods = dict(methods)
+        self.needs = frozenset().union(*(method.needs for method in methods.values()))
+        self.owns_backward = bool(owners)
+
+    def plan_epoch(self, plan: EpochPlan, run: Run) -> EpochPlan:
+        for method in self.methods.values():
+            plan = method.plan_epoch(plan, run)
+        return plan
+
+    def on_epoch_start(self, run: Run) -> None:
+        for method in self.methods.values():
+            method.on_epoch_start(run)
+
+    def shape_losses(self, losses: Losses, step: Step) -> Losses:
+        for method in self.methods.values():
+            losses = method.shape_losses(losses, step)
+        return losses
+
+    def backward(self, losses: Losses, step: Step) -> None:
+        for method in self.methods.values():
+            if method.owns_backward:
+                method.backward(losses, step)
+
+    def shape_gradients(self, step: Step) -> None:
+        for method in self.methods.values():
+            method.shape_gradients(step)
+
+    def on_task_end(self, run: Run) -> None:
+        for method in self.methods.values():
+            method.on_task_end(run)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {name: method.state_dict() for name, method in self.methods.items()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        if list(state) != list(self.methods):
+            raise ValueError(
+                f"the checkpoint was written by the chain {list(state)}, this one is {list(self.methods)}; "
+                "use the same methods under the same names in the same order"
+            )
+        for name, method in self.methods.items():
+            method.load_state_dict(state[name])
+
+
+class _Within(Method):
+    def __init__(self, epochs: range, method: Method) -> None:
+        super().__init__()
+        self.epochs = epochs
+        self.method = method
+        self.needs = method.needs if len(epochs) else frozenset()
+        self.owns_backward = method.owns_backward and len(epochs) > 0
+
+    def plan_epoch(self, plan: EpochPlan, run: Run) -> EpochPlan:
+        return self.method.plan_epoch(plan, run) if run.epoch in self.epochs else plan
+
+    def on_epoch_start(self, run: Run) -> None:
+        if run.epoch in self.epochs:
+            self.method.on_epoch_start(run)
+
+    def shape_losses(self, losses: Losses, step: Step) -> Losses:
+        return self.method.shape_losses(losses, step) if step.run.epoch in self.epochs else losses
+
+    def backward(self, losses: Losses, step: Step) -> None:
+        if step.run.epoch in self.epochs:
+            self.method.backward(losses, step)
+        else:
+            total_loss(losses).backward()
+
+    def shape_gradients(self, step: Step) -> None:
+        if step.run.epoch in self.epochs:
+            self.method.shape_gradients(step)
+
+    def on_task_end(self, run: Run) -> None:
+        self.method.on_task_end(run)
+
+    def state_dict(self) -> dict[str, Any]:
+        return self.method.state_dict()
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.method.load_state_dict(state)

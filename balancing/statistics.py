@@ -1,0 +1,199 @@
+"""Sufficient statistics of every coalition's predictions: small, mergeable in any order, float64.
+
+Whatever a value function needs is kept per cluster of dependent samples (such as one recording), so a
+clustered bootstrap can resample clusters without seeing a prediction again.
+
+Legend: B samples, C coalitions (2^M), J joints, K = 3J coordinates, G clusters, R rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+Pool = Callable[[list[Tensor]], list[Tensor]]
+"""One linear map over the first axis of several tensors: each [R, ...] -> [rows of the result, ...]."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CoalitionStatistics:
+    """Counts, means and central co-moments of predictions and targets; one row per cluster.
+
+    `m2` is a sum of squared deviations from the row's own mean, `comoment` a sum of products of the
+    deviations of prediction and target. All float64 on the CPU, metres.
+    """
+
+    clusters: Tensor
+    """[G] int64, strictly increasing."""
+    count: Tensor
+    """[G] samples."""
+    target_mean: Tensor
+    """[G, K]."""
+    target_m2: Tensor
+    """[G, K]."""
+    mean: Tensor
+    """[G, C, K] of the predictions."""
+    m2: Tensor
+    """[G, C, K] of the predictions."""
+    comoment: Tensor
+    """[G, C, K] of prediction with target."""
+    error_sum: Tensor
+    """[G, C] sum over samples of the mean joint error, m."""
+
+    @classmethod
+    def from_predictions(cls, predictions: Tensor, target: Tensor, groups: Tensor) -> CoalitionStatistics:
+        """Statistics of one batch.
+
+        predictions: [C, B, J, 3] m; target: [B, J, 3] m; groups: [B] int, the cluster of each sample.
+        Raises ValueError when shapes disagree or a prediction is not finite.
+        """
+        _check_batch(predictions, target, groups)
+        p, y = predictions.detach().double().transpose(0, 1), target.detach().double()
+        zero = y.new_zeros(())
+        samples = cls(
+            clusters=groups.long().to(y.device),
+            count=y.new_ones(len(y)),
+            target_mean=y.flatten(1),
+            target_m2=zero,
+            mean=p.flatten(2),
+            m2=zero,
+            comoment=zero,
+            error_sum=torch.linalg.vector_norm(p - y[:, None], dim=-1).mean(dim=-1),
+        )
+        return samples._by_cluster()._on_cpu()
+
+    @classmethod
+    def merged(cls, parts: Iterable[CoalitionStatistics]) -> CoalitionStatistics:
+        """All parts in one, in a single pass; equal for every order and grouping of them, to rounding."""
+        parts = list(parts)
+        if not parts:
+            raise ValueError("parts is empty: nothing to merge; give the statistics of at least one batch")
+        shapes = {tuple(part.mean.shape[1:]) for part in parts}
+        if len(shapes) > 1:
+            raise ValueError(f"parts have different (coalitions, coordinates): {sorted(shapes)}")
+        if len(parts) == 1:
+            return parts[0]
+        columns = {f.name: torch.cat([getattr(part, f.name) for part in parts]) for f in fields(cls)}
+        return cls(**columns)._by_cluster()
+
+    def merge(self, other: CoalitionStatistics) -> CoalitionStatistics:
+        """Both in one (Chan et al. 1979; Pebay 2008). For many parts `merged` is one pass instead."""
+        return self.merged([self, other])
+
+    def total(self, weights: Tensor | None = None) -> CoalitionStatistics:
+        """All clusters as one row, or one row per draw of a resampling.
+
+        weights: [draws, G], how often each draw takes each cluster; None takes each once.
+        """
+        if weights is None:
+            weights = torch.ones(1, len(self.count), dtype=torch.float64)
+        if weights.ndim != 2 or weights.shape[1] != len(self.count):
+            raise ValueError(f"weights must be [draws, {len(self.count)}], got {tuple(weights.shape)}")
+        w = weights.double()
+
+        def draw(columns: list[Tensor]) -> list[Tensor]:
+            return [(w @ rows.reshape(len(rows), -1)).view(-1, *rows.shape[1:]) for rows in columns]
+
+        return self._pooled(draw, torch.arange(len(w)))
+
+    def reduced(self, mean: Callable[[Tensor], Tensor]) -> CoalitionStatistics:
+        """The average over ranks of their totals, as one row; ratios equal those of the joined data.
+
+        mean: averages a tensor over ranks, such as `Run.mean`. Two calls, whatever the rank count.
+        """
+        one = self.total()
+
+        def across(columns: list[Tensor]) -> list[Tensor]:
+            flat = mean(torch.cat([rows.flatten() for rows in columns]))
+            parts = flat.split([rows.numel() for rows in columns])
+            return [part.view_as(rows) for part, rows in zip(parts, columns, strict=True)]
+
+        n = one.count
+        count, target_sum, prediction_sum = across([n, n * one.target_mean, n * one.mean])
+        return one._pooled(across, one.clusters, (target_sum[0] / count, prediction_sum[0] / count))
+
+    def mpjpe_mm(self) -> Tensor:
+        """[C] mean per-joint position error, mm, no alignment."""
+        return 1000 * self.error_sum.sum(dim=0) / self.count.sum()
+
+    def prediction_spread(self) -> Tensor:
+        """[C] standard deviation of the predictions over samples, averaged over coordinates, m.
+
+        Paper A's figures show it shrink towards 0 for weak modalities alone.
+        """
+        one = self.total()
+        return (one.m2 / one.count).clamp_min(0).sqrt().mean(dim=-1)[0]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain NumPy arrays by field name, to send between processes; inverse of `from_dict`."""
+        return {f.name: getattr(self, f.name).numpy() for f in fields(self)}
+
+    @classmethod
+    def from_dict(cls, arrays: dict[str, Any]) -> CoalitionStatistics:
+        """Inverse of `to_dict`; copies, so read-only arrays are welcome."""
+        return cls(**{f.name: torch.tensor(arrays[f.name]) for f in fields(cls)})
+
+    def _by_cluster(self) -> CoalitionStatistics:
+        """Rows of one cluster pooled into one, clusters sorted."""
+        clusters, index = torch.unique(self.clusters, return_inverse=True)
+
+        def add(columns: list[Tensor]) -> list[Tensor]:
+            return [
+                rows.new_zeros(len(clusters), *rows.shape[1:]).index_add_(0, index, rows) for rows in columns
+            ]
+
+        return self._pooled(add, clusters)
+
+    def _pooled(
+        self, pool: Pool, clusters: Tensor, centre: tuple[Tensor, Tensor] | None = None
+    ) -> CoalitionStatistics:
+        """Pool rows by a linear map, with moments taken about a common centre near their mean.
+
+        Central moments are not additive; moments about one shared point are. A centre near the data
+        keeps the subtraction at the end harmless.
+        """
+        y0, p0 = centre or (self.target_mean.mean(dim=0), self.mean.mean(dim=0))
+        dy, dp = self.target_mean - y0, self.mean - p0
+        n, ny, np_ = self.count, self.count[:, None], self.count[:, None, None]
+        count, sy, sp, syy, spp, spy, error_sum = pool(
+            [
+                n,
+                ny * dy,
+                np_ * dp,
+                self.target_m2 + ny * dy**2,
+                self.m2 + np_ * dp**2,
+                self.comoment + np_ * dp * dy[:, None],
+                self.error_sum,
+            ]
+        )
+        shift_y, shift_p = sy / count[:, None], sp / count[:, None, None]
+        return CoalitionStatistics(
+            clusters=clusters,
+            count=count,
+            target_mean=y0 + shift_y,
+            target_m2=(syy - sy * shift_y).clamp_min(0),
+            mean=p0 + shift_p,
+            m2=(spp - sp * shift_p).clamp_min(0),
+            comoment=spy - sp * shift_y[:, None],
+            error_sum=error_sum,
+        )
+
+    def _on_cpu(self) -> CoalitionStatistics:
+        return replace(self, **{f.name: getattr(self, f.name).cpu() for f in fields(self)})
+
+
+def _check_batch(predictions: Tensor, target: Tensor, groups: Tensor) -> None:
+    """Raise ValueError unless predictions [C, B, J, 3], target [B, J, 3] and groups [B] fit together."""
+    if predictions.ndim != 4 or predictions.shape[1:] != target.shape or groups.shape != target.shape[:1]:
+        raise ValueError(
+            "expected predictions [C, B, J, 3], target [B, J, 3] and groups [B], got "
+            f"{tuple(predictions.shape)}, {tuple(target.shape)} and {tuple(groups.shape)}"
+        )
+    if not len(target):
+        raise ValueError("target holds no sample; skip empty batches")
+    if not bool(torch.isfinite(predictions).all() & torch.isfinite(target).all()):
+        raise ValueError("predictions or target hold NaN or infinity; the model has diverged or data is bad")

@@ -1,0 +1,299 @@
+"""A small model with the interface of `PoseModel`, data for it, and a training loop of a few lines."""
+
+from __future__ import annotations
+
+import io
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from balancing.coalitions import coalition_masks, coalition_predictions
+from balancing.method import POSE, EpochPlan, Method, Run, Step, total_loss
+from balancing.modes import evaluating
+from balancing.profit import pearson_profit
+from balancing.shapley import shapley_values
+from balancing.statistics import CoalitionStatistics
+from models.batch import Batch, Outputs
+from models.modalities import MODALITIES
+from models.randomness import derive_seed, torch_rng
+
+JOINTS = 17
+INPUTS = 5
+
+
+def sample_mpjpe(prediction: Tensor, target: Tensor) -> Tensor:
+    """[B] metres."""
+    return torch.linalg.vector_norm(prediction - target, dim=-1).mean(dim=-1)
+
+
+class ToyPoseModel(nn.Module):
+    """One small encoder per modality, features concatenated, one linear head."""
+
+    def __init__(
+        self, num_modalities: int = 3, norm: str = "none", dropout: float = 0.0, seed: int = 0
+    ) -> None:
+        super().__init__()
+        torch.manual_seed(seed)
+        self.modalities = MODALITIES[:num_modalities]
+        norms = {"none": nn.Identity, "batch": lambda: nn.BatchNorm1d(8), "layer": lambda: nn.LayerNorm(8)}
+        self.encoders = nn.ModuleDict(
+            {
+                name: nn.Sequential(
+                    nn.Linear(INPUTS, 8), norms[norm](), nn.Tanh(), nn.Dropout(dropout), nn.Linear(8, 6)
+                )
+                for name in self.modalities
+            }
+        )
+        self.fusion = nn.Linear(6 * num_modalities, JOINTS * 3)
+
+    def present_of(self, batch: Batch) -> Tensor:
+        return batch.present
+
+    def encode(self, batch: Batch) -> Tensor:
+        features = torch.stack([self.encoders[m](batch.inputs[m]) for m in self.modalities], dim=1)
+        return features * self.present_of(batch)[..., None]
+
+    def fuse(self, features: Tensor, present: Tensor | None = None) -> Tensor:
+        kept = features if present is None else features * present.expand(features.shape[:2])[..., None]
+        return self.fusion(kept.flatten(1)).unflatten(1, (JOINTS, 3))
+
+    def fuse_coalitions(self, features: Tensor, masks: Tensor, present: Tensor) -> Tensor:
+        return torch.stack([self.fuse(features, mask & present) for mask in masks])
+
+    def forward(self, batch: Batch) -> Outputs:
+        features = self.encode(batch)
+        return Outputs(features=features, pose=self.fuse(features))
+
+    def encoder_parameters(self) -> dict[str, dict[str, nn.Parameter]]:
+        return {
+            m: {f"encoders.{m}.{name}": p for name, p in self.encoders[m].named_parameters()}
+            for m in self.modalities
+        }
+
+
+def toy_batches(num_modalities: int, sizes: tuple[int, ...] = (8, 8, 8), seed: int = 0) -> list[Batch]:
+    """Inputs that determine the pose, the first modality best; some sensors absent."""
+    rng = torch_rng(seed, "toy", num_modalities)
+    names = MODALITIES[:num_modalities]
+    readout = torch.randn(num_modalities, INPUTS, JOINTS * 3, generator=rng)
+    batches, first = [], 0
+    for size in sizes:
+        inputs = {name: torch.randn(size, INPUTS, generator=rng) for name in names}
+        pose = sum(0.3 / (m + 1) * inputs[name] @ readout[m] for m, name in enumerate(names))
+        present = torch.rand(size, num_modalities, generator=rng) > 0.1
+        batches.append(
+            Batch(
+                inputs=inputs,
+                masks={},
+                present=present,
+                pose=pose.unflatten(1, (JOINTS, 3)) + torch.tensor([0.0, 0.0, 3.0]),
+                index=torch.arange(first, first + size),
+                labels={"subject": torch.arange(size) % 3},
+            )
+        )
+        first += size
+    return batches
+
+
+def rows(batch: Batch, keep: slice) -> Batch:
+    """Some rows of a batch."""
+    return Batch(
+        inputs={name: value[keep] for name, value in batch.inputs.items()},
+        masks={},
+        present=batch.present[keep],
+        pose=batch.pose[keep],
+        index=batch.index[keep],
+        labels={name: value[keep] for name, value in batch.labels.items()},
+    )
+
+
+class ThreadRanks:
+    """Ranks as threads of one process: `mean(rank)` averages over them at a barrier."""
+
+    def __init__(self, world_size: int) -> None:
+        self.world_size = world_size
+        self._barrier = threading.Barrier(world_size, timeout=60)
+        self._slots: list[Tensor | None] = [None] * world_size
+
+    def mean(self, rank: int) -> Callable[[Tensor], Tensor]:
+        def reduce(tensor: Tensor) -> Tensor:
+            self._slots[rank] = tensor.detach().clone()
+            self._barrier.wait()
+            result = torch.stack([slot for slot in self._slots if slot is not None]).mean(dim=0)
+            self._barrier.wait()
+            return result
+
+        return reduce
+
+    def run(self, work: Callable[[int], Any]) -> list[Any]:
+        """`work(rank)` on every rank; raises what any of them raised."""
+        results: list[Any] = [None] * self.world_size
+        errors: list[BaseException] = []
+
+        def guarded(rank: int) -> None:
+            try:
+                results[rank] = work(rank)
+            except Exception as error:  # noqa: BLE001 - handed to the test below
+                errors.append(error)
+                self._barrier.abort()
+
+        threads = [threading.Thread(target=guarded, args=(rank,)) for rank in range(self.world_size)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        if errors:
+            raise errors[0]
+        return results
+
+
+@dataclass
+class ToyTraining:
+    """The contract's loop in miniature; `state` and `load` are its checkpoint."""
+
+    model: ToyPoseModel
+    method: Method
+    batches: list[Batch]
+    rank: int = 0
+    world_size: int = 1
+    mean: Callable[[Tensor], Tensor] = lambda tensor: tensor
+    seed: int = 0
+    logged: dict[str, float] = field(default_factory=dict)
+    epoch: int = 0
+    lr: float = 0.02
+
+    def __post_init__(self) -> None:
+        self.optimizer = torch.optim.Adam(self.model.parameters(), lr=self.lr)
+
+    def view(self) -> Run:
+        def share() -> list[Batch]:
+            return [rows(batch, slice(self.rank, None, self.world_size)) for batch in self.batches]
+
+        return Run(
+            model=self.model,  # type: ignore[arg-type]
+            epoch=self.epoch,
+            epochs=4,
+            seed=self.seed,
+            loss=sample_mpjpe,
+            batches=share,
+            mean=self.mean,
+            contributions=self.contributions(),
+            log=self.logged.__setitem__,
+        )
+
+    def contributions(self) -> Tensor | None:
+        if "contributions" not in self.method.needs:
+            return None
+        with torch.no_grad(), evaluating(self.model):
+            parts = [
+                CoalitionStatistics.from_predictions(
+                    coalition_predictions(self.model, self.model.encode(b), b.present),  # type: ignore[arg-type]
+                    b.pose,
+                    b.labels["subject"],
+                )
+                for b in self.batches
+            ]
+        return shapley_values(pearson_profit(CoalitionStatistics.merged(parts)))
+
+    def plan(self) -> EpochPlan:
+        indices = torch.cat([batch.index for batch in self.batches])
+        return EpochPlan(
+            indices=indices, present=torch.ones(len(indices), len(self.model.modalities), dtype=torch.bool)
+        )
+
+    def run_epoch(self) -> None:
+        run = self.view()
+        self.method.plan_epoch(self.plan(), run)
+        self.method.on_epoch_start(run)
+        for index, batch in enumerate(self.batches):
+            torch.manual_seed(derive_seed(self.seed, self.epoch, index))
+            self.step(run, index, rows(batch, slice(self.rank, None, self.world_size)))
+        self.epoch += 1
+
+    def step(self, run: Run, index: int, batch: Batch) -> None:
+        self.optimizer.zero_grad(set_to_none=True)
+        outputs = self.model(batch)
+        rng = torch_rng(self.seed, "method", self.epoch, index)
+        step = Step(run=run, index=index, batch=batch, outputs=outputs, rng=rng)
+        losses = self.method.shape_losses({POSE: sample_mpjpe(outputs.pose, batch.pose).mean()}, step)
+        if self.method.owns_backward:
+            self.method.backward(losses, step)
+        else:
+            total_loss(losses).backward()
+        for parameter in self.model.parameters():
+            parameter.grad = self.mean(parameter.grad)
+        self.method.shape_gradients(step)
+        self.optimizer.step()
+
+    def fit(self, epochs: int) -> ToyTraining:
+        while self.epoch < epochs:
+            self.run_epoch()
+        return self
+
+    def weights(self) -> Tensor:
+        """Every parameter and buffer in one float64 vector."""
+        return torch.cat([value.detach().double().flatten() for value in self.model.state_dict().values()])
+
+    def state(self) -> bytes:
+        buffer = io.BytesIO()
+        content = {
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "method": self.method.state_dict(),
+            "epoch": self.epoch,
+        }
+        torch.save(content, buffer)
+        return buffer.getvalue()
+
+    def load(self, state: bytes) -> ToyTraining:
+        content = torch.load(io.BytesIO(state), weights_only=True)
+        self.model.load_state_dict(content["model"])
+        self.optimizer.load_state_dict(content["optimizer"])
+        self.method.load_state_dict(content["method"])
+        self.epoch = content["epoch"]
+        return self
+
+
+@pytest.fixture
+def toy_model() -> Callable[..., ToyPoseModel]:
+    return ToyPoseModel
+
+
+@pytest.fixture
+def toy_data() -> Callable[..., list[Batch]]:
+    return toy_batches
+
+
+@pytest.fixture
+def thread_ranks() -> Callable[[int], ThreadRanks]:
+    return ThreadRanks
+
+
+@pytest.fixture
+def toy_training() -> Callable[..., ToyTraining]:
+    """`toy_training(method, num_modalities=3, dtype=..., norm=..., dropout=..., **fields)`."""
+
+    def build(
+        method: Method, num_modalities: int = 3, dtype: torch.dtype = torch.float32, norm: str = "none",
+        dropout: float = 0.0, **fields: Any,
+    ) -> ToyTraining:  # fmt: skip
+        model = ToyPoseModel(num_modalities, norm, dropout).to(dtype)
+        batches = [batch.to(dtype=dtype) for batch in toy_batches(num_modalities)]
+        return ToyTraining(model=model, method=method, batches=batches, **fields)
+
+    return build
+
+
+@pytest.fixture
+def masks() -> Callable[[int], Tensor]:
+    return coalition_masks
+
+
+@pytest.fixture
+def loss() -> Callable[[Tensor, Tensor], Tensor]:
+    return sample_mpjpe

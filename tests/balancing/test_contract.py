@@ -1,0 +1,127 @@
+"""What every balancing method must satisfy; a new method gets all of it with one entry in `CASES`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+import torch
+
+from balancing.awc import AWC
+from balancing.compose import chain, within
+from balancing.method import Method, MethodConfig
+from balancing.plain import Plain
+from balancing.registry import METHODS, build_method, method_name
+
+CASES: dict[str, MethodConfig] = {
+    "plain": Plain.Config(),
+    "awc": AWC.Config(),
+    "awc, initial anchor": AWC.Config(anchor="init"),
+    "awc, one estimate": AWC.Config(anchor="init", fisher_schedule="once"),
+    "awc, batch contributions": AWC.Config(contributions="batch", alpha_s=5e4, alpha_i=1e3),
+    "awc, batch gradients": AWC.Config(fisher="per_batch", fisher_fraction=0.5),
+    "awc, short window": AWC.Config(window=2),
+}
+COMPOSED: dict[str, Callable[[], Method]] = {
+    **{name: lambda config=config: build_method(config) for name, config in CASES.items()},
+    "awc after a window": lambda: within(range(1, 3), AWC(AWC.Config(anchor="init"))),
+    "two of them": lambda: chain(
+        early=within(range(2), AWC(AWC.Config(alpha_s=1e3, alpha_i=1e3))),
+        batch=AWC(AWC.Config(contributions="batch")),
+    ),
+}
+ACTING = [name for name in COMPOSED if name != "plain"]
+
+
+def test_every_method_is_covered() -> None:
+    assert {method_name(config) for config in CASES.values()} == set(METHODS)
+
+
+@pytest.mark.parametrize("name", ACTING)
+def test_acts_on_training(name: str, toy_training: Callable) -> None:
+    plain = toy_training(Method()).fit(3).weights()
+    balanced = toy_training(COMPOSED[name]()).fit(3).weights()
+    assert torch.isfinite(balanced).all()
+    assert (plain - balanced).abs().max() > 1e-4
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_switched_off_is_plain_bit_for_bit(name: str, toy_training: Callable) -> None:
+    options = {"norm": "batch", "dropout": 0.3}
+    plain = toy_training(Method(), **options).fit(3)
+    off = build_method(replace(CASES[name], window=0))
+    assert not off.needs
+    assert not off.owns_backward
+    idle = toy_training(off, **options).fit(3)
+    assert torch.equal(plain.weights(), idle.weights())
+    assert not idle.logged
+
+
+@pytest.mark.parametrize("name", COMPOSED)
+def test_resume_is_exact(name: str, toy_training: Callable) -> None:
+    options = {"norm": "batch", "dropout": 0.3}
+    whole = toy_training(COMPOSED[name](), **options)
+    saved = [whole.fit(stop).state() for stop in (1, 2, 3)]
+    whole.fit(4)
+    for state in saved:
+        resumed = toy_training(COMPOSED[name](), **options).load(state).fit(4)
+        assert torch.equal(whole.weights(), resumed.weights())
+        torch.testing.assert_close(whole.method.state_dict(), resumed.method.state_dict(), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("name", COMPOSED)
+def test_ranks_agree_and_equal_one_rank(name: str, toy_training: Callable, thread_ranks: Callable) -> None:
+    options = {"norm": "layer", "dtype": torch.float64}
+    alone = toy_training(COMPOSED[name](), **options).fit(4).weights()
+    ranks = thread_ranks(2)
+    pair = [
+        toy_training(COMPOSED[name](), rank=rank, world_size=2, mean=ranks.mean(rank), **options)
+        for rank in range(2)
+    ]
+    first, second = ranks.run(lambda rank: pair[rank].fit(4).weights())
+    assert torch.equal(first, second)
+    torch.testing.assert_close(first, alone, rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize("name", COMPOSED)
+def test_extra_passes_leave_no_trace(name: str, toy_training: Callable) -> None:
+    training = toy_training(COMPOSED[name](), norm="batch", dropout=0.3)
+    training.model.train()
+    training.model.encoders["lidar"].eval()
+    flags = [module.training for module in training.model.modules()]
+    before = training.weights()
+    run = training.view()
+    torch.manual_seed(3)
+    expected = torch.rand(4)
+    torch.manual_seed(3)
+    training.method.plan_epoch(training.plan(), run)
+    training.method.on_epoch_start(run)
+    assert torch.equal(torch.rand(4), expected), "a hook drew from the global generator"
+    assert torch.equal(training.weights(), before)
+    assert [module.training for module in training.model.modules()] == flags
+    assert all(parameter.grad is None for parameter in training.model.parameters())
+    assert not any(module._forward_hooks for module in training.model.modules())
+
+
+@pytest.mark.parametrize("name", COMPOSED)
+def test_steps_leave_modes_and_statistics_alone(name: str, toy_training: Callable) -> None:
+    method = COMPOSED[name]()
+    training = toy_training(method, norm="batch", dropout=0.3)
+    plain = toy_training(Method(), norm="batch", dropout=0.3)
+    training.model.encoders["rgb"].eval()
+    plain.model.encoders["rgb"].eval()
+    flags = [module.training for module in training.model.modules()]
+    for each in (training, plain):
+        each.batches = each.batches[:1]
+        each.run_epoch()
+    assert [module.training for module in training.model.modules()] == flags
+    for key, value in training.model.state_dict().items():
+        if "running" in key or "tracked" in key:
+            assert torch.equal(value, plain.model.state_dict()[key]), key
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_configs_reject_bad_windows(name: str) -> None:
+    with pytest.raises(ValueError, match=r"method\.window.*-1"):
+        replace(CASES[name], window=-1)
