@@ -21,14 +21,6 @@ from models.encoders.resnet import ResNet
 ANTENNAS = 3
 
 
-def frame_min_max(amplitude: Tensor) -> Tensor:
-    """Each frame of CSI [B, ...] stretched to [0, 1], as the MM-Fi toolbox does; constant frames become 0."""
-    low, high = amplitude.flatten(1).aminmax(dim=1)
-    shape = (-1, *[1] * (amplitude.dim() - 1))
-    span = (high - low).view(shape)
-    return (amplitude - low.view(shape)) / span.where(span > 0, 1)
-
-
 def halved(size: int, times: int) -> int:
     """Length of an axis after that many convolutions of stride 2, kernel 3, padding 1."""
     for _ in range(times):
@@ -50,7 +42,7 @@ class JointReadout(nn.Module):
 
 
 class MetaFi(Encoder):
-    """CSI amplitude [B, 3, 114, 10] to features [B, D]."""
+    """CSI amplitude [B, 3, 114, 10] to features [B, D]; rescaling frames is left to whoever loads them."""
 
     @dataclass(frozen=True, kw_only=True)
     class Config:
@@ -68,8 +60,6 @@ class MetaFi(Encoder):
         dropout: float = 0.1
         readout: Literal["pool", "joints"] = "pool"
         """`pool`: average over the map, 512 wide as published; `joints`: see `JointReadout`."""
-        scaling: Literal["frame", "none"] = "frame"
-        """`frame`: min-max per frame, as the MM-Fi toolbox; `none`: amplitudes as they come."""
 
         @property
         def map_size(self) -> tuple[int, int]:
@@ -80,8 +70,6 @@ class MetaFi(Encoder):
         def __post_init__(self) -> None:
             if self.readout not in ("pool", "joints"):
                 raise ValueError(f"readout={self.readout!r}: use 'pool' or 'joints'")
-            if self.scaling not in ("frame", "none"):
-                raise ValueError(f"scaling={self.scaling!r}: use 'frame' or 'none'")
             if self.stem_stride not in (1, 2):
                 raise ValueError(f"stem_stride={self.stem_stride}: use 1 or 2")
 
@@ -102,8 +90,7 @@ class MetaFi(Encoder):
 
     def forward(self, inputs: Tensor, mask: Tensor | None = None) -> Tensor:
         """Features [B, D]; the mask is not used."""
-        x = frame_min_max(inputs) if self.config.scaling == "frame" else inputs
-        x = F.interpolate(x.flatten(0, 1)[:, None], self.config.grid, mode="bilinear", antialias=True)
+        x = F.interpolate(inputs.flatten(0, 1)[:, None], self.config.grid, mode="bilinear", antialias=True)
         maps = self.resnet(x).unflatten(0, (len(inputs), ANTENNAS))
         joined = self.joined_norm(maps.permute(0, 2, 3, 1, 4).flatten(3))
         return self.project(self.readout(self.transformer(joined)))

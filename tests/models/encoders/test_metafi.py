@@ -1,11 +1,11 @@
-"""MetaFi++: published size, scaling of frames, readouts."""
+"""MetaFi++: published size, readouts."""
 
 from __future__ import annotations
 
 import pytest
 import torch
 
-from models.encoders.metafi import MetaFi, frame_min_max
+from models.encoders.metafi import MetaFi
 
 
 def parameters(module: torch.nn.Module) -> int:
@@ -32,30 +32,7 @@ def test_map_size_foretells_the_map(grid: tuple[int, int], stem_stride: int, rea
     assert encoder(torch.rand(2, 3, 114, 10)).shape == (2, 5)
 
 
-def test_frames_are_stretched_one_by_one_and_constant_ones_stay_finite() -> None:
-    csi = torch.rand(3, 3, 114, 10, dtype=torch.float64) * 20 + 30
-    csi[2] = 41.0
-    scaled = frame_min_max(csi)
-    for frame in (0, 1):
-        assert scaled[frame].min() == 0
-        assert scaled[frame].max() == 1
-        expected = (csi[frame] - csi[frame].min()) / (csi[frame].max() - csi[frame].min())
-        torch.testing.assert_close(scaled[frame], expected)
-    assert (scaled[2] == 0).all()
-
-
-def test_scaling_is_a_choice() -> None:
-    small = {"grid": (16, 8), "base": 4, "blocks": (1, 1), "heads": 0}
-    torch.manual_seed(0)
-    framed = MetaFi(MetaFi.Config(**small), 4, "layer")  # type: ignore[arg-type]
-    raw = MetaFi(MetaFi.Config(scaling="none", **small), 4, "layer")  # type: ignore[arg-type]
-    raw.load_state_dict(framed.state_dict())
-    csi = torch.rand(2, 3, 114, 10) + 30
-    torch.testing.assert_close(framed(csi), framed(csi * 3 + 1), rtol=1e-3, atol=1e-3)
-    assert not torch.allclose(raw(csi), framed(csi), atol=1e-3)
-
-
-@pytest.mark.parametrize("wrong", [{"readout": "mean"}, {"scaling": "log"}, {"stem_stride": 3}])
+@pytest.mark.parametrize("wrong", [{"readout": "mean"}, {"stem_stride": 3}])
 def test_bad_configurations_are_named(wrong: dict[str, str]) -> None:
     with pytest.raises(ValueError, match=next(iter(wrong))):
         MetaFi.Config(**wrong)  # type: ignore[arg-type]
