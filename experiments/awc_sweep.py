@@ -1,0 +1,104 @@
+"""Sweep AWC strength, critical-window length and fusion: `python experiments/awc_sweep.py`.
+
+Also `equipose sweep`, and `ray submit cluster.yaml experiments/awc_sweep.py`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import tyro
+
+from experiments.jobs import create_job, finish_job, resume_job
+from experiments.presets import PRESETS, PresetName
+from experiments.sources import PROTOCOLS, DataName, ensure_store
+from experiments.summary import print_summary
+
+
+def sweep(
+    data: DataName = "simulated",
+    data_root: Path | None = None,
+    preset: PresetName = "quick",
+    protocol: str | None = None,
+    split: str | None = None,
+    out: Path = Path("equipose-out"),
+    seed: int = 0,
+    trials: int | None = None,
+    epochs: int | None = None,
+    workers: int = 1,
+    gpu: bool = False,
+    resume: bool = False,
+    quiet: bool = False,
+) -> None:
+    """Sweep AWC strength, critical window and fusion with Ray Tune and Optuna; log it to MLflow.
+
+    Args:
+        data: Where the frames come from; the simulator needs no download.
+        data_root: Folder of the raw files, for `mars` and `mmfi`.
+        preset: `smoke` (about a minute), `quick` (minutes on two cores) or `paper` (the paper's settings).
+        protocol: P1, P2 or P3 (MARS: `MARS`).
+        split: S1, S2 or S3 (MARS: `time` or `subject`).
+        out: Results folder; jobs may share it.
+        seed: Of weights, batches and the search.
+        trials: Instead of the preset's number.
+        epochs: Instead of the preset's number.
+        workers: Ray Train workers per trial (DDP ranks).
+        gpu: Give every worker a GPU.
+        resume: Go on with the newest unfinished job of this data and preset in `out`, with its options.
+        quiet: Print only the summary.
+    """
+    out = out.resolve()
+    stem = f"awc-{data}-{preset}"
+    options = {
+        "data": data,
+        "data_root": str(data_root.resolve()) if data_root else None,
+        "preset": preset,
+        "protocol": protocol or PROTOCOLS[data][0],
+        "split": split or PROTOCOLS[data][1],
+        "seed": seed,
+        "trials": trials,
+        "epochs": epochs,
+        "workers": workers,
+        "gpu": gpu,
+    }
+    if resume:
+        name, options = resume_job(out, stem)
+    else:
+        name = create_job(out, stem, options)
+    run_job(name, options, out, quiet=quiet)
+
+
+def run_job(name: str, options: dict[str, Any], out: Path, *, quiet: bool = False) -> None:
+    """Prepare the data, run the sweep that `options` describe, print and keep its outcome."""
+    from orchestrator.planning import concurrent_runs
+    from orchestrator.progress import SweepProgress
+    from orchestrator.sweep_config import SweepConfig
+    from orchestrator.sweep_job import JobPlace, run_sweep_job
+
+    preset = PRESETS[options["preset"]].shortened(options["epochs"], options["trials"])
+    root = Path(options["data_root"]) if options["data_root"] else None
+    with SweepProgress(preset.trials, mode="quiet" if quiet else None) as progress:
+        progress.stage(f"preparing {options['data']} data")
+        store = ensure_store(options["data"], root, out, preset.simulated)
+        concurrency, resources = concurrent_runs(options["workers"], gpu=options["gpu"], limit=preset.trials)
+        config = SweepConfig(
+            name=name,
+            base=preset.train_config(str(store), options["protocol"], options["split"], options["seed"]),
+            paper_window=preset.paper_window,
+            space=preset.space(),
+            trials=preset.trials,
+            seed=options["seed"],
+            grace_epochs=preset.grace_epochs,
+            resources=resources,
+            concurrency=concurrency,
+        )
+        outcome = run_sweep_job(config, JobPlace(out=out, dataset=options["data"]), progress)
+    finish_job(out, name, outcome.to_json())
+    print_summary(outcome, config, out)
+
+
+if __name__ == "__main__":
+    from experiments.cli import guarded
+
+    guarded(lambda: tyro.cli(sweep, prog="awc_sweep.py"))

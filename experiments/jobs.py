@@ -1,0 +1,45 @@
+"""Names and options of jobs on disk, so that `--resume` needs no other flag."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+OPTIONS = "job.json"
+OUTCOME = "outcome.json"
+
+
+def create_job(out: Path, stem: str, options: dict[str, Any]) -> str:
+    """Claim the next free name `<stem>-001`, `<stem>-002`, ... and keep the job's options there.
+
+    Two jobs started at once get different names.
+    """
+    folder = out / "sweeps"
+    folder.mkdir(parents=True, exist_ok=True)
+    for number in range(1, 10_000):
+        try:
+            (folder / f"{stem}-{number:03d}").mkdir()
+        except FileExistsError:
+            continue
+        name = f"{stem}-{number:03d}"
+        (folder / name / OPTIONS).write_text(json.dumps(options, indent=2) + "\n")
+        return name
+    raise ValueError(f"{folder} holds 9999 jobs named {stem}-*; use another --out")
+
+
+def resume_job(out: Path, stem: str) -> tuple[str, dict[str, Any]]:
+    """The newest job of this stem that has not ended, and its options.
+
+    Raises ValueError when there is none.
+    """
+    jobs = sorted((out / "sweeps").glob(f"{stem}-[0-9][0-9][0-9]*/{OPTIONS}"), reverse=True)
+    for options in jobs:
+        if not (options.parent / OUTCOME).exists():
+            return options.parent.name, json.loads(options.read_text())
+    raise ValueError(f"no unfinished job {stem}-* in {out / 'sweeps'}; run without --resume to start one")
+
+
+def finish_job(out: Path, name: str, outcome: dict[str, Any]) -> None:
+    """Mark a job as ended and keep its outcome for scripts."""
+    (out / "sweeps" / name / OUTCOME).write_text(json.dumps(outcome, indent=2) + "\n")

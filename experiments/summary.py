@@ -1,0 +1,75 @@
+"""What a person reads when a sweep has ended: the best setting, whether balancing helped, where it all is."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from orchestrator.contribution_report import report_line
+from orchestrator.sweep import OBJECTIVE
+from orchestrator.sweep_config import SweepConfig
+from orchestrator.sweep_results import SweepOutcome
+
+UNDERPOWERED = (
+    "one seed per setting: differences of this size can be chance, and the best of many trials looks "
+    "better than it is. Compare methods over several seeds before believing one."
+)
+
+
+def print_summary(
+    outcome: SweepOutcome, config: SweepConfig, out: Path, console: Console | None = None
+) -> None:
+    """Print the trials, the best setting beside plain training, and how to look at everything."""
+    console = console or Console()
+    console.print(trials_table(outcome))
+    best, plain = outcome.table.best, outcome.table.plain
+    console.print(f"best: [bold]{describe(best)}[/bold], validation MPJPE {best[OBJECTIVE]:.1f} mm")
+    if plain is not None and plain["trial"] != best["trial"]:
+        gain = plain[OBJECTIVE] - best[OBJECTIVE]
+        console.print(
+            f"plain training with the same fusion ({plain['trial']}): {plain[OBJECTIVE]:.1f} mm; gain {gain:+.1f} mm"
+        )
+    elif plain is not None:
+        console.print("Plain training was best: balancing did not help in this sweep.")
+    console.print(f"[dim]{outcome.provenance}; {UNDERPOWERED}[/dim]")
+    for role, report in outcome.test.items():
+        console.print(f"test ({role}, {outcome.trials[role]}): {report_line(report)}")
+    shown = os.path.relpath(out) if out.is_relative_to(Path.cwd()) else str(out)
+    console.print(f"results: {shown} (sweep {config.name})\nlook at it: equipose ui {shown}")
+
+
+def trials_table(outcome: SweepOutcome) -> Table:
+    """The trials of a sweep, best first; errors in mm on the validation part."""
+    table = Table(title=f"AWC sweep on {outcome.provenance}: validation MPJPE, mm")
+    for column in ("trial", "fusion", "alpha_S", "alpha_I", "K", "epochs", "MPJPE", ""):
+        table.add_column(column, justify="left" if column in ("trial", "fusion", "") else "right")
+    for row in outcome.table.finished.iter_rows(named=True):
+        table.add_row(
+            row["trial"],
+            row["fusion"],
+            *alphas(row),
+            str(row["window"]),
+            str(row["epochs"]),
+            f"{row[OBJECTIVE]:.1f}",
+            row["state"],
+        )
+    return table
+
+
+def alphas(row: dict[str, Any]) -> tuple[str, str]:
+    """alpha_S and alpha_I of a trial; dashes for plain training, which has none."""
+    if row["window"] == 0:
+        return "-", "-"
+    return f"{row['alpha_s']:.3g}", f"{row['alpha_s'] * row['ratio']:.3g}"
+
+
+def describe(row: dict[str, Any]) -> str:
+    """A trial's setting in words."""
+    if row["window"] == 0:
+        return f"{row['trial']}: plain training, {row['fusion']} fusion"
+    strong, weak = alphas(row)
+    return f"{row['trial']}: {row['fusion']} fusion, alpha_S {strong}, alpha_I {weak}, K {row['window']}"

@@ -1,0 +1,75 @@
+"""Train one model with one balancing method on Ray Train: `python experiments/train.py`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import tyro
+
+from experiments.method_options import method_config
+from experiments.presets import PRESETS, PresetName
+from experiments.sources import PROTOCOLS, DataName, ensure_store
+
+
+def train(
+    data: DataName = "simulated",
+    data_root: Path | None = None,
+    preset: PresetName = "quick",
+    method: str = "awc",
+    method_options: dict[str, str] | None = None,
+    fusion: Literal["concat", "mlp", "attention"] = "concat",
+    protocol: str | None = None,
+    split: str | None = None,
+    out: Path = Path("equipose-out"),
+    name: str | None = None,
+    seed: int = 0,
+    epochs: int | None = None,
+    workers: int = 1,
+    gpu: bool = False,
+) -> None:
+    """Train one model on Ray Train and log it to MLflow.
+
+    Running it again with the same --name goes on from the newest checkpoint.
+
+    Args:
+        data: Where the frames come from; the simulator needs no download.
+        data_root: Folder of the raw files, for `mars` and `mmfi`.
+        preset: Sizes: `smoke`, `quick` or `paper`.
+        method: Balancing method, e.g. `plain` or `awc`.
+        method_options: Its options, e.g. `alpha_s 20000 window 4`.
+        fusion: How features are fused.
+        protocol: P1, P2 or P3 (MARS: `MARS`).
+        split: S1, S2 or S3 (MARS: `time` or `subject`).
+        out: Results folder; jobs may share it.
+        name: Of the run; by default `<method>-<fusion>-s<seed>`.
+        seed: Of weights and batches.
+        epochs: Instead of the preset's number.
+        workers: Ray Train workers (DDP ranks).
+        gpu: Give every worker a GPU.
+    """
+    from dataclasses import replace
+
+    from orchestrator.planning import concurrent_runs
+    from orchestrator.train_job import run_train_job
+
+    out = out.resolve()
+    sizes = PRESETS[preset].shortened(epochs, None)
+    store = ensure_store(data, data_root, out, sizes.simulated)
+    base = sizes.train_config(str(store), protocol or PROTOCOLS[data][0], split or PROTOCOLS[data][1], seed)
+    config = replace(
+        base, model=replace(base.model, fusion=fusion), method=method_config(method, method_options or {})
+    )
+    _, resources = concurrent_runs(workers, gpu=gpu, limit=1)
+    name = name or f"{method}-{fusion}-s{seed}"
+    metrics = run_train_job(config, name=name, out=out, dataset=data, resources=resources)
+    print(
+        f"{name}: validation MPJPE {metrics['val/mpjpe_mm']:.1f} mm, best {metrics['best/mpjpe_mm']:.1f} mm"
+    )
+    print(f"look at it: equipose ui {out}")
+
+
+if __name__ == "__main__":
+    from experiments.cli import guarded
+
+    guarded(lambda: tyro.cli(train, prog="train.py"))

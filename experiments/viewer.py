@@ -1,0 +1,19 @@
+"""`equipose ui`: MLflow's interface over the results of a job."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tyro.conf import Positional
+
+
+def ui(out: Positional[Path] = Path("equipose-out"), /, port: int | None = None) -> None:
+    """Open MLflow's UI over a results folder on 127.0.0.1 until Ctrl-C.
+
+    Args:
+        out: The `--out` of the job.
+        port: Of the server; by default a free one that the system picks.
+    """
+    from orchestrator.tracking_ui import open_ui
+
+    open_ui(out, port=port)

@@ -1,0 +1,100 @@
+"""From a config to the objects that train: store, batches, model, method, optimiser."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import replace
+
+import polars as pl
+import torch
+
+from balancing.registry import build_method
+from models.build import build_model
+from models.model import PoseModel
+from models.skeleton import JOINTS
+from orchestrator.config import DataConfig, TrainConfig
+from orchestrator.loop import Training
+from orchestrator.ranks import Ranks
+from pipelines.batches import BatchSource
+from pipelines.protocols import select
+from pipelines.store import Store, open_store
+
+
+def sources(data: DataConfig) -> tuple[Store, dict[str, BatchSource]]:
+    """The opened store and one batch source per part (`train`, `validation`, `test`)."""
+    store = open_store(data.store)
+    parts = select(store.index, data.protocol, data.split)
+    return store, {part: BatchSource(store, rows.to_numpy(), data.batch) for part, rows in parts.items()}
+
+
+def fingerprint(store: Store, data: DataConfig) -> str:
+    """Hash of what every number of a run depends on besides its settings.
+
+    Dataset content, protocol, split, frame lists, joint order, alignment and units; two results are
+    comparable only when it is equal.
+    """
+    parts = select(store.index, data.protocol, data.split)
+    rows = {part: hashlib.sha256(values.to_numpy().tobytes()).hexdigest() for part, values in parts.items()}
+    content = {
+        "store": store.fingerprint,
+        "protocol": data.protocol,
+        "split": data.split,
+        "rows": rows,
+        "joints": JOINTS,
+        "alignment": "none",
+        "units": "metres in, millimetres out",
+    }
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def provenance_label(store: Store) -> str:
+    """`real data`, `simulated data` or `real and simulated data`, for captions and tags."""
+    kinds = {kind.split(":")[0] for counts in store.provenance.values() for kind in counts}
+    kinds.discard("absent")
+    return " and ".join(sorted(kinds)) + " data"
+
+
+def mean_pose(source: BatchSource) -> torch.Tensor:
+    """[17, 3] m, the average training pose."""
+    frame = source.store.index.filter(pl.col("row").is_in(source.rows)).group_by("sequence")
+    total, count = torch.zeros(17, 3, dtype=torch.float64), 0
+    for (sequence,), rows in frame:
+        poses = source.store.sequence(int(sequence)).pose[rows["offset"].to_numpy()]
+        total += torch.from_numpy(poses).double().sum(dim=0)
+        count += len(poses)
+    return (total / count).float()
+
+
+def build_training(
+    config: TrainConfig, *, ranks: Ranks | None = None, device: torch.device | None = None
+) -> tuple[Training, Store]:
+    """Everything of a run at epoch 0, ready for `fit`; the model is not wrapped for DDP yet."""
+    ranks, device = ranks or Ranks(), device or torch.device("cpu")
+    dtype = torch.float64 if config.dtype == "float64" else torch.float32
+    store, parts = sources(config.data)
+    method = build_method(config.method)
+    model_config = config.model
+    if "unimodal_heads" in method.needs:
+        model_config = replace(model_config, unimodal_heads=True)
+    model: PoseModel = build_model(model_config, mean_pose=mean_pose(parts["train"]), seed=config.seed)
+    model = model.to(device=device, dtype=dtype)
+    optimizer = torch.optim.Adam(
+        model.parameters(), lr=config.optimizer.lr, weight_decay=config.optimizer.weight_decay
+    )
+    training = Training(
+        model=model,
+        wrapped=model,
+        method=method,
+        optimizer=optimizer,
+        schedule=config.optimizer,
+        train=parts["train"],
+        validation=parts["validation"],
+        epochs=config.epochs,
+        seed=config.seed,
+        value_function=config.value_function,
+        ranks=ranks,
+        device=device,
+        dtype=dtype,
+    )
+    return training, store

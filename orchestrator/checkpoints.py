@@ -1,0 +1,82 @@
+"""Complete training states on disk: written atomically, read with `weights_only=True`."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from orchestrator.config import TrainConfig, from_json, to_json
+from orchestrator.loop import Training
+from pipelines.errors import DataError
+
+FILE = "state.pt"
+FORMAT = 1
+
+
+def save(training: Training, config: TrainConfig, directory: Path, extra: dict[str, Any]) -> None:
+    """Write everything a resumed run needs into `directory`.
+
+    `extra` holds plain values that travel along (data fingerprint, MLflow run id).
+    """
+    state = {
+        "format": FORMAT,
+        "config": to_json(config),
+        "extra": extra,
+        "epoch": training.epoch,
+        "best_mpjpe_mm": training.best_mpjpe_mm,
+        "best_epoch": training.best_epoch,
+        "contributions": training.contributions,
+        "model": training.model.state_dict(),
+        "optimizer": training.optimizer.state_dict(),
+        "method": training.method.state_dict(),
+    }
+    target = directory / FILE
+    partial = directory / f".{FILE}.partial"
+    with partial.open("wb") as file:
+        torch.save(state, file)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(target)
+
+
+def load(directory: Path | str) -> dict[str, Any]:
+    """Read a state written by `save`; never unpickles code.
+
+    Raises DataError when the file is absent, damaged or of another format.
+    """
+    path = Path(directory) / FILE
+    if not path.is_file():
+        raise DataError(f"{path}: no checkpoint here; give the folder that holds {FILE}")
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
+        raise DataError(f"{path}: the checkpoint is damaged ({error}); use an older one") from error
+    found = state.get("format") if isinstance(state, dict) else None
+    if found != FORMAT:
+        raise DataError(f"{path}: checkpoint format {found!r}, expected {FORMAT}; retrain or convert it")
+    return state
+
+
+def restore(training: Training, state: dict[str, Any], config: TrainConfig) -> None:
+    """Put a loaded state into a freshly built run.
+
+    Raises ValueError when the state belongs to another config; more epochs are allowed.
+    """
+    saved = from_json(state["config"])
+    wanted, found = to_json(config), to_json(saved)
+    differing = sorted(k for k in wanted if k != "epochs" and wanted[k] != found[k])
+    if differing:
+        raise ValueError(
+            f"the checkpoint was written with other settings for {differing}; "
+            "resume with the same config or start a new run"
+        )
+    training.model.load_state_dict(state["model"])
+    training.optimizer.load_state_dict(state["optimizer"])
+    training.method.load_state_dict(state["method"])
+    training.contributions = state["contributions"]
+    training.epoch = state["epoch"]
+    training.best_mpjpe_mm = state["best_mpjpe_mm"]
+    training.best_epoch = state["best_epoch"]

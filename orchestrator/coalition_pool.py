@@ -1,0 +1,122 @@
+"""Coalition evaluation on a pool of Ray actors: (data shard x coalition block) tasks, statistics back.
+
+An actor encodes a shard once and keeps its features while it works through that shard's blocks; only
+sufficient statistics travel. Shards are cut by the data alone and merged in shard order, so the result
+does not depend on how many actors there are or which of them dies.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import ray
+import torch
+from torch import Tensor
+
+from balancing.coalitions import coalition_masks
+from balancing.modes import evaluating
+from balancing.statistics import CoalitionStatistics
+from models.batch import Batch
+from orchestrator.predictions import load_trained
+from orchestrator.validation import recordings
+
+
+@dataclass(frozen=True, kw_only=True)
+class PoolConfig:
+    """How the work is cut and how many actors share it."""
+
+    actors: int = 1
+    cpus_per_actor: float = 1.0
+    shard_rows: int = 512
+    """Frames per shard; part of the result's identity only through rounding (1e-12)."""
+    block: int = 256
+    """Coalitions per task; 2^4 = 16 fit one block, larger M are cut."""
+
+    def __post_init__(self) -> None:
+        for name in ("actors", "shard_rows", "block"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+
+
+class CoalitionWorker:
+    """Evaluates coalition blocks of one trained model on shards of its store; an actor's body."""
+
+    def __init__(self, checkpoint: str) -> None:
+        self._trained = load_trained(checkpoint)
+        self._shard: int | None = None
+        self._encoded: list[tuple[Tensor, Tensor, Batch]] = []
+
+    def evaluate(self, shard: int, rows: np.ndarray, first: int, last: int) -> CoalitionStatistics:
+        """Statistics of coalitions `first:last` (bitmasks) over the frames `rows` of a shard."""
+        model = self._trained.model
+        with torch.no_grad(), evaluating(model):
+            if shard != self._shard:
+                self._encoded, self._shard = list(self._encode(rows)), shard
+            masks = coalition_masks(len(model.modalities))[first:last]
+            return CoalitionStatistics.merged(
+                CoalitionStatistics.from_predictions(
+                    model.fuse_coalitions(features, masks, present), batch.pose, recordings(batch)
+                )
+                for features, present, batch in self._encoded
+            )
+
+    def _encode(self, rows: np.ndarray) -> Iterator[tuple[Tensor, Tensor, Batch]]:
+        model = self._trained.model
+        for batch in self._trained.batches(rows).in_order():
+            yield model.encode(batch), model.present_of(batch), replace(batch, inputs={}, masks={})
+
+
+def evaluate_coalitions(
+    checkpoint: Path | str, rows: np.ndarray, modalities: int, config: PoolConfig
+) -> CoalitionStatistics:
+    """Statistics of all 2^M coalitions of a trained model over `rows`, computed on a pool of actors.
+
+    An actor that dies is restarted by Ray and its task repeated; nothing is counted twice, because a
+    task's statistics are merged only when it has returned.
+    """
+    if len(rows) == 0:
+        raise ValueError("no frames to evaluate; the chosen part of the split is empty")
+    shards = [rows[i : i + config.shard_rows] for i in range(0, len(rows), config.shard_rows)]
+    blocks = [(i, min(i + config.block, 2**modalities)) for i in range(0, 2**modalities, config.block)]
+    return CoalitionStatistics.merged(map(_joined, _dispatch(str(checkpoint), shards, blocks, config)))
+
+
+def _dispatch(
+    checkpoint: str, shards: list[np.ndarray], blocks: list[tuple[int, int]], config: PoolConfig
+) -> list[list[CoalitionStatistics]]:
+    """Give whole shards to whichever actor is free; results come back in shard order."""
+    remote = ray.remote(num_cpus=config.cpus_per_actor, max_restarts=-1, max_task_retries=-1)(CoalitionWorker)
+    actors = [remote.remote(checkpoint) for _ in range(min(config.actors, len(shards)))]
+    results: list[list[CoalitionStatistics]] = [[] for _ in shards]
+    waiting: dict[Any, tuple[int, list[Any], Any]] = {}
+    pending = iter(range(len(shards)))
+
+    def submit(actor: Any) -> None:
+        shard = next(pending, None)
+        if shard is not None:
+            refs = [actor.evaluate.remote(shard, shards[shard], first, last) for first, last in blocks]
+            waiting[refs[-1]] = (shard, refs, actor)
+
+    try:
+        for actor in actors:
+            submit(actor)
+        while waiting:
+            (done,), _ = ray.wait(list(waiting), num_returns=1)
+            shard, refs, actor = waiting.pop(done)
+            results[shard] = ray.get(refs)
+            submit(actor)
+    finally:
+        for actor in actors:
+            ray.kill(actor)
+    return results
+
+
+def _joined(parts: list[CoalitionStatistics]) -> CoalitionStatistics:
+    """Blocks of coalitions of the same frames, side by side."""
+    along = ("mean", "m2", "comoment", "error_sum")
+    columns = {name: torch.cat([getattr(part, name) for part in parts], dim=1) for name in along}
+    return replace(parts[0], **columns)

@@ -1,0 +1,216 @@
+"""The training loop: plain, readable from top to bottom, and free of Ray.
+
+It runs alone or as one of several ranks; `orchestrator.workers` runs it under Ray Train.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+
+from balancing.method import POSE, EpochPlan, Losses, Method, Run, Step, total_loss
+from models.batch import Batch, Outputs
+from models.errors import mpjpe
+from models.model import PoseModel
+from models.randomness import derive_seed, torch_rng
+from orchestrator.config import OptimizerConfig
+from orchestrator.ranks import Ranks
+from orchestrator.validation import Validation, validate
+from pipelines.batches import BatchSource
+
+
+@dataclass(kw_only=True)
+class Training:
+    """Everything that changes while a run trains, and what it trains on."""
+
+    model: PoseModel
+    """The bare model."""
+    wrapped: nn.Module
+    """What the loop calls: the model itself, or DDP around it."""
+    method: Method
+    optimizer: torch.optim.Optimizer
+    schedule: OptimizerConfig
+    train: BatchSource
+    validation: BatchSource
+    epochs: int
+    seed: int
+    value_function: str
+    ranks: Ranks = field(default_factory=Ranks)
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    dtype: torch.dtype = torch.float32
+    epoch: int = 0
+    """The next epoch to run."""
+    contributions: Tensor | None = None
+    """[M] Shapley scores of the latest validation pass."""
+    best_mpjpe_mm: float = float("inf")
+    best_epoch: int = -1
+
+    def to_device(self, batch: Batch) -> Batch:
+        """The batch where and how the model computes."""
+        return batch.to(self.device, self.dtype)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EpochResult:
+    """What one epoch produced."""
+
+    epoch: int
+    metrics: dict[str, float]
+    """MLflow names, e.g. `train/loss`, `val/mpjpe_mm`, `shapley/rgb`; errors in mm."""
+    validation: Validation
+    is_best: bool
+
+
+def fit(training: Training) -> Iterator[EpochResult]:
+    """Train from `training.epoch` to the end, yielding after every epoch.
+
+    The caller logs and saves between epochs; whatever it saves then is a complete state.
+    """
+    if training.contributions is None and "contributions" in training.method.needs:
+        training.contributions = _validate(training).shapley
+    while training.epoch < training.epochs:
+        yield run_epoch(training)
+    training.method.on_task_end(_run(training, lambda name, value: None))
+
+
+def run_epoch(training: Training) -> EpochResult:
+    """One epoch of training and the validation after it; advances `training.epoch`."""
+    start = time.perf_counter()
+    metrics: dict[str, float] = {}
+    run = _run(training, metrics.__setitem__)
+    lr = training.schedule.lr_at(run.epoch)
+    for group in training.optimizer.param_groups:
+        group["lr"] = lr
+    plan = training.method.plan_epoch(_full_plan(training), run)
+    training.method.on_epoch_start(run)
+    losses = [
+        _epoch_step(training, run, index, batch) for index, batch in enumerate(_batches(training, plan))
+    ]
+    trained = time.perf_counter()
+
+    result = _validate(training)
+    training.contributions = result.shapley
+    is_best = result.mpjpe_mm < training.best_mpjpe_mm
+    if is_best:
+        training.best_mpjpe_mm, training.best_epoch = result.mpjpe_mm, run.epoch
+    metrics |= _mean_losses(losses, training.ranks) | result.metrics()
+    metrics |= {
+        "best/mpjpe_mm": training.best_mpjpe_mm,
+        "best/epoch": float(training.best_epoch),
+        "train/lr": lr,
+        "time/train_s": trained - start,
+        "time/validation_s": time.perf_counter() - trained,
+        "time/shapley_s": result.shapley_seconds,
+    }
+    training.epoch += 1
+    return EpochResult(epoch=run.epoch, metrics=metrics, validation=result, is_best=is_best)
+
+
+def train_step(
+    wrapped: nn.Module, method: Method, optimizer: torch.optim.Optimizer, step: Callable[[Outputs], Step],
+    batch: Batch, clip_norm: float | None = None,
+) -> Losses:  # fmt: skip
+    """Forward, method-shaped loss and backward, method-shaped gradients, optimiser step.
+
+    `step(outputs)` builds the method's view of the step. Returns the shaped losses, detached.
+    """
+    optimizer.zero_grad(set_to_none=True)
+    outputs: Outputs = wrapped(batch)
+    view = step(outputs)
+    losses = method.shape_losses(task_losses(outputs, batch), view)
+    if method.owns_backward:
+        method.backward(losses, view)
+    else:
+        total_loss(losses).backward()
+    method.shape_gradients(view)
+    if clip_norm is not None:
+        nn.utils.clip_grad_norm_(wrapped.parameters(), clip_norm)
+    optimizer.step()
+    return {name: loss.detach() for name, loss in losses.items()}
+
+
+def task_losses(outputs: Outputs, batch: Batch) -> Losses:
+    """MPJPE in metres (paper A, L_MPJPE) of the joint head and of every unimodal head."""
+    losses = {POSE: mpjpe(outputs.pose, batch.pose).mean()}
+    for modality, pose in outputs.unimodal.items():
+        losses[f"{POSE}/{modality}"] = mpjpe(pose, batch.pose).mean()
+    return losses
+
+
+def _epoch_step(training: Training, run: Run, index: int, batch: Batch) -> Losses:
+    """One step of an epoch, its randomness derived from (seed, epoch, step, rank)."""
+    torch.manual_seed(derive_seed(run.seed, "step", run.epoch, index, training.ranks.rank))
+    rng = torch_rng(run.seed, "method", run.epoch, index)
+    return train_step(
+        training.wrapped,
+        training.method,
+        training.optimizer,
+        lambda outputs: Step(run=run, index=index, batch=batch, outputs=outputs, rng=rng),
+        batch,
+        training.schedule.clip_norm,
+    )
+
+
+def _run(training: Training, log: Callable[[str, float], None]) -> Run:
+    """The method's view of the epoch about to start."""
+    ranks = training.ranks
+
+    def share() -> Iterator[Batch]:
+        for batch in training.train.in_order(rank=ranks.rank, world_size=ranks.world_size):
+            yield training.to_device(batch)
+
+    return Run(
+        model=training.model,
+        epoch=training.epoch,
+        epochs=training.epochs,
+        seed=training.seed,
+        loss=mpjpe,
+        batches=share,
+        mean=ranks.mean,
+        contributions=training.contributions,
+        log=log,
+    )
+
+
+def _full_plan(training: Training) -> EpochPlan:
+    """Every training row once, in this epoch's order, every modality allowed."""
+    indices = torch.as_tensor(training.train.epoch_order(training.epoch))
+    present = torch.ones(len(indices), len(training.model.modalities), dtype=torch.bool)
+    return EpochPlan(indices=indices, present=present)
+
+
+def _batches(training: Training, plan: EpochPlan) -> Iterator[Batch]:
+    """This rank's share of the plan, on its device."""
+    ranks = training.ranks
+    for batch in training.train.batches(
+        plan.indices.numpy(),
+        present=plan.present.numpy(),
+        epoch=training.epoch,
+        rank=ranks.rank,
+        world_size=ranks.world_size,
+        drop_last=True,
+    ):
+        yield training.to_device(batch)
+
+
+def _validate(training: Training) -> Validation:
+    return validate(
+        training.model,
+        map(training.to_device, training.validation.share(training.ranks.rank, training.ranks.world_size)),
+        value_function=training.value_function,
+        ranks=training.ranks,
+    )
+
+
+def _mean_losses(losses: list[Losses], ranks: Ranks) -> dict[str, float]:
+    """`train/loss` and `train/loss/<name>`: means over steps and ranks."""
+    if not losses:
+        raise ValueError("the epoch plan holds no complete batch; lower data.batch.batch_size")
+    names = list(losses[0])
+    table = torch.stack([torch.stack([step[name].double() for name in names]) for step in losses])
+    means = dict(zip(names, ranks.mean(table.mean(dim=0)).tolist(), strict=True))
+    return {"train/loss": sum(means.values())} | {f"train/loss/{name}": v for name, v in means.items()}

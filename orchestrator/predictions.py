@@ -1,0 +1,56 @@
+"""A trained model from its checkpoint, and what it predicts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from balancing.modes import evaluating
+from models.build import build_model
+from models.model import PoseModel
+from models.skeleton import NUM_JOINTS
+from orchestrator import checkpoints
+from orchestrator.config import TrainConfig, from_json
+from pipelines.batches import BatchSource
+from pipelines.store import Store, open_store
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trained:
+    """A model as one checkpoint holds it, with the data it was trained for."""
+
+    config: TrainConfig
+    model: PoseModel
+    store: Store
+    extra: dict[str, Any]
+    """What `checkpoints.save` kept beside it: data fingerprint and provenance."""
+
+    def batches(self, rows: np.ndarray) -> BatchSource:
+        """Batches of these rows of the store, as the model was trained on."""
+        return BatchSource(self.store, rows, self.config.data.batch)
+
+
+def load_trained(checkpoint: Path | str) -> Trained:
+    """The model of a checkpoint folder, on the CPU. Raises DataError where it cannot be read."""
+    state = checkpoints.load(checkpoint)
+    config = from_json(state["config"])
+    model = build_model(config.model, mean_pose=torch.zeros(NUM_JOINTS, 3), seed=config.seed)
+    if config.dtype == "float64":
+        model = model.double()
+    model.load_state_dict(state["model"])
+    return Trained(config=config, model=model, store=open_store(config.data.store), extra=state["extra"])
+
+
+def predict(checkpoint: Path | str, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(truth, prediction), each [len(rows), 17, 3] m, of the full model on rows of its store."""
+    trained = load_trained(checkpoint)
+    truth, predicted = [], []
+    with torch.no_grad(), evaluating(trained.model):
+        for batch in trained.batches(rows).in_order():
+            truth.append(batch.pose)
+            predicted.append(trained.model(batch).pose)
+    return torch.cat(truth).numpy(), torch.cat(predicted).numpy()

@@ -1,0 +1,80 @@
+"""One training run on Ray Train: from a config to a result with its best and last checkpoints."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import ray.train
+import ray.train.torch
+
+from orchestrator.config import TrainConfig
+from orchestrator.workers import Tracked, train_worker
+
+OBJECTIVE = "val/mpjpe_mm"
+"""What checkpoints are ranked by: the error of the epoch that wrote them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resources:
+    """What one training run takes from the cluster."""
+
+    workers: int = 1
+    cpus_per_worker: float = 1.0
+    gpu: bool = False
+    max_failures: int = 3
+    """How often a run whose worker died starts again from its newest checkpoint."""
+
+    def __post_init__(self) -> None:
+        if self.workers < 1:
+            raise ValueError(f"workers must be at least 1, got {self.workers}")
+        if self.cpus_per_worker <= 0:
+            raise ValueError(f"cpus_per_worker must be positive, got {self.cpus_per_worker}")
+
+
+def run_training(
+    config: TrainConfig,
+    *,
+    name: str,
+    storage: Path | str,
+    resources: Resources,
+    tracked: Tracked | None = None,
+    callbacks: list[Any] | None = None,
+) -> ray.train.Result:
+    """Train on Ray Train V2 and wait for the end.
+
+    The same `name` and `storage` again resume the run from its newest checkpoint. Raises
+    `ray.train.TrainingFailedError` when it keeps failing.
+    """
+    trainer = ray.train.torch.TorchTrainer(
+        train_worker,
+        train_loop_config={"config": config, "tracked": tracked},
+        torch_config=ray.train.torch.TorchConfig(backend="nccl" if resources.gpu else "gloo"),
+        scaling_config=ray.train.ScalingConfig(
+            num_workers=resources.workers,
+            use_gpu=resources.gpu,
+            resources_per_worker={"CPU": resources.cpus_per_worker, **({"GPU": 1} if resources.gpu else {})},
+        ),
+        run_config=ray.train.RunConfig(
+            name=name,
+            storage_path=str(storage),
+            callbacks=callbacks,
+            failure_config=ray.train.FailureConfig(max_failures=resources.max_failures),
+            checkpoint_config=ray.train.CheckpointConfig(
+                num_to_keep=2, checkpoint_score_attribute=OBJECTIVE, checkpoint_score_order="min"
+            ),
+            worker_runtime_env={"env_vars": {"RAY_TRAIN_ENABLE_PRINT_PATCH": "0"}},
+            logging_config=ray.train.LoggingConfig(log_level="WARNING"),
+        ),
+    )
+    return trainer.fit()
+
+
+def best_checkpoint(result: ray.train.Result) -> Path:
+    """Local folder of the checkpoint with the lowest validation error that was kept."""
+    kept = [(checkpoint, metrics) for checkpoint, metrics in result.best_checkpoints if OBJECTIVE in metrics]
+    if not kept:
+        raise ValueError(f"run {result.path} kept no checkpoint; it reported none before it ended")
+    checkpoint, _ = min(kept, key=lambda pair: pair[1][OBJECTIVE])
+    return Path(checkpoint.path)

@@ -1,0 +1,70 @@
+"""Ray itself: join the cluster that is there, or start a small local one and stop it again."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import ray
+
+QUIET = {
+    "RAY_TRAIN_V2_ENABLED": "1",
+    "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.2",
+    "RAY_TRAIN_ENABLE_PRINT_PATCH": "0",
+    "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",
+    "RAY_AIR_NEW_OUTPUT": "0",
+    "TUNE_GLOBAL_CHECKPOINT_S": "1",
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+}
+"""Environment of the driver and its workers: poll fast enough that short epochs are not drained two
+seconds apart, checkpoint the sweep every second, and keep the console for our own progress."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SessionConfig:
+    """How to reach Ray."""
+
+    address: str | None = None
+    """Of a running cluster; None joins the one of `RAY_ADDRESS` or starts a local one."""
+    num_cpus: int | None = None
+    """Of a local cluster; None takes the cores that this process may use."""
+    object_store_mb: int = 256
+
+    def __post_init__(self) -> None:
+        if self.num_cpus is not None and self.num_cpus < 1:
+            raise ValueError(f"num_cpus must be at least 1, got {self.num_cpus}")
+        if self.object_store_mb < 80:
+            raise ValueError(f"object_store_mb must be at least 80, got {self.object_store_mb}")
+
+
+@contextlib.contextmanager
+def ray_session(config: SessionConfig | None = None) -> Iterator[None]:
+    """Ray for the duration of a block; whoever started it stops it, nobody else."""
+    config = config or SessionConfig()
+    for key, value in QUIET.items():
+        os.environ.setdefault(key, value)
+    if ray.is_initialized():
+        yield
+        return
+    address = config.address or os.environ.get("RAY_ADDRESS")
+    environment = {"env_vars": {key: os.environ[key] for key in QUIET}}
+    if address:
+        ray.init(address=address, runtime_env=environment, log_to_driver=False)
+    else:
+        ray.init(
+            num_cpus=config.num_cpus or len(os.sched_getaffinity(0)),
+            object_store_memory=config.object_store_mb * 2**20,
+            include_dashboard=True,
+            dashboard_host="127.0.0.1",
+            _node_ip_address="127.0.0.1",
+            runtime_env=environment,
+            log_to_driver=False,
+            logging_level="ERROR",
+        )
+    try:
+        yield
+    finally:
+        ray.shutdown()

@@ -1,0 +1,143 @@
+"""The whole job around a sweep: Ray and MLflow up, trials, the best on test, figures, everything down."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import ray.train
+
+from balancing.report import contribution_report
+from orchestrator.assembly import provenance_label, sources
+from orchestrator.coalition_pool import PoolConfig, evaluate_coalitions
+from orchestrator.config import to_json
+from orchestrator.contribution_report import report_markdown, report_metrics
+from orchestrator.delivery import replay
+from orchestrator.mlflow_client import client
+from orchestrator.progress import SweepProgress
+from orchestrator.run_logger import RunLogger
+from orchestrator.run_tags import experiment_name, run_tags
+from orchestrator.runs import best_checkpoint
+from orchestrator.session import SessionConfig, ray_session
+from orchestrator.sweep import OBJECTIVE, SweepPlace, run_sweep
+from orchestrator.sweep_config import SweepConfig
+from orchestrator.sweep_figures import sweep_figures
+from orchestrator.sweep_results import SweepOutcome, SweepTable, importance, sweep_table
+from orchestrator.tracking import create_run, end_run, find_run, flatten_config
+from orchestrator.tracking_server import tracking_server
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobPlace:
+    """Where a job's results go."""
+
+    out: Path
+    """Results folder, shared by jobs: `mlflow.db`, `artifacts/`, stores, `sweeps/<name>/`."""
+    dataset: str = "simulated"
+    """Names the data in the experiment's name."""
+
+
+def run_sweep_job(
+    config: SweepConfig, place: JobPlace, progress: SweepProgress, session: SessionConfig | None = None
+) -> SweepOutcome:
+    """Run a sweep, or go on with an interrupted one of the same name, and record it in MLflow."""
+    root = (place.out / "sweeps" / config.name).resolve()
+    progress.stage("starting Ray and MLflow")
+    with tracking_server(place.out) as server, ray_session(session):
+        sweep_place = _open_parent(config, place, root, server.uri)
+        progress.stage(f"training {config.trials} trials, {config.concurrency} at a time")
+        table = sweep_table(run_sweep(config, sweep_place, progress), config)
+        runs = _close_children(table, sweep_place)
+        progress.stage("evaluating the best on the test part")
+        outcome = _evaluate(config, sweep_place, table)
+        progress.stage("drawing figures")
+        _record(config, sweep_place, outcome, runs)
+    return outcome
+
+
+def _open_parent(config: SweepConfig, place: JobPlace, root: Path, uri: str) -> SweepPlace:
+    root.mkdir(parents=True, exist_ok=True)
+    tags = {**run_tags(config.base), "sweep": config.name, "method": "awc"}
+    experiment = experiment_name(place.dataset, config.base.data)
+    parent = create_run(
+        uri,
+        experiment,
+        config.name,
+        key=f"sweep/{config.name}",
+        tags=tags,
+        params=flatten_config(config, omit=("base.data.store", "resources", "concurrency")),
+    )
+    return SweepPlace(root=root, uri=uri, experiment=experiment, parent_run=parent, tags=tags)
+
+
+def _close_children(table: SweepTable, place: SweepPlace) -> dict[str, str]:
+    """Deliver what workers could not, end the runs of stopped trials; trial -> run id."""
+    replay(place.root / "spool", place.uri)
+    mlflow = client(place.uri)
+    runs: dict[str, str] = {}
+    for row in table.frame.iter_rows(named=True):
+        run_id = find_run(place.uri, place.experiment, place.key(row["trial"]))
+        if run_id is None:
+            continue
+        runs[row["trial"]] = run_id
+        mlflow.set_tag(run_id, "status_reason", _reason(row))
+        if mlflow.get_run(run_id).info.status == "RUNNING":
+            end_run(place.uri, run_id, "FAILED" if row["state"] == "failed" else "FINISHED")
+    return runs
+
+
+def _reason(row: dict[str, Any]) -> str:
+    reasons = {"done": "all epochs", "stopped": f"stopped by ASHA after epoch {row['epochs']}"}
+    return reasons.get(row["state"], row["state"])
+
+
+def _evaluate(config: SweepConfig, place: SweepPlace, table: SweepTable) -> SweepOutcome:
+    """Read the test part once, with the best trial and with plain training."""
+    store, parts = sources(config.base.data)
+    trials = {"best": table.best["trial"]}
+    if table.plain is not None and table.plain["trial"] != trials["best"]:
+        trials["plain"] = table.plain["trial"]
+    train = place.train_path / config.name
+    checkpoints = {
+        role: best_checkpoint(ray.train.Result.from_path(str(train / trial)))
+        for role, trial in trials.items()
+    }
+    pool = PoolConfig(actors=config.concurrency, cpus_per_actor=config.resources.cpus_per_worker)
+    modalities, rows = config.base.model.modalities, parts["test"].rows
+    test = {
+        role: contribution_report(
+            evaluate_coalitions(checkpoint, rows, len(modalities), pool),
+            modalities,
+            value=config.base.value_function,
+            seed=config.seed,
+        )
+        for role, checkpoint in checkpoints.items()
+    }
+    return SweepOutcome(
+        table=table,
+        trials=trials,
+        checkpoints=checkpoints,
+        test=test,
+        test_rows=rows,
+        modalities=modalities,
+        provenance=provenance_label(store),
+    )
+
+
+def _record(config: SweepConfig, place: SweepPlace, outcome: SweepOutcome, runs: dict[str, str]) -> None:
+    """Numbers, tables and figures of the whole sweep, on the parent run."""
+    with RunLogger(place.uri, place.parent_run, place.root / "spool" / "parent") as logger:
+        metrics = {OBJECTIVE: float(outcome.table.best[OBJECTIVE])}
+        for role, report in outcome.test.items():
+            metrics |= report_metrics(report, f"test/{role}")
+            title = f"Test part, {role} ({outcome.trials[role]})"
+            logger.log_artifact(report_markdown(report, title, outcome.provenance), f"tables/test-{role}.md")
+        logger.log_metrics(metrics, step=0)
+        logger.set_tags({"best_trial": outcome.trials["best"]})
+        logger.log_artifact(outcome.table.frame.write_csv(), "tables/trials.csv")
+        logger.log_artifact(json.dumps(to_json(config.base), indent=2), "config.json")
+        figures = sweep_figures(outcome, place.uri, runs, importance(config, place))
+        for name, figure in figures.items():
+            logger.log_figure(figure, f"figures/{name}.png")

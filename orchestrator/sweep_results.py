@@ -1,0 +1,118 @@
+"""What a finished sweep says: its trials as a table, the best of them, and plain training beside it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import optuna
+import polars as pl
+from ray import tune
+
+from balancing.report import ContributionReport
+from orchestrator.sweep import OBJECTIVE, SweepPlace
+from orchestrator.sweep_config import SweepConfig
+
+COLUMNS: dict[str, Any] = {
+    "trial": pl.String,
+    "state": pl.String,
+    "fusion": pl.String,
+    "alpha_s": pl.Float64,
+    "ratio": pl.Float64,
+    "window": pl.Int64,
+    "epochs": pl.Int64,
+    OBJECTIVE: pl.Float64,
+}
+"""Columns of the table of trials; errors in mm."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SweepTable:
+    """The trials of a sweep, in order of creation."""
+
+    frame: pl.DataFrame
+
+    @property
+    def finished(self) -> pl.DataFrame:
+        """Trials that have a value, best first."""
+        return self.frame.filter(pl.col(OBJECTIVE).is_not_null()).sort(OBJECTIVE)
+
+    @property
+    def best(self) -> dict[str, Any]:
+        """The best trial. Raises ValueError when no trial has a value."""
+        if self.finished.is_empty():
+            raise ValueError(
+                f"no trial of the sweep finished an epoch: {self.frame['state'].to_list()}; "
+                "see the errors above, mend the cause and run the same command with --resume"
+            )
+        return self.finished.row(0, named=True)
+
+    @property
+    def plain(self) -> dict[str, Any] | None:
+        """The best trial without balancing (window 0) that has the best trial's fusion, or None."""
+        same = (pl.col("window") == 0) & (pl.col("fusion") == self.best["fusion"])
+        found = self.finished.filter(same)
+        return None if found.is_empty() else found.row(0, named=True)
+
+
+def sweep_table(grid: tune.ResultGrid, config: SweepConfig) -> SweepTable:
+    """Read the outcome of every trial from Tune's results."""
+    rows = [_row(result, config.base.epochs) for result in grid]
+    return SweepTable(frame=pl.DataFrame(rows, schema=COLUMNS).sort("trial"))
+
+
+def _row(result: Any, epochs: int) -> dict[str, Any]:
+    metrics = result.metrics or {}
+    done = int(metrics.get("epoch", 0))
+    state = "failed" if result.error else "done" if done >= epochs else "stopped"
+    point = result.config or {}
+    return {
+        "trial": Path(result.path).name,
+        "state": state,
+        **{name: point.get(name) for name in ("fusion", "alpha_s", "ratio", "window")},
+        "epochs": done,
+        OBJECTIVE: metrics.get(OBJECTIVE),
+    }
+
+
+@dataclass(frozen=True, kw_only=True)
+class SweepOutcome:
+    """What a finished sweep leaves for figures, summaries and scripts."""
+
+    table: SweepTable
+    trials: dict[str, str]
+    """`best` and, unless it was the best, `plain` -> trial."""
+    checkpoints: dict[str, Path]
+    """Role -> folder of its best checkpoint."""
+    test: dict[str, ContributionReport]
+    """Role -> contributions and subset errors on the test part."""
+    test_rows: np.ndarray
+    """Rows of the store that are the test part."""
+    modalities: tuple[str, ...]
+    provenance: str
+
+    def to_json(self) -> dict[str, Any]:
+        """The outcome for scripts: trials, checkpoints and test errors in mm."""
+        return {
+            "best": self.table.best,
+            "plain": self.table.plain,
+            "checkpoints": {role: str(path) for role, path in self.checkpoints.items()},
+            "test_mpjpe_mm": {role: float(report.mpjpe_mm[-1]) for role, report in self.test.items()},
+            "provenance": self.provenance,
+            "trials": self.table.frame.to_dicts(),
+        }
+
+
+def importance(config: SweepConfig, place: SweepPlace) -> dict[str, float]:
+    """Share of the objective's variance that each searched parameter explains (fANOVA, Optuna).
+
+    Empty when fewer than four trials are complete or all are equal: then nothing can be said.
+    """
+    study = optuna.load_study(study_name=config.name, storage=place.study_url)
+    complete = study.get_trials(states=(optuna.trial.TrialState.COMPLETE,))
+    if len(complete) < 4 or len({trial.value for trial in complete}) < 2:
+        return {}
+    evaluator = optuna.importance.FanovaImportanceEvaluator(seed=config.seed)
+    return dict(optuna.importance.get_param_importances(study, evaluator=evaluator))

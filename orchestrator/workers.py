@@ -1,0 +1,93 @@
+"""The function that Ray Train runs on every worker: the plain loop, plus logging and checkpoints."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import ray.train
+import ray.train.torch
+import torch
+
+from orchestrator import checkpoints
+from orchestrator.assembly import build_training, fingerprint, provenance_label
+from orchestrator.config import TrainConfig, to_json
+from orchestrator.loop import EpochResult, Training, fit
+from orchestrator.ranks import Ranks
+from orchestrator.run_logger import RunLogger
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tracked:
+    """Where a run's numbers go: an MLflow run that exists already, and a spool for bad times."""
+
+    uri: str
+    run_id: str
+    spool: str
+
+
+def train_worker(payload: dict[str, Any]) -> dict[str, float]:
+    """Train one run to its end, resuming from the newest checkpoint when Ray Train has one.
+
+    `payload`: `config` (TrainConfig) and `tracked` (Tracked or None). Returns the last metrics.
+    """
+    config: TrainConfig = payload["config"]
+    tracked: Tracked | None = payload["tracked"]
+    training, store = build_training(config, ranks=Ranks.current(), device=ray.train.torch.get_device())
+    extra = {"fingerprint": fingerprint(store, config.data), "provenance": provenance_label(store)}
+    _resume(training, config)
+    training.wrapped = _distribute(training)
+    logger = _logger(tracked, training)
+    metrics: dict[str, float] = {}
+    try:
+        for result in fit(training):
+            metrics = result.metrics
+            if logger:
+                # On disk before the checkpoint is: a run killed after the checkpoint has lost no point.
+                logger.log_metrics(metrics, step=result.epoch)
+            _report(training, config, result, extra)
+    except BaseException:
+        if logger:
+            logger.close()
+        raise
+    if logger:
+        logger.log_artifact(json.dumps(to_json(config), indent=2), "config.json")
+        logger.set_tags(extra)
+        logger.finish()
+    return metrics
+
+
+def _resume(training: Training, config: TrainConfig) -> None:
+    checkpoint = ray.train.get_checkpoint()
+    if checkpoint is None:
+        return
+    with checkpoint.as_directory() as directory:
+        checkpoints.restore(training, checkpoints.load(directory), config)
+
+
+def _distribute(training: Training) -> torch.nn.Module:
+    """DDP through Ray Train; with one worker the bare model, so that alone means alone."""
+    if training.ranks.world_size == 1:
+        return training.model
+    wrapped: torch.nn.Module = ray.train.torch.prepare_model(training.model)
+    return wrapped
+
+
+def _logger(tracked: Tracked | None, training: Training) -> RunLogger | None:
+    if tracked is None or not training.ranks.first:
+        return None
+    return RunLogger(tracked.uri, tracked.run_id, Path(tracked.spool))
+
+
+def _report(training: Training, config: TrainConfig, result: EpochResult, extra: dict[str, Any]) -> None:
+    """Hand metrics and, from the first rank, a checkpoint to Ray Train; a barrier for all ranks."""
+    metrics = {**result.metrics, "epoch": training.epoch}
+    with tempfile.TemporaryDirectory() as directory:
+        checkpoint = None
+        if training.ranks.first:
+            checkpoints.save(training, config, Path(directory), extra)
+            checkpoint = ray.train.Checkpoint.from_directory(directory)
+        ray.train.report(metrics, checkpoint=checkpoint)

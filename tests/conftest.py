@@ -1,0 +1,29 @@
+"""Fixtures that several folders share: small simulated stores, made once per session."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pipelines.prepare import prepare
+from pipelines.readers.simulated import SimulatedSource
+from pipelines.simulator import SimulatorConfig
+from pipelines.store import Store
+
+
+@pytest.fixture(scope="session")
+def small_store(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    """8 subjects x 2 actions x 12 simulated frames; every part of P1-S1 has rows."""
+    source = SimulatedSource(
+        subjects=("S08", "S09", "S18", "S19", "S21", "S25", "S31", "S39"),
+        actions=("A02", "A13"),
+        config=SimulatorConfig(frames=12, seed=3),
+    )
+    return prepare("simulated", source, tmp_path_factory.mktemp("data") / "store")
+
+
+@pytest.fixture(scope="session")
+def store_path(small_store: Store) -> Path:
+    """Where `small_store` lies."""
+    return Path(small_store.path)

@@ -1,0 +1,28 @@
+"""Job names are claimed atomically and unfinished jobs are found again."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from experiments.jobs import create_job, finish_job, resume_job
+
+
+def test_jobs_started_at_once_get_different_names(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        names = list(pool.map(lambda _: create_job(tmp_path, "awc", {}), range(8)))
+    assert sorted(names) == [f"awc-{n:03d}" for n in range(1, 9)]
+
+
+def test_resume_takes_the_newest_unfinished_job(tmp_path: Path) -> None:
+    names = [create_job(tmp_path, "awc", {"seed": seed}) for seed in range(3)]
+    finish_job(tmp_path, names[2], {"best": 1.0})
+    assert resume_job(tmp_path, "awc") == (names[1], {"seed": 1})
+
+
+def test_resume_without_a_job_says_so(tmp_path: Path) -> None:
+    create_job(tmp_path, "awc-mars", {})
+    with pytest.raises(ValueError, match="no unfinished job awc-quick"):
+        resume_job(tmp_path, "awc-quick")

@@ -1,0 +1,139 @@
+"""Two DDP ranks equal one rank, and a resumed run equals an uninterrupted one."""
+
+from __future__ import annotations
+
+import os
+import socket
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import torch.distributed as dist
+import torch.multiprocessing as mp
+from torch.nn.parallel import DistributedDataParallel
+
+from balancing.awc import AWC
+from balancing.method import MethodConfig
+from balancing.registry import METHODS
+from models.build import ModelConfig
+from orchestrator import checkpoints
+from orchestrator.assembly import build_training
+from orchestrator.config import DataConfig, TrainConfig
+from orchestrator.loop import EpochResult, Training, fit
+from orchestrator.ranks import Ranks
+from pipelines.batches import BatchConfig
+
+
+def config_of(store: Path, method: MethodConfig, **changes: Any) -> TrainConfig:
+    """A tiny float64 run without batch statistics: 4 epochs x 5 steps."""
+    base = TrainConfig(
+        data=DataConfig(store=str(store), batch=BatchConfig(batch_size=24, lidar_points=16, mmwave_points=8)),
+        model=ModelConfig(preset="tiny", norm="layer"),
+        method=method,
+        epochs=4,
+        dtype="float64",
+    )
+    return replace(base, **changes)
+
+
+def train(config: TrainConfig, ranks: Ranks | None = None) -> tuple[Training, list[EpochResult]]:
+    """Train to the end in this process."""
+    training, _ = build_training(config, ranks=ranks)
+    if training.ranks.world_size > 1:
+        training.wrapped = DistributedDataParallel(training.model)
+    return training, list(fit(training))
+
+
+def state_of(training: Training, results: list[EpochResult]) -> dict[str, Any]:
+    """Everything that must agree: weights, method state, metrics without timings."""
+    metrics = [{k: v for k, v in r.metrics.items() if not k.startswith("time/")} for r in results]
+    return {
+        "model": training.model.state_dict(),
+        "method": training.method.state_dict(),
+        "contributions": training.contributions,
+        "metrics": metrics,
+    }
+
+
+def assert_close(one: Any, other: Any, tolerance: float, where: str = "") -> None:
+    """Compare nested states; tolerance 0 means bit for bit."""
+    if isinstance(one, dict):
+        assert one.keys() == other.keys(), where
+        for key in one:
+            assert_close(one[key], other[key], tolerance, f"{where}.{key}")
+    elif isinstance(one, (list, tuple)):
+        assert len(one) == len(other), where
+        for i, (a, b) in enumerate(zip(one, other, strict=True)):
+            assert_close(a, b, tolerance, f"{where}[{i}]")
+    elif isinstance(one, torch.Tensor):
+        torch.testing.assert_close(one, other, rtol=tolerance, atol=tolerance, msg=lambda m: f"{where}: {m}")
+    elif isinstance(one, float):
+        assert one == pytest.approx(other, rel=tolerance, abs=tolerance), where
+    else:
+        assert one == other, where
+
+
+def _rank_main(rank: int, port: int, config: TrainConfig, out: str) -> None:
+    torch.set_num_threads(1)
+    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "GLOO_SOCKET_IFNAME": "lo"}
+    dist.init_process_group("gloo", rank=rank, world_size=2)
+    try:
+        training, results = train(config, Ranks.current())
+        torch.save(state_of(training, results), f"{out}/rank{rank}.pt")
+    finally:
+        dist.destroy_process_group()
+
+
+def free_port() -> int:
+    """A port that is free just now."""
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return int(s.getsockname()[1])
+
+
+@pytest.mark.system
+@pytest.mark.parametrize(
+    "method",
+    [
+        AWC.Config(window=3),
+        AWC.Config(window=3, fisher="per_batch", anchor="init", contributions="batch"),
+    ],
+    ids=["dataset", "paper"],
+)  # fmt: skip
+def test_two_ranks_equal_one(store_path: Path, tmp_path: Path, method: MethodConfig) -> None:
+    config = config_of(store_path, method)
+    alone = state_of(*train(config))
+    mp.spawn(_rank_main, args=(free_port(), config, str(tmp_path)), nprocs=2)
+    first, second = (torch.load(tmp_path / f"rank{r}.pt", weights_only=True) for r in range(2))
+    assert_close(first["model"], second["model"], 0.0)
+    assert_close(alone, first, 1e-10)
+
+
+@pytest.mark.parametrize("stop_after", [1, 2, 3])
+@pytest.mark.parametrize("name", sorted(METHODS))
+def test_resumed_equals_uninterrupted(store_path: Path, tmp_path: Path, name: str, stop_after: int) -> None:
+    config = config_of(
+        store_path,
+        METHODS[name].Config(),
+        dtype="float32",
+        model=ModelConfig(preset="tiny", norm="batch", dropout=0.1),
+    )
+    whole = state_of(*train(config))
+
+    first, _ = build_training(config)
+    before = list(islice(fit(first), stop_after))
+    checkpoints.save(first, config, tmp_path, {})
+    second, _ = build_training(config)
+    checkpoints.restore(second, checkpoints.load(tmp_path), config)
+    assert_close(whole, state_of(second, before + list(fit(second))), 0.0)
+
+
+def test_a_checkpoint_of_other_settings_is_refused(store_path: Path, tmp_path: Path) -> None:
+    config = config_of(store_path, METHODS["plain"].Config())
+    training, _ = build_training(config)
+    checkpoints.save(training, config, tmp_path, {})
+    with pytest.raises(ValueError, match=r"other settings for \['seed'\]"):
+        checkpoints.restore(training, checkpoints.load(tmp_path), replace(config, seed=1))
