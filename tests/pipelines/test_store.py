@@ -9,6 +9,7 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,7 @@ from pipelines.sequence import SensorSequence
 from pipelines.store import Store, StoreHeader, StoreWriter, open_store
 from pipelines.store_format import SIGNALS, values_of
 
+MakeSequence = Callable[..., SensorSequence]
 HEADER = StoreHeader(source="test")
 
 
@@ -201,6 +203,16 @@ def test_killed_while_finishing(tmp_path: Path, sequences: list[SensorSequence],
     if moment == "shutil.rmtree":
         assert len(open_store(tmp_path / "store").keys) == 2
     resume(tmp_path, sequences, {"S01A01", "S01A02"})
+
+
+def test_writers_side_by_side_write_one_store(tmp_path: Path, make_sequence: MakeSequence) -> None:
+    """Each with its own writer, as in separate processes, starting from nothing at the same moment."""
+    sequences = [make_sequence(1, action, 2) for action in range(1, 13)]
+    with ThreadPoolExecutor(12) as pool:
+        list(pool.map(lambda sequence: StoreWriter(tmp_path / "store", HEADER).write(sequence), sequences))
+    store = StoreWriter(tmp_path / "store", HEADER).finish()
+    for i, sequence in enumerate(sequences):
+        assert_same(store.sequence(i), sequence)
 
 
 def test_sequences_can_be_added_to_a_finished_store(store: Store, sequences: list[SensorSequence]) -> None:
