@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+from dataclasses import FrozenInstanceError, dataclass, is_dataclass
+
+import pytest
+
+from balancing.awc import AWC
+from balancing.method import MethodConfig
+from balancing.plain import Plain
+from balancing.registry import METHODS, build_method, method_class, method_name
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_round_trip(name: str) -> None:
+    config = method_class(name).Config()
+    assert is_dataclass(config)
+    assert method_name(config) == name
+    assert build_method(config) is not build_method(config)
+    with pytest.raises(FrozenInstanceError):
+        config.window = 3  # type: ignore[misc]
+
+
+def test_configs_are_distinct() -> None:
+    assert len({method.Config for method in METHODS.values()}) == len(METHODS)
+
+
+def test_unknown() -> None:
+    @dataclass(frozen=True, kw_only=True)
+    class Other(MethodConfig):
+        pass
+
+    with pytest.raises(ValueError, match=r"unknown method 'ogm'; known: \['awc', 'plain'\]"):
+        method_class("ogm")
+    with pytest.raises(ValueError, match=r"Other belongs to no registered method"):
+        build_method(Other())
+    with pytest.raises(ValueError, match=r"AWC takes a AWC\.Config, got Plain\.Config"):
+        AWC(Plain.Config())  # type: ignore[arg-type]
+
+
+def test_paper_settings_are_the_defaults() -> None:
+    config = AWC.Config()
+    assert (config.alpha_s, config.alpha_i, config.window) == (20_000, 10_000, 20)
