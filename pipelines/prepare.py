@@ -6,6 +6,7 @@ it is called again; a finished store is left as it is, or grows if the source ha
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -18,9 +19,9 @@ from pipelines.errors import DataError
 from pipelines.readers import Reader, name_of, reader_of
 from pipelines.store import SequenceKey, Store, StoreHeader, StoreWriter
 
-RAY_FROM = 128
-"""Sequences that remain to be read below which `parallel=True` stays in this process: starting Ray takes
-as long as reading a few dozen. A number given to `parallel` is always obeyed."""
+RAY_FROM = {"running": 16, "stopped": 128}
+"""Sequences left to read from which `parallel=True` uses Ray, where one is running and where it has to be
+started first, which takes as long as reading dozens. A number given to `parallel` is always obeyed."""
 
 RAY_MEMORY = 256 * 2**20
 """Bytes of Ray's object store when it is started here; only keys travel through it."""
@@ -54,7 +55,7 @@ def prepare(
 
     `root` is a folder, or a `SimulatedSource`. `reader` replaces the source's own, e.g. to set dials.
     `subjects` and `actions` keep only those. `parallel`: True lets Ray read sequences side by side when
-    there are at least `RAY_FROM` of them; a number is the number of processes. `progress` is called after
+    there are enough of them (`RAY_FROM`); a number is the number of processes. `progress` is called after
     every sequence. What was wrong with the data is in the store's `defects` and `report`.
 
     Raises `DataError` for a root that cannot be used, and for an `out` that holds another preparation.
@@ -100,12 +101,16 @@ def prepare_sequence(job: Job, key: SequenceKey) -> int:
 
 def _run(job: Job, keys: list[SequenceKey], parallel: bool | int) -> Iterator[tuple[SequenceKey, int]]:
     """(key, frames) of every sequence as it is done."""
-    asked = parallel is not True and parallel > 1
-    if (parallel is True and len(keys) >= RAY_FROM) or (asked and len(keys) > 1):
-        yield from _run_on_ray(job, keys, int(parallel) if asked else 0)
+    if len(keys) > 1 and (_pays(len(keys)) if parallel is True else parallel > 1):
+        yield from _run_on_ray(job, keys, 0 if parallel is True else int(parallel))
     else:
         for key in keys:
             yield key, prepare_sequence(job, key)
+
+
+def _pays(sequences: int) -> bool:
+    ray = sys.modules.get("ray")
+    return sequences >= RAY_FROM["running" if ray is not None and ray.is_initialized() else "stopped"]
 
 
 def _run_on_ray(job: Job, keys: list[SequenceKey], processes: int) -> Iterator[tuple[SequenceKey, int]]:

@@ -37,7 +37,8 @@ HEADER_ERRORS = (
 
 def contained(path: Path, root: Path) -> bool:
     """Whether the path, with every symbolic link followed, lies inside the root."""
-    return path.resolve().is_relative_to(root.resolve())
+    place, base = os.path.realpath(path), os.path.realpath(root)
+    return os.path.commonpath([place, base]) == base
 
 
 def read_bytes(path: Path, limit: int = MAX_FRAME_BYTES) -> bytes | Flaw:

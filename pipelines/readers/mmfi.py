@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -77,9 +78,9 @@ class MmfiReader:
         source = provenance(Path(root))
         return () if source == "real" else (f"{root} was written by the simulator ({source})",)
 
-    def settings(self, root: str | Path) -> dict[str, str]:
-        """The tree's provenance; nothing can be chosen."""
-        return {"provenance": provenance(Path(root))}
+    def settings(self, root: str | Path) -> dict[str, Any]:
+        """The tree's provenance and, if it is simulated, the simulator's dials; there is no choice."""
+        return {"provenance": provenance(Path(root)), "config": _marker(Path(root)).get("config")}
 
 
 _LAYOUT = "give the folder that holds E01/S01/A01/..., as MM-Fi unpacks"
@@ -87,15 +88,20 @@ _LAYOUT = "give the folder that holds E01/S01/A01/..., as MM-Fi unpacks"
 
 def provenance(root: Path) -> str:
     """`simulated:<version>` for a tree with the simulator's marker file, otherwise `real`."""
-    marker = root / MARKER
-    if not marker.exists():
+    if not (root / MARKER).exists():
         return "real"
-    try:
-        label = json.loads(marker.read_text(encoding="utf-8"))["provenance"]
-    except (ValueError, KeyError, TypeError, OSError):
-        label = None
+    label = _marker(root).get("provenance")
     known = isinstance(label, str) and re.fullmatch(r"simulated:[\w.]+", label)
     return str(label) if known else "simulated:unknown"
+
+
+def _marker(root: Path) -> dict[str, Any]:
+    """What the simulator's marker file says; empty without one, and where it cannot be read."""
+    try:
+        content = json.loads((root / MARKER).read_text(encoding="utf-8"))
+    except (ValueError, OSError):
+        return {}
+    return content if isinstance(content, dict) else {}
 
 
 def _checked_root(root: Path) -> Path:
@@ -112,9 +118,13 @@ def _not_mmfi(root: Path) -> DataError:
 
 
 def _folders(parent: Path, pattern: str, root: Path) -> Iterator[Path]:
-    for entry in os.scandir(parent):
-        if not re.fullmatch(pattern, entry.name):
-            continue
+    try:
+        entries = [entry for entry in os.scandir(parent) if re.fullmatch(pattern, entry.name)]
+    except OSError as error:
+        raise DataError.about(
+            parent, field="folder", value=error.strerror, remedy="make it readable"
+        ) from error
+    for entry in entries:
         if link_leaves(entry, root):
             remedy = "symbolic links may not leave the root; put the data itself there"
             raise DataError.about(entry.path, field="link", value=os.readlink(entry.path), remedy=remedy)
@@ -126,24 +136,34 @@ def _folders(parent: Path, pattern: str, root: Path) -> Iterator[Path]:
 
 def _list_frames(folder: Path, modality: str, root: Path) -> dict[int, Path | Defect] | Defect:
     """Frame number -> file; or the defect of the whole modality."""
-    name, extension = FOLDERS[modality]
-    place = folder / name
+    place = folder / FOLDERS[modality][0]
     if not place.exists():
         return Defect(modality=modality, frame=None, reason="missing", detail=f"no folder {place}")
     if not place.is_dir() or not contained(place, root):
         detail = f"{place} is not a folder inside the root"
         return Defect(modality=modality, frame=None, reason="unreadable", detail=detail)
-    found: dict[int, Path | Defect] = {}
-    for entry in os.scandir(place):
-        match = re.fullmatch(r"frame(\d{3,6})" + re.escape(extension), entry.name)
-        number = int(match[1]) if match else 0
-        if not number:
-            continue
-        outside = Defect(
-            modality=modality, frame=number, reason="unreadable", detail=f"{entry.path} leaves the root"
-        )
-        found[number] = outside if link_leaves(entry, root) else Path(entry.path)
-    return found
+    try:
+        entries = list(os.scandir(place))
+    except OSError as error:
+        detail = f"{place}: {error.strerror}"
+        return Defect(modality=modality, frame=None, reason="unreadable", detail=detail)
+    return dict(found for entry in entries if (found := _frame_file(entry, modality, root)))
+
+
+def _frame_file(entry: os.DirEntry[str], modality: str, root: Path) -> tuple[int, Path | Defect] | None:
+    """Number and path of a frame's file; a defect for a link out of the root; None for any other name."""
+    match = re.fullmatch(r"frame(\d{3,6})", entry.name.removesuffix(FOLDERS[modality][1]))
+    number = int(match[1]) if match else 0
+    if not number or entry.name != _file_name(modality, number):
+        return None
+    if link_leaves(entry, root):
+        detail = f"{entry.path} leaves the root"
+        return number, Defect(modality=modality, frame=number, reason="unreadable", detail=detail)
+    return number, Path(entry.path)
+
+
+def _file_name(modality: str, number: int) -> str:
+    return f"frame{number:03d}{FOLDERS[modality][1]}"
 
 
 def _read_frame(modality: str, number: int, found: dict[int, Path | Defect] | Defect, folder: Path) -> Entry:
@@ -151,8 +171,7 @@ def _read_frame(modality: str, number: int, found: dict[int, Path | Defect] | De
         return found
     path = found.get(number)
     if path is None:
-        name, extension = FOLDERS[modality]
-        detail = f"no {folder / name}/frame{number:03d}{extension}"
+        detail = f"no {folder / FOLDERS[modality][0] / _file_name(modality, number)}"
         return Defect(modality=modality, frame=number, reason="missing", detail=detail)
     if isinstance(path, Defect):
         return path

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import shutil
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -91,6 +94,32 @@ def test_a_store_of_another_version_is_refused(tmp_path: Path) -> None:
     ):
         with pytest.raises(DataError, match="999"):
             act()
+
+
+@pytest.mark.parametrize(
+    ("parallel", "running", "sequences", "expected"),
+    [
+        (False, True, 500, "here"),
+        (1, True, 500, "here"),
+        (2, False, 2, "ray"),
+        (2, False, 1, "here"),
+        (True, False, 127, "here"),
+        (True, False, 128, "ray"),
+        (True, True, 15, "here"),
+        (True, True, 16, "ray"),
+    ],
+)
+def test_ray_is_used_where_it_pays(
+    monkeypatch: pytest.MonkeyPatch, parallel: bool | int, running: bool, sequences: int, expected: str
+) -> None:
+    module = importlib.import_module("pipelines.prepare")
+    monkeypatch.setattr(module, "_run_on_ray", lambda job, keys, processes: iter([("ray", processes)]))
+    monkeypatch.setattr(module, "prepare_sequence", lambda job, key: 1)
+    monkeypatch.setitem(sys.modules, "ray", SimpleNamespace(is_initialized=lambda: running))
+    keys = [SequenceKey("E01", "S01", f"A{n:02d}") for n in range(sequences)]
+    done = list(module._run(None, keys, parallel))
+    assert (done[0][0] == "ray") == (expected == "ray")
+    assert expected == "ray" or [key for key, _ in done] == keys
 
 
 def test_a_choice_of_nothing_says_what_there_is(tmp_path: Path) -> None:

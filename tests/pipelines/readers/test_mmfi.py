@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -202,6 +203,7 @@ def test_stray_entries_are_ignored_but_a_file_in_place_of_a_folder_is_named(tree
     (tree / "E01" / ".DS_Store").write_text("x")
     (folder(tree) / "rgb" / "frame000.npy").write_text("x")
     (folder(tree) / "rgb" / "frame003.npy.bak").write_text("x")
+    (folder(tree) / "rgb" / "frame0003.npy").write_text("x")
     assert MmfiReader().sequences(tree) == [KEY, SequenceKey("E02", "S12", "A02")]
     assert len(read(tree)) == 5
     (tree / "E03").write_text("a file")
@@ -215,6 +217,37 @@ def test_a_link_out_of_the_root_is_refused(tree: Path) -> None:
     (tree / "E02" / "S12").symlink_to(outside)
     with pytest.raises(DataError, match=r"E02/S12: link is .*elsewhere; symbolic links may not leave"):
         MmfiReader().sequences(tree)
+
+
+def test_folders_without_permission_are_named_or_marked(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    scan, closed = os.scandir, {str(folder(tree) / "lidar"), str(tree / "E02")}
+
+    def guarded(path: Path) -> Iterator[os.DirEntry[str]]:
+        if str(path) in closed:
+            raise PermissionError(13, "Permission denied")
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", guarded)
+    with pytest.raises(DataError, match="E02: folder is Permission denied; make it readable"):
+        MmfiReader().sequences(tree)
+    sequence = read(tree)
+    assert not sequence.valid["lidar"].any()
+    assert sequence.valid["rgb"].all()
+    assert [(d.modality, d.reason) for d in sequence.defects] == [("lidar", "unreadable")]
+
+
+def test_links_in_circles_are_no_files(tree: Path) -> None:
+    target = folder(tree) / RGB
+    target.unlink()
+    target.symlink_to(target)
+    assert read(tree).valid["rgb"].tolist() == [True, True, False, True, True]
+
+
+def test_links_inside_the_root_are_followed(tree: Path) -> None:
+    target = folder(tree) / RGB
+    target.rename(tree / "kept.npy")
+    target.symlink_to(tree / "kept.npy")
+    assert read(tree).defects == ()
 
 
 def test_the_label_comes_from_the_marker(tree: Path) -> None:
