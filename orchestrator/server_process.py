@@ -15,7 +15,7 @@ from pathlib import Path
 
 from orchestrator import server_guard
 
-START_SECONDS = 90.0
+START_SECONDS = 180.0
 DIRECTORY_TAG = "equipose.directory"
 """Set on the default experiment: tells our server from a stranger on the same port."""
 

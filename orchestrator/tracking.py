@@ -91,7 +91,8 @@ def ensure_experiment(uri: str, name: str) -> str:
     mlflow = client(uri)
     experiment = mlflow.get_experiment_by_name(name)
     if experiment is None:
-        return str(mlflow.create_experiment(name))
+        # Tells the page to lead to training runs; without it, it guesses, often wrongly.
+        return str(mlflow.create_experiment(name, tags={"mlflow.experimentKind": "custom_model_development"}))
     if experiment.lifecycle_stage != "active":
         mlflow.restore_experiment(experiment.experiment_id)
     return str(experiment.experiment_id)

@@ -11,11 +11,19 @@ from typing import Any
 from orchestrator.mlflow_client import client
 from orchestrator.tracking_server import tracking_server
 
+MODEL_TRAINING = "workflowType=machine_learning"
+"""Opens the pages on "Model training" instead of "GenAI"."""
+
 
 def runs_page(uri: str, experiment_id: str) -> str:
-    """Address of an experiment's table of training runs (the front page opens on another tab)."""
+    """Address of an experiment's table of runs; each parent has a button that unfolds its children."""
     order = "orderByKey=attributes.start_time&orderByAsc=false"  # the page nests children only in this order
-    return f"{uri}/#/experiments/{experiment_id}/runs?searchFilter=&{order}"
+    return f"{uri}/#/experiments/{experiment_id}/runs?{MODEL_TRAINING}&searchFilter=&{order}"
+
+
+def run_page(uri: str, experiment_id: str, run_id: str, tab: str = "") -> str:
+    """Address of one run; tab: `model-metrics` (curves), `artifacts/<path>`, or empty (overview)."""
+    return f"{uri}/#/experiments/{experiment_id}/runs/{run_id}/{tab}?{MODEL_TRAINING}"
 
 
 def experiments(uri: str) -> list[Any]:
