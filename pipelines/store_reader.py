@@ -29,6 +29,8 @@ from pipelines.store_format import (
 )
 from pipelines.store_layout import FrameLayout, locate
 
+_FIELDS = {"header", "fingerprint", "frames", "index", "defects", "files", "sequences", "report"}
+
 
 def open_store(path: str | os.PathLike[str], filesystem: fs.FileSystem | None = None) -> Store:
     """Open a finished store at a local path, a `pyarrow.fs` URI, or a path inside `filesystem`.
@@ -221,7 +223,12 @@ def _not_a_store(folder: StoreFolder) -> DataError:
 
 
 def _check_files(folder: StoreFolder, manifest: dict[str, Any]) -> None:
-    """Every file there, and of its size; the sequences those that the fingerprint was made of."""
+    """Nothing missing, every file of its size; the sequences those that the fingerprint was made of."""
+    if missing := sorted(_FIELDS - manifest.keys()):
+        raise DataError.about(
+            f"{folder.path}/{MANIFEST}", field="manifest", value=f"without {missing}",
+            remedy="it was edited: copy the store again, or prepare it again",
+        )  # fmt: skip
     for name, expected in manifest["files"].items():
         if (found := folder.size(name)) != expected["bytes"]:
             raise DataError.about(

@@ -96,6 +96,9 @@ def test_refuses_another_version_and_edited_manifests(store: Store) -> None:
     _edit(store, files={"../outside": {"bytes": 1, "sha256": ""}})
     with pytest.raises(DataError, match="outside the store"):
         open_store(store.path)
+    (Path(store.path) / "manifest.json").write_text('{"format": 1, "files": {}}')
+    with pytest.raises(DataError, match="manifest is without .*'fingerprint'"):
+        open_store(store.path)
     (Path(store.path) / "manifest.json").write_text("{")
     with pytest.raises(DataError, match="JSON is"):
         open_store(store.path)
