@@ -97,7 +97,7 @@ def test_refuses_another_version_and_edited_manifests(store: Store) -> None:
     with pytest.raises(DataError, match="outside the store"):
         open_store(store.path)
     (Path(store.path) / "manifest.json").write_text('{"format": 1, "files": {}}')
-    with pytest.raises(DataError, match="manifest is without .*'fingerprint'"):
+    with pytest.raises(DataError, match=r"manifest is without .*'fingerprint'"):
         open_store(store.path)
     (Path(store.path) / "manifest.json").write_text("{")
     with pytest.raises(DataError, match="JSON is"):
