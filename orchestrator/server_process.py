@@ -130,6 +130,18 @@ def free_port(host: str) -> int:
         return int(probe.getsockname()[1])
 
 
+def check_port(host: str, port: int) -> None:
+    """Raises `TrackingServerError` when a port that somebody asked for cannot be had."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise TrackingServerError(
+                f"port {port} of {host} cannot be used ({error.strerror}); give another, or none"
+            ) from error
+
+
 def command(files: ServerFiles, host: str, port: int) -> list[str]:
     """Guard and server; one worker process, because SQLite has one writer anyway."""
     guard = [server_guard.__file__, *map(str, (files.users, files.state, files.pid, files.log))]

@@ -25,6 +25,7 @@ from orchestrator.server_process import (
     ServerFiles,
     TrackingServerError,
     alive,
+    check_port,
     create_database,
     free_port,
     kill_leftover,
@@ -85,6 +86,8 @@ def check_external(uri: str, directory: Path) -> TrackingServer:
 def _start(files: ServerFiles, host: str, port: int | None) -> TrackingServer:
     """Start the server of a directory that has none; the caller holds the start lock."""
     kill_leftover(files)
+    if port:
+        check_port(host, port)
     files.artifacts.mkdir(exist_ok=True)
     create_database(files)
     for _ in range(1 if port else PORT_ATTEMPTS):

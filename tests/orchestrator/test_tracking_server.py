@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.server_process import ServerFiles, TrackingServerError, alive, answers
+from orchestrator import server_process
+from orchestrator.server_process import ServerFiles, TrackingServerError, alive, answers, command
 from orchestrator.tracking_server import TrackingServer, check_external, tracking_server
 
 USER = """
@@ -83,16 +84,33 @@ def test_a_stranger_on_the_port_is_not_taken_for_ours(tracking: TrackingServer, 
     assert not answers(tracking.uri, tmp_path)
 
 
-@pytest.mark.system
-def test_taken_port_is_an_error_with_the_log_and_a_remedy(tmp_path: Path) -> None:
+def test_taken_port_is_named(tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
+        taken.listen()
         port = taken.getsockname()[1]
         with (
-            pytest.raises(TrackingServerError, match=r"(?s)did not start.*Last lines of .*Remedy"),
+            pytest.raises(TrackingServerError, match=f"port {port} of 127.0.0.1 cannot be used"),
             tracking_server(tmp_path, port=port),
         ):
             pass
+
+
+def test_server_that_ends_at_once_is_an_error_with_its_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(files: ServerFiles, host: str, port: int) -> list[str]:
+        whole = command(files, host, port)
+        stop = whole.index("-m")
+        return [*whole[:stop], "-c", "import sys; sys.exit('no space left')", str(tmp_path)]
+
+    monkeypatch.setattr(server_process, "command", broken)
+    monkeypatch.setattr("orchestrator.tracking_server.create_database", lambda files: None)
+    with (
+        pytest.raises(TrackingServerError, match=r"(?s)did not start.*Last lines of .*no space left.*Remedy"),
+        tracking_server(tmp_path),
+    ):
+        pass
     assert processes_naming(str(tmp_path)) == []
 
 
