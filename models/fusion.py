@@ -110,27 +110,32 @@ class MLPFusion(Fusion):
 
 
 class TokenLayer(nn.Module):
-    """A pre-norm transformer layer on tokens [B, 1 + M, D]; it maps zero keys and values to zero."""
+    """A pre-norm transformer layer on tokens [B, 1 + M, D]; zero tokens have zero keys and values."""
 
     def __init__(self, width: int, heads: int, dropout: float) -> None:
         super().__init__()
         self.heads, self.rate = heads, dropout
         self.attention_norm = nn.RMSNorm(width, eps=1e-5)
-        self.qkv = nn.Linear(width, 3 * width, bias=False)
+        self.query = nn.Linear(width, width, bias=False)
+        self.key_value = nn.Linear(width, 2 * width, bias=False)
         self.out = nn.Linear(width, width, bias=False)
         self.feed_norm = nn.RMSNorm(width, eps=1e-5)
         self.feed = nn.Sequential(
             nn.Linear(width, 2 * width), nn.GELU(), nn.Dropout(dropout), nn.Linear(2 * width, width)
         )
 
-    def forward(self, tokens: Tensor, allowed: Tensor | None) -> Tensor:
-        """`allowed` [B, 1 + M] bool says which tokens may be attended to; None: all of them."""
-        qkv = self.qkv(self.attention_norm(tokens)).unflatten(-1, (3, self.heads, -1))
-        query, key, value = qkv.permute(2, 0, 3, 1, 4)
+    def forward(self, tokens: Tensor, allowed: Tensor | None, asking: int) -> Tensor:
+        """The first `asking` tokens after the layer: [B, asking, D].
+
+        `allowed` [B, 1 + M] bool says which tokens may be attended to; None: all of them.
+        """
+        normal = self.attention_norm(tokens)
+        query = self.query(normal[:, :asking]).unflatten(-1, (self.heads, -1)).transpose(1, 2)
+        key, value = self.key_value(normal).unflatten(-1, (2, self.heads, -1)).permute(2, 0, 3, 1, 4)
         mask = None if allowed is None else allowed[:, None, None]
         rate = self.rate if self.training else 0.0
         mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=mask, dropout_p=rate)
-        tokens = tokens + self.out(mixed.transpose(1, 2).flatten(2))
+        tokens = tokens[:, :asking] + self.out(mixed.transpose(1, 2).flatten(2))
         return tokens + self.feed(self.feed_norm(tokens))
 
 
@@ -157,12 +162,22 @@ class AttentionFusion(Fusion):
 
     def forward(self, features: Tensor, present: Tensor) -> Tensor:
         """[B, D]; finite even where every modality is absent."""
-        tokens = torch.einsum("bmd,mde->bme", features, self.tokens)
+        return self._attend(self._tokens(features), present)
+
+    def coalitions(self, features: Tensor, present: Tensor, head: PoseHead) -> Tensor:
+        """Tokens are computed once; one coalition at a time, because 2^M batches would leave the caches."""
+        tokens = self._tokens(features)
+        return torch.stack([head(self._attend(tokens.where(row[..., None], 0), row)) for row in present])
+
+    def _tokens(self, features: Tensor) -> Tensor:
+        return torch.einsum("bmd,mde->bme", features, self.tokens)
+
+    def _attend(self, tokens: Tensor, present: Tensor) -> Tensor:
         tokens = torch.cat([self.cls.expand(len(tokens), 1, -1), tokens], 1)
         allowed = F.pad(present, (1, 0), value=True) if self.absent == "mask" else None
-        for layer in self.layers:
-            tokens = layer(tokens, allowed)
-        return self.last_norm(tokens[:, 0])
+        for layer in self.layers[:-1]:
+            tokens = layer(tokens, allowed, tokens.shape[1])
+        return self.last_norm(self.layers[-1](tokens, allowed, 1)[:, 0])
 
 
 FUSIONS: Mapping[str, type[ConcatFusion] | type[MLPFusion] | type[AttentionFusion]] = MappingProxyType(

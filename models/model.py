@@ -50,8 +50,10 @@ class PoseModel(nn.Module):
 
     def _encode_one(self, name: str, batch: Batch, present: Tensor) -> Tensor:
         inputs = batch.inputs[name]
-        # Not only the features: a NaN in an absent input would come back as a NaN gradient.
-        inputs = inputs.where(present.view(-1, *[1] * (inputs.dim() - 1)), 0)
+        # A dropped input is still encoded, so that dropping moves no batch statistics; but one that is not
+        # finite would come back as a NaN gradient, although its feature is replaced by zero.
+        usable = inputs.isfinite() | present.view(-1, *[1] * (inputs.dim() - 1))
+        inputs = inputs.where(usable, 0)
         features: Tensor = self.encoders[name](inputs, batch.masks.get(name))
         return features
 

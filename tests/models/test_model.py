@@ -77,6 +77,17 @@ def test_an_absent_input_may_hold_anything(make_batch: Make) -> None:
     assert all(p.grad is None or p.grad.isfinite().all() for p in model.parameters())
 
 
+def test_dropping_a_modality_moves_no_batch_statistics(make_batch: Make) -> None:
+    states = []
+    for dropped in (False, True):
+        model, batch = tiny(norm="batch"), make_batch(4)
+        batch.present[:2, 1] = not dropped
+        model(batch)
+        states.append({name: buffer for name, buffer in model.named_buffers() if "running" in name})
+    assert states[0]
+    assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
+
+
 def test_an_absent_modality_is_a_zero_feature(make_batch: Make) -> None:
     model, batch = tiny(), make_batch(4)
     full = model.encode(batch)
