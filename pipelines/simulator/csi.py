@@ -26,8 +26,16 @@ LIGHT = 299_792_458.0
 TRANSMITTER = np.array([-1.6, 0.1, 1.2])
 RECEIVER = np.array([1.6, 0.1, 1.2])
 """Positions of the two ends, metres: MM-Fi's are unpublished; the person stands beyond their line."""
-ROOM_POWER, DAY_POWER, BODY_POWER = 0.45, 0.35, 0.20
-"""Shares of the received power: paths of the room, paths that changed between recordings, the body."""
+ROOM_POWER, DAY_POWER, BODY_POWER = 0.65, 0.25, 0.10
+"""Shares of the received power: paths of the room, paths that changed between visitors, the body."""
+REFLECTIONS = 10
+"""Static paths of a room."""
+USUAL_DISTANCE = 2.55
+"""Metres from either end to a person where MM-Fi's people stand: there the scattered power is 1."""
+SHADOW_DEPTH = 0.6
+"""Share of a path's amplitude that a body in its way takes: the rest bends around it."""
+SHADOW_WIDTH = 0.16
+"""Metres from a path within which a joint weakens it."""
 PROFILE_KNOTS = (0, 6, 12, 18, 36, 48, 60, 72, 84, 90, 96, 102, 108, 113)
 PROFILE_DB = {
     "E01": (32.5, 36.1, 37.6, 38.0, 39.1, 39.7, 38.8, 39.8, 42.1, 43.0, 43.5, 43.1, 40.9, 37.0),
@@ -35,7 +43,7 @@ PROFILE_DB = {
     "E03": (35.4, 39.2, 41.2, 41.4, 40.6, 39.7, 39.1, 39.5, 40.8, 42.1, 42.8, 42.2, 39.9, 36.0),
 }
 """Mean amplitude, dB, at some subcarriers, measured on MM-Fi; E04 was not measured and takes the mean."""
-MEAN_LOG_FADING = -2.1
+MEAN_LOG_FADING = -3.4
 """Mean of 20 log10 |h| over the fading that this model makes of unit power, dB."""
 GAIN_COMMON, GAIN_ANTENNA, GAIN_SLOW = 0.7, 0.9, 0.8
 """Standard deviations, dB, of gain per packet, per packet and antenna, and of its slow drift."""
@@ -43,7 +51,7 @@ AGC_STRENGTH = 0.7
 """Share of a change of total power, in dB, that gain control takes away."""
 FULL_SCALE = 511
 """Largest whole number of the 10-bit in-phase and quadrature parts."""
-NOISE_DB = 0.2
+NOISE_DB = 0.15
 """Standard deviation, dB, of one entry's noise at the usual level."""
 
 
@@ -65,13 +73,35 @@ def antennas() -> Array:
     return RECEIVER + offsets
 
 
-def static_channel(rng: np.random.Generator) -> Complex:
-    """Channel [3, 114] of unit mean power: eight reflections with exponentially falling power."""
-    delays = 12e-9 + rng.exponential(35e-9, 8)
+def static_channel(rng: np.random.Generator, pose: Array | None = None) -> Complex:
+    """Channel [F or 1, 1, 3, 114] of unit mean power: reflections with exponentially falling power.
+
+    With `pose` [F, 17, 3] m, the body shadows those paths that it stands in.
+    """
+    points = rng.uniform([-2.0, -1.4, 2.6], [2.0, 0.8, 5.5], size=(REFLECTIONS, 3))
+    ways = np.linalg.norm(points - TRANSMITTER, axis=-1) + np.linalg.norm(points - RECEIVER, axis=-1)
+    delays = ways / LIGHT + rng.exponential(25e-9, REFLECTIONS)
     power = np.exp(-delays / 45e-9)
-    gains = (rng.standard_normal((ANTENNAS, 8)) + 1j * rng.standard_normal((ANTENNAS, 8))) / np.sqrt(2)
-    gains = gains * np.sqrt(power / power.sum())
-    return gains @ np.exp(-2j * np.pi * delays[:, None] * (frequencies() - CARRIER))
+    parts = rng.standard_normal((2, ANTENNAS, REFLECTIONS)) / np.sqrt(2)
+    gains = (parts[0] + 1j * parts[1]) * np.sqrt(power / power.sum())
+    waves = np.exp(-2j * np.pi * delays[:, None] * (frequencies() - CARRIER))
+    passing = np.ones((1, REFLECTIONS)) if pose is None else shadowing(pose, points)
+    return ((passing[:, None] * gains) @ waves)[:, None]
+
+
+def shadowing(pose: Array, points: Array) -> Array:
+    """Amplitude factors [F, P] of paths over `points` [P, 3] m past a body `pose` [F, 17, 3] m.
+
+    Each joint takes away more the nearer it is to either leg of the path, over a width like that of
+    a limb and its Fresnel zone.
+    """
+    depth = np.zeros((len(pose), len(points)))
+    for end in (TRANSMITTER, RECEIVER):
+        leg = points - end
+        share = np.clip((pose - end) @ leg.T / np.sum(leg**2, axis=-1), 0.0, 1.0)
+        away = pose[:, :, None] - end - share[..., None] * leg
+        depth += np.exp(-np.sum(away**2, -1) / (2 * SHADOW_WIDTH**2)).sum(axis=1)
+    return 1.0 - SHADOW_DEPTH * (1.0 - np.exp(-depth))
 
 
 def body_channel(pose: Array, rate_hz: float) -> Complex:
@@ -88,7 +118,7 @@ def body_channel(pose: Array, rate_hz: float) -> Complex:
     strength = 1.0 / (out[:, :, None] * back)
     channel = _sum_paths(strength.reshape(-1, NUM_JOINTS), delay.reshape(-1, NUM_JOINTS))
     # Mean over bodies and not over this one: a nearer person must still scatter more.
-    return channel.reshape(frames, PACKETS, ANTENNAS, SUBCARRIERS) / (np.sqrt(NUM_JOINTS) / 3.0**2)
+    return channel.reshape(frames, PACKETS, ANTENNAS, SUBCARRIERS) / (np.sqrt(NUM_JOINTS) / USUAL_DISTANCE**2)
 
 
 def _sum_paths(strength: Array, delay: Array) -> Complex:
@@ -108,12 +138,12 @@ def _sum_paths(strength: Array, delay: Array) -> Complex:
 
 
 def observe_wifi(
-    pose: Array, environment: str, config: SimulatorConfig, rng: np.random.Generator
+    pose: Array, environment: str, subject: str, config: SimulatorConfig, rng: np.random.Generator
 ) -> tuple[Array, Array]:
     """CSI amplitude, dB, and phase, radians, each [F, 3, 114, 10]; -inf where an entry was lost."""
     noise = config.noise["wifi"]
-    room = static_channel(numpy_rng(config.seed, "simulator", "room", environment))
-    day = static_channel(rng)
+    room = static_channel(numpy_rng(config.seed, "simulator", "room", environment), pose)
+    day = static_channel(numpy_rng(config.seed, "simulator", "day", environment, subject))
     channel = np.sqrt(BODY_POWER) * body_channel(pose, config.rate_hz)
     channel += np.sqrt(ROOM_POWER) * room + np.sqrt(DAY_POWER) * day
     channel *= _agc(channel)

@@ -37,6 +37,7 @@ class Scene:
     pose: Array
     """[F, 17, 3] m."""
     girth: float
+    subject: str
     environment: str
     config: SimulatorConfig
     rng: np.random.Generator
@@ -58,7 +59,7 @@ def _mmwave(scene: Scene) -> dict[str, list[Array]]:
 
 
 def _wifi(scene: Scene) -> dict[str, list[Array]]:
-    amplitude, phase = observe_wifi(scene.pose, scene.environment, scene.config, scene.rng)
+    amplitude, phase = observe_wifi(scene.pose, scene.environment, scene.subject, scene.config, scene.rng)
     return {"wifi": list(amplitude), "wifi_phase": list(phase)}
 
 
@@ -92,7 +93,9 @@ def readings(
     for modality in modalities:
         rng = numpy_rng(config.seed, "simulator", modality, environment, subject, key)
         seen = _seen(pose, environment, subject, key, modality, config)
-        scene = Scene(pose=seen, girth=girth, environment=environment, config=config, rng=rng)
+        scene = Scene(
+            pose=seen, girth=girth, subject=subject, environment=environment, config=config, rng=rng
+        )
         found |= SENSORS[modality](scene)
     return found
 
