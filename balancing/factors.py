@@ -46,6 +46,10 @@ def convolution(layer: nn.Module, inputs: Tensor, gradient: Tensor) -> dict[str,
         return (filler, *values) if flat else values
 
     assert isinstance(layer.padding, tuple)
+    if set(layer.kernel_size) == {1} and set(layer.stride) == {1} and set(layer.padding) == {0}:
+        patches = inputs.flatten(2)
+        g = gradient.flatten(2).transpose(1, 2)
+        return {"weight": Factors(g, patches.transpose(1, 2)), "bias": Factors(g, None)}
     patches = F.unfold(
         image,
         pair(layer.kernel_size, 1),

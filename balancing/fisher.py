@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from models.model import PoseModel
 
 FisherMode = Literal["per_sample", "per_batch"]
-CHUNK = 32
-"""Samples per backward pass of the per-sample mode; bounds its memory and fits caches."""
+CHUNK = 64
+"""Samples per backward pass of the per-sample mode; bounds its memory."""
 
 
 def fisher_diagonal(

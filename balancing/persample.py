@@ -28,6 +28,10 @@ Squares = dict[str, Tensor]
 """Parameter name -> sum over samples of the squared per-sample gradient."""
 
 
+CERTAIN = 8
+"""Samples that must all have equally many rows before a layer counts as folding a fixed axis."""
+
+
 @dataclass(frozen=True)
 class Call:
     """One call of a layer during the forward pass."""
@@ -48,6 +52,23 @@ class Tape:
     unknown: list[str] = field(default_factory=list)
     """Parameters that no rule covers."""
     calls: list[Call] = field(default_factory=list)
+    folds: dict[nn.Module, int] = field(default_factory=dict)
+    """Layers seen to take k rows per sample, sample after sample -> k; 0 where rows came otherwise."""
+
+    def owner_is_known(self, call: Call, size: int) -> bool:
+        """True where rows are samples, or folded as they were seen to be."""
+        rows = len(call.inputs)
+        return rows == size or rows == size * self.folds.get(call.layer, 0)
+
+    def learn(self, call: Call, owner: Tensor, size: int) -> None:
+        """Remember a layer's fold. Ragged rows could look folded by chance, but not over many samples."""
+        even = len(owner) % size == 0
+        expected = torch.arange(len(owner), device=owner.device) // max(len(owner) // size, 1)
+        folded = even and bool(((owner == expected) | (owner < 0)).all())
+        if not folded:
+            self.folds[call.layer] = 0
+        elif size >= CERTAIN:
+            self.folds.setdefault(call.layer, len(owner) // size)
 
     def record(self, layer: nn.Module, args: tuple[Any, ...], output: Tensor) -> None:
         """Forward hook: remember a call; the edge stays right even if the output is edited in place."""
@@ -89,11 +110,13 @@ def squared_gradients(
     leaves = {name: tensor.clone().requires_grad_() for name, tensor in expanded.items()}
     losses = loss(functional_call(model, leaves, (batch,)).pose, batch.pose)
     edges = [call.output for call in tape.calls]
-    ragged = [i for i, call in enumerate(tape.calls) if len(call.inputs) != size]
+    ragged = [i for i, call in enumerate(tape.calls) if not tape.owner_is_known(call, size)]
     targets = [*edges, *map(get_gradient_edge, leaves.values())]
     found = torch.autograd.grad(losses.sum(), targets, retain_graph=bool(ragged), allow_unused=True)
     gradients, loose = found[: len(edges)], found[len(edges) :]
     owners = _owners(losses, edges, gradients, ragged)
+    for i, owner in owners.items():
+        tape.learn(tape.calls[i], owner, size)
     pieces: dict[str, list[Factors]] = defaultdict(list)
     for i, (call, gradient) in enumerate(zip(tape.calls, gradients, strict=True)):
         if gradient is not None:
@@ -137,7 +160,7 @@ def _owners(
     """For calls with other rows than samples: the sample [R] that each row belongs to.
 
     A second backward pass weights sample b's loss with b + 1; each row's gradient grows by the number of
-    its owner. -1 marks rows without gradient, which add nothing.
+    its owner, read off its largest entry. -1 marks rows without gradient, which add nothing.
     """
     if not ragged:
         return {}
@@ -147,8 +170,9 @@ def _owners(
     for i, numbered in zip(ragged, weighted, strict=True):
         plain = gradients[i]
         if plain is not None and numbered is not None:
-            a, b = plain.flatten(1).double(), numbered.flatten(1).double()
-            ratio = (a * b).sum(1) / a.square().sum(1).clamp_min(torch.finfo(torch.float64).tiny)
+            a, b = plain.flatten(1), numbered.flatten(1)
+            largest = a.abs().argmax(dim=1, keepdim=True)
+            ratio = (b.gather(1, largest) / a.gather(1, largest)).squeeze(1).nan_to_num(0, 0, 0)
             owners[i] = ratio.round().long().clamp(0, len(losses)) - 1
     return owners
 
@@ -166,7 +190,7 @@ def _by_sample(factors: Factors, owner: Tensor | None, size: int) -> Factors:
     """Rows [R, P, ...] regrouped as samples [B, P', ...]; rows without owner are left out."""
     gradient, inputs = factors
     if owner is None:
-        return factors
+        return Factors(_folded(gradient, size), None if inputs is None else _folded(inputs, size))
     if inputs is None:
         total = gradient.sum(dim=1)
         sums = total.new_zeros(size + 1, total.shape[1]).index_add_(0, owner + 1, total)
@@ -180,6 +204,11 @@ def _by_sample(factors: Factors, owner: Tensor | None, size: int) -> Factors:
     used = torch.zeros_like(source, dtype=gradient.dtype).index_put_((owner, place), gradient.new_ones(()))
     gathered = gradient[source] * used[..., None, None]
     return Factors(gathered.flatten(1, 2), inputs[source].flatten(1, 2))
+
+
+def _folded(rows: Tensor, size: int) -> Tensor:
+    """[B * k, P, ...] -> [B, k * P, ...]."""
+    return rows.reshape(size, -1, *rows.shape[2:])
 
 
 def _square(parts: list[Factors]) -> Tensor:
