@@ -52,19 +52,21 @@ class CoalitionStatistics:
         Raises ValueError when shapes disagree or a prediction is not finite.
         """
         _check_batch(predictions, target, groups)
-        p, y = predictions.detach().double().transpose(0, 1), target.detach().double()
-        zero = y.new_zeros(())
-        samples = cls(
-            clusters=groups.long().to(y.device),
-            count=y.new_ones(len(y)),
-            target_mean=y.flatten(1),
-            target_m2=zero,
-            mean=p.flatten(2),
-            m2=zero,
-            comoment=zero,
-            error_sum=torch.linalg.vector_norm(p - y[:, None], dim=-1).mean(dim=-1),
-        )
-        return samples._by_cluster()._on_cpu()
+        p = predictions.detach().transpose(0, 1).flatten(2).to(torch.float64)
+        y = target.detach().flatten(1).double()
+        clusters, index = torch.unique(groups.long().to(y.device), return_inverse=True)
+
+        def add(rows: Tensor) -> Tensor:
+            return rows.new_zeros(len(clusters), *rows.shape[1:]).index_add_(0, index, rows)
+
+        centre = (y.mean(dim=0), p.mean(dim=0))
+        dy, dp = y - centre[0], p - centre[1]
+        # One work space: fresh memory costs more here than the arithmetic.
+        work = torch.sub(p, y[:, None])
+        error = torch.linalg.vector_norm(work.unflatten(-1, (-1, 3)), dim=-1).mean(dim=-1)
+        squares, products = add(torch.mul(dp, dp, out=work)), add(torch.mul(dp, dy[:, None], out=work))
+        sums = [add(y.new_ones(len(y))), add(dy), add(dp), add(dy**2), squares, products, add(error)]
+        return cls._about(centre, clusters, sums)._on_cpu()
 
     @classmethod
     def merged(cls, parts: Iterable[CoalitionStatistics]) -> CoalitionStatistics:
@@ -159,24 +161,30 @@ class CoalitionStatistics:
         y0, p0 = centre or (self.target_mean.mean(dim=0), self.mean.mean(dim=0))
         dy, dp = self.target_mean - y0, self.mean - p0
         n, ny, np_ = self.count, self.count[:, None], self.count[:, None, None]
-        count, sy, sp, syy, spp, spy, error_sum = pool(
-            [
-                n,
-                ny * dy,
-                np_ * dp,
-                self.target_m2 + ny * dy**2,
-                self.m2 + np_ * dp**2,
-                self.comoment + np_ * dp * dy[:, None],
-                self.error_sum,
-            ]
-        )
+        columns = [
+            n,
+            ny * dy,
+            np_ * dp,
+            self.target_m2 + ny * dy**2,
+            self.m2 + np_ * dp**2,
+            self.comoment + np_ * dp * dy[:, None],
+            self.error_sum,
+        ]
+        return self._about((y0, p0), clusters, pool(columns))
+
+    @classmethod
+    def _about(
+        cls, centre: tuple[Tensor, Tensor], clusters: Tensor, sums: list[Tensor]
+    ) -> CoalitionStatistics:
+        """Means and central moments from moments about a centre (of target, of prediction)."""
+        count, sy, sp, syy, spp, spy, error_sum = sums
         shift_y, shift_p = sy / count[:, None], sp / count[:, None, None]
-        return CoalitionStatistics(
+        return cls(
             clusters=clusters,
             count=count,
-            target_mean=y0 + shift_y,
+            target_mean=centre[0] + shift_y,
             target_m2=(syy - sy * shift_y).clamp_min(0),
-            mean=p0 + shift_p,
+            mean=centre[1] + shift_p,
             m2=(spp - sp * shift_p).clamp_min(0),
             comoment=spy - sp * shift_y[:, None],
             error_sum=error_sum,
@@ -195,5 +203,6 @@ def _check_batch(predictions: Tensor, target: Tensor, groups: Tensor) -> None:
         )
     if not len(target):
         raise ValueError("target holds no sample; skip empty batches")
-    if not bool(torch.isfinite(predictions).all() & torch.isfinite(target).all()):
+    # A sum is finite only if every term is, and is far cheaper than a test of every term.
+    if not bool(torch.isfinite(predictions.sum(dtype=torch.float64) + target.sum(dtype=torch.float64))):
         raise ValueError("predictions or target hold NaN or infinity; the model has diverged or data is bad")
