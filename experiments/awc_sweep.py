@@ -84,7 +84,14 @@ def run_job(name: str, options: dict[str, Any], out: Path, *, quiet: bool = Fals
         concurrency, resources = concurrent_runs(options["workers"], gpu=options["gpu"], limit=preset.trials)
         config = SweepConfig(
             name=name,
-            base=preset.train_config(str(store), options["protocol"], options["split"], options["seed"]),
+            base=preset.train_config(
+                str(store),
+                options["protocol"],
+                options["split"],
+                options["seed"],
+                real=options["data"] != "simulated",
+            ),
+            awc=preset.awc,
             paper_window=preset.paper_window,
             space=preset.space(),
             trials=preset.trials,

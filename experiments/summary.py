@@ -31,7 +31,8 @@ def print_summary(
     if plain is not None and plain["trial"] != best["trial"]:
         gain = plain[OBJECTIVE] - best[OBJECTIVE]
         console.print(
-            f"plain training with the same fusion ({plain['trial']}): {plain[OBJECTIVE]:.1f} mm; gain {gain:+.1f} mm"
+            f"plain training with the same fusion ({plain['trial']}): {plain[OBJECTIVE]:.1f} mm, "
+            f"so balancing {'gained' if gain > 0 else 'lost'} {abs(gain):.1f} mm here"
         )
     elif plain is not None:
         console.print("Plain training was best: balancing did not help in this sweep.")

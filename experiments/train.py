@@ -56,7 +56,13 @@ def train(
     out = out.resolve()
     sizes = PRESETS[preset].shortened(epochs, None)
     store = ensure_store(data, data_root, out, sizes.simulated)
-    base = sizes.train_config(str(store), protocol or PROTOCOLS[data][0], split or PROTOCOLS[data][1], seed)
+    base = sizes.train_config(
+        str(store),
+        protocol or PROTOCOLS[data][0],
+        split or PROTOCOLS[data][1],
+        seed,
+        real=data != "simulated",
+    )
     config = replace(
         base, model=replace(base.model, fusion=fusion), method=method_config(method, method_options or {})
     )

@@ -6,6 +6,7 @@ import hashlib
 import json
 from dataclasses import replace
 
+import numpy as np
 import polars as pl
 import torch
 
@@ -21,11 +22,19 @@ from pipelines.protocols import select
 from pipelines.store import Store, open_store
 
 
+def part_rows(store: Store, data: DataConfig) -> dict[str, np.ndarray]:
+    """Rows of the store that `train`, `validation` and `test` use."""
+    rows = {
+        part: values.to_numpy() for part, values in select(store.index, data.protocol, data.split).items()
+    }
+    return {**rows, "train": rows["train"][:: data.train_stride]}
+
+
 def sources(data: DataConfig) -> tuple[Store, dict[str, BatchSource]]:
     """The opened store and one batch source per part (`train`, `validation`, `test`)."""
     store = open_store(data.store)
-    parts = select(store.index, data.protocol, data.split)
-    return store, {part: BatchSource(store, rows.to_numpy(), data.batch) for part, rows in parts.items()}
+    parts = part_rows(store, data)
+    return store, {part: BatchSource(store, rows, data.batch) for part, rows in parts.items()}
 
 
 def fingerprint(store: Store, data: DataConfig) -> str:
@@ -34,8 +43,8 @@ def fingerprint(store: Store, data: DataConfig) -> str:
     Dataset content, protocol, split, frame lists, joint order, alignment and units; two results are
     comparable only when it is equal.
     """
-    parts = select(store.index, data.protocol, data.split)
-    rows = {part: hashlib.sha256(values.to_numpy().tobytes()).hexdigest() for part, values in parts.items()}
+    parts = part_rows(store, data)
+    rows = {part: hashlib.sha256(values.tobytes()).hexdigest() for part, values in parts.items()}
     content = {
         "store": store.fingerprint,
         "protocol": data.protocol,

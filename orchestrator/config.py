@@ -26,7 +26,13 @@ class DataConfig:
     """Path or URI of a prepared store."""
     protocol: str = "P1"
     split: str = "S1"
+    train_stride: int = 1
+    """Train on every n-th selected frame; validation and test always use all of theirs."""
     batch: BatchConfig = field(default_factory=BatchConfig)
+
+    def __post_init__(self) -> None:
+        if self.train_stride < 1:
+            raise ValueError(f"data.train_stride must be at least 1, got {self.train_stride}")
 
 
 @dataclass(frozen=True, kw_only=True)

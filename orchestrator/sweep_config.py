@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ray import tune
@@ -49,6 +49,8 @@ class SweepConfig:
 
     name: str
     base: TrainConfig
+    awc: AWC.Config = field(default_factory=AWC.Config)
+    """Everything about AWC that the sweep does not search."""
     paper_window: int
     """K of the paper's setting: 20 of 50 epochs, scaled where a preset trains for fewer."""
     space: SearchSpace
@@ -81,7 +83,8 @@ class SweepConfig:
 
     def run_config(self, point: dict[str, Any]) -> TrainConfig:
         """The training run of one point. Same data, seed and epochs for all, so trials are paired."""
-        awc = AWC.Config(
+        awc = replace(
+            self.awc,
             alpha_s=point["alpha_s"],
             alpha_i=point["alpha_s"] * point["ratio"],
             window=int(point["window"]),
