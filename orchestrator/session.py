@@ -23,6 +23,10 @@ QUIET = {
 seconds apart, checkpoint the sweep every second, and keep the console for our own progress."""
 
 
+LOOPBACK = "127.0.0.2"
+"""Address of a local cluster's node. Ray replaces 127.0.0.1 by the machine's outer address; this one it keeps."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class SessionConfig:
     """How to reach Ray."""
@@ -59,7 +63,7 @@ def ray_session(config: SessionConfig | None = None) -> Iterator[None]:
             object_store_memory=config.object_store_mb * 2**20,
             include_dashboard=True,
             dashboard_host="127.0.0.1",
-            _node_ip_address="127.0.0.1",
+            _node_ip_address=LOOPBACK,
             runtime_env=environment,
             log_to_driver=False,
             logging_level="ERROR",
