@@ -12,7 +12,7 @@ import tyro
 
 from experiments.jobs import create_job, finish_job, resume_job
 from experiments.presets import PRESETS, PresetName
-from experiments.sources import PROTOCOLS, DataName, ensure_store
+from experiments.sources import PROTOCOLS, DataName, check_root, ensure_store
 from experiments.summary import print_summary
 
 
@@ -48,6 +48,7 @@ def sweep(
         resume: Go on with the newest unfinished job of this data and preset in `out`, with its options.
         quiet: Print only the summary.
     """
+    check_root(data, data_root)
     out = out.resolve()
     stem = f"awc-{data}-{preset}"
     options = {

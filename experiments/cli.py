@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 from collections.abc import Callable, Sequence
 
+import tyro
 from tyro.extras import SubcommandApp
 
-from experiments import awc_sweep, datasets, train, viewer
-
-COMMANDS: dict[str, Callable[..., None]] = {
-    "simulate": datasets.simulate,
-    "prepare": datasets.prepare,
-    "inspect": datasets.inspect,
-    "train": train.train,
-    "sweep": awc_sweep.sweep,
-    "ui": viewer.ui,
+COMMANDS: dict[str, str] = {
+    "simulate": "experiments.datasets:simulate",
+    "prepare": "experiments.datasets:prepare",
+    "inspect": "experiments.datasets:inspect",
+    "train": "experiments.train:train",
+    "sweep": "experiments.awc_sweep:sweep",
+    "ui": "experiments.viewer:ui",
 }
-"""Verb -> function; the function's signature is the verb's options."""
+"""Verb -> where its function is; the function's signature is the verb's options. Named and not imported,
+because looking at a store should not wait for torch and Ray."""
+
+
+def command(verb: str) -> Callable[..., None]:
+    """The function of a verb."""
+    module, _, name = COMMANDS[verb].partition(":")
+    function: Callable[..., None] = getattr(importlib.import_module(module), name)
+    return function
 
 
 def main(args: Sequence[str] | None = None) -> None:
@@ -25,16 +33,21 @@ def main(args: Sequence[str] | None = None) -> None:
 
     Bad input ends with one clear line on stderr and status 2; Ctrl-C with status 130.
     """
+    given = list(sys.argv[1:] if args is None else args)
+    if given and given[0] in COMMANDS:
+        verb = given[0]
+        guarded(lambda: tyro.cli(command(verb), prog=f"equipose {verb}", args=given[1:]))
+        return
     app = SubcommandApp()
-    for name, command in COMMANDS.items():
-        app.command(name=name)(command)
-    guarded(lambda: app.cli(prog="equipose", args=args))
+    for verb in COMMANDS:
+        app.command(name=verb)(command(verb))
+    guarded(lambda: app.cli(prog="equipose", args=given))
 
 
-def guarded(command: Callable[[], object]) -> None:
+def guarded(run: Callable[[], object]) -> None:
     """Run a command the way a person at a terminal expects its failures to look."""
     try:
-        command()
+        run()
     except (ValueError, FileNotFoundError) as error:
         print(f"equipose: {error}", file=sys.stderr)
         raise SystemExit(2) from error

@@ -23,6 +23,17 @@ PROTOCOLS: dict[str, tuple[str, str]] = {
 """Protocol and split of each data source unless the command line says otherwise."""
 
 
+def check_root(data: DataName, root: Path | None) -> None:
+    """Raise ValueError when real data is asked for without its folder, or simulated data with one."""
+    if data == "simulated" and root is not None:
+        raise ValueError(
+            f"--data simulated reads no files, but --data-root is {root}; say --data mmfi or mars"
+        )
+    if data != "simulated" and (root is None or not root.is_dir()):
+        found = "missing" if root is None else f"{root}, which is no folder"
+        raise ValueError(f"--data {data} needs --data-root, the folder of the raw files; it is {found}")
+
+
 def ensure_store(
     data: DataName,
     root: Path | None,
@@ -30,10 +41,8 @@ def ensure_store(
     simulated: SimulatedSelection,
     progress: Callable[[int, int], None] | None = None,
 ) -> Path:
-    """Path of the store for a data source, prepared now if it is not there yet.
-
-    Raises ValueError when real data is asked for without its folder.
-    """
+    """Path of the store for a data source, prepared now if it is not there yet."""
+    check_root(data, root)
     if data == "simulated":
         source = SimulatedSource(
             subjects=simulated.subjects,
@@ -44,8 +53,7 @@ def ensure_store(
         name = f"simulated-{_digest(content)}"
         prepare("simulated", source, out / "stores" / name, progress=progress)
     else:
-        if root is None:
-            raise ValueError(f"--data {data} needs --data-root, the folder of the raw files")
+        assert root is not None
         name = f"{data}-{_digest([str(root.resolve())])}"
         prepare(data, root, out / "stores" / name, progress=progress)
     return out / "stores" / name

@@ -9,7 +9,7 @@ import tyro
 
 from experiments.method_options import method_config
 from experiments.presets import PRESETS, PresetName
-from experiments.sources import PROTOCOLS, DataName, ensure_store
+from experiments.sources import PROTOCOLS, DataName, check_root, ensure_store
 
 
 def train(
@@ -53,6 +53,7 @@ def train(
     from orchestrator.planning import concurrent_runs
     from orchestrator.train_job import run_train_job
 
+    check_root(data, data_root)
     out = out.resolve()
     sizes = PRESETS[preset].shortened(epochs, None)
     store = ensure_store(data, data_root, out, sizes.simulated)
