@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
-from balancing.method import POSE, EpochPlan, Losses, Method, Run, Step, total_loss
-from models.batch import Batch, Outputs
+from balancing.method import EpochPlan, Losses, Method, Run, Step
+from balancing.train_step import Stepping, plain_step
+from models.batch import Batch
 from models.errors import mpjpe
 from models.model import PoseModel
 from models.randomness import derive_seed, torch_rng
@@ -110,49 +111,18 @@ def run_epoch(training: Training) -> EpochResult:
     return EpochResult(epoch=run.epoch, metrics=metrics, validation=result, is_best=is_best)
 
 
-def train_step(
-    wrapped: nn.Module, method: Method, optimizer: torch.optim.Optimizer, step: Callable[[Outputs], Step],
-    batch: Batch, clip_norm: float | None = None,
-) -> Losses:  # fmt: skip
-    """Forward, method-shaped loss and backward, method-shaped gradients, optimiser step.
-
-    `step(outputs)` builds the method's view of the step. Returns the shaped losses, detached.
-    """
-    optimizer.zero_grad(set_to_none=True)
-    outputs: Outputs = wrapped(batch)
-    view = step(outputs)
-    losses = method.shape_losses(task_losses(outputs, batch), view)
-    if method.owns_backward:
-        method.backward(losses, view)
-    else:
-        total_loss(losses).backward()
-    method.shape_gradients(view)
-    if clip_norm is not None:
-        nn.utils.clip_grad_norm_(wrapped.parameters(), clip_norm)
-    optimizer.step()
-    return {name: loss.detach() for name, loss in losses.items()}
-
-
-def task_losses(outputs: Outputs, batch: Batch) -> Losses:
-    """MPJPE in metres (paper A, L_MPJPE) of the joint head and of every unimodal head."""
-    losses = {POSE: mpjpe(outputs.pose, batch.pose).mean()}
-    for modality, pose in outputs.unimodal.items():
-        losses[f"{POSE}/{modality}"] = mpjpe(pose, batch.pose).mean()
-    return losses
-
-
 def _epoch_step(training: Training, run: Run, index: int, batch: Batch) -> Losses:
     """One step of an epoch, its randomness derived from (seed, epoch, step, rank)."""
     torch.manual_seed(derive_seed(run.seed, "step", run.epoch, index, training.ranks.rank))
     rng = torch_rng(run.seed, "method", run.epoch, index)
-    return train_step(
-        training.wrapped,
-        training.method,
-        training.optimizer,
-        lambda outputs: Step(run=run, index=index, batch=batch, outputs=outputs, rng=rng),
-        batch,
-        training.schedule.clip_norm,
+    stepping = Stepping(
+        wrapped=training.wrapped,
+        optimizer=training.optimizer,
+        batch=batch,
+        view=lambda outputs: Step(run=run, index=index, batch=batch, outputs=outputs, rng=rng),
+        clip_norm=training.schedule.clip_norm,
     )
+    return plain_step(training.method, stepping)
 
 
 def _run(training: Training, log: Callable[[str, float], None]) -> Run:

@@ -24,7 +24,7 @@ seconds apart, checkpoint the sweep every second, and keep the console for our o
 
 
 LOOPBACK = "127.0.0.2"
-"""Node address of a local cluster; Ray replaces 127.0.0.1 by the machine's outer address, this one it keeps."""
+"""Node address of a local cluster. Ray replaces 127.0.0.1 by the machine's outer address; this it keeps."""
 
 
 @dataclass(frozen=True, kw_only=True)
