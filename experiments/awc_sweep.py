@@ -28,6 +28,7 @@ def sweep(
     epochs: int | None = None,
     workers: int = 1,
     gpu: bool = False,
+    override: tuple[str, ...] = (),
     resume: bool = False,
     quiet: bool = False,
 ) -> None:
@@ -45,6 +46,7 @@ def sweep(
         epochs: Instead of the preset's number.
         workers: Ray Train workers per trial (DDP ranks).
         gpu: Give every worker a GPU.
+        override: Any other setting of every trial, e.g. `optimizer.lr=3e-4 data.batch.radar_frames=3`.
         resume: Go on with the newest unfinished job of this data and preset in `out`, with its options.
         quiet: Print only the summary.
     """
@@ -62,6 +64,7 @@ def sweep(
         "epochs": epochs,
         "workers": workers,
         "gpu": gpu,
+        "override": list(override),
     }
     if resume:
         name, options = resume_job(out, stem)
@@ -72,6 +75,7 @@ def sweep(
 
 def run_job(name: str, options: dict[str, Any], out: Path, *, quiet: bool = False) -> None:
     """Prepare the data, run the sweep that `options` describe, print and keep its outcome."""
+    from experiments.overrides import with_overrides
     from orchestrator.planning import concurrent_runs
     from orchestrator.progress import SweepProgress
     from orchestrator.sweep_config import SweepConfig
@@ -83,15 +87,16 @@ def run_job(name: str, options: dict[str, Any], out: Path, *, quiet: bool = Fals
         progress.stage(f"preparing {options['data']} data")
         store = ensure_store(options["data"], root, out, preset.simulated)
         concurrency, resources = concurrent_runs(options["workers"], gpu=options["gpu"], limit=preset.trials)
+        base = preset.train_config(
+            str(store),
+            options["protocol"],
+            options["split"],
+            options["seed"],
+            real=options["data"] != "simulated",
+        )
         config = SweepConfig(
             name=name,
-            base=preset.train_config(
-                str(store),
-                options["protocol"],
-                options["split"],
-                options["seed"],
-                real=options["data"] != "simulated",
-            ),
+            base=with_overrides(base, options["override"]),
             awc=preset.awc,
             paper_window=preset.paper_window,
             space=preset.space(),

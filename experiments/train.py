@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Literal
 
 import tyro
 
-from experiments.method_options import method_config
+from experiments.overrides import with_overrides
 from experiments.presets import PRESETS, PresetName
 from experiments.sources import PROTOCOLS, DataName, check_root, ensure_store
+from orchestrator.config import to_json
 
 
 def train(
@@ -17,7 +19,6 @@ def train(
     data_root: Path | None = None,
     preset: PresetName = "quick",
     method: str = "awc",
-    method_options: dict[str, str] | None = None,
     fusion: Literal["concat", "mlp", "attention"] = "concat",
     protocol: str | None = None,
     split: str | None = None,
@@ -27,6 +28,8 @@ def train(
     epochs: int | None = None,
     workers: int = 1,
     gpu: bool = False,
+    override: tuple[str, ...] = (),
+    dry_run: bool = False,
 ) -> None:
     """Train one model on Ray Train and log it to MLflow.
 
@@ -37,7 +40,6 @@ def train(
         data_root: Folder of the raw files, for `mars` and `mmfi`.
         preset: Sizes: `smoke`, `quick` or `paper`.
         method: Balancing method, e.g. `plain` or `awc`.
-        method_options: Its options, e.g. `alpha_s 20000 window 4`.
         fusion: How features are fused.
         protocol: P1, P2 or P3 (MARS: `MARS`).
         split: S1, S2 or S3 (MARS: `time` or `subject`).
@@ -47,9 +49,9 @@ def train(
         epochs: Instead of the preset's number.
         workers: Ray Train workers (DDP ranks).
         gpu: Give every worker a GPU.
+        override: Any other setting, e.g. `method.alpha_s=1e4 optimizer.lr=3e-4 model.norm=layer`.
+        dry_run: Print the resolved settings and stop before anything is trained.
     """
-    from dataclasses import replace
-
     from orchestrator.planning import concurrent_runs
     from orchestrator.train_job import run_train_job
 
@@ -64,9 +66,10 @@ def train(
         seed,
         real=data != "simulated",
     )
-    config = replace(
-        base, model=replace(base.model, fusion=fusion), method=method_config(method, method_options or {})
-    )
+    config = with_overrides(base, (f"method={method}", f"model.fusion={fusion}", *override))
+    if dry_run:
+        print(json.dumps(to_json(config), indent=2))
+        return
     _, resources = concurrent_runs(workers, gpu=gpu, limit=1)
     name = name or f"{method}-{fusion}-s{seed}"
     metrics = run_train_job(config, name=name, out=out, dataset=data, resources=resources)
