@@ -49,6 +49,8 @@ class Training:
     """[M] Shapley scores of the latest validation pass."""
     best_mpjpe_mm: float = float("inf")
     best_epoch: int = -1
+    metrics: dict[str, float] = field(default_factory=dict)
+    """Of the latest epoch."""
 
     def to_device(self, batch: Batch) -> Batch:
         """The batch where and how the model computes."""
@@ -91,6 +93,7 @@ def run_epoch(training: Training) -> EpochResult:
     losses = [
         _epoch_step(training, run, index, batch) for index, batch in enumerate(_batches(training, plan))
     ]
+    _share_buffers(training)
     trained = time.perf_counter()
 
     result = _validate(training)
@@ -108,6 +111,7 @@ def run_epoch(training: Training) -> EpochResult:
         "time/shapley_s": result.shapley_seconds,
     }
     training.epoch += 1
+    training.metrics = metrics
     return EpochResult(epoch=run.epoch, metrics=metrics, validation=result, is_best=is_best)
 
 
@@ -165,6 +169,18 @@ def _batches(training: Training, plan: EpochPlan) -> Iterator[Batch]:
         drop_last=True,
     ):
         yield training.to_device(batch)
+
+
+def _share_buffers(training: Training) -> None:
+    """Average running statistics over ranks, so that all of them validate one and the same model.
+
+    Each rank's BatchNorm has seen its own share of every batch; without batch statistics nothing changes.
+    """
+    if training.ranks.world_size == 1:
+        return
+    for buffer in training.model.buffers():
+        if buffer.is_floating_point():
+            buffer.copy_(training.ranks.mean(buffer))
 
 
 def _validate(training: Training) -> Validation:

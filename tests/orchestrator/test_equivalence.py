@@ -76,13 +76,13 @@ def assert_close(one: Any, other: Any, tolerance: float, where: str = "") -> Non
         assert one == other, where
 
 
-def _rank_main(rank: int, port: int, config: TrainConfig, out: str) -> None:
+def _rank_main(rank: int, port: int, configs: dict[str, TrainConfig], out: str) -> None:
     torch.set_num_threads(1)
     os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "GLOO_SOCKET_IFNAME": "lo"}
     dist.init_process_group("gloo", rank=rank, world_size=2)
     try:
-        training, results = train(config, Ranks.current())
-        torch.save(state_of(training, results), f"{out}/rank{rank}.pt")
+        for name, config in configs.items():
+            torch.save(state_of(*train(config, Ranks.current())), f"{out}/{name}-{rank}.pt")
     finally:
         dist.destroy_process_group()
 
@@ -94,22 +94,35 @@ def free_port() -> int:
         return int(s.getsockname()[1])
 
 
+EXACT = {
+    "dataset": AWC.Config(window=3),
+    "paper": AWC.Config(window=3, fisher="per_batch", anchor="init", contributions="batch"),
+}
+"""AWC as it is by default, and in the paper's other readings."""
+
+
 @pytest.mark.system
-@pytest.mark.parametrize(
-    "method",
-    [
-        AWC.Config(window=3),
-        AWC.Config(window=3, fisher="per_batch", anchor="init", contributions="batch"),
-    ],
-    ids=["dataset", "paper"],
-)  # fmt: skip
-def test_two_ranks_equal_one(store_path: Path, tmp_path: Path, method: MethodConfig) -> None:
-    config = config_of(store_path, method)
-    alone = state_of(*train(config))
-    mp.spawn(_rank_main, args=(free_port(), config, str(tmp_path)), nprocs=2)
-    first, second = (torch.load(tmp_path / f"rank{r}.pt", weights_only=True) for r in range(2))
-    assert_close(first["model"], second["model"], 0.0)
-    assert_close(alone, first, 1e-10)
+def test_two_ranks_equal_one(store_path: Path, tmp_path: Path) -> None:
+    configs = {name: config_of(store_path, method) for name, method in EXACT.items()}
+    with_batch_norm = config_of(
+        store_path, AWC.Config(window=3), model=ModelConfig(preset="tiny", norm="batch")
+    )
+    mp.spawn(
+        _rank_main, args=(free_port(), {**configs, "batch-norm": with_batch_norm}, str(tmp_path)), nprocs=2
+    )
+
+    def rank(name: str, number: int) -> dict[str, Any]:
+        state: dict[str, Any] = torch.load(tmp_path / f"{name}-{number}.pt", weights_only=True)
+        return state
+
+    for name, config in configs.items():
+        assert_close(state_of(*train(config)), rank(name, 0), 1e-10, name)
+    for name in (*configs, "batch-norm"):
+        assert_close(rank(name, 0)["model"], rank(name, 1)["model"], 0.0, name)
+        assert_close(rank(name, 0)["contributions"], rank(name, 1)["contributions"], 0.0, name)
+    alone = state_of(*train(with_batch_norm))
+    with pytest.raises(AssertionError):
+        assert_close(alone["model"], rank("batch-norm", 0)["model"], 1e-10)
 
 
 @pytest.mark.parametrize("stop_after", [1, 2, 3])
