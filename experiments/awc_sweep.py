@@ -6,7 +6,7 @@ Also `equipose sweep`, and `ray submit cluster.yaml experiments/awc_sweep.py`.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import tyro
 
@@ -14,6 +14,9 @@ from experiments.jobs import create_job, finish_job, resume_job
 from experiments.presets import PRESETS, PresetName
 from experiments.sources import PROTOCOLS, DataName, check_root, ensure_store
 from experiments.summary import print_summary
+
+if TYPE_CHECKING:
+    from orchestrator.sweep_config import SweepConfig
 
 
 def sweep(
@@ -50,7 +53,6 @@ def sweep(
         resume: Go on with the newest unfinished job of this data and preset in `out`, with its options.
         quiet: Print only the summary.
     """
-    check_root(data, data_root)
     out = out.resolve()
     stem = f"awc-{data}-{preset}"
     options = {
@@ -69,16 +71,51 @@ def sweep(
     if resume:
         name, options = resume_job(out, stem)
     else:
+        check_root(data, data_root)
+        sweep_config(stem, options, store="")  # refuse bad options before a job of that name exists
         name = create_job(out, stem, options)
-    run_job(name, options, out, quiet=quiet)
+    try:
+        run_job(name, options, out, quiet=quiet)
+    except KeyboardInterrupt:
+        print(f"go on with: equipose sweep --data {data} --preset {preset} --out {out} --resume")
+        raise
+
+
+def sweep_config(name: str, options: dict[str, Any], store: str) -> SweepConfig:
+    """The sweep that a job's options describe, on a prepared store, sized for this machine or cluster.
+
+    Raises ValueError that names the option that is wrong.
+    """
+    from experiments.overrides import with_overrides
+    from orchestrator.planning import concurrent_runs
+    from orchestrator.sweep_config import SweepConfig
+
+    preset = PRESETS[options["preset"]].shortened(options["epochs"], options["trials"])
+    concurrency, resources = concurrent_runs(options["workers"], gpu=options["gpu"], limit=preset.trials)
+    base = preset.train_config(
+        store,
+        options["protocol"],
+        options["split"],
+        options["seed"],
+        real=options["data"] != "simulated",
+    )
+    return SweepConfig(
+        name=name,
+        base=with_overrides(base, options["override"]),
+        awc=preset.awc,
+        paper_window=preset.paper_window,
+        space=preset.space(),
+        trials=preset.trials,
+        seed=options["seed"],
+        grace_epochs=preset.grace_epochs,
+        resources=resources,
+        concurrency=concurrency,
+    )
 
 
 def run_job(name: str, options: dict[str, Any], out: Path, *, quiet: bool = False) -> None:
     """Prepare the data, run the sweep that `options` describe, print and keep its outcome."""
-    from experiments.overrides import with_overrides
-    from orchestrator.planning import concurrent_runs
     from orchestrator.progress import SweepProgress
-    from orchestrator.sweep_config import SweepConfig
     from orchestrator.sweep_job import JobPlace, run_sweep_job
 
     preset = PRESETS[options["preset"]].shortened(options["epochs"], options["trials"])
@@ -86,26 +123,7 @@ def run_job(name: str, options: dict[str, Any], out: Path, *, quiet: bool = Fals
     with SweepProgress(preset.trials, mode="quiet" if quiet else None) as progress:
         progress.stage(f"preparing {options['data']} data")
         store = ensure_store(options["data"], root, out, preset.simulated)
-        concurrency, resources = concurrent_runs(options["workers"], gpu=options["gpu"], limit=preset.trials)
-        base = preset.train_config(
-            str(store),
-            options["protocol"],
-            options["split"],
-            options["seed"],
-            real=options["data"] != "simulated",
-        )
-        config = SweepConfig(
-            name=name,
-            base=with_overrides(base, options["override"]),
-            awc=preset.awc,
-            paper_window=preset.paper_window,
-            space=preset.space(),
-            trials=preset.trials,
-            seed=options["seed"],
-            grace_epochs=preset.grace_epochs,
-            resources=resources,
-            concurrency=concurrency,
-        )
+        config = sweep_config(name, options, str(store))
         outcome = run_sweep_job(config, JobPlace(out=out, dataset=options["data"]), progress)
     finish_job(out, name, outcome.to_json())
     print_summary(outcome, config, out)

@@ -9,6 +9,8 @@ from collections.abc import Callable, Sequence
 import tyro
 from tyro.extras import SubcommandApp
 
+from orchestrator.server_process import TrackingServerError
+
 COMMANDS: dict[str, str] = {
     "simulate": "experiments.datasets:simulate",
     "prepare": "experiments.datasets:prepare",
@@ -48,9 +50,9 @@ def guarded(run: Callable[[], object]) -> None:
     """Run a command the way a person at a terminal expects its failures to look."""
     try:
         run()
-    except (ValueError, FileNotFoundError) as error:
+    except (ValueError, FileNotFoundError, TrackingServerError) as error:
         print(f"equipose: {error}", file=sys.stderr)
         raise SystemExit(2) from error
     except KeyboardInterrupt:
-        print("equipose: interrupted; finished work is kept", file=sys.stderr)
+        print("equipose: interrupted; what was finished is kept", file=sys.stderr)
         raise SystemExit(130) from None

@@ -10,8 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from orchestrator.contribution_report import report_line
-from orchestrator.sweep import OBJECTIVE
-from orchestrator.sweep_config import SweepConfig
+from orchestrator.sweep_config import OBJECTIVE, SweepConfig
 from orchestrator.sweep_results import SweepOutcome
 
 UNDERPOWERED = (

@@ -13,7 +13,7 @@ from orchestrator.loop import Training
 from pipelines.errors import DataError
 
 FILE = "state.pt"
-FORMAT = 1
+FORMAT = 2
 
 
 def save(training: Training, config: TrainConfig, directory: Path, extra: dict[str, Any]) -> None:
@@ -28,6 +28,7 @@ def save(training: Training, config: TrainConfig, directory: Path, extra: dict[s
         "epoch": training.epoch,
         "best_mpjpe_mm": training.best_mpjpe_mm,
         "best_epoch": training.best_epoch,
+        "metrics": training.metrics,
         "contributions": training.contributions,
         "model": training.model.state_dict(),
         "optimizer": training.optimizer.state_dict(),
@@ -80,3 +81,4 @@ def restore(training: Training, state: dict[str, Any], config: TrainConfig) -> N
     training.epoch = state["epoch"]
     training.best_mpjpe_mm = state["best_mpjpe_mm"]
     training.best_epoch = state["best_epoch"]
+    training.metrics = state["metrics"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import socket
 import subprocess
@@ -105,6 +106,8 @@ def create_database(files: ServerFiles) -> None:
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
     from sqlalchemy.exc import SQLAlchemyError
 
+    for name in ("mlflow.store.db", "alembic"):  # they tell of every table that they create
+        logging.getLogger(name).setLevel(logging.WARNING)
     address = f"sqlite:///{files.database}"
     try:
         store = SqlAlchemyStore(address, "mlflow-artifacts:/")

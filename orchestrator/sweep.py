@@ -15,12 +15,10 @@ from ray.tune.search.optuna import OptunaSearch
 
 from orchestrator.progress import SweepProgress
 from orchestrator.runs import run_training
-from orchestrator.sweep_config import SweepConfig
+from orchestrator.sweep_config import OBJECTIVE, SweepConfig
+from orchestrator.sweep_progress import ShowProgress, showing
 from orchestrator.tracking import create_run, flatten_config
 from orchestrator.workers import Tracked
-
-OBJECTIVE = "best/mpjpe_mm"
-"""What a sweep minimises: the lowest validation error over a trial's epochs."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,17 +54,33 @@ class SweepPlace:
 
 def run_sweep(config: SweepConfig, place: SweepPlace, progress: SweepProgress) -> tune.ResultGrid:
     """Run or resume a sweep; finished trials are never repeated, unfinished ones go on where they were."""
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
     trainable = tune.with_resources(partial(_trial, config=config, place=place), {"CPU": 0.01})
     path = str(place.tune_path / config.name)
-    if tune.Tuner.can_restore(path):
-        tuner = tune.Tuner.restore(path, trainable=trainable, resume_unfinished=True, restart_errored=True)
-    else:
-        tuner = tune.Tuner(
-            trainable,
-            tune_config=_tune_config(config, place),
-            run_config=_tune_run_config(config, place, progress),
-        )
-    return tuner.fit()
+    with showing(progress):
+        if tune.Tuner.can_restore(path):
+            tuner = tune.Tuner.restore(
+                path, trainable=trainable, resume_unfinished=True, restart_errored=True
+            )
+        else:
+            tuner = tune.Tuner(
+                trainable,
+                tune_config=_tune_config(config, place),
+                run_config=_tune_run_config(config, place),
+            )
+        grid = tuner.fit()
+    close_orphans(config.name, place.study_url)
+    return grid
+
+
+def close_orphans(study_name: str, url: str) -> None:
+    """Mark trials as failed that the study holds as running although the sweep has ended.
+
+    A driver that is killed right after it has asked the study for a point forgets that trial and asks again.
+    """
+    study = optuna.load_study(study_name=study_name, storage=url)
+    for trial in study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.RUNNING,)):
+        study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
 
 
 def _tune_config(config: SweepConfig, place: SweepPlace) -> tune.TuneConfig:
@@ -98,11 +112,11 @@ def _tune_config(config: SweepConfig, place: SweepPlace) -> tune.TuneConfig:
     )
 
 
-def _tune_run_config(config: SweepConfig, place: SweepPlace, progress: SweepProgress) -> tune.RunConfig:
+def _tune_run_config(config: SweepConfig, place: SweepPlace) -> tune.RunConfig:
     return tune.RunConfig(
         name=config.name,
         storage_path=str(place.tune_path),
-        callbacks=[_ShowProgress(progress, config.base.epochs)],
+        callbacks=[ShowProgress(config.base.epochs)],
         verbose=0,
         failure_config=tune.FailureConfig(max_failures=1),
     )
@@ -134,29 +148,3 @@ def _trial(point: dict[str, Any], *, config: SweepConfig, place: SweepPlace) -> 
         tracked=Tracked(uri=place.uri, run_id=run_id, spool=str(place.root / "spool" / name)),
         callbacks=[TuneReportCallback()],
     )
-
-
-class _ShowProgress(tune.Callback):
-    """Translates Tune's events for the progress display; decides nothing."""
-
-    def __init__(self, progress: SweepProgress, epochs: int) -> None:
-        self._progress, self._epochs = progress, epochs
-
-    def _show(self, trial: Any, state: str, last: dict[str, Any]) -> None:
-        epoch, value = last.get("epoch", 0), last.get(OBJECTIVE)
-        self._progress.trial(str(trial), state, epoch, self._epochs, value, trial.evaluated_params)
-
-    def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        self._show(trial, "running", trial.last_result or {})
-
-    def on_trial_result(
-        self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
-    ) -> None:
-        self._show(trial, "running", result)
-
-    def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        last = trial.last_result or {}
-        self._show(trial, "stopped" if last.get("epoch", 0) < self._epochs else "done", last)
-
-    def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        self._show(trial, "failed", trial.last_result or {})

@@ -11,6 +11,9 @@ from balancing.awc import AWC
 from orchestrator.config import TrainConfig
 from orchestrator.runs import Resources
 
+OBJECTIVE = "best/mpjpe_mm"
+"""What a sweep minimises: the lowest validation error over a trial's epochs."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class SearchSpace:

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from models.modalities import subset_name
 from orchestrator.mlflow_client import client
 from orchestrator.predictions import predict
-from orchestrator.sweep import OBJECTIVE
+from orchestrator.sweep_config import OBJECTIVE
 from orchestrator.sweep_results import SweepOutcome
 from pipelines.figures import (
     best_median_worst,

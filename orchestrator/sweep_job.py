@@ -21,11 +21,11 @@ from orchestrator.run_logger import RunLogger
 from orchestrator.run_tags import experiment_name, run_tags
 from orchestrator.runs import best_checkpoint
 from orchestrator.session import SessionConfig, ray_session
-from orchestrator.sweep import OBJECTIVE, SweepPlace, run_sweep
-from orchestrator.sweep_config import SweepConfig
+from orchestrator.sweep import SweepPlace, run_sweep
+from orchestrator.sweep_config import OBJECTIVE, SweepConfig
 from orchestrator.sweep_figures import sweep_figures
 from orchestrator.sweep_results import SweepOutcome, SweepTable, importance, sweep_table
-from orchestrator.tracking import create_run, end_run, find_run, flatten_config
+from orchestrator.tracking import PARENT_TAG, create_run, end_run, find_run, flatten_config
 from orchestrator.tracking_server import tracking_server
 
 
@@ -47,13 +47,23 @@ def run_sweep_job(
     progress.stage("starting Ray and MLflow")
     with tracking_server(place.out) as server, ray_session(session):
         sweep_place = _open_parent(config, place, root, server.uri)
-        progress.stage(f"training {config.trials} trials, {config.concurrency} at a time")
-        table = sweep_table(run_sweep(config, sweep_place, progress), config)
-        runs = _close_children(table, sweep_place)
-        progress.stage("evaluating the best on the test part")
-        outcome = _evaluate(config, sweep_place, table)
-        progress.stage("drawing figures")
-        _record(config, sweep_place, outcome, runs)
+        try:
+            return _sweep_and_record(config, sweep_place, progress)
+        except BaseException as error:
+            progress.stage("stopping")
+            _close_open_runs(sweep_place, "KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED")
+            raise
+
+
+def _sweep_and_record(config: SweepConfig, place: SweepPlace, progress: SweepProgress) -> SweepOutcome:
+    replay(place.root / "spool", place.uri)
+    progress.stage(f"training {config.trials} trials, {config.concurrency} at a time")
+    table = sweep_table(run_sweep(config, place, progress), config)
+    runs = _close_children(table, place)
+    progress.stage("evaluating the best on the test part")
+    outcome = _evaluate(config, place, table)
+    progress.stage("drawing figures")
+    _record(config, place, outcome, runs)
     return outcome
 
 
@@ -69,6 +79,7 @@ def _open_parent(config: SweepConfig, place: JobPlace, root: Path, uri: str) -> 
         tags=tags,
         params=flatten_config(config, omit=("base.data.store", "resources", "concurrency")),
     )
+    client(uri).update_run(parent, status="RUNNING")  # an interrupted sweep has ended it
     return SweepPlace(root=root, uri=uri, experiment=experiment, parent_run=parent, tags=tags)
 
 
@@ -86,6 +97,15 @@ def _close_children(table: SweepTable, place: SweepPlace) -> dict[str, str]:
         if mlflow.get_run(run_id).info.status == "RUNNING":
             end_run(place.uri, run_id, "FAILED" if row["state"] == "failed" else "FINISHED")
     return runs
+
+
+def _close_open_runs(place: SweepPlace, status: str) -> None:
+    """End what an interrupted sweep leaves open in MLflow; going on with it opens the runs again."""
+    mlflow = client(place.uri)
+    parent = mlflow.get_run(place.parent_run)
+    mine = f"tags.`{PARENT_TAG}` = '{place.parent_run}' and attributes.status = 'RUNNING'"
+    for run in [parent, *mlflow.search_runs([parent.info.experiment_id], mine)]:
+        end_run(place.uri, run.info.run_id, status)
 
 
 def _reason(row: dict[str, Any]) -> str:

@@ -12,8 +12,8 @@ import polars as pl
 from ray import tune
 
 from balancing.report import ContributionReport
-from orchestrator.sweep import OBJECTIVE, SweepPlace
-from orchestrator.sweep_config import SweepConfig
+from orchestrator.sweep import SweepPlace
+from orchestrator.sweep_config import OBJECTIVE, SweepConfig
 
 COLUMNS: dict[str, Any] = {
     "trial": pl.String,

@@ -15,7 +15,7 @@ import torch
 from orchestrator import checkpoints
 from orchestrator.assembly import build_training, fingerprint, provenance_label
 from orchestrator.config import TrainConfig, to_json
-from orchestrator.loop import EpochResult, Training, fit
+from orchestrator.loop import Training, fit
 from orchestrator.ranks import Ranks
 from orchestrator.run_logger import RunLogger
 
@@ -41,14 +41,15 @@ def train_worker(payload: dict[str, Any]) -> dict[str, float]:
     _resume(training, config)
     training.wrapped = _distribute(training)
     logger = _logger(tracked, training)
-    metrics: dict[str, float] = {}
     try:
+        if training.epoch == training.epochs:
+            # It had ended, but whoever started it may have been killed before hearing so.
+            ray.train.report(_reported(training))
         for result in fit(training):
-            metrics = result.metrics
             if logger:
                 # On disk before the checkpoint is: a run killed after the checkpoint has lost no point.
-                logger.log_metrics(metrics, step=result.epoch)
-            _report(training, config, result, extra)
+                logger.log_metrics(result.metrics, step=result.epoch)
+            _report(training, config, extra)
     except BaseException:
         if logger:
             logger.close()
@@ -57,7 +58,7 @@ def train_worker(payload: dict[str, Any]) -> dict[str, float]:
         logger.log_artifact(json.dumps(to_json(config), indent=2), "config.json")
         logger.set_tags(extra)
         logger.finish()
-    return metrics
+    return training.metrics
 
 
 def _resume(training: Training, config: TrainConfig) -> None:
@@ -82,12 +83,16 @@ def _logger(tracked: Tracked | None, training: Training) -> RunLogger | None:
     return RunLogger(tracked.uri, tracked.run_id, Path(tracked.spool))
 
 
-def _report(training: Training, config: TrainConfig, result: EpochResult, extra: dict[str, Any]) -> None:
+def _reported(training: Training) -> dict[str, float]:
+    """What Ray Train and Tune hear of the latest epoch; `epoch` counts the finished ones."""
+    return {**training.metrics, "epoch": training.epoch}
+
+
+def _report(training: Training, config: TrainConfig, extra: dict[str, Any]) -> None:
     """Hand metrics and, from the first rank, a checkpoint to Ray Train; a barrier for all ranks."""
-    metrics = {**result.metrics, "epoch": training.epoch}
     with tempfile.TemporaryDirectory() as directory:
         checkpoint = None
         if training.ranks.first:
             checkpoints.save(training, config, Path(directory), extra)
             checkpoint = ray.train.Checkpoint.from_directory(directory)
-        ray.train.report(metrics, checkpoint=checkpoint)
+        ray.train.report(_reported(training), checkpoint=checkpoint)
