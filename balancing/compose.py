@@ -5,13 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from balancing.method import EpochPlan, Losses, Method, Run, Step, total_loss
+from balancing.probes import probe_losses
 
 
 def chain(**methods: Method) -> Method:
     """Several methods as one; each hook visits them in the order given, each seeing what the last made.
 
     The names label their states in checkpoints. Raises ValueError without methods, for an empty name, for
-    one object under two names, and when more than one method owns the backward pass.
+    one object under two names, and when more than one method owns the backward pass or claims the same
+    decision.
     """
     return _Chain(methods)
 
@@ -19,8 +21,8 @@ def chain(**methods: Method) -> Method:
 def within(epochs: range, method: Method) -> Method:
     """The method in the given epochs, plain training in all others.
 
-    Outside of them no hook reaches it, except `on_task_end`, which belongs to no epoch. If the range is
-    empty it also needs nothing.
+    Outside of them no hook reaches it, except `on_task_end`, which belongs to no epoch. Unimodal heads that
+    it needs then train as probes, unnoticed by the encoders. If the range is empty it also needs nothing.
     """
     return _Within(epochs, method)
 
@@ -39,6 +41,13 @@ class _Chain(Method):
             raise ValueError(f"at most one method may own the backward pass, got {owners}; drop all but one")
         self.methods = dict(methods)
         self.needs = frozenset().union(*(method.needs for method in methods.values()))
+        self.claims = frozenset().union(*(method.claims for method in methods.values()))
+        for claim in sorted(self.claims):
+            rivals = [name for name, method in methods.items() if claim in method.claims]
+            if len(rivals) > 1:
+                raise ValueError(
+                    f"at most one method may decide on the {claim}, got {rivals}; drop all but one"
+                )
         self.owns_backward = bool(owners)
 
     def plan_epoch(self, plan: EpochPlan, run: Run) -> EpochPlan:
@@ -87,6 +96,7 @@ class _Within(Method):
         self.epochs = epochs
         self.method = method
         self.needs = method.needs if len(epochs) else frozenset()
+        self.claims = method.claims if len(epochs) else frozenset()
         self.owns_backward = method.owns_backward and len(epochs) > 0
 
     def plan_epoch(self, plan: EpochPlan, run: Run) -> EpochPlan:
@@ -97,7 +107,9 @@ class _Within(Method):
             self.method.on_epoch_start(run)
 
     def shape_losses(self, losses: Losses, step: Step) -> Losses:
-        return self.method.shape_losses(losses, step) if step.run.epoch in self.epochs else losses
+        if step.run.epoch in self.epochs:
+            return self.method.shape_losses(losses, step)
+        return probe_losses(losses, step) if "unimodal_heads" in self.needs else losses
 
     def backward(self, losses: Losses, step: Step) -> None:
         if step.run.epoch in self.epochs:

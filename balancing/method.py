@@ -54,6 +54,8 @@ class Run:
     """The task loss per sample; MPJPE in metres (paper A, eq. for L_MPJPE)."""
     batches: Callable[[], Iterable[Batch]]
     """A fresh pass over this rank's share of the training data, in index order, on the right device."""
+    validation_batches: Callable[[], Iterable[Batch]] | None = None
+    """The same of the validation data, or None where there is none. Never the test data."""
     mean: Callable[[Tensor], Tensor] = field(default=lambda tensor: tensor)
     """Average of a tensor over ranks; the identity on one rank."""
     contributions: Tensor | None = None
@@ -118,6 +120,9 @@ class Method:
     """What the model or the loop must provide: `"unimodal_heads"` or `"contributions"`."""
     owns_backward: bool = False
     """At most one owner in a chain."""
+    claims: frozenset[str] = frozenset()
+    """What it decides alone, so that at most one method of a chain may: `"unimodal losses"` (how the heads'
+    losses act on the encoders) or `"pose loss"` (from which prediction the task loss is taken)."""
 
     def __init__(self, config: MethodConfig | None = None) -> None:
         self.config = config if config is not None else self.Config()

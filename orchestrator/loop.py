@@ -137,6 +137,9 @@ def _run(training: Training, log: Callable[[str, float], None]) -> Run:
         for batch in training.train.in_order(rank=ranks.rank, world_size=ranks.world_size):
             yield training.to_device(batch)
 
+    def validation_share() -> Iterator[Batch]:
+        yield from map(training.to_device, training.validation.share(ranks.rank, ranks.world_size))
+
     return Run(
         model=training.model,
         epoch=training.epoch,
@@ -144,6 +147,7 @@ def _run(training: Training, log: Callable[[str, float], None]) -> Run:
         seed=training.seed,
         loss=mpjpe,
         batches=share,
+        validation_batches=validation_share,
         mean=ranks.mean,
         contributions=training.contributions,
         log=log,

@@ -13,11 +13,12 @@ import torch
 from torch import Tensor, nn
 
 from balancing.coalitions import coalition_masks, coalition_predictions
-from balancing.method import POSE, EpochPlan, Method, Run, Step, total_loss
+from balancing.method import EpochPlan, Method, Run, Step, total_loss
 from balancing.modes import evaluating
 from balancing.profit import pearson_profit
 from balancing.shapley import shapley_values
 from balancing.statistics import CoalitionStatistics
+from balancing.train_step import task_losses
 from models.batch import Batch, Outputs
 from models.modalities import MODALITIES
 from models.randomness import derive_seed, torch_rng
@@ -35,7 +36,12 @@ class ToyPoseModel(nn.Module):
     """One small encoder per modality, features concatenated, one linear head."""
 
     def __init__(
-        self, num_modalities: int = 3, norm: str = "none", dropout: float = 0.0, seed: int = 0
+        self,
+        num_modalities: int = 3,
+        norm: str = "none",
+        dropout: float = 0.0,
+        seed: int = 0,
+        heads: bool = False,
     ) -> None:
         super().__init__()
         torch.manual_seed(seed)
@@ -50,6 +56,8 @@ class ToyPoseModel(nn.Module):
             }
         )
         self.fusion = nn.Linear(6 * num_modalities, JOINTS * 3)
+        names = self.modalities if heads else ()
+        self.heads = nn.ModuleDict({name: nn.Linear(6, JOINTS * 3) for name in names})
 
     def present_of(self, batch: Batch) -> Tensor:
         return batch.present
@@ -67,7 +75,18 @@ class ToyPoseModel(nn.Module):
 
     def forward(self, batch: Batch) -> Outputs:
         features = self.encode(batch)
-        return Outputs(features=features, pose=self.fuse(features))
+        return Outputs(features=features, pose=self.fuse(features), unimodal=self.unimodal(features))
+
+    def unimodal(self, features: Tensor) -> dict[str, Tensor]:
+        return {
+            name: head(features[:, m]).unflatten(1, (JOINTS, 3))
+            for m, (name, head) in enumerate(self.heads.items())
+        }
+
+    def contributions_of(self, features: Tensor) -> Tensor:
+        weight = self.fusion.weight.unflatten(1, (len(self.modalities), -1))
+        shares = torch.einsum("bmd,omd->bmo", features, weight) + self.fusion.bias / len(self.modalities)
+        return shares.unflatten(-1, (JOINTS, 3))
 
     def encoder_parameters(self) -> dict[str, dict[str, nn.Parameter]]:
         return {
@@ -93,7 +112,7 @@ def toy_batches(num_modalities: int, sizes: tuple[int, ...] = (8, 8, 8), seed: i
                 present=present,
                 pose=pose.unflatten(1, (JOINTS, 3)) + torch.tensor([0.0, 0.0, 3.0]),
                 index=torch.arange(first, first + size),
-                labels={"subject": torch.arange(size) % 3},
+                labels={"subject": torch.arange(size) % 3, "action": torch.arange(size) % 4 + 1},
             )
         )
         first += size
@@ -168,6 +187,8 @@ class ToyTraining:
     lr: float = 0.02
 
     def __post_init__(self) -> None:
+        held_out = toy_batches(len(self.model.modalities), sizes=(8, 8, 8, 8, 8))[3:]
+        self.held_out = [batch.to(dtype=self.batches[0].pose.dtype) for batch in held_out]
         self.optimizer = torch.optim.Adam(self.model.parameters(), lr=self.lr)
 
     def view(self) -> Run:
@@ -181,6 +202,9 @@ class ToyTraining:
             seed=self.seed,
             loss=sample_mpjpe,
             batches=share,
+            validation_batches=lambda: [
+                rows(b, slice(self.rank, None, self.world_size)) for b in self.held_out
+            ],
             mean=self.mean,
             contributions=self.contributions(),
             log=self.logged.__setitem__,
@@ -220,7 +244,7 @@ class ToyTraining:
         outputs = self.model(batch)
         rng = torch_rng(self.seed, "method", self.epoch, index)
         step = Step(run=run, index=index, batch=batch, outputs=outputs, rng=rng)
-        losses = self.method.shape_losses({POSE: sample_mpjpe(outputs.pose, batch.pose).mean()}, step)
+        losses = self.method.shape_losses(task_losses(outputs, batch), step)
         if self.method.owns_backward:
             self.method.backward(losses, step)
         else:
@@ -235,9 +259,11 @@ class ToyTraining:
             self.run_epoch()
         return self
 
-    def weights(self) -> Tensor:
-        """Every parameter and buffer in one float64 vector."""
-        return torch.cat([value.detach().double().flatten() for value in self.model.state_dict().values()])
+    def weights(self, *, heads: bool = True) -> Tensor:
+        """Every parameter and buffer, with or without the unimodal heads', in one float64 vector."""
+        state = self.model.state_dict()
+        kept = [value for name, value in state.items() if heads or not name.startswith("heads.")]
+        return torch.cat([value.detach().double().flatten() for value in kept])
 
     def state(self) -> bytes:
         buffer = io.BytesIO()
@@ -282,7 +308,8 @@ def toy_training() -> Callable[..., ToyTraining]:
         method: Method, num_modalities: int = 3, dtype: torch.dtype = torch.float32, norm: str = "none",
         dropout: float = 0.0, **fields: Any,
     ) -> ToyTraining:  # fmt: skip
-        model = ToyPoseModel(num_modalities, norm, dropout).to(dtype)
+        heads = "unimodal_heads" in method.needs
+        model = ToyPoseModel(num_modalities, norm, dropout, heads=heads).to(dtype)
         batches = [batch.to(dtype=dtype) for batch in toy_batches(num_modalities)]
         return ToyTraining(model=model, method=method, batches=batches, **fields)
 

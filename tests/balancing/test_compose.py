@@ -152,3 +152,25 @@ def test_owner_must_define_backward(toy_training: Callable) -> None:
 
     with pytest.raises(NotImplementedError, match="Forgetful sets owns_backward"):
         toy_training(Forgetful()).fit(1)
+
+
+def test_chain_refuses_two_deciders() -> None:
+    class Decider(Method):
+        claims = frozenset({"unimodal losses"})
+
+    both = {"a": Decider(), "b": within(range(2), Decider())}
+    with pytest.raises(ValueError, match=r"decide on the unimodal losses, got \['a', 'b'\]"):
+        chain(**both)
+    assert chain(a=Decider(), b=within(range(0), Decider())).claims == {"unimodal losses"}
+
+
+def test_heads_are_probes_outside_a_window(toy_training: Callable) -> None:
+    class Needy(Method):
+        needs = frozenset({"unimodal_heads"})
+
+    late = toy_training(within(range(1, 2), Needy()), norm="batch", dropout=0.3)
+    heads = late.weights()[len(late.weights(heads=False)) :]
+    plain = toy_training(Method(), norm="batch", dropout=0.3)
+    assert torch.equal(late.fit(1).weights(heads=False), plain.fit(1).weights())
+    assert not torch.equal(late.weights()[-len(heads) :], heads), "the probes did not learn"
+    assert not torch.equal(late.fit(2).weights(heads=False), plain.fit(2).weights())
