@@ -6,14 +6,15 @@ from typing import Any
 
 from balancing.method import EpochPlan, Losses, Method, Run, Step, total_loss
 from balancing.probes import probe_losses
+from balancing.train_step import Stepping, plain_step
 
 
 def chain(**methods: Method) -> Method:
     """Several methods as one; each hook visits them in the order given, each seeing what the last made.
 
     The names label their states in checkpoints. Raises ValueError without methods, for an empty name, for
-    one object under two names, and when more than one method owns the backward pass or claims the same
-    decision.
+    one object under two names, when more than one method owns the backward pass or claims the same
+    decision, and when one owns the step but another wants to shape it.
     """
     return _Chain(methods)
 
@@ -49,6 +50,18 @@ class _Chain(Method):
                     f"at most one method may decide on the {claim}, got {rivals}; drop all but one"
                 )
         self.owns_backward = bool(owners)
+        self.owns_step = any(method.owns_step for method in methods.values())
+        shapers = [name for name, method in methods.items() if method.owns_step or method.shapes_step]
+        if self.owns_step and len(shapers) > 1:
+            raise ValueError(
+                f"of {shapers} one takes the whole training step itself, so the hooks of the others inside "
+                "the step would never run; keep one of them (methods that only plan epochs or act at their "
+                "start can stay)"
+            )
+
+    @property
+    def shapes_step(self) -> bool:
+        return any(method.shapes_step for method in self.methods.values())
 
     def plan_epoch(self, plan: EpochPlan, run: Run) -> EpochPlan:
         for method in self.methods.values():
@@ -72,6 +85,10 @@ class _Chain(Method):
     def shape_gradients(self, step: Step) -> None:
         for method in self.methods.values():
             method.shape_gradients(step)
+
+    def take_step(self, stepping: Stepping) -> Losses:
+        owner = next(method for method in self.methods.values() if method.owns_step)
+        return owner.take_step(stepping)
 
     def on_task_end(self, run: Run) -> None:
         for method in self.methods.values():
@@ -98,6 +115,11 @@ class _Within(Method):
         self.needs = method.needs if len(epochs) else frozenset()
         self.claims = method.claims if len(epochs) else frozenset()
         self.owns_backward = method.owns_backward and len(epochs) > 0
+        self.owns_step = method.owns_step and len(epochs) > 0
+
+    @property
+    def shapes_step(self) -> bool:
+        return self.method.shapes_step and len(self.epochs) > 0
 
     def plan_epoch(self, plan: EpochPlan, run: Run) -> EpochPlan:
         return self.method.plan_epoch(plan, run) if run.epoch in self.epochs else plan
@@ -120,6 +142,11 @@ class _Within(Method):
     def shape_gradients(self, step: Step) -> None:
         if step.run.epoch in self.epochs:
             self.method.shape_gradients(step)
+
+    def take_step(self, stepping: Stepping) -> Losses:
+        if stepping.run.epoch in self.epochs:
+            return self.method.take_step(stepping)
+        return plain_step(self, stepping)
 
     def on_task_end(self, run: Run) -> None:
         self.method.on_task_end(run)

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from models.batch import Batch, Outputs
 
 if TYPE_CHECKING:
+    from balancing.train_step import Stepping
     from models.model import PoseModel
 
 Losses = dict[str, Tensor]
@@ -111,7 +112,8 @@ class Method:
     """A balancing method; every hook defaults to changing nothing, so `Method()` is plain training.
 
     Per epoch: `plan_epoch`, `on_epoch_start`, then per step `shape_losses`, backward (or `backward` of
-    the one owner), `shape_gradients`. `on_task_end` follows the last epoch of a task.
+    the one owner), `shape_gradients`. `on_task_end` follows the last epoch of a task. A method that is no
+    single forward and backward pass owns the step instead and replaces all of them by `take_step`.
     """
 
     Config: ClassVar[type[MethodConfig]] = MethodConfig
@@ -120,6 +122,8 @@ class Method:
     """What the model or the loop must provide: `"unimodal_heads"` or `"contributions"`."""
     owns_backward: bool = False
     """At most one owner in a chain."""
+    owns_step: bool = False
+    """At most one owner in a chain, and nobody else there who shapes losses or gradients."""
     claims: frozenset[str] = frozenset()
     """What it decides alone, so that at most one method of a chain may: `"unimodal losses"` (how the heads'
     losses act on the encoders) or `"pose loss"` (from which prediction the task loss is taken)."""
@@ -148,6 +152,20 @@ class Method:
 
     def shape_gradients(self, step: Step) -> None:
         """Edit the gradients, already averaged over ranks, before clipping."""
+
+    def take_step(self, stepping: Stepping) -> Losses:
+        """The whole optimisation step; only called when `owns_step`.
+
+        It works on `stepping.run.model`, never on the wrapped one, reduces gradients itself through
+        `run.mean`, and keeps the buffers of all ranks equal (`balancing.own_step` has the pieces).
+        """
+        raise NotImplementedError(f"{type(self).__name__} sets owns_step but defines no take_step()")
+
+    @property
+    def shapes_step(self) -> bool:
+        """Whether it acts inside the ordinary step, which an owner of the step would pass over."""
+        hooks = ("shape_losses", "shape_gradients", "backward")
+        return any(getattr(type(self), hook) is not getattr(Method, hook) for hook in hooks)
 
     def on_task_end(self, run: Run) -> None:
         """Remember what the finished task needs later (continual learning)."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from balancing.method import POSE, Losses, Method, Step, total_loss
+from balancing.method import POSE, Losses, Method, Run, Step, total_loss
 from models.batch import Batch, Outputs
 from models.errors import mpjpe
 
@@ -17,6 +17,7 @@ from models.errors import mpjpe
 class Stepping:
     """What a step works on, whichever method takes it."""
 
+    run: Run
     wrapped: nn.Module
     """The model, or DDP around it: call it once per backward, or not at all."""
     optimizer: torch.optim.Optimizer
@@ -32,6 +33,11 @@ class Stepping:
         if self.clip_norm is not None:
             nn.utils.clip_grad_norm_(self.wrapped.parameters(), self.clip_norm)
         self.optimizer.step()
+
+
+def take_step(method: Method, stepping: Stepping) -> Losses:
+    """The step of the method's own, or the plain one."""
+    return method.take_step(stepping) if method.owns_step else plain_step(method, stepping)
 
 
 def plain_step(method: Method, stepping: Stepping) -> Losses:

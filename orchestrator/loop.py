@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from balancing.method import EpochPlan, Losses, Method, Run, Step
-from balancing.train_step import Stepping, plain_step
+from balancing.train_step import Stepping, take_step
 from models.batch import Batch
 from models.errors import mpjpe
 from models.model import PoseModel
@@ -120,13 +120,14 @@ def _epoch_step(training: Training, run: Run, index: int, batch: Batch) -> Losse
     torch.manual_seed(derive_seed(run.seed, "step", run.epoch, index, training.ranks.rank))
     rng = torch_rng(run.seed, "method", run.epoch, index)
     stepping = Stepping(
+        run=run,
         wrapped=training.wrapped,
         optimizer=training.optimizer,
         batch=batch,
         view=lambda outputs: Step(run=run, index=index, batch=batch, outputs=outputs, rng=rng),
         clip_norm=training.schedule.clip_norm,
     )
-    return plain_step(training.method, stepping)
+    return take_step(training.method, stepping)
 
 
 def _run(training: Training, log: Callable[[str, float], None]) -> Run:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -13,12 +13,12 @@ import torch
 from torch import Tensor, nn
 
 from balancing.coalitions import coalition_masks, coalition_predictions
-from balancing.method import EpochPlan, Method, Run, Step, total_loss
+from balancing.method import EpochPlan, Method, Run, Step
 from balancing.modes import evaluating
 from balancing.profit import pearson_profit
 from balancing.shapley import shapley_values
 from balancing.statistics import CoalitionStatistics
-from balancing.train_step import task_losses
+from balancing.train_step import Stepping, take_step
 from models.batch import Batch, Outputs
 from models.modalities import MODALITIES
 from models.randomness import derive_seed, torch_rng
@@ -119,7 +119,20 @@ def toy_batches(num_modalities: int, sizes: tuple[int, ...] = (8, 8, 8), seed: i
     return batches
 
 
-def rows(batch: Batch, keep: slice) -> Batch:
+def joined(batches: list[Batch]) -> Batch:
+    """All rows of several batches in one."""
+    first = batches[0]
+    return Batch(
+        inputs={name: torch.cat([batch.inputs[name] for batch in batches]) for name in first.inputs},
+        masks={},
+        present=torch.cat([batch.present for batch in batches]),
+        pose=torch.cat([batch.pose for batch in batches]),
+        index=torch.cat([batch.index for batch in batches]),
+        labels={name: torch.cat([batch.labels[name] for batch in batches]) for name in first.labels},
+    )
+
+
+def rows(batch: Batch, keep: slice | Tensor) -> Batch:
     """Some rows of a batch."""
     return Batch(
         inputs={name: value[keep] for name, value in batch.inputs.items()},
@@ -171,6 +184,32 @@ class ThreadRanks:
         return results
 
 
+class Replica(nn.Module):
+    """What DDP does: the backward pass after a forward through it averages gradients over ranks.
+
+    Gradients of all parameters or of none: a backward pass that leaves some out is an error, as with DDP.
+    """
+
+    def __init__(self, model: nn.Module, mean: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.module, self.mean = model, mean
+        self.everyone = {id(parameter) for parameter in model.parameters()}
+        self.waiting: set[int] = set()
+        for parameter in model.parameters():
+            parameter.register_post_accumulate_grad_hook(self._average)
+
+    def forward(self, batch: Batch) -> Outputs:
+        if self.waiting and self.waiting != self.everyone:
+            raise RuntimeError("the last backward pass left out some parameters; DDP would refuse")
+        self.waiting = set(self.everyone)
+        return self.module(batch)
+
+    def _average(self, parameter: Tensor) -> None:
+        if id(parameter) in self.waiting:
+            self.waiting.remove(id(parameter))
+            parameter.grad = self.mean(parameter.grad)
+
+
 @dataclass
 class ToyTraining:
     """The contract's loop in miniature; `state` and `load` are its checkpoint."""
@@ -190,6 +229,7 @@ class ToyTraining:
         held_out = toy_batches(len(self.model.modalities), sizes=(8, 8, 8, 8, 8))[3:]
         self.held_out = [batch.to(dtype=self.batches[0].pose.dtype) for batch in held_out]
         self.optimizer = torch.optim.Adam(self.model.parameters(), lr=self.lr)
+        self.wrapped = Replica(self.model, self.mean)
 
     def view(self) -> Run:
         def share() -> list[Batch]:
@@ -230,29 +270,38 @@ class ToyTraining:
             indices=indices, present=torch.ones(len(indices), len(self.model.modalities), dtype=torch.bool)
         )
 
+    def planned(self, plan: EpochPlan) -> list[Batch]:
+        """The global batches of a plan, the incomplete last one left out."""
+        known = torch.cat([batch.index for batch in self.batches])
+        place = torch.stack([(known == row).nonzero()[0, 0] for row in plan.indices])
+        everything = joined(self.batches)
+        size = min(len(self.batches[0]), len(place) - len(place) % self.world_size)
+        starts = range(0, len(place) - size + 1, size)
+        return [
+            replace(batch, present=batch.present & plan.present[start : start + size])
+            for start in starts
+            for batch in [rows(everything, place[start : start + size])]
+        ]
+
     def run_epoch(self) -> None:
         run = self.view()
-        self.method.plan_epoch(self.plan(), run)
+        plan = self.method.plan_epoch(self.plan(), run)
         self.method.on_epoch_start(run)
-        for index, batch in enumerate(self.batches):
+        for index, batch in enumerate(self.planned(plan)):
             torch.manual_seed(derive_seed(self.seed, self.epoch, index))
             self.step(run, index, rows(batch, slice(self.rank, None, self.world_size)))
         self.epoch += 1
 
     def step(self, run: Run, index: int, batch: Batch) -> None:
-        self.optimizer.zero_grad(set_to_none=True)
-        outputs = self.model(batch)
         rng = torch_rng(self.seed, "method", self.epoch, index)
-        step = Step(run=run, index=index, batch=batch, outputs=outputs, rng=rng)
-        losses = self.method.shape_losses(task_losses(outputs, batch), step)
-        if self.method.owns_backward:
-            self.method.backward(losses, step)
-        else:
-            total_loss(losses).backward()
-        for parameter in self.model.parameters():
-            parameter.grad = self.mean(parameter.grad)
-        self.method.shape_gradients(step)
-        self.optimizer.step()
+        stepping = Stepping(
+            run=run,
+            wrapped=self.wrapped,
+            optimizer=self.optimizer,
+            batch=batch,
+            view=lambda outputs: Step(run=run, index=index, batch=batch, outputs=outputs, rng=rng),
+        )
+        self.losses = take_step(self.method, stepping)
 
     def fit(self, epochs: int) -> ToyTraining:
         while self.epoch < epochs:

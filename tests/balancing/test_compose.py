@@ -8,6 +8,7 @@ import torch
 
 from balancing.compose import chain, within
 from balancing.method import EpochPlan, Losses, Method, Run, Step, total_loss
+from balancing.train_step import Stepping
 
 
 class Recorder(Method):
@@ -70,7 +71,7 @@ def test_chain_passes_results_on(toy_training: Callable) -> None:
     plan = toy_training(Method()).plan()
     run = toy_training(Method()).view()
     assert len(chain(a=Recorder(), b=Recorder()).plan_epoch(plan, run).indices) == len(plan.indices) - 2
-    once = toy_training(Recorder(6.0)).fit(1).weights()
+    once = toy_training(chain(a=Recorder(6.0), b=Recorder())).fit(1).weights()
     twice = toy_training(chain(a=Recorder(2.0), b=Recorder(3.0))).fit(1).weights()
     torch.testing.assert_close(once, twice)
 
@@ -174,3 +175,41 @@ def test_heads_are_probes_outside_a_window(toy_training: Callable) -> None:
     assert torch.equal(late.fit(1).weights(heads=False), plain.fit(1).weights())
     assert not torch.equal(late.weights()[-len(heads) :], heads), "the probes did not learn"
     assert not torch.equal(late.fit(2).weights(heads=False), plain.fit(2).weights())
+
+
+class Stepper(Method):
+    """Takes its own steps, which change nothing."""
+
+    owns_step = True
+
+    def take_step(self, stepping: Stepping) -> Losses:
+        return {}
+
+
+def test_owner_of_the_step_is_asked_in_its_window_only(toy_training: Callable) -> None:
+    plan_only = Method()
+    method = chain(a=plan_only, b=within(range(1, 2), Stepper()))
+    assert method.owns_step
+    training = toy_training(method)
+    plain = toy_training(Method())
+    assert torch.equal(training.fit(1).weights(), plain.fit(1).weights())
+    before = training.weights()
+    assert torch.equal(training.fit(2).weights(), before)
+    assert not torch.equal(training.fit(3).weights(), before)
+
+
+def test_chain_refuses_hooks_that_the_owner_of_the_step_would_pass_over() -> None:
+    for other in (Stepper(), Recorder(), Owner(), chain(x=Method(), y=within(range(3), Recorder()))):
+        with pytest.raises(ValueError, match=r"of \['a', 'c'\] one takes the whole training step"):
+            chain(a=Stepper(), b=Method(), c=other)
+    kept = chain(a=within(range(0), Stepper()), b=Recorder(), c=within(range(0), Stepper()))
+    assert not kept.owns_step
+    assert chain(a=Stepper(), b=within(range(0), Recorder())).owns_step
+
+
+def test_owner_must_define_its_step(toy_training: Callable) -> None:
+    class Forgetful(Method):
+        owns_step = True
+
+    with pytest.raises(NotImplementedError, match="Forgetful sets owns_step"):
+        toy_training(Forgetful()).fit(1)
