@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from balancing.agm import AGM
 from balancing.awc import AWC
 from balancing.compose import within
 from balancing.method import Method, MethodConfig
+from balancing.ogm_ge import OGMGE
 from balancing.plain import Plain
 
 METHODS: dict[str, type[Method]] = {
     "plain": Plain,
     "awc": AWC,
+    "ogm_ge": OGMGE,
+    "agm": AGM,
 }
 
 

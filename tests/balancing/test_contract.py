@@ -8,9 +8,11 @@ from dataclasses import replace
 import pytest
 import torch
 
+from balancing.agm import AGM
 from balancing.awc import AWC
 from balancing.compose import chain, within
 from balancing.method import Method, MethodConfig
+from balancing.ogm_ge import OGMGE
 from balancing.plain import Plain
 from balancing.registry import METHODS, build_method, method_name
 
@@ -22,10 +24,16 @@ CASES: dict[str, MethodConfig] = {
     "awc, batch contributions": AWC.Config(contributions="batch", alpha_s=5e4, alpha_i=1e3),
     "awc, batch gradients": AWC.Config(fisher="per_batch", fisher_fraction=0.5),
     "awc, short window": AWC.Config(window=2),
+    "ogm_ge": OGMGE.Config(),
+    "ogm_ge, heads": OGMGE.Config(unimodal="heads", ratio="weakest", window=2),
+    "ogm_ge, without noise": OGMGE.Config(noise=0, temperature=0.1, centred=False, min_dims=1),
+    "agm": AGM.Config(),
+    "agm, encoders": AGM.Config(scale="encoders", temperature=0.1),
 }
 COMPOSED: dict[str, Callable[[], Method]] = {
     **{name: lambda config=config: build_method(config) for name, config in CASES.items()},
     "awc after a window": lambda: within(range(1, 3), AWC(AWC.Config(anchor="init"))),
+    "agm, ogm_ge and awc": lambda: chain(agm=AGM(), ogm=OGMGE(OGMGE.Config(unimodal="heads")), awc=AWC()),
     "two of them": lambda: chain(
         early=within(range(2), AWC(AWC.Config(alpha_s=1e3, alpha_i=1e3))),
         batch=AWC(AWC.Config(contributions="batch")),
