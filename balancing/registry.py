@@ -5,15 +5,27 @@ from __future__ import annotations
 from balancing.agm import AGM
 from balancing.awc import AWC
 from balancing.compose import within
+from balancing.g_blending import GBlending
 from balancing.method import Method, MethodConfig
+from balancing.mmpareto import MMPareto
+from balancing.modality_resampling import ModalityResampling
 from balancing.ogm_ge import OGMGE
+from balancing.opm import OPM
 from balancing.plain import Plain
+from balancing.pmr import PMR
+from balancing.sample_resampling import SampleResampling
 
 METHODS: dict[str, type[Method]] = {
     "plain": Plain,
     "awc": AWC,
     "ogm_ge": OGMGE,
     "agm": AGM,
+    "opm": OPM,
+    "pmr": PMR,
+    "g_blending": GBlending,
+    "mmpareto": MMPareto,
+    "modality_resampling": ModalityResampling,
+    "sample_resampling": SampleResampling,
 }
 
 

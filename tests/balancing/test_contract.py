@@ -11,10 +11,16 @@ import torch
 from balancing.agm import AGM
 from balancing.awc import AWC
 from balancing.compose import chain, within
+from balancing.g_blending import GBlending
 from balancing.method import Method, MethodConfig
+from balancing.mmpareto import MMPareto
+from balancing.modality_resampling import ModalityResampling
 from balancing.ogm_ge import OGMGE
+from balancing.opm import OPM
 from balancing.plain import Plain
+from balancing.pmr import PMR
 from balancing.registry import METHODS, build_method, method_name
+from balancing.sample_resampling import SampleResampling
 
 CASES: dict[str, MethodConfig] = {
     "plain": Plain.Config(),
@@ -29,14 +35,40 @@ CASES: dict[str, MethodConfig] = {
     "ogm_ge, without noise": OGMGE.Config(noise=0, temperature=0.1, centred=False, min_dims=1),
     "agm": AGM.Config(),
     "agm, encoders": AGM.Config(scale="encoders", temperature=0.1),
+    "opm": OPM.Config(),
+    "opm, heads": OPM.Config(unimodal="heads", rescale="modality", rate=1.0, window=2),
+    "pmr": PMR.Config(),
+    "pmr, gradients": PMR.Config(act="gradients", eta=0.5, unit=0.02),
+    "g_blending": GBlending.Config(super_epoch=1),
+    "g_blending, gains only": GBlending.Config(super_epoch=2, gain="positive", fraction=0.5),
+    "mmpareto": MMPareto.Config(),
+    "mmpareto, short window": MMPareto.Config(window=2, keep_length=False),
+    "modality_resampling": ModalityResampling.Config(warmup=1, scale_mm=2900.0),
+    "modality_resampling, soft": ModalityResampling.Config(
+        warmup=0, value="soft", scale_mm=3000.0, alpha=20.0, hide="others"
+    ),
+    "modality_resampling, validation": ModalityResampling.Config(warmup=0, value="validation", alpha=2.0),
+    "sample_resampling": SampleResampling.Config(warmup=1, scale_mm=2900.0),
+    "sample_resampling, soft": SampleResampling.Config(
+        warmup=0, value="soft", which="weakest", hide="others", scale_mm=2000.0
+    ),
 }
 COMPOSED: dict[str, Callable[[], Method]] = {
     **{name: lambda config=config: build_method(config) for name, config in CASES.items()},
     "awc after a window": lambda: within(range(1, 3), AWC(AWC.Config(anchor="init"))),
+    "opm, ogm_ge and g_blending": lambda: chain(opm=OPM(), ogm=OGMGE(), blend=GBlending()),
+    "awc and mmpareto": lambda: chain(
+        awc=AWC(AWC.Config(contributions="batch")), pmr=PMR(), pareto=MMPareto(), ogm=OGMGE()
+    ),
     "agm, ogm_ge and awc": lambda: chain(agm=AGM(), ogm=OGMGE(OGMGE.Config(unimodal="heads")), awc=AWC()),
     "two of them": lambda: chain(
         early=within(range(2), AWC(AWC.Config(alpha_s=1e3, alpha_i=1e3))),
         batch=AWC(AWC.Config(contributions="batch")),
+    ),
+    "resampling twice, then awc": lambda: chain(
+        modality=ModalityResampling(ModalityResampling.Config(warmup=0, value="validation")),
+        sample=SampleResampling(SampleResampling.Config(warmup=0, scale_mm=2900.0)),
+        awc=within(range(2), AWC()),
     ),
 }
 ACTING = [name for name in COMPOSED if name != "plain"]
@@ -61,6 +93,7 @@ def test_switched_off_is_plain_bit_for_bit(name: str, toy_training: Callable) ->
     off = build_method(replace(CASES[name], window=0))
     assert not off.needs
     assert not off.owns_backward
+    assert not off.owns_step
     idle = toy_training(off, **options).fit(3)
     assert torch.equal(plain.weights(), idle.weights())
     assert not idle.logged
@@ -121,8 +154,11 @@ def test_steps_leave_modes_and_statistics_alone(name: str, toy_training: Callabl
     plain.model.encoders["rgb"].eval()
     flags = [module.training for module in training.model.modules()]
     for each in (training, plain):
-        each.batches = each.batches[:1]
-        each.run_epoch()
+        run = each.view()
+        each.method.plan_epoch(each.plan(), run)
+        each.method.on_epoch_start(run)
+        torch.manual_seed(0)
+        each.step(run, 0, each.batches[0])
     assert [module.training for module in training.model.modules()] == flags
     for key, value in training.model.state_dict().items():
         if "running" in key or "tracked" in key:
