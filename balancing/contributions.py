@@ -22,7 +22,8 @@ def batch_contributions(step: Step, value: str = "pearson") -> Tensor:
     random numbers nor moves running statistics. Waits for the device.
     """
     model = step.run.model
-    with torch.no_grad(), evaluating(model):
+    # Only the fusion runs: setting the flags of all encoders would take longer than it.
+    with torch.no_grad(), evaluating(model.fusion):
         predictions = coalition_predictions(
             model, step.outputs.features.detach(), model.present_of(step.batch)
         )

@@ -63,7 +63,8 @@ class CoalitionStatistics:
         dy, dp = y - centre[0], p - centre[1]
         # One work space: fresh memory costs more here than the arithmetic.
         work = torch.sub(p, y[:, None])
-        error = torch.linalg.vector_norm(work.unflatten(-1, (-1, 3)), dim=-1).mean(dim=-1)
+        along_x, along_y, along_z = torch.mul(work, work, out=work).unflatten(-1, (-1, 3)).unbind(dim=-1)
+        error = (along_x + along_y + along_z).sqrt_().mean(dim=-1)
         squares, products = add(torch.mul(dp, dp, out=work)), add(torch.mul(dp, dy[:, None], out=work))
         sums = [add(y.new_ones(len(y))), add(dy), add(dp), add(dy**2), squares, products, add(error)]
         return cls._about(centre, clusters, sums)._on_cpu()
@@ -92,6 +93,8 @@ class CoalitionStatistics:
         weights: [draws, G], how often each draw takes each cluster; None takes each once.
         """
         if weights is None:
+            if len(self.count) == 1:
+                return replace(self, clusters=torch.zeros(1, dtype=torch.int64))
             weights = torch.ones(1, len(self.count), dtype=torch.float64)
         if weights.ndim != 2 or weights.shape[1] != len(self.count):
             raise ValueError(f"weights must be [draws, {len(self.count)}], got {tuple(weights.shape)}")

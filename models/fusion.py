@@ -20,6 +20,9 @@ from models.heads import PoseHead, as_pose
 
 Absent = Literal["zero", "mask"]
 
+CACHED = 2**16
+"""Numbers of one token of all rows (coalitions x B x D) up to which working together is faster."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class FusionOptions:
@@ -102,8 +105,10 @@ class MLPFusion(Fusion):
 
     def coalitions(self, features: Tensor, present: Tensor, head: PoseHead) -> Tensor:
         """The first, widest layer is computed once per modality; only the rest once per coalition."""
-        poses: Tensor = head(self._finish(linear_coalitions(self.enter, features, present)))
-        return poses
+        # Batch first in memory, as the products leave it: what follows then copies nothing.
+        hidden = linear_coalitions(self.enter, features, present).transpose(0, 1)
+        poses: Tensor = head(self._finish(hidden))
+        return poses.transpose(0, 1)
 
     def _finish(self, hidden: Tensor) -> Tensor:
         return F.relu(self.leave(self.dropout(F.relu(hidden))))
@@ -129,13 +134,22 @@ class TokenLayer(nn.Module):
 
         `allowed` [B, 1 + M] bool says which tokens may be attended to; None: all of them.
         """
+        return self.mix(self.project(tokens, asking), allowed)
+
+    def project(self, tokens: Tensor, asking: int) -> tuple[Tensor, ...]:
+        """What `mix` needs, token by token: the asking tokens, their queries, all keys, all values."""
         normal = self.attention_norm(tokens)
-        query = self.query(normal[:, :asking]).unflatten(-1, (self.heads, -1)).transpose(1, 2)
-        key, value = self.key_value(normal).unflatten(-1, (2, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        key, value = self.key_value(normal).chunk(2, dim=-1)
+        return tokens[:, :asking], self.query(normal[:, :asking]), key, value
+
+    def mix(self, projected: tuple[Tensor, ...], allowed: Tensor | None) -> Tensor:
+        """[B, asking, D]: attention among the projected tokens, then the feed-forward part."""
+        tokens, *parts = projected
+        query, key, value = (part.unflatten(-1, (self.heads, -1)).transpose(1, 2) for part in parts)
         mask = None if allowed is None else allowed[:, None, None]
         rate = self.rate if self.training else 0.0
         mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=mask, dropout_p=rate)
-        tokens = tokens[:, :asking] + self.out(mixed.transpose(1, 2).flatten(2))
+        tokens = tokens + self.out(mixed.transpose(1, 2).flatten(2))
         return tokens + self.feed(self.feed_norm(tokens))
 
 
@@ -162,22 +176,43 @@ class AttentionFusion(Fusion):
 
     def forward(self, features: Tensor, present: Tensor) -> Tensor:
         """[B, D]; finite even where every modality is absent."""
-        return self._attend(self._tokens(features), present)
+        return self._attend(self._project(features), present[None])
 
     def coalitions(self, features: Tensor, present: Tensor, head: PoseHead) -> Tensor:
-        """Tokens are computed once; one coalition at a time, because 2^M batches would leave the caches."""
-        tokens = self._tokens(features)
-        return torch.stack([head(self._attend(tokens.where(row[..., None], 0), row)) for row in present])
+        """The first layer's projections are computed once: leaving a modality out only zeroes its own.
 
-    def _tokens(self, features: Tensor) -> Tensor:
-        return torch.einsum("bmd,mde->bme", features, self.tokens)
+        As many coalitions go through the rest together as stay in the caches.
+        """
+        projected = self._project(features)
+        groups = present.split(max(1, CACHED // features[:, 0].numel()))
+        poses: Tensor = head(torch.cat([self._attend(projected, group) for group in groups]))
+        return poses.unflatten(0, present.shape[:2])
 
-    def _attend(self, tokens: Tensor, present: Tensor) -> Tensor:
+    def _project(self, features: Tensor) -> tuple[Tensor, ...]:
+        tokens = torch.einsum("bmd,mde->bme", features, self.tokens)
         tokens = torch.cat([self.cls.expand(len(tokens), 1, -1), tokens], 1)
-        allowed = F.pad(present, (1, 0), value=True) if self.absent == "mask" else None
-        for layer in self.layers[:-1]:
-            tokens = layer(tokens, allowed, tokens.shape[1])
-        return self.last_norm(self.layers[-1](tokens, allowed, 1)[:, 0])
+        return self._first.project(tokens, self._asking(0))
+
+    def _attend(self, projected: tuple[Tensor, ...], present: Tensor) -> Tensor:
+        """[C B, D] for present [C, B, M]."""
+        allowed = F.pad(present.flatten(0, 1), (1, 0), value=True)
+        kept = allowed.to(projected[0].dtype).view(*present.shape[:2], -1, 1)
+        parts = tuple((part * kept[:, :, : part.shape[1]]).flatten(0, 1) for part in projected)
+        mask = allowed if self.absent == "mask" else None
+        tokens = self._first.mix(parts, mask)
+        for index, layer in enumerate(self.layers[1:], start=1):
+            tokens = layer(tokens, mask, self._asking(index))
+        return self.last_norm(tokens[:, 0])
+
+    @property
+    def _first(self) -> TokenLayer:
+        layer = self.layers[0]
+        assert isinstance(layer, TokenLayer)
+        return layer
+
+    def _asking(self, layer: int) -> int:
+        """How many tokens a layer returns: all of them, of the last layer only the class token."""
+        return 1 if layer == len(self.layers) - 1 else 1 + len(self.tokens)
 
 
 FUSIONS: Mapping[str, type[ConcatFusion] | type[MLPFusion] | type[AttentionFusion]] = MappingProxyType(

@@ -1,8 +1,9 @@
 """Coalition evaluation on a pool of Ray actors: (data shard x coalition block) tasks, statistics back.
 
 An actor encodes a shard once and keeps its features while it works through that shard's blocks; only
-sufficient statistics travel. Shards are cut by the data alone and merged in shard order, so the result
-does not depend on how many actors there are or which of them dies.
+sufficient statistics travel. Shards are whole batches, cut by the data alone and merged in their order, and
+fusions run in float64, so the result does not depend on how the work was cut, on how many actors there are,
+or on which of them dies.
 """
 
 from __future__ import annotations
@@ -23,6 +24,10 @@ from balancing.statistics import CoalitionStatistics
 from models.batch import Batch
 from orchestrator.predictions import load_trained
 from orchestrator.validation import recordings
+from pipelines.batches import BatchSource
+
+BATCH_ROWS = 32
+"""Frames encoded together. Fixed, because float32 rounds differently in batches of other sizes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +37,7 @@ class PoolConfig:
     actors: int = 1
     cpus_per_actor: float = 1.0
     shard_rows: int = 512
-    """Frames per shard; part of the result's identity only through rounding (1e-12)."""
+    """Frames per shard, rounded up to whole batches of `BATCH_ROWS`."""
     block: int = 256
     """Coalitions per task; 2^4 = 16 fit one block, larger M are cut."""
 
@@ -47,6 +52,9 @@ class CoalitionWorker:
 
     def __init__(self, checkpoint: str) -> None:
         self._trained = load_trained(checkpoint)
+        self._batch = replace(self._trained.config.data.batch, batch_size=BATCH_ROWS)
+        self._trained.model.fusion.double()
+        self._trained.model.head.double()
         self._shard: int | None = None
         self._encoded: list[tuple[Tensor, Tensor, Batch]] = []
 
@@ -66,8 +74,10 @@ class CoalitionWorker:
 
     def _encode(self, rows: np.ndarray) -> Iterator[tuple[Tensor, Tensor, Batch]]:
         model = self._trained.model
-        for batch in self._trained.batches(rows).in_order():
-            yield model.encode(batch), model.present_of(batch), replace(batch, inputs={}, masks={})
+        dtype = getattr(torch, self._trained.config.dtype)
+        for batch in BatchSource(self._trained.store, rows, self._batch).in_order():
+            features = model.encode(batch.to(dtype=dtype)).double()
+            yield features, model.present_of(batch), replace(batch, inputs={}, masks={})
 
 
 def evaluate_coalitions(
@@ -80,9 +90,26 @@ def evaluate_coalitions(
     """
     if len(rows) == 0:
         raise ValueError("no frames to evaluate; the chosen part of the split is empty")
-    shards = [rows[i : i + config.shard_rows] for i in range(0, len(rows), config.shard_rows)]
-    blocks = [(i, min(i + config.block, 2**modalities)) for i in range(0, 2**modalities, config.block)]
-    return CoalitionStatistics.merged(map(_joined, _dispatch(str(checkpoint), shards, blocks, config)))
+    shards, blocks = shards_of(rows, config.shard_rows), blocks_of(2**modalities, config.block)
+    return CoalitionStatistics.merged(map(joined, _dispatch(str(checkpoint), shards, blocks, config)))
+
+
+def shards_of(rows: np.ndarray, shard_rows: int) -> list[np.ndarray]:
+    """Runs of `rows` of about `shard_rows` frames, cut between batches."""
+    step = -(-shard_rows // BATCH_ROWS) * BATCH_ROWS
+    return [rows[i : i + step] for i in range(0, len(rows), step)]
+
+
+def blocks_of(coalitions: int, block: int) -> list[tuple[int, int]]:
+    """(first, last) bitmasks of blocks of coalitions; last is exclusive."""
+    return [(i, min(i + block, coalitions)) for i in range(0, coalitions, block)]
+
+
+def joined(parts: list[CoalitionStatistics]) -> CoalitionStatistics:
+    """Blocks of coalitions of the same frames, side by side."""
+    along = ("mean", "m2", "comoment", "error_sum")
+    columns = {name: torch.cat([getattr(part, name) for part in parts], dim=1) for name in along}
+    return replace(parts[0], **columns)
 
 
 def _dispatch(
@@ -113,10 +140,3 @@ def _dispatch(
         for actor in actors:
             ray.kill(actor)
     return results
-
-
-def _joined(parts: list[CoalitionStatistics]) -> CoalitionStatistics:
-    """Blocks of coalitions of the same frames, side by side."""
-    along = ("mean", "m2", "comoment", "error_sum")
-    columns = {name: torch.cat([getattr(part, name) for part in parts], dim=1) for name in along}
-    return replace(parts[0], **columns)

@@ -33,7 +33,7 @@ class Validation:
     shapley: Tensor
     """[M] float64."""
     shapley_seconds: float
-    """Time that the coalitions took beyond a plain validation, on this rank."""
+    """Time of the coalitions and their statistics on this rank; a plain validation needs one `fuse` of it."""
 
     @property
     def mpjpe_mm(self) -> float:
@@ -63,9 +63,9 @@ def recordings(batch: Batch) -> Tensor:
 def validate(
     model: PoseModel, batches: Iterable[Batch], *, value_function: str = "pearson", ranks: Ranks | None = None
 ) -> Validation:
-    """Encode every frame once; fuse the full model and all its coalitions from those features.
+    """Encode every frame once and fuse all its coalitions from those features.
 
-    The full model's prediction is the last coalition, so plain validation is a by-product.
+    The full model is the last coalition, so the errors of plain validation are a by-product.
     """
     ranks = ranks or Ranks()
     value_of = value_function_of(value_function)
@@ -75,11 +75,11 @@ def validate(
     with torch.no_grad(), evaluating(model):
         for batch in batches:
             features, present = model.encode(batch), model.present_of(batch)
-            metrics.to(features.device).update(model.fuse(features, present), batch.pose)
             start = time.perf_counter()
             predictions = coalition_predictions(model, features, present)
             parts.append(CoalitionStatistics.from_predictions(predictions, batch.pose, recordings(batch)))
             extra += time.perf_counter() - start
+            metrics.to(features.device).update(predictions[-1], batch.pose)
     gathered = [part for share in ranks.gather(parts) for part in share]
     if not gathered:
         raise ValueError("nothing to validate on: the validation part has no frames")

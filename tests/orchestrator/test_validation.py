@@ -1,0 +1,117 @@
+"""Validation: one pass gives the errors, every subset's error and the contributions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+import torch
+
+from balancing.statistics import CoalitionStatistics
+from models.build import ModelConfig
+from models.errors import mpjpe
+from orchestrator import checkpoints
+from orchestrator.assembly import build_training
+from orchestrator.coalition_pool import CoalitionWorker
+from orchestrator.config import DataConfig, TrainConfig
+from orchestrator.loop import Training
+from orchestrator.ranks import Ranks
+from orchestrator.validation import Validation, validate
+from pipelines.batches import BatchConfig
+
+MODALITIES = ("rgb", "lidar", "mmwave", "wifi")
+
+
+def config_of(store: Path, fusion: str = "concat") -> TrainConfig:
+    return TrainConfig(
+        data=DataConfig(store=str(store), batch=BatchConfig(batch_size=10, lidar_points=16, mmwave_points=8)),
+        model=ModelConfig(preset="tiny", fusion=fusion),  # type: ignore[arg-type]
+        dtype="float64",
+    )
+
+
+def in_order(training: Training, rank: int = 0, ranks: int = 1) -> Iterator[Any]:
+    return map(training.to_device, training.validation.share(rank, ranks))
+
+
+@pytest.fixture
+def training(store_path: Path) -> Training:
+    return build_training(config_of(store_path, "mlp"))[0]
+
+
+@pytest.fixture
+def result(training: Training) -> Validation:
+    return validate(training.model, in_order(training))
+
+
+def test_names(result: Validation) -> None:
+    names = set(result.metrics())
+    subsets = {name.split("/")[1] for name in names if name.startswith("subset/")}
+    assert len(subsets) == 15
+    assert {"R", "RL", "RLMW"} <= subsets
+    errors = {f"val/{name}" for name in ("mpjpe_mm", "root_mpjpe_mm", "pa_mpjpe_mm", "pck_150mm")}
+    contributions = {
+        name for m in MODALITIES for name in (f"shapley/{m}", f"contrib/share/{m}", f"spread/{m}_mm")
+    }
+    assert names == errors | contributions | {f"subset/{subset}/mpjpe_mm" for subset in subsets}
+
+
+def test_errors_are_those_of_a_plain_forward(training: Training, result: Validation) -> None:
+    training.model.eval()
+    with torch.no_grad():
+        errors = torch.cat([mpjpe(training.model(b).pose, b.pose) for b in in_order(training)])
+    assert result.mpjpe_mm == pytest.approx(1000 * float(errors.mean()), rel=1e-12)
+    assert result.metrics()["subset/RLMW/mpjpe_mm"] == pytest.approx(result.mpjpe_mm, rel=1e-12)
+    assert float(result.statistics.count.sum()) == len(training.validation)
+
+
+def test_shares_add_up_and_the_model_is_left_as_it_was(training: Training) -> None:
+    training.model.train()
+    before = {name: buffer.clone() for name, buffer in training.model.named_buffers()}
+    metrics = validate(training.model, in_order(training)).metrics()
+    assert sum(abs(metrics[f"contrib/share/{m}"]) for m in MODALITIES) == pytest.approx(1)
+    assert training.model.training
+    for name, buffer in training.model.named_buffers():
+        assert torch.equal(buffer, before[name]), name
+
+
+@pytest.mark.parametrize("fusion", ["concat", "mlp", "attention"])
+def test_equals_the_coalition_pool(store_path: Path, tmp_path: Path, fusion: str) -> None:
+    config = config_of(store_path, fusion)
+    training, _ = build_training(config)
+    checkpoints.save(training, config, tmp_path, {})
+    result = validate(training.model, in_order(training), value_function="negative_mpjpe")
+    pool = CoalitionWorker(str(tmp_path)).evaluate(0, training.validation.rows, 0, 16)
+    torch.testing.assert_close(pool.mpjpe_mm(), result.statistics.mpjpe_mm(), rtol=0, atol=1e-9)
+    gain = pool.mpjpe_mm()[0] - pool.mpjpe_mm()[-1]
+    assert float(result.shapley.sum()) == pytest.approx(float(gain), abs=1e-9)
+
+
+class OneOfTwo(Ranks):
+    """A rank that meets the other one's statistics in a shared list instead of a process group."""
+
+    shared: ClassVar[list[list[CoalitionStatistics]]] = []
+
+    def gather(self, value: Any) -> list[Any]:
+        self.shared.append(value)
+        return list(self.shared)
+
+
+def test_two_ranks_merge_to_one(
+    training: Training, result: Validation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(OneOfTwo, "shared", [])
+    validate(training.model, in_order(training, 0, 2), ranks=OneOfTwo(rank=0, world_size=2))
+    both = validate(training.model, in_order(training, 1, 2), ranks=OneOfTwo(rank=1, world_size=2))
+    assert float(both.statistics.count.sum()) == len(training.validation)
+    torch.testing.assert_close(both.shapley, result.shapley, rtol=0, atol=1e-9)
+    torch.testing.assert_close(both.statistics.mpjpe_mm(), result.statistics.mpjpe_mm(), rtol=0, atol=1e-9)
+
+
+def test_nothing_to_validate_on(training: Training) -> None:
+    with pytest.raises(ValueError, match="nothing to validate on"):
+        validate(training.model, [])
+    with pytest.raises(ValueError, match="unknown value function 'accuracy'"):
+        validate(training.model, in_order(training), value_function="accuracy")
