@@ -13,6 +13,7 @@ from balancing.ogm_ge import OGMGE
 from balancing.opm import OPM
 from balancing.plain import Plain
 from balancing.pmr import PMR
+from balancing.relearning import Relearning
 from balancing.sample_resampling import SampleResampling
 
 METHODS: dict[str, type[Method]] = {
@@ -26,6 +27,7 @@ METHODS: dict[str, type[Method]] = {
     "mmpareto": MMPareto,
     "modality_resampling": ModalityResampling,
     "sample_resampling": SampleResampling,
+    "relearning": Relearning,
 }
 
 

@@ -20,6 +20,7 @@ from balancing.opm import OPM
 from balancing.plain import Plain
 from balancing.pmr import PMR
 from balancing.registry import METHODS, build_method, method_name
+from balancing.relearning import Relearning
 from balancing.sample_resampling import SampleResampling
 
 CASES: dict[str, MethodConfig] = {
@@ -52,6 +53,8 @@ CASES: dict[str, MethodConfig] = {
     "sample_resampling, soft": SampleResampling.Config(
         warmup=0, value="soft", which="weakest", hide="others", scale_mm=2000.0
     ),
+    "relearning": Relearning.Config(every=1, times=2),
+    "relearning, purity": Relearning.Config(every=2, diagnosis="purity", fraction=0.5, strength=9.0),
 }
 COMPOSED: dict[str, Callable[[], Method]] = {
     **{name: lambda config=config: build_method(config) for name, config in CASES.items()},
@@ -69,6 +72,10 @@ COMPOSED: dict[str, Callable[[], Method]] = {
         modality=ModalityResampling(ModalityResampling.Config(warmup=0, value="validation")),
         sample=SampleResampling(SampleResampling.Config(warmup=0, scale_mm=2900.0)),
         awc=within(range(2), AWC()),
+    ),
+    "relearning and resampling": lambda: chain(
+        again=Relearning(Relearning.Config(every=1)),
+        modality=ModalityResampling(ModalityResampling.Config(warmup=1, scale_mm=2900.0)),
     ),
 }
 ACTING = [name for name in COMPOSED if name != "plain"]
