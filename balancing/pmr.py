@@ -1,0 +1,173 @@
+"""PMR: pull the features of the weaker modality towards class prototypes.
+
+Fan et al., "PMR: Prototypical Modal Rebalance for Multimodal Learning", CVPR 2023. The prototype of class k
+in modality m is the mean feature of its samples, renewed every epoch: `c <- momentum c + (1 - momentum) new`.
+A sample's class probabilities are the softmax over k of `-|z_m - c_mk|`, its score s_m the mean probability
+of the true class. For two modalities the loss gains
+
+    alpha * sum_m clip(s_n / s_m - 1, 0, 1) * CE_m
+
+so only the weaker one feels it. For more, s_n / s_m is averaged over the others n; BalanceBenchmark instead
+scales gradients by `1 - tanh(eta rho_m)` where rho_m = mean of s_m / s_n exceeds 1 (`act="gradients"`).
+
+A pose has no class: the classes are the 27 actions. Cross-entropy is in nats, the pose loss in metres, so
+`unit` says what a nat is worth. The paper's entropy term for early epochs is left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from math import log
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from balancing import checks
+from balancing.awc import evenly_spaced
+from balancing.epoch_means import EpochMeans
+from balancing.gradients import scale_gradients
+from balancing.method import POSE, Losses, Method, MethodConfig, Run, Step
+from balancing.modes import evaluating
+from balancing.rank_means import joined_means, shared_mean
+from balancing.unimodal_scores import lead
+from models.batch import Batch
+
+PENALTY = "pmr"
+"""Name of the prototype loss among the losses."""
+NUM_ACTIONS = 27
+UNKNOWN = -1e9
+"""Logit of a class without prototype; finite, so that no sample has a NaN gradient."""
+
+
+def prototype_log_probabilities(features: Tensor, prototypes: Tensor, known: Tensor) -> Tensor:
+    """[B, M, K] log-softmax of minus the distance of features [B, M, D] to prototypes [M, K, D].
+
+    known: [M, K] bool, which classes have a prototype.
+    """
+    apart = torch.linalg.vector_norm(features[:, :, None] - prototypes, dim=-1)
+    return (-apart).where(known, UNKNOWN).log_softmax(dim=-1)
+
+
+def shortfall(scores: Tensor) -> Tensor:
+    """[M] clip(mean over n != m of s_n / s_m - 1, 0, 1) from scores [M]."""
+    ratios = scores[None, :] / scores[:, None]
+    return ((ratios.sum(dim=1) - 1) / max(len(scores) - 1, 1) - 1).clamp(0, 1)
+
+
+class PMR(Method):
+    """Prototypical modal rebalance."""
+
+    @dataclass(frozen=True, kw_only=True)
+    class Config(MethodConfig):
+        """Published values where there are any."""
+
+        alpha: float = 0.6
+        """Weight of the prototype loss."""
+        momentum: float = 0.5
+        """Share of the old prototypes."""
+        fraction: float = 0.1
+        """Share of the training batches that prototypes are taken from, evenly spaced."""
+        unit: float | None = None
+        """Metres per nat; None lets a cross-entropy at chance weigh as much as the step's pose loss."""
+        act: Literal["loss", "gradients"] = "loss"
+        """The published loss, or the gradient scaling of BalanceBenchmark."""
+        eta: float = 0.01
+        """Strength of the gradient scaling."""
+
+        def __post_init__(self) -> None:
+            super().__post_init__()
+            for name in ("alpha", "eta"):
+                checks.positive("pmr", self, name, zero=True)
+            checks.share("pmr", self, "fraction")
+            checks.choice("pmr", self, "act", ("loss", "gradients"))
+            if self.unit is not None:
+                checks.positive("pmr", self, "unit")
+            if not 0 <= self.momentum < 1:
+                raise ValueError(f"pmr.momentum must lie in [0, 1), got {self.momentum}")
+
+    config: Config
+
+    def __init__(self, config: Config | None = None) -> None:
+        super().__init__(config)
+        self.prototypes: Tensor | None = None
+        """[M, 27, D]."""
+        self.known: Tensor | None = None
+        """[M, 27] bool."""
+        self.scores: Tensor | None = None
+        self.recorded = EpochMeans("prototype_score")
+
+    def on_epoch_start(self, run: Run) -> None:
+        """Renew the prototypes."""
+        new, seen = class_means(run, evenly_spaced(run.batches(), self.config.fraction))
+        if self.prototypes is not None and self.known is not None:
+            old, known = self.prototypes.to(new), self.known.to(seen.device)
+            both = (known & seen)[..., None]
+            kept = old.where(known[..., None], new)
+            new = (self.config.momentum * old + (1 - self.config.momentum) * new).where(both, kept)
+            seen = known | seen
+        self.prototypes, self.known = new, seen
+
+    def shape_losses(self, losses: Losses, step: Step) -> Losses:
+        """Score the modalities, and add the prototype loss of those that fall short."""
+        assert self.prototypes is not None
+        assert self.known is not None
+        features, run = step.outputs.features, step.run
+        logs = prototype_log_probabilities(features, self.prototypes.to(features), self.known)
+        action = actions_of(step.batch)
+        entropies = -logs.gather(2, action[:, None, None].expand(-1, logs.shape[1], 1))[..., 0]
+        kept = run.model.present_of(step.batch) & self.known[:, action].T
+        scores = joined_means(torch.exp(-entropies), kept, run.mean)
+        self.scores = scores.where(scores.isfinite(), scores.nanmean().nan_to_num(1.0))
+        self.recorded.add(step, self.scores)
+        if self.config.act == "gradients":
+            return losses
+        unit = self.config.unit or float(run.mean(losses[POSE].detach())) / log(NUM_ACTIONS)
+        weights = shortfall(self.scores).to(features)
+        terms = [w * shared_mean(entropies[:, m], kept[:, m], run.mean) for m, w in enumerate(weights)]
+        return losses | {PENALTY: self.config.alpha * unit * torch.stack(terms).sum()}
+
+    def shape_gradients(self, step: Step) -> None:
+        """With `act="gradients"`, slow down the encoders of those ahead."""
+        if self.config.act == "gradients":
+            assert self.scores is not None
+            ahead = lead(self.scores, "mean")
+            factors = torch.where(ahead > 1, 1 - torch.tanh(self.config.eta * ahead), 1.0).tolist()
+            for group, factor in zip(step.groups.values(), factors, strict=True):
+                scale_gradients(group.values(), factor)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Prototypes and which of them exist."""
+        return {"prototypes": self.prototypes, "known": self.known}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Inverse of `state_dict`."""
+        self.prototypes, self.known = state["prototypes"], state["known"]
+
+
+def actions_of(batch: Batch) -> Tensor:
+    """[B] int64 classes from 0. Raises ValueError for data without action labels."""
+    if "action" not in batch.labels:
+        raise ValueError(f"pmr needs the label 'action', the batch has {sorted(batch.labels)}; load it too")
+    return batch.labels["action"].to(batch.pose.device) - 1
+
+
+def class_means(run: Run, batches: Iterable[Batch]) -> tuple[Tensor, Tensor]:
+    """Mean feature of every class [M, 27, D], and which classes were seen [M, 27], joined over ranks.
+
+    In evaluation mode, over the samples that have the modality.
+    """
+    model = run.model
+    sums, counts = torch.zeros(()), torch.zeros(())
+    with torch.no_grad(), evaluating(model):
+        for batch in batches:
+            features = model.encode(batch).double().transpose(0, 1)
+            present = model.present_of(batch).T.to(features)
+            members = torch.nn.functional.one_hot(actions_of(batch), NUM_ACTIONS).to(features)
+            weights = present[:, :, None] * members
+            sums = sums.to(features.device) + weights.transpose(1, 2) @ features
+            counts = counts.to(features.device) + weights.sum(dim=1)
+    sums, counts = run.mean(sums), run.mean(counts)
+    dtype = next(model.parameters()).dtype
+    return (sums / counts[..., None].clamp_min(1e-12)).to(dtype), counts > 0
