@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import tyro
 
-from experiments.jobs import create_job, finish_job, resume_job
+from experiments.jobs import create_job, finish_job, job_lock, resume_job
 from experiments.presets import PRESETS, PresetName
 from experiments.sources import PROTOCOLS, DataName, check_root, ensure_store
 from experiments.summary import print_summary
@@ -120,7 +120,7 @@ def run_job(name: str, options: dict[str, Any], out: Path, *, quiet: bool = Fals
 
     preset = PRESETS[options["preset"]].shortened(options["epochs"], options["trials"])
     root = Path(options["data_root"]) if options["data_root"] else None
-    with SweepProgress(preset.trials, mode="quiet" if quiet else None) as progress:
+    with job_lock(out, name), SweepProgress(preset.trials, mode="quiet" if quiet else None) as progress:
         progress.stage(f"preparing {options['data']} data")
         store = ensure_store(options["data"], root, out, preset.simulated)
         config = sweep_config(name, options, str(store))

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +41,22 @@ def resume_job(out: Path, stem: str) -> tuple[str, dict[str, Any]]:
         if not (options.parent / OUTCOME).exists():
             return options.parent.name, json.loads(options.read_text())
     raise ValueError(f"no unfinished job {stem}-* in {out / 'sweeps'}; run without --resume to start one")
+
+
+@contextlib.contextmanager
+def job_lock(out: Path, name: str) -> Iterator[None]:
+    """Keep a job for this process; a killed one lets go by itself.
+
+    Raises ValueError when another process works on it.
+    """
+    with (out / "sweeps" / name / OPTIONS).open() as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ValueError(
+                f"job {name} in {out} is being worked on by another process; wait for it or stop it"
+            ) from None
+        yield
 
 
 def finish_job(out: Path, name: str, outcome: dict[str, Any]) -> None:

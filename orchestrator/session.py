@@ -15,13 +15,12 @@ QUIET = {
     "RAY_TRAIN_ENABLE_PRINT_PATCH": "0",
     "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",
     "RAY_AIR_NEW_OUTPUT": "0",
-    "TUNE_GLOBAL_CHECKPOINT_S": "1",
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     "TUNE_DISABLE_SIGINT_HANDLER": "1",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
 }
 """Environment of the driver and its workers: poll fast enough that short epochs are not drained two
-seconds apart, checkpoint the sweep every second, keep the console for our own progress, and let Ctrl-C reach
+seconds apart, keep the console for our own progress, and let Ctrl-C reach
 our code instead of ending a sweep as if it were finished."""
 
 

@@ -11,12 +11,12 @@ import optuna
 from ray import tune
 from ray.tune.integration.ray_train import TuneReportCallback
 from ray.tune.schedulers import ASHAScheduler
-from ray.tune.search.optuna import OptunaSearch
 
 from orchestrator.progress import SweepProgress
 from orchestrator.runs import run_training
+from orchestrator.search import NUMBER, StudySearch, open_study, suggest_point, trial_name, trials_left
 from orchestrator.sweep_config import OBJECTIVE, SweepConfig
-from orchestrator.sweep_progress import ShowProgress, showing
+from orchestrator.sweep_progress import ShowProgress, show_finished
 from orchestrator.tracking import create_run, flatten_config
 from orchestrator.workers import Tracked
 
@@ -52,59 +52,58 @@ class SweepPlace:
         return f"{self.parent_run}/{trial}"
 
 
-def run_sweep(config: SweepConfig, place: SweepPlace, progress: SweepProgress) -> tune.ResultGrid:
-    """Run or resume a sweep; finished trials are never repeated, unfinished ones go on where they were."""
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    trainable = tune.with_resources(partial(_trial, config=config, place=place), {"CPU": 0.01})
-    path = str(place.tune_path / config.name)
-    with showing(progress):
-        if tune.Tuner.can_restore(path):
-            tuner = tune.Tuner.restore(
-                path, trainable=trainable, resume_unfinished=True, restart_errored=True
-            )
-        else:
-            tuner = tune.Tuner(
-                trainable,
-                tune_config=_tune_config(config, place),
-                run_config=_tune_run_config(config, place),
-            )
-        grid = tuner.fit()
-    close_orphans(config.name, place.study_url)
-    return grid
+def run_sweep(config: SweepConfig, place: SweepPlace, progress: SweepProgress) -> optuna.Study:
+    """Run or resume a sweep; finished trials are never repeated, unfinished ones go on where they were.
 
-
-def close_orphans(study_name: str, url: str) -> None:
-    """Mark trials as failed that the study holds as running although the sweep has ended.
-
-    A driver that is killed right after it has asked the study for a point forgets that trial and asks again.
+    Returns the study, which holds what came of it.
     """
-    study = optuna.load_study(study_name=study_name, storage=url)
-    for trial in study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.RUNNING,)):
-        study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
+    study = open_study(config, place.study_url)
+    show_finished(progress, study, config.base.epochs)
+    left = trials_left(study, config.trials)
+    if left < 1:
+        return study
+    trainable = tune.with_resources(partial(_trial, config=config, place=place), {"CPU": 0.01})
+    tuner = tune.Tuner(
+        trainable,
+        tune_config=_tune_config(config, study, left),
+        run_config=tune.RunConfig(
+            name=config.name,
+            storage_path=str(place.tune_path),
+            callbacks=[ShowProgress(progress, config.base.epochs)],
+            verbose=0,
+            failure_config=tune.FailureConfig(max_failures=1),
+        ),
+    )
+    tuner.fit()
+    return study
 
 
-def _tune_config(config: SweepConfig, place: SweepPlace) -> tune.TuneConfig:
-    search = OptunaSearch(
-        space=config.space.domains(),
-        metric=OBJECTIVE,
-        mode="min",
-        points_to_evaluate=config.enqueued(),
-        sampler=optuna.samplers.TPESampler(seed=config.seed, n_startup_trials=len(config.enqueued())),
-        study_name=config.name,
-        storage=optuna.storages.RDBStorage(place.study_url),
-    )
-    scheduler = ASHAScheduler(
-        time_attr="epoch",
-        metric=OBJECTIVE,
-        mode="min",
-        max_t=config.base.epochs + 1,
-        grace_period=config.grace_epochs,
-        reduction_factor=3,
-    )
+class StopEarly(ASHAScheduler):
+    """ASHA that lets a trial's last epoch pass: stopping there would only cut off its orderly end."""
+
+    def __init__(self, config: SweepConfig) -> None:
+        super().__init__(
+            time_attr="epoch",
+            metric=OBJECTIVE,
+            mode="min",
+            max_t=config.base.epochs + 1,
+            grace_period=config.grace_epochs,
+            reduction_factor=3,
+        )
+        self._epochs = config.base.epochs
+
+    def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
+        """Stop or go on, after every epoch but the last."""
+        if result["epoch"] >= self._epochs:
+            return str(self.CONTINUE)
+        return str(super().on_trial_result(tune_controller, trial, result))
+
+
+def _tune_config(config: SweepConfig, study: optuna.Study, trials: int) -> tune.TuneConfig:
     return tune.TuneConfig(
-        search_alg=search,
-        scheduler=scheduler,
-        num_samples=config.trials,
+        search_alg=StudySearch(study, partial(suggest_point, space=config.space), config.base.epochs),
+        scheduler=StopEarly(config),
+        num_samples=trials,
         max_concurrent_trials=config.concurrency,
         trial_name_creator=_trial_name,
         trial_dirname_creator=_trial_name,
@@ -112,25 +111,15 @@ def _tune_config(config: SweepConfig, place: SweepPlace) -> tune.TuneConfig:
     )
 
 
-def _tune_run_config(config: SweepConfig, place: SweepPlace) -> tune.RunConfig:
-    return tune.RunConfig(
-        name=config.name,
-        storage_path=str(place.tune_path),
-        callbacks=[ShowProgress(config.base.epochs)],
-        verbose=0,
-        failure_config=tune.FailureConfig(max_failures=1),
-    )
-
-
 def _trial_name(trial: Any) -> str:
-    """`trial-000`, `trial-001`, ... in order of creation; Tune's tag starts with a counter from 1."""
-    return f"trial-{int(trial.experiment_tag.split('_')[0]) - 1:03d}"
+    return trial_name(trial.config[NUMBER])
 
 
 def _trial(point: dict[str, Any], *, config: SweepConfig, place: SweepPlace) -> None:
     """What Tune runs per trial: a Ray Train run of its own, reported epoch by epoch."""
     name = tune.get_context().get_trial_name()
     run = config.run_config(point)
+    searched = {f"sweep.{name}": value for name, value in point.items() if name != NUMBER}
     run_id = create_run(
         place.uri,
         place.experiment,
@@ -138,7 +127,7 @@ def _trial(point: dict[str, Any], *, config: SweepConfig, place: SweepPlace) -> 
         key=place.key(name),
         parent=place.parent_run,
         tags={**place.tags, "trial_id": name, "fusion": run.model.fusion, "method": "awc"},
-        params=flatten_config(run, omit=("data.store",)) | {f"sweep.{k}": v for k, v in point.items()},
+        params=flatten_config(run, omit=("data.store",)) | searched,
     )
     run_training(
         run,

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ray import tune
-
 from balancing.awc import AWC
 from orchestrator.config import TrainConfig
 from orchestrator.runs import Resources
@@ -35,15 +33,6 @@ class SearchSpace:
             raise ValueError(f"space.alpha_s is searched on a log scale, so above 0; got {self.alpha_s}")
         if not self.fusion:
             raise ValueError("space.fusion must name at least one fusion")
-
-    def domains(self) -> dict[str, Any]:
-        """The space in Tune's terms; OptunaSearch converts it."""
-        return {
-            "alpha_s": tune.loguniform(*self.alpha_s),
-            "ratio": tune.uniform(*self.ratio),
-            "window": tune.randint(self.window[0], self.window[1] + 1),
-            "fusion": tune.choice(list(self.fusion)),
-        }
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -24,7 +24,7 @@ from orchestrator.session import SessionConfig, ray_session
 from orchestrator.sweep import SweepPlace, run_sweep
 from orchestrator.sweep_config import OBJECTIVE, SweepConfig
 from orchestrator.sweep_figures import sweep_figures
-from orchestrator.sweep_results import SweepOutcome, SweepTable, importance, sweep_table
+from orchestrator.sweep_results import SweepOutcome, SweepTable, parameter_importance, sweep_table
 from orchestrator.tracking import PARENT_TAG, create_run, end_run, find_run, flatten_config
 from orchestrator.tracking_server import tracking_server
 
@@ -58,12 +58,13 @@ def run_sweep_job(
 def _sweep_and_record(config: SweepConfig, place: SweepPlace, progress: SweepProgress) -> SweepOutcome:
     replay(place.root / "spool", place.uri)
     progress.stage(f"training {config.trials} trials, {config.concurrency} at a time")
-    table = sweep_table(run_sweep(config, place, progress), config)
+    study = run_sweep(config, place, progress)
+    table = sweep_table(study)
     runs = _close_children(table, place)
     progress.stage("evaluating the best on the test part")
     outcome = _evaluate(config, place, table)
     progress.stage("drawing figures")
-    _record(config, place, outcome, runs)
+    _record(config, place, outcome, runs, parameter_importance(study, config.seed))
     return outcome
 
 
@@ -146,7 +147,13 @@ def _evaluate(config: SweepConfig, place: SweepPlace, table: SweepTable) -> Swee
     )
 
 
-def _record(config: SweepConfig, place: SweepPlace, outcome: SweepOutcome, runs: dict[str, str]) -> None:
+def _record(
+    config: SweepConfig,
+    place: SweepPlace,
+    outcome: SweepOutcome,
+    runs: dict[str, str],
+    importance: dict[str, float],
+) -> None:
     """Numbers, tables and figures of the whole sweep, on the parent run."""
     with RunLogger(place.uri, place.parent_run, place.root / "spool" / "parent") as logger:
         metrics = {OBJECTIVE: float(outcome.table.best[OBJECTIVE])}
@@ -158,6 +165,6 @@ def _record(config: SweepConfig, place: SweepPlace, outcome: SweepOutcome, runs:
         logger.set_tags({"best_trial": outcome.trials["best"]})
         logger.log_artifact(outcome.table.frame.write_csv(), "tables/trials.csv")
         logger.log_artifact(json.dumps(to_json(config.base), indent=2), "config.json")
-        figures = sweep_figures(outcome, place.uri, runs, importance(config, place))
+        figures = sweep_figures(outcome, place.uri, runs, importance)
         for name, figure in figures.items():
             logger.log_figure(figure, f"figures/{name}.png")

@@ -1,47 +1,30 @@
-"""From Tune's events to the progress display; decides nothing.
-
-Tune pickles its callbacks and reads them back when a sweep is resumed. The display itself cannot travel, so
-the callback looks for the one that this process shows.
-"""
+"""From Tune's events and the study to the progress display; decides nothing."""
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
-from contextvars import ContextVar
 from typing import Any
 
+import optuna
 from ray import tune
 
 from orchestrator.progress import SweepProgress
+from orchestrator.search import FINISHED, NUMBER, trial_name
 from orchestrator.sweep_config import OBJECTIVE
 
-_SHOWN: ContextVar[SweepProgress | None] = ContextVar("shown", default=None)
 
-
-@contextlib.contextmanager
-def showing(progress: SweepProgress) -> Iterator[None]:
-    """Make `progress` the display of this process for the length of a block."""
-    token = _SHOWN.set(progress)
-    try:
-        yield
-    finally:
-        _SHOWN.reset(token)
+def show_finished(progress: SweepProgress, study: optuna.Study, epochs: int) -> None:
+    """Show the trials that an earlier driver has finished."""
+    for trial in study.get_trials(deepcopy=False, states=FINISHED):
+        epoch = trial.user_attrs["epoch"]
+        state = "stopped" if epoch < epochs else "done"
+        progress.trial(trial_name(trial.number), state, epoch, epochs, trial.value, trial.params)
 
 
 class ShowProgress(tune.Callback):
-    """Tells the display of this process what happens to the trials; silent where there is none."""
+    """Tells the display what happens to the trials."""
 
-    def __init__(self, epochs: int) -> None:
-        self._epochs = epochs
-        self._begun = False
-
-    def on_step_begin(self, iteration: int, trials: list[Any], **info: Any) -> None:
-        """A resumed sweep begins with trials that have ended already."""
-        ended = [trial for trial in trials if trial.status == "TERMINATED" and not self._begun]
-        for trial in ended:
-            self.on_trial_complete(iteration, trials, trial)
-        self._begun = True
+    def __init__(self, progress: SweepProgress, epochs: int) -> None:
+        self._progress, self._epochs = progress, epochs
 
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """A trial begins, or goes on."""
@@ -63,7 +46,6 @@ class ShowProgress(tune.Callback):
         self._show(trial, "failed", trial.last_result or {})
 
     def _show(self, trial: Any, state: str, last: dict[str, Any]) -> None:
-        progress = _SHOWN.get()
-        if progress is not None:
-            epoch, value = last.get("epoch", 0), last.get(OBJECTIVE)
-            progress.trial(str(trial), state, epoch, self._epochs, value, trial.evaluated_params)
+        epoch, value = last.get("epoch", 0), last.get(OBJECTIVE)
+        params = {name: value for name, value in trial.config.items() if name != NUMBER}
+        self._progress.trial(str(trial), state, epoch, self._epochs, value, params)

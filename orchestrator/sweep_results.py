@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import optuna
 import polars as pl
-from ray import tune
+from optuna.trial import FrozenTrial, TrialState
 
 from balancing.report import ContributionReport
-from orchestrator.sweep import SweepPlace
-from orchestrator.sweep_config import OBJECTIVE, SweepConfig
+from orchestrator.search import trial_name
+from orchestrator.sweep_config import OBJECTIVE
 
 COLUMNS: dict[str, Any] = {
     "trial": pl.String,
@@ -57,23 +57,22 @@ class SweepTable:
         return None if found.is_empty() else found.row(0, named=True)
 
 
-def sweep_table(grid: tune.ResultGrid, config: SweepConfig) -> SweepTable:
-    """Read the outcome of every trial from Tune's results."""
-    rows = [_row(result, config.base.epochs) for result in grid]
+STATES = {TrialState.COMPLETE: "done", TrialState.PRUNED: "stopped", TrialState.FAIL: "failed"}
+
+
+def sweep_table(study: optuna.Study) -> SweepTable:
+    """The trials that have ended, from the study; a failed one has no value."""
+    rows = [_row(trial) for trial in study.get_trials(deepcopy=False, states=tuple(STATES))]
     return SweepTable(frame=pl.DataFrame(rows, schema=COLUMNS).sort("trial"))
 
 
-def _row(result: Any, epochs: int) -> dict[str, Any]:
-    metrics = result.metrics or {}
-    done = int(metrics.get("epoch", 0))
-    state = "failed" if result.error else "done" if done >= epochs else "stopped"
-    point = result.config or {}
+def _row(trial: FrozenTrial) -> dict[str, Any]:
     return {
-        "trial": Path(result.path).name,
-        "state": state,
-        **{name: point.get(name) for name in ("fusion", "alpha_s", "ratio", "window")},
-        "epochs": done,
-        OBJECTIVE: metrics.get(OBJECTIVE),
+        "trial": trial_name(trial.number),
+        "state": STATES[trial.state],
+        **{name: trial.params.get(name) for name in ("fusion", "alpha_s", "ratio", "window")},
+        "epochs": trial.user_attrs.get("epoch", 0),
+        OBJECTIVE: None if trial.state == TrialState.FAIL else trial.value,
     }
 
 
@@ -105,14 +104,13 @@ class SweepOutcome:
         }
 
 
-def importance(config: SweepConfig, place: SweepPlace) -> dict[str, float]:
+def parameter_importance(study: optuna.Study, seed: int) -> dict[str, float]:
     """Share of the objective's variance that each searched parameter explains (fANOVA, Optuna).
 
     Empty when fewer than four trials are complete or all are equal: then nothing can be said.
     """
-    study = optuna.load_study(study_name=config.name, storage=place.study_url)
-    complete = study.get_trials(states=(optuna.trial.TrialState.COMPLETE,))
+    complete = study.get_trials(states=(TrialState.COMPLETE,))
     if len(complete) < 4 or len({trial.value for trial in complete}) < 2:
         return {}
-    evaluator = optuna.importance.FanovaImportanceEvaluator(seed=config.seed)
+    evaluator = optuna.importance.FanovaImportanceEvaluator(seed=seed)
     return dict(optuna.importance.get_param_importances(study, evaluator=evaluator))

@@ -41,6 +41,8 @@ def train_worker(payload: dict[str, Any]) -> dict[str, float]:
     _resume(training, config)
     training.wrapped = _distribute(training)
     logger = _logger(tracked, training)
+    if logger:
+        logger.log_artifact(json.dumps(to_json(config), indent=2), "config.json")
     try:
         if training.epoch == training.epochs:
             # It had ended, but whoever started it may have been killed before hearing so.
@@ -55,8 +57,6 @@ def train_worker(payload: dict[str, Any]) -> dict[str, float]:
             logger.close()
         raise
     if logger:
-        logger.log_artifact(json.dumps(to_json(config), indent=2), "config.json")
-        logger.set_tags(extra)
         logger.finish()
     return training.metrics
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from experiments.jobs import create_job, finish_job, resume_job
+from experiments.jobs import create_job, finish_job, job_lock, resume_job
 
 
 def test_jobs_started_at_once_get_different_names(tmp_path: Path) -> None:
@@ -26,3 +26,11 @@ def test_resume_without_a_job_says_so(tmp_path: Path) -> None:
     create_job(tmp_path, "awc-mars", {})
     with pytest.raises(ValueError, match="no unfinished job awc-quick"):
         resume_job(tmp_path, "awc-quick")
+
+
+def test_a_job_has_one_worker_at_a_time(tmp_path: Path) -> None:
+    name = create_job(tmp_path, "awc", {})
+    with job_lock(tmp_path, name), pytest.raises(ValueError, match="another process"):
+        job_lock(tmp_path, name).__enter__()
+    with job_lock(tmp_path, name):
+        pass
