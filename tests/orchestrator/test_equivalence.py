@@ -15,9 +15,18 @@ import torch.distributed as dist
 import torch.multiprocessing as mp
 from torch.nn.parallel import DistributedDataParallel
 
+from balancing.agm import AGM
 from balancing.awc import AWC
+from balancing.g_blending import GBlending
 from balancing.method import MethodConfig
+from balancing.mmpareto import MMPareto
+from balancing.modality_resampling import ModalityResampling
+from balancing.ogm_ge import OGMGE
+from balancing.opm import OPM
+from balancing.pmr import PMR
 from balancing.registry import METHODS
+from balancing.relearning import Relearning
+from balancing.sample_resampling import SampleResampling
 from models.build import ModelConfig
 from orchestrator import checkpoints
 from orchestrator.assembly import build_training
@@ -99,6 +108,52 @@ EXACT = {
     "paper": AWC.Config(window=3, fisher="per_batch", anchor="init", contributions="batch"),
 }
 """AWC as it is by default, and in the paper's other readings."""
+
+SHORT = {
+    "g_blending": GBlending.Config(super_epoch=1),
+    "modality_resampling": ModalityResampling.Config(warmup=1),
+    "sample_resampling": SampleResampling.Config(warmup=1),
+    "relearning": Relearning.Config(every=1),
+}
+"""Methods whose defaults would not act within four epochs."""
+VARIANTS = {
+    "ogm_ge-probes": OGMGE.Config(unimodal="heads", window=1),
+    "opm-probes": OPM.Config(unimodal="heads", rate=1.0),
+    "agm-encoders": AGM.Config(scale="encoders"),
+    "pmr-gradients": PMR.Config(act="gradients", eta=0.5),
+    "mmpareto-window": MMPareto.Config(window=1),
+}
+"""Readings that take another way through the backward pass, or change it during the run."""
+
+
+def every_method(store: Path) -> dict[str, TrainConfig]:
+    """Runs of every registered method by concatenation and by another fusion, and of the variants."""
+    methods = {name: SHORT.get(name, method.Config()) for name, method in METHODS.items()}
+    others = [("mlp", "attention")[i % 2] for i in range(len(methods))]
+    runs: list[tuple[str, MethodConfig, str]] = [
+        *((f"{name}-concat", config, "concat") for name, config in methods.items()),
+        *((f"{n}-{fusion}", c, fusion) for (n, c), fusion in zip(methods.items(), others, strict=True)),
+        *((name, config, "mlp") for name, config in VARIANTS.items()),
+    ]
+    return {
+        name: config_of(
+            store,
+            config,
+            model=ModelConfig(preset="tiny", norm="layer", fusion=fusion),  # type: ignore[arg-type]
+            epochs=2,
+        )
+        for name, config, fusion in runs
+    }
+
+
+@pytest.mark.system
+def test_two_ranks_equal_one_with_every_method(store_path: Path, tmp_path: Path) -> None:
+    configs = every_method(store_path)
+    mp.spawn(_rank_main, args=(free_port(), configs, str(tmp_path)), nprocs=2)
+    for name, config in configs.items():
+        ranks = [torch.load(tmp_path / f"{name}-{rank}.pt", weights_only=True) for rank in range(2)]
+        assert_close(ranks[0]["model"], ranks[1]["model"], 0.0, name)
+        assert_close(state_of(*train(config)), ranks[0], 1e-10, name)
 
 
 @pytest.mark.system
