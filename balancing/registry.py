@@ -7,12 +7,14 @@ from balancing.awc import AWC
 from balancing.compose import within
 from balancing.g_blending import GBlending
 from balancing.method import Method, MethodConfig
+from balancing.mla import MLA
 from balancing.mmpareto import MMPareto
 from balancing.modality_resampling import ModalityResampling
 from balancing.ogm_ge import OGMGE
 from balancing.opm import OPM
 from balancing.plain import Plain
 from balancing.pmr import PMR
+from balancing.recon_boost import ReconBoost
 from balancing.relearning import Relearning
 from balancing.sample_resampling import SampleResampling
 
@@ -28,6 +30,8 @@ METHODS: dict[str, type[Method]] = {
     "modality_resampling": ModalityResampling,
     "sample_resampling": SampleResampling,
     "relearning": Relearning,
+    "mla": MLA,
+    "recon_boost": ReconBoost,
 }
 
 

@@ -13,12 +13,14 @@ from balancing.awc import AWC
 from balancing.compose import chain, within
 from balancing.g_blending import GBlending
 from balancing.method import Method, MethodConfig
+from balancing.mla import MLA
 from balancing.mmpareto import MMPareto
 from balancing.modality_resampling import ModalityResampling
 from balancing.ogm_ge import OGMGE
 from balancing.opm import OPM
 from balancing.plain import Plain
 from balancing.pmr import PMR
+from balancing.recon_boost import ReconBoost
 from balancing.registry import METHODS, build_method, method_name
 from balancing.relearning import Relearning
 from balancing.sample_resampling import SampleResampling
@@ -55,6 +57,11 @@ CASES: dict[str, MethodConfig] = {
     ),
     "relearning": Relearning.Config(every=1, times=2),
     "relearning, purity": Relearning.Config(every=2, diagnosis="purity", fraction=0.5, strength=9.0),
+    "mla": MLA.Config(),
+    "mla, normalised": MLA.Config(normalise=True, damping=1.0),
+    "mla, without projection": MLA.Config(projection=False, window=2),
+    "recon_boost": ReconBoost.Config(),
+    "recon_boost, reweighted": ReconBoost.Config(reading="reweighted", rectify_after=2, window=3),
 }
 COMPOSED: dict[str, Callable[[], Method]] = {
     **{name: lambda config=config: build_method(config) for name, config in CASES.items()},
@@ -76,6 +83,10 @@ COMPOSED: dict[str, Callable[[], Method]] = {
     "relearning and resampling": lambda: chain(
         again=Relearning(Relearning.Config(every=1)),
         modality=ModalityResampling(ModalityResampling.Config(warmup=1, scale_mm=2900.0)),
+    ),
+    "mla on resampled rows": lambda: chain(
+        modality=ModalityResampling(ModalityResampling.Config(warmup=1, scale_mm=2900.0)),
+        mla=within(range(1, 3), MLA()),
     ),
 }
 ACTING = [name for name in COMPOSED if name != "plain"]
