@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,12 @@ def load(directory: Path | str) -> dict[str, Any]:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
         raise DataError(f"{path}: the checkpoint is damaged ({error}); use an older one") from error
+    except pickle.UnpicklingError as error:
+        # torch's own message advises to load it without the restriction.
+        raise DataError(
+            f"{path}: the checkpoint is damaged or holds more than weights and plain values, which Equipose "
+            "never writes; use another one"
+        ) from error
     found = state.get("format") if isinstance(state, dict) else None
     if found != FORMAT:
         raise DataError(f"{path}: checkpoint format {found!r}, expected {FORMAT}; retrain or convert it")

@@ -1,0 +1,95 @@
+"""The command as a person meets it: help everywhere, one clear line for bad input, no tracebacks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from experiments.cli import COMMANDS, guarded, main
+from orchestrator.server_process import TrackingServerError
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """(exit status, stdout, stderr) of `equipose ...` in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+
+    def call(*args: str) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as ended:
+            main(args)
+        out, err = capsys.readouterr()
+        return int(ended.value.code or 0), out, err
+
+    return call
+
+
+@pytest.mark.parametrize("verb", [[], *([verb] for verb in COMMANDS)], ids=["none", *COMMANDS])
+def test_help(run: Run, verb: list[str]) -> None:
+    status, out, _ = run(*verb, "--help")
+    assert status == 0
+    assert f"usage: equipose {' '.join(verb)}".strip() in out
+    if not verb:
+        assert all(name in out for name in COMMANDS)
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (("prepare", "mmfi", "empty", "--out", "store"), "empty"),
+        (("prepare", "mmfi", "missing", "--out", "store"), "missing"),
+        (("prepare", "mars", "a-file", "--out", "store"), "a-file"),
+        (("inspect", "missing"), "missing"),
+        (("inspect", "empty"), "empty"),
+        (("sweep", "--data", "mars"), "--data mars needs --data-root"),
+        (("sweep", "--data", "mmfi", "--data-root", "missing"), "no folder"),
+        (("sweep", "--data-root", "empty"), "simulated reads no files"),
+        (("sweep", "--trials", "2"), "trials must be at least 6"),
+        (("sweep", "--resume"), "no unfinished job awc-simulated-quick"),
+        (("train", "--data", "mars"), "--data mars needs --data-root"),
+        (("train", "--method", "magic"), "magic"),
+        (("simulate", "out", "--subjects", "S99"), "S99"),
+        (("ui", "empty"), "holds no mlflow.db"),
+    ],
+)
+def test_bad_input_is_one_clear_line(run: Run, tmp_path: Path, args: tuple[str, ...], message: str) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "a-file").write_text("x")
+    status, _, err = run(*args)
+    assert status == 2
+    assert err.startswith("equipose: ")
+    assert message in err
+    assert len(err.strip().splitlines()) == 1
+    assert not (tmp_path / "equipose-out" / "sweeps").exists(), "a refused job leaves nothing to resume"
+
+
+@pytest.mark.parametrize("args", [("fly",), ("sweep", "--speed", "9"), ("sweep", "--preset", "huge")])
+def test_wrong_words_are_refused(run: Run, args: tuple[str, ...]) -> None:
+    status, _, err = run(*args)
+    assert status == 2
+    assert args[-1] in err or args[-2] in err
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [(ValueError("x is 1"), 2), (TrackingServerError("no server"), 2), (KeyboardInterrupt(), 130)],
+)
+def test_failures_end_with_a_status(
+    error: BaseException, status: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail() -> None:
+        raise error
+
+    with pytest.raises(SystemExit) as ended:
+        guarded(fail)
+    assert ended.value.code == status
+    assert capsys.readouterr().err.startswith("equipose: ")
+
+
+def test_a_fault_of_ours_is_not_hidden() -> None:
+    with pytest.raises(ZeroDivisionError):
+        guarded(lambda: 1 // 0)
