@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 from typing import TYPE_CHECKING, Literal
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
@@ -18,8 +19,10 @@ if TYPE_CHECKING:
     from models.model import PoseModel
 
 FisherMode = Literal["per_sample", "per_batch"]
-CHUNK = 64
+CHUNK = 128
 """Samples per backward pass of the per-sample mode; bounds its memory."""
+_CHECKED: MutableMapping[nn.Module, dict[frozenset[str], list[str]]] = WeakKeyDictionary()
+"""model -> names of the parameters -> those that the batched form has wrong."""
 
 
 def fisher_diagonal(
@@ -109,10 +112,8 @@ def _per_sample(
     total = _Total(parameters)
     count = 0
     with taped(model, parameters) as tape:
-        squares: Callable[[Batch], Squares] | None = None
         for chunk in _chunks(batches):
-            squares = squares or _estimator(model, parameters, tape, chunk, loss)
-            total.add(squares(chunk))
+            total.add(_squares(model, parameters, tape, chunk, loss))
             count += len(chunk)
     return _ratio(mean(torch.cat([total.flat, total.flat.new_tensor([count])])))
 
@@ -176,28 +177,46 @@ def _chunks(batches: Iterable[Batch]) -> Iterator[Batch]:
             yield rows_of(batch, slice(start, start + CHUNK))
 
 
-def _estimator(
+def _squares(
     model: PoseModel, parameters: Mapping[str, nn.Parameter], tape: Tape, chunk: Batch, loss: PerSampleLoss
-) -> Callable[[Batch], Squares]:
-    """The batched estimator if it agrees with the loop on two samples, else the loop.
-
-    The comparison catches layers without a rule, weights used outside their layer, and samples that
-    influence each other, none of which can be seen from a layer's class.
-    """
-    wrong = list(tape.unknown)
-    if not wrong:
-        probe = rows_of(chunk, slice(0, 2))
-        slow = looped_squares(model, parameters, probe, loss)
-        fast = squared_gradients(model, parameters, tape, probe, loss)
-        wrong = _disagreeing(slow, fast)
-    if not wrong:
-        return lambda batch: squared_gradients(model, parameters, tape, batch, loss)
+) -> Squares:
+    """The batched squares where they are known to be right, else those of the loop."""
+    wrong = _wrong(model, parameters, tape, chunk, loss)
+    if wrong is None:
+        return looped_squares(model, parameters, chunk, loss)
+    squares = None if wrong else squared_gradients(model, parameters, tape, chunk, loss)
+    if squares is not None:
+        return squares
     warnings.warn(
-        f"no exact batched rule for the per-sample gradients of {wrong}; using one backward pass per "
-        "sample, which is slow. Give their layers a rule in balancing.factors or use mode='per_batch'",
+        f"no exact batched rule for the per-sample gradients of {wrong or 'layers with uneven rows'}; using "
+        "one backward pass per sample, which is slow. Give their layers a rule in balancing.factors, and "
+        "equally many rows of each sample, or use mode='per_batch'",
         stacklevel=2,
     )
-    return lambda batch: looped_squares(model, parameters, batch, loss)
+    return looped_squares(model, parameters, chunk, loss)
+
+
+def _wrong(
+    model: PoseModel, parameters: Mapping[str, nn.Parameter], tape: Tape, chunk: Batch, loss: PerSampleLoss
+) -> list[str] | None:
+    """Names that the batched form has wrong on two samples; found once per model and set of parameters.
+
+    The comparison catches layers without a rule, weights used outside their layer, and samples that
+    influence each other or are in another order, none of which can be seen from a layer's class.
+    None where a lone sample leaves that open.
+    """
+    known = _CHECKED.setdefault(model, {})
+    names = frozenset(parameters)
+    if names not in known:
+        if len(chunk) < 2:
+            return None
+        known[names] = list(tape.unknown)
+        if not tape.unknown:
+            probe = rows_of(chunk, slice(0, 2))
+            slow = looped_squares(model, parameters, probe, loss)
+            fast = squared_gradients(model, parameters, tape, probe, loss)
+            known[names] = _disagreeing(slow, {} if fast is None else fast)
+    return known[names]
 
 
 def _disagreeing(slow: Squares, fast: Squares, tolerance: float = 1e-2) -> list[str]:

@@ -53,19 +53,20 @@ def farthest_points(xyz: Tensor, mask: Tensor, count: int) -> Tensor:
     S is `count`, or N where there are fewer; once the real points run out, they repeat.
     """
     with torch.no_grad():
-        from_centre = _squared_distance(xyz, masked_mean(xyz, mask)[:, None])
+        planes = xyz.transpose(1, 2).contiguous()  # sums over a short last axis are slow
+        from_centre = _squared_distance(planes, masked_mean(xyz, mask)[..., None])
         last = from_centre.masked_fill(~mask, PADDED).argmax(1, keepdim=True)
-        reach = torch.where(mask, from_centre.new_tensor(torch.inf), PADDED).scatter(1, last, TAKEN)
+        reach = torch.where(mask, from_centre.new_tensor(torch.inf), PADDED).scatter_(1, last, TAKEN)
         chosen = [last]
         for _ in range(min(count, xyz.shape[1]) - 1):
-            centre = xyz.gather(1, last[..., None].expand(-1, 1, xyz.shape[-1]))
-            reach = torch.minimum(reach, _squared_distance(xyz, centre))
+            centre = planes.gather(2, last[:, None].expand(-1, planes.shape[1], 1))
+            torch.minimum(reach, _squared_distance(planes, centre), out=reach)
             last = reach.argmax(1, keepdim=True)
-            reach = reach.scatter(1, last, TAKEN)
+            reach.scatter_(1, last, TAKEN)
             chosen.append(last)
         return torch.cat(chosen, 1)
 
 
-def _squared_distance(xyz: Tensor, centre: Tensor) -> Tensor:
-    """Squared distances [B, N] of xyz [B, N, 3] to centre [B, 1, 3]."""
-    return (xyz - centre).square().sum(-1)
+def _squared_distance(planes: Tensor, centre: Tensor) -> Tensor:
+    """Squared distances [B, N] of planes [B, 3, N] to centre [B, 3, 1]."""
+    return (planes - centre).square_().sum(1)
