@@ -28,10 +28,15 @@ def scale_gradients(parameters: Iterable[nn.Parameter], factor: float) -> None:
 def jitter(gradient: Tensor, strength: float, rng: torch.Generator) -> Tensor:
     """Gaussian noise of the gradient's shape, its deviation `strength` times that of the gradient's entries.
 
-    rng: a CPU generator, equal on all ranks (`Step.rng`), so that replicas receive the same noise.
+    rng: a generator that is equal on all ranks (`Step.rng`), so that replicas receive the same noise. Where
+    the gradient is on another device, it seeds a generator there, because copying noise takes longer.
     """
-    noise = torch.randn(gradient.shape, generator=rng, dtype=gradient.dtype)
-    return noise.to(gradient.device) * (strength * gradient.std(correction=0))
+    device = gradient.device
+    if rng.device != device:
+        key = int(torch.randint(1 << 62, (), generator=rng))
+        rng = torch.Generator(device=device).manual_seed(key)
+    noise = torch.randn(gradient.shape, generator=rng, dtype=gradient.dtype, device=device)
+    return noise * (strength * gradient.std(correction=0))
 
 
 def flat_gradient(loss: Tensor, parameters: Sequence[nn.Parameter], *, keep_graph: bool) -> Tensor:

@@ -13,9 +13,10 @@ Losses that are neither, such as penalties, are added after the mixing.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import accumulate, pairwise
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from balancing import checks
 from balancing.epoch_means import EpochMeans
@@ -74,13 +75,13 @@ class MMPareto(Method):
         own = torch.stack([losses[name] for name in own_names]).sum()
         others = [loss for name, loss in losses.items() if name not in {POSE, *own_names}]
         parts = [losses[POSE], own] + ([torch.stack(others).sum()] if others else [])
-        parameters = [p for p in step.run.model.parameters() if p.requires_grad]
+        parameters, encoders = encoders_first(step)
         last = len(parts) - 1
         flat = torch.stack([flat_gradient(p, parameters, keep_graph=i < last) for i, p in enumerate(parts)])
         flat = step.run.mean(flat)
         result = flat.sum(dim=0)
         weights = []
-        for place in encoder_places(step, parameters):
+        for place in encoders:
             found, weight = mixed(flat[0, place], flat[1, place], self.config.gamma, self.config.keep_length)
             result[place] = found + flat[2:, place].sum(dim=0)
             weights.append(weight)
@@ -88,20 +89,11 @@ class MMPareto(Method):
         self.recorded.add(step, torch.tensor(weights, dtype=torch.float64))
 
 
-def encoder_places(step: Step, parameters: list[torch.nn.Parameter]) -> list[Tensor]:
-    """For each modality, where its encoder's entries lie in the flat gradient of the parameters."""
-    starts, total = {}, 0
-    for parameter in parameters:
-        starts[id(parameter)] = total
-        total += parameter.numel()
-    device = parameters[0].device
-    return [
-        torch.cat(
-            [
-                torch.arange(starts[id(p)], starts[id(p)] + p.numel(), device=device)
-                for p in group.values()
-                if p.requires_grad
-            ]
-        )
-        for group in step.groups.values()
-    ]
+def encoders_first(step: Step) -> tuple[list[nn.Parameter], list[slice]]:
+    """All trainable parameters, those of each encoder together, and each encoder's place when flat."""
+    groups = [[p for p in group.values() if p.requires_grad] for group in step.groups.values()]
+    parameters = [p for group in groups for p in group]
+    among_encoders = {id(p) for p in parameters}
+    rest = [p for p in step.run.model.parameters() if p.requires_grad and id(p) not in among_encoders]
+    ends = list(accumulate(sum(p.numel() for p in group) for group in groups))
+    return parameters + rest, [slice(start, end) for start, end in pairwise([0, *ends])]

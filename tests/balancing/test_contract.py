@@ -104,6 +104,15 @@ def test_acts_on_training(name: str, toy_training: Callable) -> None:
     assert (plain - balanced).abs().max() > 1e-4
 
 
+@pytest.mark.parametrize("num_modalities", [2, 4])
+@pytest.mark.parametrize("name", CASES)
+def test_any_number_of_modalities(name: str, num_modalities: int, toy_training: Callable) -> None:
+    plain = toy_training(Method(), num_modalities).fit(3).weights()
+    balanced = toy_training(build_method(CASES[name]), num_modalities).fit(3).weights(heads=False)
+    assert torch.isfinite(balanced).all()
+    assert (name == "plain") == torch.equal(plain, balanced)
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_switched_off_is_plain_bit_for_bit(name: str, toy_training: Callable) -> None:
     options = {"norm": "batch", "dropout": 0.3}
