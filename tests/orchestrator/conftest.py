@@ -1,13 +1,24 @@
-"""One tracking server for all tests of this folder."""
+"""One tracking server and one finished sweep for all tests of this folder."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+import re
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 
 from orchestrator.server_process import alive
 from orchestrator.tracking_server import TrackingServer, tracking_server
+
+SWEEP = Path(__file__).parents[2] / "experiments" / "awc_sweep.py"
 
 
 @pytest.fixture(scope="session")
@@ -18,3 +29,154 @@ def tracking(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TrackingServe
         with tracking_server(tmp_path_factory.mktemp("tracking")) as server:
             yield server
     assert not alive(server.guard_pid)
+
+
+class SweepProcess:
+    """`awc_sweep.py --preset smoke` as a person runs it: a process group of its own, output in a file."""
+
+    def __init__(self, out: Path, *options: str) -> None:
+        self.log = out.parent / f"{out.name}-{time.monotonic_ns()}.log"
+        environment = {k: v for k, v in os.environ.items() if k not in ("MLFLOW_TRACKING_URI", "RAY_ADDRESS")}
+        command = [sys.executable, str(SWEEP), "--preset", "smoke", "--out", str(out), *options]
+        with self.log.open("w") as log:
+            self.process = subprocess.Popen(
+                command, stdout=log, stderr=subprocess.STDOUT, env=environment, start_new_session=True
+            )
+        self.descendants: dict[int, str] = {}
+
+    @property
+    def output(self) -> str:
+        """Everything printed so far."""
+        return self.log.read_text()
+
+    def wait_for(self, pattern: str, timeout: float = 200) -> None:
+        """Until a line matches; fails when the process ends or time runs out first."""
+        deadline = time.monotonic() + timeout
+        while not re.search(pattern, self.output):
+            assert self.process.poll() is None, f"ended before {pattern!r}:\n{self.output}"
+            assert time.monotonic() < deadline, f"no {pattern!r} in time:\n{self.output}"
+            self.descendants |= descendants(self.process.pid)
+            time.sleep(0.1)
+
+    def ended(self, timeout: float = 280) -> int:
+        """Exit status, once it has ended."""
+        deadline = time.monotonic() + timeout
+        while self.process.poll() is None and time.monotonic() < deadline:
+            self.descendants |= descendants(self.process.pid)
+            time.sleep(0.2)
+        assert self.process.poll() is not None, f"still running:\n{self.output}"
+        return int(self.process.returncode)
+
+    def survivors(self, patience: float, besides: str = "nothing") -> dict[int, str]:
+        """Processes it had started that still run after `patience` seconds, `besides` some by name."""
+        deadline = time.monotonic() + patience
+        while left := {p: n for p, n in self.descendants.items() if besides not in n and alive(p)}:
+            if time.monotonic() > deadline:
+                break
+            time.sleep(0.2)
+        return left
+
+
+def descendants(pid: int) -> dict[int, str]:
+    """Process id -> command line of everything below a process."""
+    parents: dict[int, list[int]] = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            parent = int(stat.read_text().rpartition(")")[2].split()[1])
+        except (FileNotFoundError, ProcessLookupError):
+            continue  # ended while we looked
+        parents.setdefault(parent, []).append(int(stat.parent.name))
+    found: dict[int, str] = {}
+    waiting = [pid]
+    while waiting:
+        for child in parents.get(waiting.pop(), []):
+            try:
+                found[child] = Path(f"/proc/{child}/cmdline").read_text().replace("\0", " ")[:120]
+            except (FileNotFoundError, ProcessLookupError):
+                continue
+            waiting.append(child)
+    return found
+
+
+@pytest.fixture(scope="session")
+def processes_below() -> Callable[[int], dict[int, str]]:
+    """Process id -> command line of everything below a process."""
+    return descendants
+
+
+@dataclass(frozen=True, kw_only=True)
+class FinishedSweep:
+    """A smoke sweep that was killed once, with what was there before it went on."""
+
+    out: Path
+    name: str
+    killed: SweepProcess
+    resumed: SweepProcess
+    finished_first: tuple[str, ...]
+    """Trials that had ended when the driver was killed."""
+    files_before: dict[Path, int] = field(repr=False)
+    """Checkpoint file -> time of change (ns), when the driver was killed."""
+    runs_before: dict[str, str] = field(repr=False)
+    """Trial -> MLflow run, when the driver was killed."""
+
+    @property
+    def root(self) -> Path:
+        """Folder of the sweep."""
+        return self.out / "sweeps" / self.name
+
+
+def checkpoint_files(out: Path) -> dict[Path, int]:
+    """Every checkpoint of a results folder with its time of change (ns)."""
+    return {path: path.stat().st_mtime_ns for path in out.glob("sweeps/*/train/*/*/checkpoint_*/state.pt")}
+
+
+def runs_by_name(out: Path) -> dict[str, str]:
+    """Name -> id of every run in a results folder that has a key, read from the database itself."""
+    query = (
+        "select runs.name, runs.run_uuid from runs join tags using (run_uuid) where tags.key='equipose.key'"
+    )
+    with sqlite3.connect(f"file:{out / 'mlflow.db'}?mode=ro", uri=True) as database:
+        rows = database.execute(query).fetchall()
+    assert len({name for name, _ in rows}) == len(rows), f"a trial has two runs: {rows}"
+    return dict(rows)
+
+
+@pytest.fixture(scope="session")
+def finished_sweep(tmp_path_factory: pytest.TempPathFactory) -> FinishedSweep:
+    """The smoke sweep, its driver killed (signal 9) while the second pair of trials runs, and resumed."""
+    out = tmp_path_factory.mktemp("sweep") / "out"
+    killed = SweepProcess(out)
+    killed.wait_for("trial-002 running")
+    killed.process.kill()
+    killed.process.wait()
+    assert killed.survivors(patience=30, besides="Agent") == {}  # Ray's agents take a minute to notice
+    files, runs = checkpoint_files(out), runs_by_name(out)
+    finished = tuple(re.findall(r"(trial-\d+) done", killed.output))
+    resumed = SweepProcess(out, "--resume")
+    assert resumed.ended() == 0, resumed.output
+    return FinishedSweep(
+        out=out,
+        name="awc-simulated-smoke-001",
+        killed=killed,
+        resumed=resumed,
+        finished_first=finished,
+        files_before=files,
+        runs_before=runs,
+    )
+
+
+@pytest.fixture
+def sweep_process() -> Iterator[type[SweepProcess]]:
+    """Starts sweeps that are gone, whatever happens, when the test ends."""
+    started: list[SweepProcess] = []
+
+    class Tracked(SweepProcess):
+        def __init__(self, out: Path, *options: str) -> None:
+            super().__init__(out, *options)
+            started.append(self)
+
+    yield Tracked
+    for sweep in started:
+        if sweep.process.poll() is None:
+            os.killpg(sweep.process.pid, signal.SIGKILL)
+            sweep.process.wait()

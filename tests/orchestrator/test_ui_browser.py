@@ -5,7 +5,6 @@ Set EQUIPOSE_SCREENSHOTS to a folder to keep pictures of the pages.
 
 from __future__ import annotations
 
-import math
 import os
 import shutil
 import subprocess
@@ -15,11 +14,9 @@ from typing import Any
 import pytest
 
 from orchestrator.mlflow_client import client
-from orchestrator.run_logger import RunLogger
-from orchestrator.tracking import PARENT_TAG, create_run
-from orchestrator.tracking_server import TrackingServer, tracking_server
+from orchestrator.tracking import PARENT_TAG
+from orchestrator.tracking_server import tracking_server
 from orchestrator.tracking_ui import experiments, run_page, runs_page
-from pipelines.figures import contribution_curves
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 FLAGS = [
@@ -38,10 +35,9 @@ FLAGS = [
 ATTEMPTS = 5
 """Virtual time does not wait for every late request, so a page may be read before its charts are drawn."""
 
-SHARES = {"rgb": 0.5, "lidar": 0.3, "mmwave": 0.1, "wifi": 0.03}
-
 pytestmark = [
     pytest.mark.system,
+    pytest.mark.timeout(600),
     pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed"),
 ]
 
@@ -114,27 +110,8 @@ def check_pages(directory: Path, profile: Path, experiment: str | None = None) -
             picture(name, url, profile)
 
 
-def log_small_sweep(server: TrackingServer) -> None:
-    """A parent and two children, as a sweep leaves them."""
-    curves = {name: [share * (1 - math.exp(-e / 3)) for e in range(8)] for name, share in SHARES.items()}
-    parent = create_run(server.uri, "mmfi-P1-S1", "awc-sweep")
-    for i in range(2):
-        child = create_run(server.uri, "mmfi-P1-S1", f"trial-{i:03d}", parent=parent)
-        with RunLogger(server.uri, child, server.directory / "spool") as logger:
-            for epoch in range(8):
-                shapley = {f"shapley/{name}": curve[epoch] for name, curve in curves.items()}
-                subsets = {f"subset/{s}/mpjpe_mm": 200.0 - 10 * epoch for s in ("R", "L", "M", "W", "RLMW")}
-                logger.log_metrics(
-                    {"train/loss": 0.1, "val/mpjpe_mm": 200.0 - epoch, **shapley, **subsets}, epoch
-                )
-            logger.log_figure(contribution_curves(curves, "simulated data"), "figures/contributions.png")
-    with RunLogger(server.uri, parent, server.directory / "spool") as logger:
-        logger.log_metrics({"best/mpjpe_mm": 130.0}, 0)
-
-
-def test_pages_of_a_small_sweep(
-    tracking: TrackingServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_pages_of_a_finished_sweep(
+    finished_sweep: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    log_small_sweep(tracking)
-    check_pages(tracking.directory, tmp_path, "mmfi-P1-S1")
+    check_pages(finished_sweep.out, tmp_path, "equipose/simulated-P1-S1")
