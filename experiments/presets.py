@@ -111,10 +111,10 @@ PRESETS: dict[str, Preset] = {
         optimizer=OptimizerConfig(step_epochs=5),
         epochs=8,
         trials=10,
-        window=(0, 6),
+        window=(0, 5),
         awc=AWC.Config(fisher_fraction=0.25),
         paper_window=3,
-        grace_epochs=7,
+        grace_epochs=6,
     ),
     "paper": Preset(
         simulated=SimulatedSelection(

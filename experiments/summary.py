@@ -25,21 +25,27 @@ def print_summary(
     """Print the trials, the best setting beside plain training, and how to look at everything."""
     console = console or Console()
     console.print(trials_table(outcome))
-    best, plain = outcome.table.best, outcome.table.plain
+    best = outcome.table.best
     console.print(f"best: [bold]{describe(best)}[/bold], validation MPJPE {best[OBJECTIVE]:.1f} mm")
-    if plain is not None and plain["trial"] != best["trial"]:
-        gain = plain[OBJECTIVE] - best[OBJECTIVE]
-        console.print(
-            f"plain training with the same fusion ({plain['trial']}): {plain[OBJECTIVE]:.1f} mm, "
-            f"so balancing {'gained' if gain > 0 else 'lost'} {abs(gain):.1f} mm here"
-        )
-    elif plain is not None:
-        console.print("Plain training was best: balancing did not help in this sweep.")
+    console.print(verdict(outcome.table.compared))
     console.print(f"[dim]{outcome.provenance}; {UNDERPOWERED}[/dim]")
     for role, report in outcome.test.items():
         console.print(f"test ({role}, {outcome.trials[role]}): {report_line(report)}")
     shown = os.path.relpath(out) if out.is_relative_to(Path.cwd()) else str(out)
     console.print(f"results: {shown} (sweep {config.name})\nlook at it: equipose ui {shown}")
+
+
+def verdict(compared: dict[str, dict[str, Any]]) -> str:
+    """Whether AWC was better than plain training with the same fusion, on the validation part."""
+    if len(compared) < 2:
+        return f"only {next(iter(compared))} was tried with this fusion: nothing to compare it with"
+    awc, plain = compared["awc"], compared["plain"]
+    gain = plain[OBJECTIVE] - awc[OBJECTIVE]
+    words = "AWC helped" if gain > 0 else "AWC did not help"
+    return (
+        f"{words} in this sweep: best AWC ({awc['trial']}) {awc[OBJECTIVE]:.1f} mm, "
+        f"plain ({plain['trial']}) {plain[OBJECTIVE]:.1f} mm, difference {-gain:+.1f} mm"
+    )
 
 
 def trials_table(outcome: SweepOutcome) -> Table:

@@ -7,7 +7,7 @@ from models.modalities import subset_name
 
 
 def report_metrics(report: ContributionReport, prefix: str) -> dict[str, float]:
-    """Under the tracking names, e.g. `test/best/mpjpe_mm`, `test/best/shapley/rgb/low`."""
+    """Under the tracking names, e.g. `test/awc/mpjpe_mm`, `test/awc/shapley/rgb/low`."""
     named = {f"{prefix}/mpjpe_mm": float(report.mpjpe_mm[-1])}
     for mask in range(1, len(report.mpjpe_mm)):
         named[f"{prefix}/subset/{subset_name(mask, report.modalities)}/mpjpe_mm"] = float(

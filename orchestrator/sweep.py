@@ -111,6 +111,23 @@ def _tune_config(config: SweepConfig, study: optuna.Study, trials: int) -> tune.
     )
 
 
+class ProposalsOnlyASHA(ASHAScheduler):
+    """ASHA that judges what the search proposes; the reference points run to their end.
+
+    A gain over a reference that was stopped early would be one of training time.
+    """
+
+    def __init__(self, references: list[dict[str, Any]], **settings: Any) -> None:
+        super().__init__(**settings)
+        self._references = references
+
+    def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
+        """CONTINUE for a reference; its results still count in the rungs."""
+        decision: str = super().on_trial_result(tune_controller, trial, result)
+        point = {name: value for name, value in trial.config.items() if name != NUMBER}
+        return self.CONTINUE if point in self._references else decision
+
+
 def _trial_name(trial: Any) -> str:
     return trial_name(trial.config[NUMBER])
 

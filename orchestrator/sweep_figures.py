@@ -77,10 +77,10 @@ def _subset_errors(outcome: SweepOutcome) -> dict[str, dict[str, float]]:
 
 
 def _skeletons(checkpoints: Mapping[str, Path], rows: np.ndarray, provenance: str) -> Figure:
-    """Best, median and worst test frame of the best model, with every role's prediction."""
+    """Best, median and worst test frame of the first role, with every role's prediction."""
     poses = {role: predict(checkpoint, rows) for role, checkpoint in checkpoints.items()}
-    truth, best = next(iter(poses.values()))
-    errors = np.linalg.norm(best - truth, axis=-1).mean(axis=-1)
+    truth, first = next(iter(poses.values()))
+    errors = np.linalg.norm(first - truth, axis=-1).mean(axis=-1)
     chosen = best_median_worst(errors)
     return skeleton_overlay(
         truth[chosen], {role: predicted[chosen] for role, (_, predicted) in poses.items()}, provenance

@@ -61,7 +61,7 @@ def _sweep_and_record(config: SweepConfig, place: SweepPlace, progress: SweepPro
     study = run_sweep(config, place, progress)
     table = sweep_table(study)
     runs = _close_children(table, place)
-    progress.stage("evaluating the best on the test part")
+    progress.stage("evaluating AWC and plain training on the test part")
     outcome = _evaluate(config, place, table)
     progress.stage("drawing figures")
     _record(config, place, outcome, runs, parameter_importance(study, config.seed))
@@ -115,11 +115,9 @@ def _reason(row: dict[str, Any]) -> str:
 
 
 def _evaluate(config: SweepConfig, place: SweepPlace, table: SweepTable) -> SweepOutcome:
-    """Read the test part once, with the best trial and with plain training."""
+    """Read the test part once: with AWC and with plain training, in the fusion that did best."""
     store, parts = sources(config.base.data)
-    trials = {"best": table.best["trial"]}
-    if table.plain is not None and table.plain["trial"] != trials["best"]:
-        trials["plain"] = table.plain["trial"]
+    trials = {role: row["trial"] for role, row in table.compared.items()}
     train = place.train_path / config.name
     checkpoints = {
         role: best_checkpoint(ray.train.Result.from_path(str(train / trial)))
@@ -162,7 +160,7 @@ def _record(
             title = f"Test part, {role} ({outcome.trials[role]})"
             logger.log_artifact(report_markdown(report, title, outcome.provenance), f"tables/test-{role}.md")
         logger.log_metrics(metrics, step=0)
-        logger.set_tags({"best_trial": outcome.trials["best"]})
+        logger.set_tags({"best_trial": outcome.table.best["trial"]})
         logger.log_artifact(outcome.table.frame.write_csv(), "tables/trials.csv")
         logger.log_artifact(json.dumps(to_json(config.base), indent=2), "config.json")
         figures = sweep_figures(outcome, place.uri, runs, importance)

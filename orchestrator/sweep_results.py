@@ -50,11 +50,17 @@ class SweepTable:
         return self.finished.row(0, named=True)
 
     @property
-    def plain(self) -> dict[str, Any] | None:
-        """The best trial without balancing (window 0) that has the best trial's fusion, or None."""
-        same = (pl.col("window") == 0) & (pl.col("fusion") == self.best["fusion"])
-        found = self.finished.filter(same)
-        return None if found.is_empty() else found.row(0, named=True)
+    def compared(self) -> dict[str, dict[str, Any]]:
+        """`awc` and `plain`: the best trial with and without balancing, both of the best trial's fusion.
+
+        The better one first; one of them may be missing.
+        """
+        same = self.finished.filter(pl.col("fusion") == self.best["fusion"])
+        roles = same.with_columns(
+            role=pl.when(pl.col("window") > 0).then(pl.lit("awc")).otherwise(pl.lit("plain"))
+        )
+        best = roles.unique("role", keep="first", maintain_order=True)
+        return {row.pop("role"): row for row in best.iter_rows(named=True)}
 
 
 STATES = {TrialState.COMPLETE: "done", TrialState.PRUNED: "stopped", TrialState.FAIL: "failed"}
@@ -82,7 +88,7 @@ class SweepOutcome:
 
     table: SweepTable
     trials: dict[str, str]
-    """`best` and, unless it was the best, `plain` -> trial."""
+    """`awc` and `plain` -> the trial that stands for it, the better one first; see `SweepTable.compared`."""
     checkpoints: dict[str, Path]
     """Role -> folder of its best checkpoint."""
     test: dict[str, ContributionReport]
@@ -96,7 +102,7 @@ class SweepOutcome:
         """The outcome for scripts: trials, checkpoints and test errors in mm."""
         return {
             "best": self.table.best,
-            "plain": self.table.plain,
+            "compared": self.table.compared,
             "checkpoints": {role: str(path) for role, path in self.checkpoints.items()},
             "test_mpjpe_mm": {role: float(report.mpjpe_mm[-1]) for role, report in self.test.items()},
             "provenance": self.provenance,

@@ -133,8 +133,10 @@ def test_table_best_and_plain(config: SweepConfig, url: str) -> None:
     assert table.frame["state"].to_list() == ["stopped", "done", "done", "done", "failed"]
     assert table.frame["epochs"].to_list() == [2, 3, 3, 3, 1]
     assert (table.best["trial"], table.best[OBJECTIVE]) == ("trial-002", 87.0)
-    assert table.plain is not None
-    assert (table.plain["trial"], table.plain["fusion"], table.plain["window"]) == ("trial-003", "mlp", 0)
+    assert list(table.compared) == ["awc", "plain"], "the better one first"
+    assert {row["fusion"] for row in table.compared.values()} == {"mlp"}
+    assert [row["trial"] for row in table.compared.values()] == ["trial-002", "trial-003"]
+    assert table.compared["plain"]["window"] == 0
     assert len(table.finished) == 4, "a failed trial is never best, whatever it reached"
 
 
