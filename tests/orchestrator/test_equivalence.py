@@ -19,11 +19,13 @@ from balancing.agm import AGM
 from balancing.awc import AWC
 from balancing.g_blending import GBlending
 from balancing.method import MethodConfig
+from balancing.mla import MLA
 from balancing.mmpareto import MMPareto
 from balancing.modality_resampling import ModalityResampling
 from balancing.ogm_ge import OGMGE
 from balancing.opm import OPM
 from balancing.pmr import PMR
+from balancing.recon_boost import ReconBoost
 from balancing.registry import METHODS
 from balancing.relearning import Relearning
 from balancing.sample_resampling import SampleResampling
@@ -122,6 +124,11 @@ VARIANTS = {
     "agm-encoders": AGM.Config(scale="encoders"),
     "pmr-gradients": PMR.Config(act="gradients", eta=0.5),
     "mmpareto-window": MMPareto.Config(window=1),
+    "mla-window": MLA.Config(window=1),
+    "modality_resampling-soft": ModalityResampling.Config(warmup=0, value="soft", alpha=20.0),
+    "sample_resampling-soft": SampleResampling.Config(warmup=0, value="soft", which="weakest"),
+    "relearning-purity": Relearning.Config(every=1, diagnosis="purity"),
+    "recon_boost-reweighted": ReconBoost.Config(reading="reweighted", window=1),
 }
 """Readings that take another way through the backward pass, or change it during the run."""
 
