@@ -3,14 +3,20 @@
 Pure torch and NumPy; no Ray, no MLflow, no process groups. `docs/methods.md` is the guide.
 """
 
+from balancing.agm import AGM
 from balancing.awc import AWC
 from balancing.clustering import two_groups
 from balancing.coalitions import coalition_masks, coalition_predictions
 from balancing.compose import chain, within
 from balancing.contributions import RunningContributions, batch_contributions
 from balancing.fisher import fisher_diagonal, fisher_trace, quadratic_penalty
+from balancing.g_blending import GBlending
 from balancing.method import EpochPlan, Losses, Method, MethodConfig, Run, Step, total_loss
+from balancing.mmpareto import MMPareto
 from balancing.modes import evaluating
+from balancing.ogm_ge import OGMGE
+from balancing.opm import OPM
+from balancing.pmr import PMR
 from balancing.profit import VALUE_FUNCTIONS, negative_mpjpe, pearson_profit, value_function
 from balancing.registry import METHODS, build_method, method_class, method_name
 from balancing.report import ContributionReport, bootstrap_interval, contribution_report
@@ -18,13 +24,19 @@ from balancing.shapley import efficiency_residual, interaction_indices, shapley_
 from balancing.statistics import CoalitionStatistics
 
 __all__ = [
+    "AGM",
     "AWC",
     "METHODS",
+    "OGMGE",
+    "OPM",
+    "PMR",
     "VALUE_FUNCTIONS",
     "CoalitionStatistics",
     "ContributionReport",
     "EpochPlan",
+    "GBlending",
     "Losses",
+    "MMPareto",
     "Method",
     "MethodConfig",
     "Run",
