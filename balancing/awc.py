@@ -15,7 +15,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from balancing.clustering import two_groups
+from balancing.clustering import STRENGTHS
 from balancing.contributions import RunningContributions
 from balancing.fisher import fisher_diagonal, fisher_trace, quadratic_penalty
 from balancing.method import Losses, Method, MethodConfig, Run, Step
@@ -57,6 +57,8 @@ class AWC(Method):
         """What a coalition is worth, for `contributions="batch"`; validation has its own setting."""
         momentum: float | None = None
         """For `contributions="batch"`: share of the newest batch; None weighs all batches equally."""
+        weights: Literal["clusters", "continuous"] = "clusters"
+        """From scores to alphas: two clusters, as in the paper, or ours: by how far a share exceeds 1/M."""
         loss_unit: Literal["m", "mm"] = "m"
         """Unit of the loss for which the alphas were tuned."""
 
@@ -150,8 +152,11 @@ class AWC(Method):
             )
         unit = LOSS_UNITS[self.config.loss_unit]
         strong, weak = self.config.alpha_s * unit, self.config.alpha_i * unit
-        groups = two_groups(scores).tolist()
-        alphas = {m: strong if high else weak for m, high in zip(run.model.modalities, groups, strict=True)}
+        places = STRENGTHS[self.config.weights](scores).tolist()
+        alphas = {
+            m: strong * place + weak * (1 - place)
+            for m, place in zip(run.model.modalities, places, strict=True)
+        }
         for modality, alpha in alphas.items():
             run.log(f"method/alpha/{modality}", alpha)
         return alphas
@@ -163,6 +168,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "fisher_schedule": ("every_epoch", "once"),
     "contributions": ("validation", "batch"),
     "value_function": ("pearson", "negative_mpjpe"),
+    "weights": tuple(STRENGTHS),
     "loss_unit": ("m", "mm"),
 }
 

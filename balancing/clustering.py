@@ -1,6 +1,8 @@
-"""Splitting modalities into a strong and a weak group by their scores."""
+"""From scores of modalities to who is strong: two groups, or by degrees."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -14,9 +16,7 @@ def two_groups(scores: Tensor) -> Tensor:
     Equal scores are never separated; when all are equal (or M = 1) nobody is in the high cluster. Of
     equally good cuts the highest wins, i.e. the smallest high cluster.
     """
-    if scores.ndim != 1 or not len(scores) or not bool(torch.isfinite(scores).all()):
-        raise ValueError(f"scores must be [M] finite numbers, got {scores}")
-    values = scores.detach().double().cpu()
+    values = _checked(scores)
     levels = torch.unique(values)
     if len(levels) < 2:
         return torch.zeros(len(values), dtype=torch.bool)
@@ -25,6 +25,37 @@ def two_groups(scores: Tensor) -> Tensor:
     )
     tied = costs <= costs.min() + 1e-12 * _spread(values)
     return values >= levels[1:][tied][-1]
+
+
+def excess_share(scores: Tensor) -> Tensor:
+    """[M] float64 in [0, 1]: by how much each share of the scores exceeds an equal one (ours).
+
+    With p_m = max(0, score_m) / sum of the same, it is `max(0, p_m - 1/M) / (1 - 1/M)`: 0 at or below an
+    equal share, 1 for a modality that contributes all. Unlike two clusters, which turn a small gap into a
+    full difference, it is continuous in the scores and 0 for everybody when all are equal, or none is
+    positive (or M = 1).
+    """
+    kept = _checked(scores).clamp_min(0)
+    if len(kept) == 1 or kept.sum() == 0:
+        return torch.zeros_like(kept)
+    equal = 1 / len(kept)
+    return (kept / kept.sum() - equal).clamp_min(0) / (1 - equal)
+
+
+def in_two_groups(scores: Tensor) -> Tensor:
+    """[M] float64: 1 in the high cluster, else 0."""
+    return two_groups(scores).double()
+
+
+STRENGTHS: dict[str, Callable[[Tensor], Tensor]] = {"clusters": in_two_groups, "continuous": excess_share}
+"""name -> scores [M] to strength [M] in [0, 1]."""
+
+
+def _checked(scores: Tensor) -> Tensor:
+    """[M] float64 on the CPU; raises unless all are finite."""
+    if scores.ndim != 1 or not len(scores) or not bool(torch.isfinite(scores).all()):
+        raise ValueError(f"scores must be [M] finite numbers, got {scores}")
+    return scores.detach().double().cpu()
 
 
 def _spread(values: Tensor) -> Tensor:

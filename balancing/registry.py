@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from balancing.adaptive_awc import AdaptiveAWC
 from balancing.agm import AGM
 from balancing.awc import AWC
 from balancing.compose import within
+from balancing.continuous_awc import ContinuousAWC
 from balancing.g_blending import GBlending
 from balancing.method import Method, MethodConfig
 from balancing.mla import MLA
@@ -21,6 +23,8 @@ from balancing.sample_resampling import SampleResampling
 METHODS: dict[str, type[Method]] = {
     "plain": Plain,
     "awc": AWC,
+    "awc_continuous": ContinuousAWC,
+    "awc_adaptive": AdaptiveAWC,
     "ogm_ge": OGMGE,
     "agm": AGM,
     "opm": OPM,

@@ -8,9 +8,11 @@ from dataclasses import replace
 import pytest
 import torch
 
+from balancing.adaptive_awc import AdaptiveAWC
 from balancing.agm import AGM
 from balancing.awc import AWC
 from balancing.compose import chain, within
+from balancing.continuous_awc import ContinuousAWC
 from balancing.g_blending import GBlending
 from balancing.method import Method, MethodConfig
 from balancing.mla import MLA
@@ -33,6 +35,11 @@ CASES: dict[str, MethodConfig] = {
     "awc, batch contributions": AWC.Config(contributions="batch", alpha_s=5e4, alpha_i=1e3),
     "awc, batch gradients": AWC.Config(fisher="per_batch", fisher_fraction=0.5),
     "awc, short window": AWC.Config(window=2),
+    "awc_continuous": ContinuousAWC.Config(alpha_s=1e6),
+    "awc_adaptive": AdaptiveAWC.Config(tolerance=1e9, patience=2),
+    "awc_adaptive, gap": AdaptiveAWC.Config(
+        watch="gap", contributions="batch", weights="continuous", alpha_s=1e6, tolerance=1e9, patience=1
+    ),
     "ogm_ge": OGMGE.Config(),
     "ogm_ge, heads": OGMGE.Config(unimodal="heads", ratio="weakest", window=2),
     "ogm_ge, without noise": OGMGE.Config(noise=0, temperature=0.1, centred=False, min_dims=1),
