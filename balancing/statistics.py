@@ -65,6 +65,11 @@ class CoalitionStatistics:
         work = torch.sub(p, y[:, None])
         along_x, along_y, along_z = torch.mul(work, work, out=work).unflatten(-1, (-1, 3)).unbind(dim=-1)
         error = (along_x + along_y + along_z).sqrt_().mean(dim=-1)
+        # A sum is finite only if every term is, and is far cheaper than a test of every term.
+        if not bool(error.sum().isfinite()):
+            raise ValueError(
+                "predictions or target hold NaN or infinity; the model has diverged or data is bad"
+            )
         squares, products = add(torch.mul(dp, dp, out=work)), add(torch.mul(dp, dy[:, None], out=work))
         sums = [add(y.new_ones(len(y))), add(dy), add(dp), add(dy**2), squares, products, add(error)]
         return cls._about(centre, clusters, sums)._on_cpu()
@@ -108,18 +113,19 @@ class CoalitionStatistics:
     def reduced(self, mean: Callable[[Tensor], Tensor]) -> CoalitionStatistics:
         """The average over ranks of their totals, as one row; ratios equal those of the joined data.
 
-        mean: averages a tensor over ranks, such as `Run.mean`. Two calls, whatever the rank count.
+        mean: averages a tensor over ranks, such as `Run.mean`; on one rank it returns the tensor itself, and
+        then the total needs no further work. Two calls, whatever the rank count.
         """
         one = self.total()
-
-        def across(columns: list[Tensor]) -> list[Tensor]:
-            flat = mean(torch.cat([rows.flatten() for rows in columns]))
-            parts = flat.split([rows.numel() for rows in columns])
-            return [part.view_as(rows) for part, rows in zip(parts, columns, strict=True)]
-
         n = one.count
-        count, target_sum, prediction_sum = across([n, n * one.target_mean, n * one.mean])
-        return one._pooled(across, one.clusters, (target_sum[0] / count, prediction_sum[0] / count))
+        sums = [n, n * one.target_mean, n * one.mean]
+        flat = _flat(sums)
+        averaged = mean(flat)
+        if averaged is flat:
+            return one
+        count, target_sum, prediction_sum = _unflat(averaged, sums)
+        centre = target_sum[0] / count, prediction_sum[0] / count
+        return one._pooled(lambda rows: _unflat(mean(_flat(rows)), rows), one.clusters, centre)
 
     def mpjpe_mm(self) -> Tensor:
         """[C] mean per-joint position error, mm, no alignment."""
@@ -206,6 +212,14 @@ def _check_batch(predictions: Tensor, target: Tensor, groups: Tensor) -> None:
         )
     if not len(target):
         raise ValueError("target holds no sample; skip empty batches")
-    # A sum is finite only if every term is, and is far cheaper than a test of every term.
-    if not bool(torch.isfinite(predictions.sum(dtype=torch.float64) + target.sum(dtype=torch.float64))):
-        raise ValueError("predictions or target hold NaN or infinity; the model has diverged or data is bad")
+
+
+def _flat(columns: list[Tensor]) -> Tensor:
+    """All numbers in one row; inverse of `_unflat`."""
+    return torch.cat([rows.flatten() for rows in columns])
+
+
+def _unflat(flat: Tensor, like: list[Tensor]) -> list[Tensor]:
+    """The row cut into tensors of these shapes."""
+    parts = flat.split([rows.numel() for rows in like])
+    return [part.view_as(rows) for part, rows in zip(parts, like, strict=True)]

@@ -52,7 +52,8 @@ def linear_coalitions(layer: nn.Linear, features: Tensor, present: Tensor) -> Te
     features [B, M, D], present [C, B, M] bool. One product per modality, whatever C is.
     """
     parts = linear_parts(layer, features)
-    return torch.einsum("cbm,bmo->cbo", present.to(parts.dtype), parts) + layer.bias
+    chosen = present.transpose(0, 1).to(parts.dtype)
+    return torch.baddbmm(layer.bias, chosen, parts).transpose(0, 1)
 
 
 class Fusion(nn.Module):
