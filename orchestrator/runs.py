@@ -10,7 +10,7 @@ import ray.train
 import ray.train.torch
 
 from orchestrator.config import TrainConfig
-from orchestrator.workers import Tracked, train_worker
+from orchestrator.tracking import Tracked
 
 OBJECTIVE = "val/mpjpe_mm"
 """What checkpoints are ranked by: the error of the epoch that wrote them."""
@@ -48,7 +48,7 @@ def run_training(
     `ray.train.TrainingFailedError` when it keeps failing.
     """
     trainer = ray.train.torch.TorchTrainer(
-        train_worker,
+        _train_worker,
         train_loop_config={"config": config, "tracked": tracked},
         torch_config=ray.train.torch.TorchConfig(backend="nccl" if resources.gpu else "gloo"),
         scaling_config=ray.train.ScalingConfig(
@@ -69,6 +69,13 @@ def run_training(
         ),
     )
     return trainer.fit()
+
+
+def _train_worker(payload: dict[str, Any]) -> dict[str, float]:
+    """`workers.train_worker`, imported where it runs: two processes that only start it are spared seconds."""
+    from orchestrator.workers import train_worker
+
+    return train_worker(payload)
 
 
 def best_checkpoint(result: ray.train.Result) -> Path:

@@ -10,15 +10,14 @@ from typing import Any
 import optuna
 from ray import tune
 from ray.tune.integration.ray_train import TuneReportCallback
-from ray.tune.schedulers import ASHAScheduler
 
+from orchestrator.asha import ProposalsOnlyASHA
 from orchestrator.progress import SweepProgress
 from orchestrator.runs import run_training
 from orchestrator.search import NUMBER, StudySearch, open_study, suggest_point, trial_name, trials_left
-from orchestrator.sweep_config import OBJECTIVE, SweepConfig
+from orchestrator.sweep_config import SweepConfig
 from orchestrator.sweep_progress import ShowProgress, show_finished
-from orchestrator.tracking import create_run, flatten_config
-from orchestrator.workers import Tracked
+from orchestrator.tracking import Tracked, create_run, flatten_config
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,54 +77,16 @@ def run_sweep(config: SweepConfig, place: SweepPlace, progress: SweepProgress) -
     return study
 
 
-class StopEarly(ASHAScheduler):
-    """ASHA that lets a trial's last epoch pass: stopping there would only cut off its orderly end."""
-
-    def __init__(self, config: SweepConfig) -> None:
-        super().__init__(
-            time_attr="epoch",
-            metric=OBJECTIVE,
-            mode="min",
-            max_t=config.base.epochs + 1,
-            grace_period=config.grace_epochs,
-            reduction_factor=3,
-        )
-        self._epochs = config.base.epochs
-
-    def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
-        """Stop or go on, after every epoch but the last."""
-        if result["epoch"] >= self._epochs:
-            return str(self.CONTINUE)
-        return str(super().on_trial_result(tune_controller, trial, result))
-
-
 def _tune_config(config: SweepConfig, study: optuna.Study, trials: int) -> tune.TuneConfig:
     return tune.TuneConfig(
         search_alg=StudySearch(study, partial(suggest_point, space=config.space), config.base.epochs),
-        scheduler=StopEarly(config),
+        scheduler=ProposalsOnlyASHA(config),
         num_samples=trials,
         max_concurrent_trials=config.concurrency,
         trial_name_creator=_trial_name,
         trial_dirname_creator=_trial_name,
         reuse_actors=False,
     )
-
-
-class ProposalsOnlyASHA(ASHAScheduler):
-    """ASHA that judges what the search proposes; the reference points run to their end.
-
-    A gain over a reference that was stopped early would be one of training time.
-    """
-
-    def __init__(self, references: list[dict[str, Any]], **settings: Any) -> None:
-        super().__init__(**settings)
-        self._references = references
-
-    def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
-        """CONTINUE for a reference; its results still count in the rungs."""
-        decision: str = super().on_trial_result(tune_controller, trial, result)
-        point = {name: value for name, value in trial.config.items() if name != NUMBER}
-        return self.CONTINUE if point in self._references else decision
 
 
 def _trial_name(trial: Any) -> str:

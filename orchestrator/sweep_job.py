@@ -65,6 +65,7 @@ def _sweep_and_record(config: SweepConfig, place: SweepPlace, progress: SweepPro
     outcome = _evaluate(config, place, table)
     progress.stage("drawing figures")
     _record(config, place, outcome, runs, parameter_importance(study, config.seed))
+    replay(place.root / "spool", place.uri)  # what a slow server has not taken in time
     return outcome
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Collection, Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ __all__ = [
     "KEY_TAG",
     "MAX_PARAMS",
     "RunLogger",
+    "Tracked",
     "create_run",
     "end_run",
     "ensure_experiment",
@@ -34,6 +35,15 @@ PARENT_TAG = "mlflow.parentRunId"
 MAX_PARAMS = 60
 MAX_VALUE = 500
 """Characters of a parameter's value; longer ones are cut, the whole config is an artifact."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tracked:
+    """Where a run's numbers go: an MLflow run that exists already, and a spool for bad times."""
+
+    uri: str
+    run_id: str
+    spool: str
 
 
 def _flatten(value: Any, prefix: str) -> dict[str, str]:

@@ -8,9 +8,8 @@ from orchestrator.config import TrainConfig
 from orchestrator.run_tags import experiment_name, run_tags
 from orchestrator.runs import Resources, run_training
 from orchestrator.session import SessionConfig, ray_session
-from orchestrator.tracking import create_run, flatten_config
+from orchestrator.tracking import Tracked, create_run, flatten_config
 from orchestrator.tracking_server import tracking_server
-from orchestrator.workers import Tracked
 
 
 def run_train_job(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,15 +17,7 @@ from orchestrator.config import TrainConfig, to_json
 from orchestrator.loop import Training, fit
 from orchestrator.ranks import Ranks
 from orchestrator.run_logger import RunLogger
-
-
-@dataclass(frozen=True, kw_only=True)
-class Tracked:
-    """Where a run's numbers go: an MLflow run that exists already, and a spool for bad times."""
-
-    uri: str
-    run_id: str
-    spool: str
+from orchestrator.tracking import Tracked
 
 
 def train_worker(payload: dict[str, Any]) -> dict[str, float]:

@@ -5,34 +5,48 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
+from models.build import ModelConfig
+from orchestrator.asha import ProposalsOnlyASHA
+from orchestrator.config import DataConfig, TrainConfig
+from orchestrator.runs import Resources
 from orchestrator.search import NUMBER
-from orchestrator.sweep import ProposalsOnlyASHA
-from orchestrator.sweep_config import OBJECTIVE
+from orchestrator.sweep_config import OBJECTIVE, SearchSpace, SweepConfig
 
-REFERENCE = {"alpha_s": 2e4, "ratio": 0.5, "window": 0, "fusion": "mlp"}
+CONFIG = SweepConfig(
+    name="asha",
+    base=TrainConfig(data=DataConfig(store="none"), model=ModelConfig(preset="tiny"), epochs=8),
+    paper_window=3,
+    space=SearchSpace(window=(0, 6)),
+    grace_epochs=1,
+    resources=Resources(),
+)
+REFERENCE = CONFIG.enqueued()[3]
+PROPOSAL = {**REFERENCE, "window": 2}
 
 
-def decisions(points: list[dict[str, Any]], values: list[float]) -> list[str]:
-    """What the scheduler says to trials that report one after another at the rung of epoch 1."""
-    scheduler = ProposalsOnlyASHA(
-        [REFERENCE],
-        time_attr="epoch",
-        metric=OBJECTIVE,
-        mode="min",
-        max_t=9,
-        grace_period=1,
-        reduction_factor=3,
-    )
+def decisions(points: list[dict[str, Any]], values: list[float], epoch: int) -> list[str]:
+    """What the scheduler says to trials that report one after another."""
+    scheduler = ProposalsOnlyASHA(CONFIG)
     said = []
     for number, (point, value) in enumerate(zip(points, values, strict=True)):
         trial = SimpleNamespace(trial_id=str(number), config={**point, NUMBER: number})
         scheduler.on_trial_add(None, trial)
-        said.append(scheduler.on_trial_result(None, trial, {"epoch": 1, OBJECTIVE: value}))
+        said.append(scheduler.on_trial_result(None, trial, {"epoch": epoch, OBJECTIVE: value}))
     return said
 
 
+def good(count: int) -> tuple[list[dict[str, Any]], list[float]]:
+    """Proposals that are better than those that follow."""
+    return [{**PROPOSAL, "alpha_s": 1e3 + i} for i in range(count)], [10.0 + i for i in range(count)]
+
+
 def test_a_hopeless_proposal_is_stopped_and_a_hopeless_reference_is_not() -> None:
-    proposal = {**REFERENCE, "window": 3}
-    good = [({**proposal, "alpha_s": float(i)}, 10.0 + i) for i in range(1, 4)]
-    said = decisions([p for p, _ in good] + [proposal, REFERENCE], [v for _, v in good] + [99.0, 99.0])
+    points, values = good(3)
+    said = decisions([*points, PROPOSAL, REFERENCE], [*values, 99.0, 99.0], epoch=1)
     assert said[-2:] == ["STOP", "CONTINUE"]
+
+
+def test_the_last_epoch_passes() -> None:
+    points, values = good(3)
+    assert decisions([*points, PROPOSAL], [*values, 99.0], epoch=7)[-1] == "STOP"
+    assert decisions([*points, PROPOSAL], [*values, 99.0], epoch=8)[-1] == "CONTINUE"

@@ -24,9 +24,8 @@ from orchestrator.loop import Training, fit
 from orchestrator.mlflow_client import client
 from orchestrator.runs import Resources, best_checkpoint, run_training
 from orchestrator.session import LOOPBACK, SessionConfig, ray_session
-from orchestrator.tracking import create_run
+from orchestrator.tracking import Tracked, create_run
 from orchestrator.tracking_server import TrackingServer
-from orchestrator.workers import Tracked
 from pipelines.batches import BatchConfig
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(400)]
