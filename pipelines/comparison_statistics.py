@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from pipelines.paired_test import Array, PairedTest, crossed_bootstrap, holm, paired_test
+from pipelines.paired_test import Array, PairedTest, expanded_bootstrap, holm, paired_test
 
 COLUMNS: tuple[str, ...] = ("method", "seed", "cluster", "error_sum_mm", "count")
 VERDICTS: tuple[str, ...] = ("helped", "did not help", "hurt", "undecided")
@@ -66,7 +66,7 @@ def compare(errors: pl.DataFrame, config: ComparisonConfig | None = None) -> pl.
     """One row per method other than the reference, in the table's order.
 
     Columns, all differences being method minus reference in mm (negative is better): `method`, `seeds`,
-    `clusters`, `frames`; `difference_mm`; `low_mm`, `high_mm` (95 % bootstrap over seeds and clusters);
+    `clusters`, `frames`; `difference_mm`; `low_mm`, `high_mm` (95 % bootstrap, both resampled);
     `standard_error_mm`, `df`, `p`, `p_holm`; `worst_case_low_mm`, `worst_case_high_mm` (t interval that
     covers all methods at once, Bonferroni); `detectable_mm` (minimal detectable difference at that level);
     `verdict`; `underpowered`, `why`.
@@ -166,7 +166,7 @@ def _row(
     config: ComparisonConfig,
 ) -> dict[str, Any]:
     level = config.alpha / family
-    low, high = crossed_bootstrap(sums, counts, seed=config.seed, draws=config.draws)
+    low, high = expanded_bootstrap(sums, counts, seed=config.seed, draws=config.draws)
     worst_low, worst_high = test.interval(1 - level)
     row = {
         "method": name,

@@ -7,7 +7,14 @@ import pytest
 from numpy.testing import assert_allclose
 from scipy import stats
 
-from pipelines.paired_test import crossed_bootstrap, holm, linearised, mean_squares, paired_test
+from pipelines.paired_test import (
+    crossed_bootstrap,
+    expanded_bootstrap,
+    holm,
+    linearised,
+    mean_squares,
+    paired_test,
+)
 
 RNG = np.random.default_rng(5)
 
@@ -94,6 +101,17 @@ def test_bootstrap_is_equal_for_equal_seeds_and_weighs_by_frames() -> None:
     assert crossed_bootstrap(sums, counts, seed=1) != crossed_bootstrap(sums, counts, seed=2)
     constant = crossed_bootstrap(np.tile(counts * 7, (3, 1)), counts, seed=0)
     assert_allclose(constant, (7.0, 7.0))
+
+
+def test_the_expanded_bootstrap_covers_what_it_says() -> None:
+    rng, raw, wide = np.random.default_rng(3), [], []
+    for draw in range(200):
+        z = differences(rng, 3, 6, 1.0, 0.3, 0.5)
+        for found, interval in ((raw, crossed_bootstrap), (wide, expanded_bootstrap)):
+            low, high = interval(z, np.ones(6), seed=draw, draws=200)
+            found.append(low < 0 < high)
+    assert np.mean(raw) < 0.88
+    assert 0.92 <= np.mean(wide) <= 0.99
 
 
 def test_holm_by_hand() -> None:
