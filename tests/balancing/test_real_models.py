@@ -17,7 +17,13 @@ from models.randomness import torch_rng
 
 SHAPES = {"rgb": (1, 17, 2), "lidar": (16, 3), "mmwave": (8, 5), "wifi": (3, 114, 10)}
 SOONER: dict[str, dict[str, object]] = {
-    "modality_resampling": {"warmup": 0, "value": "soft", "scale_mm": 2000.0, "alpha": 30.0},
+    "modality_resampling": {
+        "warmup": 0,
+        "value": "soft",
+        "scale_mm": 2000.0,
+        "fraction": 1.0,
+        "alpha": 300.0,
+    },
     "sample_resampling": {"warmup": 0},
     "relearning": {"every": 1},
     "g_blending": {"super_epoch": 1},
