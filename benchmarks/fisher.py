@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
@@ -17,7 +18,7 @@ from models.model import PoseModel
 from models.randomness import torch_rng
 
 SAMPLES = 128
-"""Samples per estimate; enough to fill one batched pass, and the loop takes a second or so."""
+"""Samples per estimate; enough to fill one batched pass, and the loop takes a second or two."""
 
 
 def loss(prediction: Tensor, target: Tensor) -> Tensor:
@@ -50,7 +51,10 @@ def encoder_parameters(model: PoseModel) -> dict[str, nn.Parameter]:
 
 
 def estimates(preset: str, samples: int, rounds: int) -> str:
-    """One Fisher estimate: the loop, the batched form, and the per-batch option."""
+    """One Fisher estimate: the loop, the batched form, the per-batch option, and plain training's work.
+
+    The last one, a batched forward and backward pass, squares nothing per sample.
+    """
     model = build_model(ModelConfig(preset=preset, head_init="zeros"), seed=0)  # type: ignore[arg-type]
     batch, parameters = random_batch(samples), encoder_parameters(model)
 
@@ -58,19 +62,38 @@ def estimates(preset: str, samples: int, rounds: int) -> str:
         with evaluating(model):
             looped_squares(model, parameters, batch, loss)
 
-    def batched() -> None:
-        fisher_diagonal(model, [batch], loss)
-
-    def per_batch() -> None:
-        fisher_diagonal(model, [batch], loss, mode="per_batch")
+    def plain() -> None:
+        with evaluating(model):
+            torch.autograd.grad(loss(model(batch).pose, batch.pose).sum(), list(parameters.values()))
 
     candidates: dict[str, Callable[[], object]] = {
         "one backward per sample": loop,
-        "batched per-sample": batched,
-        "per-batch": per_batch,
+        "batched per-sample": lambda: fisher_diagonal(model, [batch], loss),
+        "per-batch": lambda: fisher_diagonal(model, [batch], loss, mode="per_batch"),
+        "forward and backward only": plain,
     }
     title = f"Fisher diagonal, `{preset}` preset, {samples} samples, {threads()}"
     return markdown(title, compare(candidates, rounds=rounds))
+
+
+@contextmanager
+def using(count: int) -> Iterator[None]:
+    """torch on that many threads inside the block."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def estimates_by_threads(samples: int, rounds: int) -> list[str]:
+    """The estimate of both sizes on one thread and on all of them."""
+    tables = []
+    for count in sorted({1, torch.get_num_threads()}):
+        with using(count):
+            tables += [estimates(preset, samples, rounds) for preset in ("tiny", "small")]
+    return tables
 
 
 def penalty(preset: str, samples: int, rounds: int) -> str:
@@ -126,7 +149,7 @@ def main(samples: int = SAMPLES, rounds: int = 5) -> str:
     return "\n\n".join(
         [
             "## Fisher information",
-            estimates("small", samples, rounds),
+            *estimates_by_threads(samples, rounds),
             agreement("small"),
             penalty("small", 2 * samples, rounds),
         ]

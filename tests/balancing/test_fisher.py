@@ -159,6 +159,38 @@ def test_falls_back_to_the_loop_aloud(
     assert_equal(found, by_loop(model, batches, loss), 1e-12)
 
 
+def test_compares_with_the_loop_once_per_model(
+    toy_model: Callable, toy_data: Callable, loss: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes: list[int] = []
+    loop = balancing.fisher.looped_squares
+
+    def counted(model: nn.Module, parameters: dict, batch: Batch, loss: Callable) -> dict[str, Tensor]:
+        sizes.append(len(batch))
+        return loop(model, parameters, batch, loss)
+
+    monkeypatch.setattr(balancing.fisher, "looped_squares", counted)
+    model = toy_model(2)
+    fisher_diagonal(model, toy_data(2, sizes=(1, 5, 1)), loss)
+    assert sizes == [1, 2], "a lone sample cannot show whether rows are in order, so it takes the loop"
+    fisher_diagonal(model, toy_data(2, sizes=(1, 5)), loss)
+    assert sizes == [1, 2]
+    fisher_diagonal(toy_model(2), toy_data(2, sizes=(5,)), loss)
+    assert sizes == [1, 2, 2]
+
+
+def test_rows_that_become_uneven_later_are_noticed(
+    toy_model: Callable, toy_data: Callable, loss: Callable
+) -> None:
+    model = with_encoder(toy_model, Ragged())
+    (batch,) = (batch.to(dtype=torch.float64) for batch in toy_data(2, sizes=(5,)))
+    batch.inputs["lidar"][:2] = batch.inputs["lidar"][:2].abs()
+    batch.inputs["lidar"][2, :2] = -1
+    with pytest.warns(UserWarning, match="uneven rows"):
+        found = fisher_diagonal(model, [batch], loss)
+    assert_equal(found, by_loop(model, [batch], loss), 1e-12)
+
+
 def pose_batch(size: int, dtype: torch.dtype) -> Batch:
     """Four sensors with padded points, an empty cloud and an absent sensor."""
     rng = torch.Generator().manual_seed(2)

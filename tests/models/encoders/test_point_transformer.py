@@ -84,6 +84,18 @@ def test_padding_makes_no_difference_even_to_batch_statistics(
 
 @variants
 @norms
+def test_padding_makes_no_difference_in_evaluation(variant: str, norm: Norm) -> None:
+    encoder = build(variant, norm)
+    points = cloud(encoder)
+    encoder(points)  # moves the running statistics away from their start
+    encoder.eval()
+    padded = torch.cat([points, torch.full_like(points, float("nan"))], 1)
+    mask = torch.arange(30).expand(3, -1) < 15
+    torch.testing.assert_close(encoder(padded, mask), encoder(points), rtol=1e-9, atol=1e-10)
+
+
+@variants
+@norms
 @pytest.mark.parametrize("points", [0, 1, 2, 3])
 def test_too_few_points_stay_finite(variant: str, norm: Norm, points: int) -> None:
     encoder = build(variant, norm)
