@@ -112,7 +112,8 @@ class MLPFusion(Fusion):
         return poses.transpose(0, 1)
 
     def _finish(self, hidden: Tensor) -> Tensor:
-        return F.relu(self.leave(self.dropout(F.relu(hidden))))
+        hidden = self.dropout(F.relu(hidden, inplace=True))
+        return F.relu(self.leave(hidden), inplace=True)
 
 
 class TokenLayer(nn.Module):
