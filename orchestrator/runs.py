@@ -64,7 +64,6 @@ def run_training(
             checkpoint_config=ray.train.CheckpointConfig(
                 num_to_keep=2, checkpoint_score_attribute=OBJECTIVE, checkpoint_score_order="min"
             ),
-            worker_runtime_env={"env_vars": {"RAY_TRAIN_ENABLE_PRINT_PATCH": "0"}},
             logging_config=ray.train.LoggingConfig(log_level="WARNING"),
         ),
     )

@@ -55,8 +55,8 @@ def ray_session(config: SessionConfig | None = None) -> Iterator[None]:
         yield
         return
     address = config.address or os.environ.get("RAY_ADDRESS")
-    environment = {"env_vars": {key: os.environ[key] for key in QUIET}}
     if address:
+        environment = {"env_vars": {key: os.environ[key] for key in QUIET}}
         ray.init(address=address, runtime_env=environment, log_to_driver=False)
     else:
         ray.init(
@@ -65,7 +65,6 @@ def ray_session(config: SessionConfig | None = None) -> Iterator[None]:
             include_dashboard=True,
             dashboard_host="127.0.0.1",
             _node_ip_address=LOOPBACK,
-            runtime_env=environment,
             log_to_driver=False,
             logging_level="ERROR",
         )
