@@ -68,14 +68,18 @@ def load(directory: Path | str) -> dict[str, Any]:
     return state
 
 
+def other_settings(state: dict[str, Any], config: TrainConfig) -> list[str]:
+    """Fields of `config` that differ from those a loaded state was trained with, besides `epochs`."""
+    wanted, found = to_json(config), to_json(from_json(state["config"]))
+    return sorted(name for name in wanted if name != "epochs" and wanted[name] != found[name])
+
+
 def restore(training: Training, state: dict[str, Any], config: TrainConfig) -> None:
     """Put a loaded state into a freshly built run.
 
     Raises ValueError when the state belongs to another config; more epochs are allowed.
     """
-    saved = from_json(state["config"])
-    wanted, found = to_json(config), to_json(saved)
-    differing = sorted(k for k in wanted if k != "epochs" and wanted[k] != found[k])
+    differing = other_settings(state, config)
     if differing:
         raise ValueError(
             f"the checkpoint was written with other settings for {differing}; "

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from orchestrator import checkpoints
 from orchestrator.config import TrainConfig
 from orchestrator.run_tags import experiment_name, run_tags
 from orchestrator.runs import Resources, run_training
 from orchestrator.session import SessionConfig, ray_session
-from orchestrator.tracking import Tracked, create_run, flatten_config
+from orchestrator.tracking import Tracked, create_run, end_run, flatten_config, replay
 from orchestrator.tracking_server import tracking_server
 
 
@@ -21,8 +22,13 @@ def run_train_job(
     resources: Resources,
     session: SessionConfig | None = None,
 ) -> dict[str, float]:
-    """Train one run to its end and return its last metrics; the same `name` and `out` again resume it."""
+    """Train one run to its end and return its last metrics; the same `name` and `out` again resume it.
+
+    Raises ValueError when a run of that name has other settings.
+    """
+    _check_name(out / "train" / name, config)
     with tracking_server(out) as server, ray_session(session):
+        replay(out / "spool" / name, server.uri)
         run_id = create_run(
             server.uri,
             experiment_name(dataset, config.data),
@@ -31,12 +37,28 @@ def run_train_job(
             tags=run_tags(config),
             params=flatten_config(config, omit=("data.store",)),
         )
-        result = run_training(
-            config,
-            name=name,
-            storage=out / "train",
-            resources=resources,
-            tracked=Tracked(uri=server.uri, run_id=run_id, spool=str(out / "spool" / name)),
-        )
+        try:
+            result = run_training(
+                config,
+                name=name,
+                storage=out / "train",
+                resources=resources,
+                tracked=Tracked(uri=server.uri, run_id=run_id, spool=str(out / "spool" / name)),
+            )
+        except BaseException as error:
+            end_run(server.uri, run_id, "KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED")
+            raise
+        replay(out / "spool" / name, server.uri)
     metrics: dict[str, float] = result.return_value
     return metrics
+
+
+def _check_name(folder: Path, config: TrainConfig) -> None:
+    """Refuse before anything starts what every worker would refuse later."""
+    saved = sorted(folder.glob(f"checkpoint_*/{checkpoints.FILE}"))
+    differing = checkpoints.other_settings(checkpoints.load(saved[-1].parent), config) if saved else []
+    if differing:
+        raise ValueError(
+            f"{folder} holds a run with other settings for {differing}; give this one another --name, "
+            "or use the same settings to go on with it"
+        )

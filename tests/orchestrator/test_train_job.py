@@ -1,0 +1,58 @@
+"""A run's name belongs to its settings."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from models.build import ModelConfig
+from orchestrator import checkpoints, train_job
+from orchestrator.assembly import build_training
+from orchestrator.config import DataConfig, TrainConfig
+from orchestrator.runs import Resources
+from orchestrator.train_job import run_train_job
+from pipelines.batches import BatchConfig
+
+
+class Started(Exception):
+    """The job has got as far as its server."""
+
+
+@pytest.fixture
+def config(store_path: Path) -> TrainConfig:
+    batch = BatchConfig(batch_size=24, lidar_points=16, mmwave_points=8)
+    return TrainConfig(
+        data=DataConfig(store=str(store_path), batch=batch), model=ModelConfig(preset="tiny"), epochs=1
+    )
+
+
+@pytest.fixture
+def out(config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A results folder with a run called `mine`; no server ever starts."""
+    folder = tmp_path / "train" / "mine" / "checkpoint_2026"
+    folder.mkdir(parents=True)
+    checkpoints.save(build_training(config)[0], config, folder, {})
+
+    def refuse(directory: Path) -> None:
+        raise Started
+
+    monkeypatch.setattr(train_job, "tracking_server", refuse)
+    return tmp_path
+
+
+def test_other_settings_need_another_name(out: Path, config: TrainConfig) -> None:
+    other = replace(config, seed=1, value_function="negative_mpjpe")
+    with pytest.raises(ValueError, match=r"\['seed', 'value_function'\]; give this one another --name"):
+        run_train_job(other, name="mine", out=out, dataset="simulated", resources=Resources())
+    with pytest.raises(Started):
+        run_train_job(other, name="another", out=out, dataset="simulated", resources=Resources())
+
+
+@pytest.mark.parametrize("epochs", [1, 5])
+def test_the_same_settings_and_more_epochs_go_on(out: Path, config: TrainConfig, epochs: int) -> None:
+    with pytest.raises(Started):
+        run_train_job(
+            replace(config, epochs=epochs), name="mine", out=out, dataset="simulated", resources=Resources()
+        )
