@@ -45,10 +45,14 @@ def mean_and_spread(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], N
     return mean, np.sqrt(squares / np.maximum(count - 1, 1))
 
 
-def draw_curves(axes: Axes, history: History) -> None:
-    """One line per entry, with a band of one standard deviation where there are several seeds."""
+def draw_curves(axes: Axes, history: History, *, logarithmic: bool = False) -> None:
+    """One line per entry, with a band of one standard deviation where there are several seeds.
+
+    logarithmic: of the values' logarithms, as suits quantities that differ by factors; what is not positive
+    is left out.
+    """
     for index, (name, values) in enumerate(stacked(history).items()):
-        mean, spread = mean_and_spread(values)
+        low, mean, high = _band(values, logarithmic)
         epochs = np.arange(len(mean))
         colour = colour_of(name, index)
         every = max(1, len(epochs) // 10)
@@ -62,8 +66,16 @@ def draw_curves(axes: Axes, history: History) -> None:
             label=name,
         )
         if len(values) > 1:
-            axes.fill_between(epochs, mean - spread, mean + spread, color=colour, alpha=0.2, linewidth=0)
+            axes.fill_between(epochs, low, high, color=colour, alpha=0.2, linewidth=0)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+
+
+def _band(values: NDArray[np.float64], logarithmic: bool) -> tuple[NDArray[np.float64], ...]:
+    """Lower edge, middle and upper edge over seeds, each [E]."""
+    known = np.log(np.where(values > 0, values, np.nan)) if logarithmic else values
+    mean, spread = mean_and_spread(known)
+    edges = (mean - spread, mean, mean + spread)
+    return tuple(np.exp(edge) for edge in edges) if logarithmic else edges
 
 
 def _legend_beside(axes: Axes) -> None:
@@ -102,11 +114,21 @@ def contribution_curves(
 
 def fisher_traces(history: History, provenance: str, *, title: str = "Fisher information") -> Figure:
     """Trace of the Fisher information per modality's encoder over epochs, on a logarithmic axis."""
+    return _logarithmic(history, provenance, title, "trace of the diagonal")
+
+
+def gradient_norms(history: History, provenance: str, *, title: str = "Gradient norm") -> Figure:
+    """Norm of the gradient of every modality's encoder over epochs, on a logarithmic axis."""
+    return _logarithmic(history, provenance, title, "norm of the encoder's gradient")
+
+
+def _logarithmic(history: History, provenance: str, title: str, ylabel: str) -> Figure:
+    """Curves of positive quantities; whatever is not positive is a gap."""
     figure = new_figure(provenance)
-    axes = tidy(figure.subplots(), title + _seeds(history), "epoch", "trace of the diagonal")
-    positive = {name: np.where(values > 0, values, np.nan) for name, values in stacked(history).items()}
-    draw_curves(axes, positive)
+    seeds = _seeds(history).replace("mean", "geometric mean")
+    axes = tidy(figure.subplots(), title + seeds, "epoch", ylabel)
     axes.set_yscale("log")
+    draw_curves(axes, history, logarithmic=True)
     _legend_beside(axes)
     return figure
 

@@ -21,6 +21,7 @@ MODALITY_COLOURS: dict[str, str] = {
 """Colours that stay apart under the common kinds of colour blindness (Okabe and Ito, 2008)."""
 
 OTHER_COLOURS = ("#E69F00", "#56B4E9", "#000000", "#D55E00", "#0072B2", "#009E73", "#CC79A7", "#F0E442")
+HATCHES = ("", "///", "...", "xxx")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 """A second sign beside the colour, for black-and-white prints."""
 
@@ -40,6 +41,11 @@ def colour_of(name: str, index: int) -> str:
 def method_colour(index: int) -> str:
     """Colour of the i-th method or prediction; avoids the modalities' colours as long as it can."""
     return OTHER_COLOURS[index % len(OTHER_COLOURS)]
+
+
+def method_hatch(index: int) -> str:
+    """Pattern of the i-th method's bars: none until the colours are used up."""
+    return HATCHES[index // len(OTHER_COLOURS) % len(HATCHES)]
 
 
 def new_figure(provenance: str, height: float = 4.2, width: float = WIDTH) -> Figure:

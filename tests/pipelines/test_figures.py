@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import subprocess
 import sys
@@ -26,15 +27,21 @@ TRIALS = [
     {"method.alpha": 1e5, "fusion": "attention", "seed": 0, "val": 90.0},
     {"method.alpha": 1e4, "fusion": "concat", "seed": 0, "val": 95.0},
 ]
+JOINT_ERRORS = {"plain": np.full(17, 100.0), "AWC": np.full((2, 17), 90.0)}
 POSES = np.random.default_rng(0).normal(size=(3, 17, 3))
 
 
+@functools.cache
 def all_figures() -> dict[str, Figure]:
     return {
         "contribution_curves": figures.contribution_curves(CURVES, LABEL, window=range(2, 5)),
         "fisher_traces": figures.fisher_traces({"rgb": CURVES["rgb"]}, LABEL),
         "alpha_heatmap": figures.alpha_heatmap(CURVES, LABEL),
         "subset_bars": figures.subset_bars({"R": 100.0, "RL": 80.0}, LABEL),
+        "subset_lattice": figures.subset_lattice([0.0, 100.0, 80.0, 85.0], ["rgb", "lidar"], LABEL),
+        "gradient_norms": figures.gradient_norms({"rgb": CURVES["rgb"]}, LABEL),
+        "joint_heatmap": figures.joint_heatmap(JOINT_ERRORS, LABEL),
+        "cost_against_gain": figures.cost_against_gain({"AWC": 1.1}, {"AWC": 2.0}, LABEL),
         "sweep_importance": figures.sweep_importance({"a": 0.7, "b": 0.3}, LABEL),
         "sweep_history": figures.sweep_history(TRIALS, "val", LABEL),
         "parallel_coordinates": figures.parallel_coordinates(TRIALS, "val", LABEL),
