@@ -77,8 +77,13 @@ def sweep(
     try:
         run_job(name, options, out, quiet=quiet)
     except KeyboardInterrupt:
-        print(f"go on with: equipose sweep --data {data} --preset {preset} --out {out} --resume")
+        print(f"go on with: {resume_command(options, out)}")
         raise
+
+
+def resume_command(options: dict[str, Any], out: Path) -> str:
+    """What goes on with a job, to be copied."""
+    return f"equipose sweep --data {options['data']} --preset {options['preset']} --out {out} --resume"
 
 
 def sweep_config(name: str, options: dict[str, Any], store: str) -> SweepConfig:
@@ -125,8 +130,11 @@ def run_job(name: str, options: dict[str, Any], out: Path, *, quiet: bool = Fals
         store = ensure_store(options["data"], root, out, preset.simulated)
         config = sweep_config(name, options, str(store))
         outcome = run_sweep_job(config, JobPlace(out=out, dataset=options["data"]), progress)
-    finish_job(out, name, outcome.to_json())
+    left = config.trials - len(outcome.table.finished)
+    finish_job(out, name, outcome.to_json() | {"trials_left": left})
     print_summary(outcome, config, out)
+    if left:
+        print(f"{left} trials failed; mend the cause, then: {resume_command(options, out)}")
 
 
 if __name__ == "__main__":

@@ -32,13 +32,14 @@ def create_job(out: Path, stem: str, options: dict[str, Any]) -> str:
 
 
 def resume_job(out: Path, stem: str) -> tuple[str, dict[str, Any]]:
-    """The newest job of this stem that has not ended, and its options.
+    """The newest job of this stem that has not ended or has failed trials to repeat, and its options.
 
     Raises ValueError when there is none.
     """
     jobs = sorted((out / "sweeps").glob(f"{stem}-[0-9][0-9][0-9]*/{OPTIONS}"), reverse=True)
     for options in jobs:
-        if not (options.parent / OUTCOME).exists():
+        outcome = options.parent / OUTCOME
+        if not outcome.exists() or json.loads(outcome.read_text()).get("trials_left", 0):
             return options.parent.name, json.loads(options.read_text())
     raise ValueError(f"no unfinished job {stem}-* in {out / 'sweeps'}; run without --resume to start one")
 

@@ -34,3 +34,12 @@ def test_a_job_has_one_worker_at_a_time(tmp_path: Path) -> None:
         job_lock(tmp_path, name).__enter__()
     with job_lock(tmp_path, name):
         pass
+
+
+def test_a_job_with_failed_trials_can_go_on(tmp_path: Path) -> None:
+    name = create_job(tmp_path, "awc", {"seed": 0})
+    finish_job(tmp_path, name, {"trials_left": 1})
+    assert resume_job(tmp_path, "awc") == (name, {"seed": 0})
+    finish_job(tmp_path, name, {"trials_left": 0})
+    with pytest.raises(ValueError, match="no unfinished job"):
+        resume_job(tmp_path, "awc")
