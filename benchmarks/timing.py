@@ -4,8 +4,22 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+
+import torch
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """torch on one thread inside the block."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 @dataclass(frozen=True)
@@ -24,18 +38,24 @@ class Measurement:
 
 
 def compare(
-    candidates: dict[str, Callable[[], object]], rounds: int = 5, warmup: int = 1
+    candidates: dict[str, Callable[[], object]],
+    rounds: int = 5,
+    warmup: int = 1,
+    clock: Callable[[], float] = time.perf_counter,
 ) -> list[Measurement]:
-    """Time each candidate once per round, in turn; the first one is the baseline of the ratios."""
+    """Time each candidate once per round, in turn; the first one is the baseline of the ratios.
+
+    `clock` may be `time.process_time` for work in this process alone: other processes disturb it less.
+    """
     for _ in range(warmup):
         for run in candidates.values():
             run()
     seconds: dict[str, list[float]] = {name: [] for name in candidates}
     for _ in range(rounds):
         for name, run in candidates.items():
-            start = time.perf_counter()
+            start = clock()
             run()
-            seconds[name].append(time.perf_counter() - start)
+            seconds[name].append(clock() - start)
     baseline = seconds[next(iter(candidates))]
     return [
         Measurement(
