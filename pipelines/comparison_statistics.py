@@ -1,8 +1,9 @@
 """Methods against plain training, from error sums per method, seed and subject: who helped, who hurt.
 
-A table of errors has one row per (method, seed, cluster): columns `method`, `seed`, `cluster` (a test
-subject, or a recording where the test part has only one or two subjects), `error_sum_mm` (sum over frames
-of the frame's error, mm) and `count` (frames). Errors are ratios of sums, so every frame counts alike.
+A table of errors has one row per (method, seed, cluster): columns `method`, `seed`, `cluster`,
+`error_sum_mm` (sum over frames of the frame's error, mm) and `count` (frames). Errors are ratios of sums, so
+every frame counts alike. A cluster is a test subject; or a recording, where the test part has too few
+subjects, and then a verdict is about those subjects alone.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ import polars as pl
 from pipelines.paired_test import Array, PairedTest, expanded_bootstrap, holm, paired_test
 
 COLUMNS: tuple[str, ...] = ("method", "seed", "cluster", "error_sum_mm", "count")
+RESOLUTION_MM = 1e-6
+"""Differences per frame below this are rounding (sums merged in another order), not an effect."""
 VERDICTS: tuple[str, ...] = ("helped", "did not help", "hurt", "undecided")
 
 
@@ -152,7 +155,8 @@ def _paired(table: pl.DataFrame, method: str, reference: str) -> tuple[Array, Ar
     if not seeds:
         raise ValueError(f"{method} and {reference} have no seed in common; run both with the same seeds")
     sums = (both["error_sum_mm"] - both["other"]).to_numpy().astype(np.float64).reshape(seeds, -1)
-    return sums, both["count"].to_numpy().astype(np.float64)[: sums.shape[1]]
+    counts = both["count"].to_numpy().astype(np.float64)[: sums.shape[1]]
+    return np.where(np.abs(sums) < RESOLUTION_MM * counts, 0.0, sums), counts
 
 
 def _row(

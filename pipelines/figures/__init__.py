@@ -2,6 +2,7 @@
 
 from pipelines.figures.cost import cost_against_gain
 from pipelines.figures.curves import alpha_heatmap, contribution_curves, fisher_traces, gradient_norms
+from pipelines.figures.features import feature_map
 from pipelines.figures.joints import joint_heatmap
 from pipelines.figures.lattice import subset_lattice
 from pipelines.figures.poses import best_median_worst, skeleton_overlay
@@ -15,6 +16,7 @@ __all__ = [
     "best_median_worst",
     "contribution_curves",
     "cost_against_gain",
+    "feature_map",
     "fisher_traces",
     "gradient_norms",
     "joint_heatmap",

@@ -110,6 +110,13 @@ def test_a_method_equal_to_plain_did_not_help() -> None:
     assert (row["verdict"], row["p"], row["difference_mm"]) == ("did not help", 1.0, 0.0)
 
 
+def test_rounding_is_no_effect() -> None:
+    table = errors({})
+    off = table.with_columns(method=pl.lit("off"), error_sum_mm=pl.col("error_sum_mm") * (1 + 1e-14))
+    row = rows(compare(pl.concat([table, off])))["off"]
+    assert (row["verdict"], row["p"]) == ("did not help", 1.0)
+
+
 def test_only_common_seeds_are_paired() -> None:
     table = errors({"AWC": -3.0}).filter((pl.col("method") == "plain") | (pl.col("seed") < 3))
     partial = rows(compare(table))["AWC"]

@@ -28,6 +28,7 @@ TRIALS = [
     {"method.alpha": 1e4, "fusion": "concat", "seed": 0, "val": 95.0},
 ]
 JOINT_ERRORS = {"plain": np.full(17, 100.0), "AWC": np.full((2, 17), 90.0)}
+FEATURES = np.random.default_rng(1).normal(size=(12, 6))
 POSES = np.random.default_rng(0).normal(size=(3, 17, 3))
 
 
@@ -40,6 +41,7 @@ def all_figures() -> dict[str, Figure]:
         "subset_bars": figures.subset_bars({"R": 100.0, "RL": 80.0}, LABEL),
         "subset_lattice": figures.subset_lattice([0.0, 100.0, 80.0, 85.0], ["rgb", "lidar"], LABEL),
         "gradient_norms": figures.gradient_norms({"rgb": CURVES["rgb"]}, LABEL),
+        "feature_map": figures.feature_map({"rgb": FEATURES, "wifi": FEATURES + 5}, LABEL, seed=0),
         "joint_heatmap": figures.joint_heatmap(JOINT_ERRORS, LABEL),
         "cost_against_gain": figures.cost_against_gain({"AWC": 1.1}, {"AWC": 2.0}, LABEL),
         "sweep_importance": figures.sweep_importance({"a": 0.7, "b": 0.3}, LABEL),

@@ -146,3 +146,24 @@ def test_every_subset_has_its_own_place_in_the_row_of_its_size() -> None:
 def test_a_lattice_needs_a_value_for_every_subset() -> None:
     with pytest.raises(ValueError, match=r"shape \(3,\); 2 modalities need \[2\^2\]"):
         figures.subset_lattice([1.0, 2.0, 3.0], ["rgb", "lidar"], LABEL)
+
+
+def test_features_apart_stay_apart_on_the_map_and_seeds_repeat() -> None:
+    rng = np.random.default_rng(0)
+    features = {"rgb": rng.normal(size=(40, 8)), "wifi": rng.normal(size=(40, 8)) + 30}
+    rgb, wifi = (
+        part.get_offsets() for part in figures.feature_map(features, LABEL, seed=0).axes[0].collections
+    )
+    assert rgb.shape == wifi.shape == (40, 2)
+    between = np.linalg.norm(rgb.mean(axis=0) - wifi.mean(axis=0))
+    assert between > rgb.std(axis=0).max() + wifi.std(axis=0).max()
+    again = figures.feature_map(features, LABEL, seed=0).axes[0].collections[0].get_offsets()
+    assert_allclose(again, rgb)
+
+
+def test_a_map_shows_the_same_frames_of_every_sensor() -> None:
+    features = {"rgb": np.random.default_rng(0).normal(size=(30, 4)), "wifi": np.zeros((30, 4))}
+    axes = figures.feature_map(features, LABEL, seed=0, most=10).axes[0]
+    assert [len(part.get_offsets()) for part in axes.collections] == [10, 10]
+    with pytest.raises(ValueError, match=r"shapes \{'a': \(3, 2\), 'b': \(4, 2\)\}"):
+        figures.feature_map({"a": np.ones((3, 2)), "b": np.ones((4, 2))}, LABEL, seed=0)
