@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from balancing.diagnosis import RIDGE, diagnosis_gaps, probe_scores, purity
-from balancing.method import Method
+from balancing.method import Method, Run
 from balancing.modes import evaluating
 
 
@@ -61,14 +61,19 @@ def test_probe_gap_of_a_model_by_hand(toy_training: Callable) -> None:
 
 @pytest.mark.parametrize("kind", ["probe", "purity"])
 def test_ranks_agree(kind: str, toy_training: Callable, thread_ranks: Callable) -> None:
-    def gaps(**place: object) -> torch.Tensor:
-        run = toy_training(Method(), dtype=torch.float64, **place).view()
+    def run_of(**place: object) -> Run:
+        run: Run = toy_training(Method(), dtype=torch.float64, **place).view()
+        return run
+
+    def gaps(run: Run) -> torch.Tensor:
         return diagnosis_gaps(run, run.batches(), run.validation_batches(), kind)  # type: ignore[arg-type]
 
-    alone = gaps()
+    alone = gaps(run_of())
     assert (alone > 0).any()
     ranks = thread_ranks(2)
-    pair = ranks.run(lambda rank: gaps(rank=rank, world_size=2, mean=ranks.mean(rank)))
+    # Built before the threads start, because building seeds the global generator.
+    runs = [run_of(rank=rank, world_size=2, mean=ranks.mean(rank)) for rank in range(2)]
+    pair = ranks.run(lambda rank: gaps(runs[rank]))
     assert torch.equal(*pair)
     torch.testing.assert_close(pair[0], alone, rtol=0, atol=1e-10)
 
