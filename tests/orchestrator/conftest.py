@@ -49,7 +49,7 @@ class SweepProcess:
         """Everything printed so far."""
         return self.log.read_text()
 
-    def wait_for(self, pattern: str, timeout: float = 200) -> None:
+    def wait_for(self, pattern: str, timeout: float = 300) -> None:
         """Until a line matches; fails when the process ends or time runs out first."""
         deadline = time.monotonic() + timeout
         while not re.search(pattern, self.output):
@@ -58,7 +58,7 @@ class SweepProcess:
             self.descendants |= descendants(self.process.pid)
             time.sleep(0.1)
 
-    def ended(self, timeout: float = 280) -> int:
+    def ended(self, timeout: float = 500) -> int:
         """Exit status, once it has ended."""
         deadline = time.monotonic() + timeout
         while self.process.poll() is None and time.monotonic() < deadline:

@@ -37,7 +37,7 @@ ATTEMPTS = 5
 
 pytestmark = [
     pytest.mark.system,
-    pytest.mark.timeout(600),
+    pytest.mark.timeout(900),
     pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed"),
 ]
 
