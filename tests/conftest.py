@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
+import torch
 
 from pipelines.prepare import prepare
 from pipelines.readers.simulated import SimulatedSource
 from pipelines.simulator import SimulatorConfig
 from pipelines.store import Store
+
+# Tests compute on tiny tensors, where a second thread costs more than it saves.
+torch.set_num_threads(1)
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 @pytest.fixture(scope="session")
