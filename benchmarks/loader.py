@@ -20,7 +20,7 @@ import numpy as np
 import scipy.io
 import torch
 
-from benchmarks.timing import Measurement, compare, markdown
+from benchmarks.timing import Measurement, compare, markdown, one_thread
 from models.randomness import numpy_rng
 from pipelines.batches import BatchConfig, BatchSource
 from pipelines.prepare import prepare
@@ -44,7 +44,7 @@ Load = Callable[[], int]
 
 def main(rounds: int = 5, frames: int = 297) -> str:
     """Compare loaders on four simulated sequences of `frames` frames; Markdown."""
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, one_thread():
         tree = Path(folder) / "mmfi"
         write_mmfi_tree(tree, subjects=["S01"], actions=ACTIONS, config=SimulatorConfig(frames=frames))
         store = prepare("mmfi", tree, Path(folder) / "store")
@@ -55,7 +55,7 @@ def main(rounds: int = 5, frames: int = 297) -> str:
         loaders |= {name: store_loader(store, BatchConfig(**kwargs)) for name, kwargs in SETTINGS.items()}
         samples = {name: load() for name, load in loaders.items()}
         measured = compare(dict(loaders), rounds=rounds)
-    return report(measured, samples)
+        return report(measured, samples)
 
 
 def store_loader(store: Store, config: BatchConfig) -> Load:

@@ -81,8 +81,12 @@ def main(frames: int = 40, rounds: int = ROUNDS, paper: bool = True) -> str:
                 [epoch_share(fusion, training, rounds) for fusion, training in trainings.items()],
             ),
             share_table(
-                "Contributions of every training batch: CPU time added to a training step",
-                [batch_share(fusion, training, rounds) for fusion, training in trainings.items()],
+                "Contributions of every training batch: CPU time added to a step and its part of validation",
+                [
+                    batch_share(f"{fusion}, batch {size}", build(store, fusion, batch=size), rounds)
+                    for size in (64, 192)
+                    for fusion in FUSIONS
+                ],
             ),
             *(reencoding_table(fusion, training, rounds) for fusion, training in trainings.items()),
         ]
@@ -145,13 +149,17 @@ def epoch_share(fusion: str, training: Training, rounds: int) -> Share:
     return Share(fusion, epoch - statistics.median(added), added)
 
 
-def batch_share(fusion: str, training: Training, rounds: int) -> Share:
-    """`contributions="batch"` of AWC: the step's own features, through the fusion only."""
+def batch_share(name: str, training: Training, rounds: int) -> Share:
+    """`contributions="batch"` of AWC: the step's own features, through the fusion only.
+
+    Over the time of an epoch that validates, by its number of steps.
+    """
     step, view = training_step(training)
+    validating = cpu_seconds(lambda: plain_validation(training)) * len(view.batch) / len(training.train)
     contributing = [cpu_seconds(lambda: batch_contributions(view)) for _ in range(20 * rounds)]
     steps = [cpu_seconds(step) for _ in range(4 * rounds)]
     contributing += [cpu_seconds(lambda: batch_contributions(view)) for _ in range(20 * rounds)]
-    return Share(fusion, statistics.median(steps), tuple(contributing))
+    return Share(name, statistics.median(steps) + validating, tuple(contributing))
 
 
 def training_step(training: Training) -> tuple[Callable[[], None], Step]:
