@@ -47,6 +47,10 @@ class PoolConfig:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
 
 
+START_SECONDS = 300.0
+"""How long the pool waits for the cluster to have room for its first actor."""
+
+
 class CoalitionWorker:
     """Evaluates coalition blocks of one trained model on shards of its store; an actor's body."""
 
@@ -57,6 +61,9 @@ class CoalitionWorker:
         self._trained.model.head.double()
         self._shard: int | None = None
         self._encoded: list[tuple[Tensor, Tensor, Batch]] = []
+
+    def started(self) -> None:
+        """Return once the model is loaded; tells the driver that this actor has a place."""
 
     def evaluate(self, shard: int, rows: np.ndarray, first: int, last: int) -> CoalitionStatistics:
         """Statistics of coalitions `first:last` (bitmasks) over the frames `rows` of a shard."""
@@ -118,25 +125,36 @@ def _dispatch(
     """Give whole shards to whichever actor is free; results come back in shard order."""
     remote = ray.remote(num_cpus=config.cpus_per_actor, max_restarts=-1, max_task_retries=-1)(CoalitionWorker)
     actors = [remote.remote(checkpoint) for _ in range(min(config.actors, len(shards)))]
-    results: list[list[CoalitionStatistics]] = [[] for _ in shards]
-    waiting: dict[Any, tuple[int, list[Any], Any]] = {}
+    results: dict[int, list[CoalitionStatistics]] = {}
     pending = iter(range(len(shards)))
-
-    def submit(actor: Any) -> None:
-        shard = next(pending, None)
-        if shard is not None:
-            refs = [actor.evaluate.remote(shard, shards[shard], first, last) for first, last in blocks]
-            waiting[refs[-1]] = (shard, refs, actor)
-
+    # An actor for which the cluster has no room yet must not hold a shard, so each first says it is there.
+    running: dict[Any, tuple[Any, int | None, list[Any]]] = {
+        actor.started.remote(): (actor, None, []) for actor in actors
+    }
     try:
-        for actor in actors:
-            submit(actor)
-        while waiting:
-            (done,), _ = ray.wait(list(waiting), num_returns=1)
-            shard, refs, actor = waiting.pop(done)
-            results[shard] = ray.get(refs)
-            submit(actor)
+        while len(results) < len(shards):
+            working = any(shard is not None for _, shard, _ in running.values())
+            actor, shard, refs = running.pop(_next_done(list(running), working))
+            if shard is not None:
+                results[shard] = ray.get(refs)
+            following = next(pending, None)
+            if following is not None:
+                rows = shards[following]
+                refs = [actor.evaluate.remote(following, rows, first, last) for first, last in blocks]
+                running[refs[-1]] = (actor, following, refs)
     finally:
         for actor in actors:
             ray.kill(actor)
-    return results
+    return [results[shard] for shard in range(len(shards))]
+
+
+def _next_done(refs: list[Any], working: bool) -> Any:
+    """The next call to end. Raises RuntimeError where no actor at all has started for a long time."""
+    done, _ = ray.wait(refs, num_returns=1, timeout=None if working else START_SECONDS)
+    if not done:
+        raise RuntimeError(
+            f"no coalition actor could start within {START_SECONDS:g} s; "
+            f"the cluster has {ray.available_resources().get('CPU', 0):g} CPUs free of "
+            f"{ray.cluster_resources().get('CPU', 0):g}: wait for other work, or ask for fewer CPUs per actor"
+        )
+    return done[0]

@@ -124,7 +124,8 @@ def _evaluate(config: SweepConfig, place: SweepPlace, table: SweepTable) -> Swee
         role: best_checkpoint(ray.train.Result.from_path(str(train / trial)))
         for role, trial in trials.items()
     }
-    pool = PoolConfig(actors=config.concurrency, cpus_per_actor=config.resources.cpus_per_worker)
+    # Half of what a trial took: the last trial's place may not be free again yet.
+    pool = PoolConfig(actors=config.concurrency, cpus_per_actor=config.resources.cpus_per_worker / 2)
     modalities, rows = config.base.model.modalities, parts["test"].rows
     test = {
         role: contribution_report(

@@ -216,6 +216,20 @@ def test_any_number_of_actors_gives_the_same(session: None, checkpoint_of: Any, 
 
 
 @pytest.mark.system
+def test_actors_without_a_place_hold_nothing_up(
+    session: None, checkpoint_of: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checkpoint = checkpoint_of("concat")
+    alone = in_this_process(checkpoint, len(ROWS), 2**M)
+    pool = PoolConfig(actors=5, cpus_per_actor=1.5, shard_rows=32)  # the session has room for one
+    assert_same(evaluate_coalitions(checkpoint, ROWS, M, pool), alone, 1e-9)
+
+    monkeypatch.setattr(coalition_pool, "START_SECONDS", 0.5)
+    with pytest.raises(RuntimeError, match=r"no coalition actor could start .* CPUs free of 2"):
+        evaluate_coalitions(checkpoint, ROWS, M, PoolConfig(cpus_per_actor=3.0))
+
+
+@pytest.mark.system
 def test_a_killed_actor_changes_nothing(
     session: None, checkpoint_of: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
