@@ -103,7 +103,7 @@ PRESETS: dict[str, Preset] = {
         simulated=SimulatedSelection(
             subjects=_codes("S", 1, 7, 8, 9, 14, 17, 18, 19, 21, 24, 28, 29, 34, 35, 36, 40),
             actions=_codes("A", 3, 13, 19, 22),
-            frames=40,
+            frames=32,
         ),
         real_stride=4,
         model="small",
