@@ -40,7 +40,7 @@ def sweep(
     Args:
         data: Where the frames come from; the simulator needs no download.
         data_root: Folder of the raw files, for `mars` and `mmfi`.
-        preset: `smoke` (about a minute), `quick` (minutes on two cores) or `paper` (the paper's settings).
+        preset: `smoke` (a minute or two), `quick` (minutes on two cores) or `paper` (the paper's settings).
         protocol: P1, P2 or P3 (MARS: `MARS`).
         split: S1, S2 or S3 (MARS: `time` or `subject`).
         out: Results folder; jobs may share it.

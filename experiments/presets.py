@@ -132,7 +132,7 @@ PRESETS: dict[str, Preset] = {
         grace_epochs=31,
     ),
 }
-"""`smoke` is for tests (about a minute), `quick` the default (minutes on two cores), `paper` the paper's
+"""`smoke` is for tests (a minute or two), `quick` the default (minutes on two cores), `paper` the paper's
 settings (Adam 1e-3, x0.1 at epoch 30, batch 192, 50 epochs) for a machine with GPUs.
 
 The subjects of `smoke` and `quick` come from all four environments and are chosen so that S1 has every action
