@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -62,6 +63,15 @@ def provenance_label(store: Store) -> str:
     kinds = {kind.split(":")[0] for counts in store.provenance.values() for kind in counts}
     kinds.discard("absent")
     return " and ".join(sorted(kinds)) + " data"
+
+
+def run_facts(training: Training, store: Store, config: TrainConfig) -> dict[str, Any]:
+    """What a run's checkpoints carry beside its state, for those who read its numbers."""
+    return {
+        "fingerprint": fingerprint(store, config.data),
+        "provenance": provenance_label(store),
+        "parameters": sum(p.numel() for p in training.model.parameters() if p.requires_grad),
+    }
 
 
 def mean_pose(source: BatchSource) -> torch.Tensor:

@@ -14,7 +14,7 @@ from orchestrator.loop import Training
 from pipelines.errors import DataError
 
 FILE = "state.pt"
-FORMAT = 2
+FORMAT = 3
 
 
 def save(training: Training, config: TrainConfig, directory: Path, extra: dict[str, Any]) -> None:
@@ -29,7 +29,7 @@ def save(training: Training, config: TrainConfig, directory: Path, extra: dict[s
         "epoch": training.epoch,
         "best_mpjpe_mm": training.best_mpjpe_mm,
         "best_epoch": training.best_epoch,
-        "metrics": training.metrics,
+        "history": training.history,
         "contributions": training.contributions,
         "model": training.model.state_dict(),
         "optimizer": training.optimizer.state_dict(),
@@ -92,4 +92,4 @@ def restore(training: Training, state: dict[str, Any], config: TrainConfig) -> N
     training.epoch = state["epoch"]
     training.best_mpjpe_mm = state["best_mpjpe_mm"]
     training.best_epoch = state["best_epoch"]
-    training.metrics = state["metrics"]
+    training.history = state["history"]

@@ -19,6 +19,8 @@ from models.errors import mpjpe
 from models.model import PoseModel
 from models.randomness import derive_seed, torch_rng
 from orchestrator.config import OptimizerConfig
+from orchestrator.gradient_norms import GradientNorms
+from orchestrator.memory import peak_memory_mib, reset_peak_memory
 from orchestrator.ranks import Ranks
 from orchestrator.validation import Validation, validate
 from pipelines.batches import BatchSource
@@ -49,8 +51,13 @@ class Training:
     """[M] Shapley scores of the latest validation pass."""
     best_mpjpe_mm: float = float("inf")
     best_epoch: int = -1
-    metrics: dict[str, float] = field(default_factory=dict)
-    """Of the latest epoch."""
+    history: list[dict[str, float]] = field(default_factory=list)
+    """Metrics of every finished epoch; it travels with the checkpoint, so a run's curves need no server."""
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """Of the latest epoch; empty before the first."""
+        return self.history[-1] if self.history else {}
 
     def to_device(self, batch: Batch) -> Batch:
         """The batch where and how the model computes."""
@@ -83,6 +90,7 @@ def fit(training: Training) -> Iterator[EpochResult]:
 def run_epoch(training: Training) -> EpochResult:
     """One epoch of training and the validation after it; advances `training.epoch`."""
     start = time.perf_counter()
+    reset_peak_memory(training.device)
     metrics: dict[str, float] = {}
     run = _run(training, metrics.__setitem__)
     lr = training.schedule.lr_at(run.epoch)
@@ -90,8 +98,10 @@ def run_epoch(training: Training) -> EpochResult:
         group["lr"] = lr
     plan = training.method.plan_epoch(_full_plan(training), run)
     training.method.on_epoch_start(run)
+    norms = GradientNorms(training.model)
     losses = [
-        _epoch_step(training, run, index, batch) for index, batch in enumerate(_batches(training, plan))
+        _epoch_step(training, run, index, batch, norms)
+        for index, batch in enumerate(_batches(training, plan))
     ]
     _share_buffers(training)
     trained = time.perf_counter()
@@ -101,7 +111,7 @@ def run_epoch(training: Training) -> EpochResult:
     is_best = result.mpjpe_mm < training.best_mpjpe_mm
     if is_best:
         training.best_mpjpe_mm, training.best_epoch = result.mpjpe_mm, run.epoch
-    metrics |= _mean_losses(losses, training.ranks) | result.metrics()
+    metrics |= _mean_losses(losses, training.ranks) | norms.metrics() | result.metrics()
     metrics |= {
         "best/mpjpe_mm": training.best_mpjpe_mm,
         "best/epoch": float(training.best_epoch),
@@ -109,13 +119,14 @@ def run_epoch(training: Training) -> EpochResult:
         "time/train_s": trained - start,
         "time/validation_s": time.perf_counter() - trained,
         "time/shapley_s": result.shapley_seconds,
+        "memory/peak_mib": peak_memory_mib(training.device),
     }
     training.epoch += 1
-    training.metrics = metrics
+    training.history.append(metrics)
     return EpochResult(epoch=run.epoch, metrics=metrics, validation=result, is_best=is_best)
 
 
-def _epoch_step(training: Training, run: Run, index: int, batch: Batch) -> Losses:
+def _epoch_step(training: Training, run: Run, index: int, batch: Batch, norms: GradientNorms) -> Losses:
     """One step of an epoch, its randomness derived from (seed, epoch, step, rank)."""
     torch.manual_seed(derive_seed(run.seed, "step", run.epoch, index, training.ranks.rank))
     rng = torch_rng(run.seed, "method", run.epoch, index)
@@ -127,7 +138,9 @@ def _epoch_step(training: Training, run: Run, index: int, batch: Batch) -> Losse
         view=lambda outputs: Step(run=run, index=index, batch=batch, outputs=outputs, rng=rng),
         clip_norm=training.schedule.clip_norm,
     )
-    return take_step(training.method, stepping)
+    losses = take_step(training.method, stepping)
+    norms.add()
+    return losses
 
 
 def _run(training: Training, log: Callable[[str, float], None]) -> Run:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -12,11 +11,11 @@ import ray.train.torch
 import torch
 
 from orchestrator import checkpoints
-from orchestrator.assembly import build_training, fingerprint, provenance_label
-from orchestrator.config import TrainConfig, to_json
-from orchestrator.loop import Training, fit
+from orchestrator.assembly import build_training, run_facts
+from orchestrator.config import TrainConfig
+from orchestrator.loop import Training
 from orchestrator.ranks import Ranks
-from orchestrator.run_logger import RunLogger
+from orchestrator.run_epochs import run_epochs
 from orchestrator.tracking import Tracked
 
 
@@ -28,27 +27,13 @@ def train_worker(payload: dict[str, Any]) -> dict[str, float]:
     config: TrainConfig = payload["config"]
     tracked: Tracked | None = payload["tracked"]
     training, store = build_training(config, ranks=Ranks.current(), device=ray.train.torch.get_device())
-    extra = {"fingerprint": fingerprint(store, config.data), "provenance": provenance_label(store)}
+    facts = run_facts(training, store, config)
     _resume(training, config)
     training.wrapped = _distribute(training)
-    logger = _logger(tracked, training)
-    if logger:
-        logger.log_artifact(json.dumps(to_json(config), indent=2), "config.json")
-    try:
-        if training.epoch == training.epochs:
-            # It had ended, but whoever started it may have been killed before hearing so.
-            ray.train.report(_reported(training))
-        for result in fit(training):
-            if logger:
-                # On disk before the checkpoint is: a run killed after the checkpoint has lost no point.
-                logger.log_metrics(result.metrics, step=result.epoch)
-            _report(training, config, extra)
-    except BaseException:
-        if logger:
-            logger.close()
-        raise
-    if logger:
-        logger.finish()
+    if training.epoch == training.epochs:
+        # It had ended, but whoever started it may have been killed before hearing so.
+        ray.train.report(_reported(training))
+    run_epochs(training, config, tracked, lambda result: _report(training, config, facts))
     return training.metrics
 
 
@@ -68,22 +53,16 @@ def _distribute(training: Training) -> torch.nn.Module:
     return wrapped
 
 
-def _logger(tracked: Tracked | None, training: Training) -> RunLogger | None:
-    if tracked is None or not training.ranks.first:
-        return None
-    return RunLogger(tracked.uri, tracked.run_id, Path(tracked.spool))
-
-
 def _reported(training: Training) -> dict[str, float]:
     """What Ray Train and Tune hear of the latest epoch; `epoch` counts the finished ones."""
     return {**training.metrics, "epoch": training.epoch}
 
 
-def _report(training: Training, config: TrainConfig, extra: dict[str, Any]) -> None:
+def _report(training: Training, config: TrainConfig, facts: dict[str, Any]) -> None:
     """Hand metrics and, from the first rank, a checkpoint to Ray Train; a barrier for all ranks."""
     with tempfile.TemporaryDirectory() as directory:
         checkpoint = None
         if training.ranks.first:
-            checkpoints.save(training, config, Path(directory), extra)
+            checkpoints.save(training, config, Path(directory), facts)
             checkpoint = ray.train.Checkpoint.from_directory(directory)
         ray.train.report(_reported(training), checkpoint=checkpoint)

@@ -46,7 +46,7 @@ def test_state_holds_what_a_run_needs(saved: tuple[Path, Any]) -> None:
     state = checkpoints.load(saved[0])
     assert state["extra"] == {"fingerprint": "f", "provenance": "simulated data"}
     assert (state["epoch"], state["best_epoch"]) == (1, 0)
-    assert state["metrics"]["val/mpjpe_mm"] == state["best_mpjpe_mm"] == saved[1]
+    assert state["history"][-1]["val/mpjpe_mm"] == state["best_mpjpe_mm"] == saved[1]
 
 
 def test_absent(tmp_path: Path) -> None:

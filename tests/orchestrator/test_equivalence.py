@@ -59,8 +59,9 @@ def train(config: TrainConfig, ranks: Ranks | None = None) -> tuple[Training, li
 
 
 def state_of(training: Training, results: list[EpochResult]) -> dict[str, Any]:
-    """Everything that must agree: weights, method state, metrics without timings."""
-    metrics = [{k: v for k, v in r.metrics.items() if not k.startswith("time/")} for r in results]
+    """Everything that must agree: weights, method state, metrics without what the machine adds."""
+    machine = ("time/", "memory/")
+    metrics = [{k: v for k, v in r.metrics.items() if not k.startswith(machine)} for r in results]
     return {
         "model": training.model.state_dict(),
         "method": training.method.state_dict(),

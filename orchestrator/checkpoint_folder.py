@@ -1,0 +1,66 @@
+"""The checkpoints of a run that trains without Ray Train: the newest two and the best, in one folder."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from pathlib import Path
+from typing import Any
+
+from orchestrator import checkpoints
+from orchestrator.config import TrainConfig
+from orchestrator.loop import EpochResult, Training
+from pipelines.errors import DataError
+
+logger = logging.getLogger(__name__)
+
+KEPT = 2
+"""One to go on from, and the one before it, should the newest turn out damaged."""
+BEST = "best"
+
+
+class CheckpointFolder:
+    """`epoch-00007/state.pt` after seven epochs, and `best/state.pt`, the one with the least error."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    @property
+    def best(self) -> Path:
+        """Folder of the best checkpoint."""
+        return self.folder / BEST
+
+    @property
+    def newest(self) -> Path:
+        """Folder of the latest checkpoint. Raises DataError when there is none."""
+        paths = self._newest_first()
+        if not paths:
+            raise DataError(f"{self.folder}: no checkpoint here; train first")
+        return paths[0]
+
+    def save(
+        self, training: Training, config: TrainConfig, extra: dict[str, Any], result: EpochResult
+    ) -> None:
+        """Keep the state after an epoch, drop the oldest."""
+        if result.is_best:
+            # First: whoever is killed in between trains this epoch again and finds the same.
+            self._write(self.best, training, config, extra)
+        self._write(self.folder / f"epoch-{training.epoch:05d}", training, config, extra)
+        for old in self._newest_first()[KEPT:]:
+            shutil.rmtree(old)
+
+    def load_newest(self) -> dict[str, Any] | None:
+        """The newest state that can be read, or None; a damaged one is named in the log and passed over."""
+        for path in self._newest_first():
+            try:
+                return checkpoints.load(path)
+            except DataError as error:
+                logger.warning("%s; going on from the checkpoint before it", error)
+        return None
+
+    def _newest_first(self) -> list[Path]:
+        return sorted(self.folder.glob("epoch-*"), reverse=True)
+
+    def _write(self, path: Path, training: Training, config: TrainConfig, extra: dict[str, Any]) -> None:
+        path.mkdir(parents=True, exist_ok=True)
+        checkpoints.save(training, config, path, extra)

@@ -1,0 +1,44 @@
+"""From a built run to a trained one: every epoch that is left, logged and kept; under Ray Train or alone."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from orchestrator.config import TrainConfig, to_json
+from orchestrator.loop import EpochResult, Training, fit
+from orchestrator.run_logger import RunLogger
+from orchestrator.tracking import Tracked
+
+
+def run_epochs(
+    training: Training, config: TrainConfig, tracked: Tracked | None, keep: Callable[[EpochResult], None]
+) -> None:
+    """Train to the end; `keep` is called after every epoch, when the state is complete.
+
+    A point is on disk before its checkpoint is, so a run killed after the checkpoint has lost no point.
+    """
+    with _logging(tracked, training) as logger:
+        if logger:
+            logger.log_artifact(json.dumps(to_json(config), indent=2), "config.json")
+        for result in fit(training):
+            if logger:
+                logger.log_metrics(result.metrics, step=result.epoch)
+            keep(result)
+
+
+@contextlib.contextmanager
+def _logging(tracked: Tracked | None, training: Training) -> Iterator[RunLogger | None]:
+    """The first rank's logger; an error leaves the MLflow run open, for the attempt that goes on with it."""
+    if tracked is None or not training.ranks.first:
+        yield None
+        return
+    logger = RunLogger(tracked.uri, tracked.run_id, Path(tracked.spool))
+    try:
+        yield logger
+    except BaseException:
+        logger.close()
+        raise
+    logger.finish()
