@@ -1,0 +1,149 @@
+"""What every balancing method must satisfy, as plain functions that raise where one does not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import pytest
+import torch
+from contract_subjects import Subject
+
+from balancing.method import Method
+from balancing.registry import build_method
+
+
+@dataclass(frozen=True)
+class Toys:
+    """The fixtures of the same names, see conftest."""
+
+    training: Callable[..., Any]
+    ranks: Callable[[int], Any]
+
+
+Check = Callable[[Subject, Toys], None]
+NOISY: dict[str, Any] = {"norm": "batch", "dropout": 0.3}
+
+
+def acts(subject: Subject, toys: Toys) -> None:
+    """Training differs from plain training."""
+    plain = toys.training(Method()).fit(3).weights()
+    balanced = toys.training(subject.build()).fit(3).weights(heads=False)
+    assert torch.isfinite(balanced).all()
+    assert (plain - balanced).abs().max() > 1e-4
+
+
+def takes_any_number_of_modalities(subject: Subject, toys: Toys, *, modalities: int) -> None:
+    """The same with another number of modalities than the three of the other checks."""
+    plain = toys.training(Method(), modalities).fit(3).weights()
+    balanced = toys.training(subject.build(), modalities).fit(3).weights(heads=False)
+    assert torch.isfinite(balanced).all()
+    assert (subject.name == "plain") == torch.equal(plain, balanced)
+
+
+def is_plain_when_switched_off(subject: Subject, toys: Toys) -> None:
+    """With a window of no epoch it trains as `plain` bit for bit, needs nothing and logs nothing."""
+    assert subject.config is not None
+    plain = toys.training(Method(), **NOISY).fit(3)
+    off = build_method(replace(subject.config, window=0))
+    assert not off.needs
+    assert not off.owns_backward
+    assert not off.owns_step
+    idle = toys.training(off, **NOISY).fit(3)
+    assert torch.equal(plain.weights(), idle.weights())
+    assert not idle.logged
+
+
+def resumes_exactly(subject: Subject, toys: Toys) -> None:
+    """From a saved file of any epoch it goes on bit for bit, its state included."""
+    whole = toys.training(subject.build(), **NOISY)
+    saved = [whole.fit(stop).state() for stop in (1, 2, 3)]
+    whole.fit(4)
+    for state in saved:
+        resumed = toys.training(subject.build(), **NOISY).load(state).fit(4)
+        assert torch.equal(whole.weights(), resumed.weights())
+        torch.testing.assert_close(whole.method.state_dict(), resumed.method.state_dict(), rtol=0, atol=0)
+
+
+def ranks_agree_and_equal_one_rank(subject: Subject, toys: Toys) -> None:
+    """Two ranks hold the same weights bit for bit, and those of one rank to rounding."""
+    options = {"norm": "layer", "dtype": torch.float64}
+    alone = toys.training(subject.build(), **options).fit(4).weights()
+    ranks = toys.ranks(2)
+    pair = [
+        toys.training(subject.build(), rank=rank, world_size=2, mean=ranks.mean(rank), **options)
+        for rank in range(2)
+    ]
+    first, second = ranks.run(lambda rank: pair[rank].fit(4).weights())
+    assert torch.equal(first, second)
+    torch.testing.assert_close(first, alone, rtol=0, atol=1e-10)
+
+
+def leaves_no_trace_of_extra_passes(subject: Subject, toys: Toys) -> None:
+    """An epoch's start leaves weights, gradients, modes, hooks and the global generator as they were."""
+    training = toys.training(subject.build(), **NOISY)
+    training.model.train()
+    training.model.encoders["lidar"].eval()
+    flags = [module.training for module in training.model.modules()]
+    before = training.weights()
+    run = training.view()
+    torch.manual_seed(3)
+    expected = torch.rand(4)
+    torch.manual_seed(3)
+    training.method.plan_epoch(training.plan(), run)
+    training.method.on_epoch_start(run)
+    assert torch.equal(torch.rand(4), expected), "a hook drew from the global generator"
+    assert torch.equal(training.weights(), before)
+    assert [module.training for module in training.model.modules()] == flags
+    assert all(parameter.grad is None for parameter in training.model.parameters())
+    assert not any(module._forward_hooks for module in training.model.modules())
+
+
+def leaves_modes_and_statistics_alone(subject: Subject, toys: Toys) -> None:
+    """A step moves running statistics as a plain one does, and no module's mode."""
+    training = toys.training(subject.build(), **NOISY)
+    plain = toys.training(Method(), **NOISY)
+    training.model.encoders["rgb"].eval()
+    plain.model.encoders["rgb"].eval()
+    flags = [module.training for module in training.model.modules()]
+    for each in (training, plain):
+        run = each.view()
+        each.method.plan_epoch(each.plan(), run)
+        each.method.on_epoch_start(run)
+        torch.manual_seed(0)
+        each.step(run, 0, each.batches[0])
+    assert [module.training for module in training.model.modules()] == flags
+    for key, value in training.model.state_dict().items():
+        if "running" in key or "tracked" in key:
+            assert torch.equal(value, plain.model.state_dict()[key]), key
+
+
+def rejects_bad_windows(subject: Subject, toys: Toys) -> None:
+    """Its config checks what all configs share."""
+    assert subject.config is not None
+    with pytest.raises(ValueError, match=r"method\.window.*-1"):
+        replace(subject.config, window=-1)
+
+
+ALWAYS: dict[str, Check] = {
+    "resumes exactly": resumes_exactly,
+    "ranks agree and equal one rank": ranks_agree_and_equal_one_rank,
+    "leaves no trace of extra passes": leaves_no_trace_of_extra_passes,
+    "leaves modes and statistics alone": leaves_modes_and_statistics_alone,
+}
+WITH_CONFIG: dict[str, Check] = {
+    "takes two modalities": partial(takes_any_number_of_modalities, modalities=2),
+    "takes four modalities": partial(takes_any_number_of_modalities, modalities=4),
+    "is plain when switched off": is_plain_when_switched_off,
+    "rejects bad windows": rejects_bad_windows,
+}
+UNLESS_PLAIN: dict[str, Check] = {"acts": acts}
+
+
+def checks_of(subject: Subject) -> dict[str, Check]:
+    """The whole suite for one subject, by name."""
+    with_config = WITH_CONFIG if subject.config is not None else {}
+    acting = UNLESS_PLAIN if subject.name != "plain" else {}
+    return {**ALWAYS, **with_config, **acting}

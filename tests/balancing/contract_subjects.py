@@ -1,0 +1,119 @@
+"""Whom the contract suite is run on: the registry, further settings of its methods, and compositions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+from balancing.adaptive_awc import AdaptiveAWC
+from balancing.agm import AGM
+from balancing.awc import AWC
+from balancing.compose import chain, within
+from balancing.continuous_awc import ContinuousAWC
+from balancing.g_blending import GBlending
+from balancing.method import Method, MethodConfig
+from balancing.mla import MLA
+from balancing.mmpareto import MMPareto
+from balancing.modality_resampling import ModalityResampling
+from balancing.ogm_ge import OGMGE
+from balancing.opm import OPM
+from balancing.pmr import PMR
+from balancing.recon_boost import ReconBoost
+from balancing.registry import METHODS, build_method
+from balancing.relearning import Relearning
+from balancing.sample_resampling import SampleResampling
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subject:
+    """Something that trains, under the name that its tests carry."""
+
+    name: str
+    build: Callable[[], Method]
+    config: MethodConfig | None = None
+    """None for compositions."""
+
+
+ACTING: dict[str, MethodConfig] = {
+    "awc_continuous": ContinuousAWC.Config(alpha_s=1e6),
+    "awc_adaptive": AdaptiveAWC.Config(tolerance=1e9, patience=2),
+    "g_blending": GBlending.Config(super_epoch=1),
+    "modality_resampling": ModalityResampling.Config(warmup=1, scale_mm=2900.0),
+    "sample_resampling": SampleResampling.Config(warmup=1, scale_mm=2900.0),
+    "relearning": Relearning.Config(every=1, times=2),
+}
+"""Settings of registered methods whose defaults would hardly act within the suite's few small epochs."""
+
+VARIANTS: dict[str, MethodConfig] = {
+    "awc, initial anchor": AWC.Config(anchor="init"),
+    "awc, one estimate": AWC.Config(anchor="init", fisher_schedule="once"),
+    "awc, batch contributions": AWC.Config(contributions="batch", alpha_s=5e4, alpha_i=1e3),
+    "awc, batch gradients": AWC.Config(fisher="per_batch", fisher_fraction=0.5),
+    "awc, short window": AWC.Config(window=2),
+    "awc_adaptive, gap": AdaptiveAWC.Config(
+        watch="gap", contributions="batch", weights="continuous", alpha_s=1e6, tolerance=1e9, patience=1
+    ),
+    "ogm_ge, heads": OGMGE.Config(unimodal="heads", ratio="weakest", window=2),
+    "ogm_ge, without noise": OGMGE.Config(noise=0, temperature=0.1, centred=False, min_dims=1),
+    "agm, encoders": AGM.Config(scale="encoders", temperature=0.1),
+    "opm, heads": OPM.Config(unimodal="heads", rescale="modality", rate=1.0, window=2),
+    "pmr, gradients": PMR.Config(act="gradients", eta=0.5, unit=0.02),
+    "g_blending, gains only": GBlending.Config(super_epoch=2, gain="positive", fraction=0.5),
+    "mmpareto, short window": MMPareto.Config(window=2, keep_length=False),
+    "modality_resampling, soft": ModalityResampling.Config(
+        warmup=0, value="soft", scale_mm=3000.0, alpha=20.0, hide="others"
+    ),
+    "modality_resampling, validation": ModalityResampling.Config(warmup=0, value="validation", alpha=2.0),
+    "sample_resampling, soft": SampleResampling.Config(
+        warmup=0, value="soft", which="weakest", hide="others", scale_mm=2000.0
+    ),
+    "relearning, purity": Relearning.Config(every=2, diagnosis="purity", fraction=0.5, strength=9.0),
+    "mla, normalised": MLA.Config(normalise=True, damping=1.0),
+    "mla, without projection": MLA.Config(projection=False, window=2),
+    "recon_boost, reweighted": ReconBoost.Config(reading="reweighted", rectify_after=2, window=3),
+}
+"""Other readings of the registered methods."""
+
+COMPOSED: dict[str, Callable[[], Method]] = {
+    "awc after a window": lambda: within(range(1, 3), AWC(AWC.Config(anchor="init"))),
+    "opm, ogm_ge and g_blending": lambda: chain(opm=OPM(), ogm=OGMGE(), blend=GBlending()),
+    "awc and mmpareto": lambda: chain(
+        awc=AWC(AWC.Config(contributions="batch")), pmr=PMR(), pareto=MMPareto(), ogm=OGMGE()
+    ),
+    "agm, ogm_ge and awc": lambda: chain(agm=AGM(), ogm=OGMGE(OGMGE.Config(unimodal="heads")), awc=AWC()),
+    "two of them": lambda: chain(
+        early=within(range(2), AWC(AWC.Config(alpha_s=1e3, alpha_i=1e3))),
+        batch=AWC(AWC.Config(contributions="batch")),
+    ),
+    "resampling twice, then awc": lambda: chain(
+        modality=ModalityResampling(ModalityResampling.Config(warmup=0, value="validation")),
+        sample=SampleResampling(SampleResampling.Config(warmup=0, scale_mm=2900.0)),
+        awc=within(range(2), AWC()),
+    ),
+    "relearning and resampling": lambda: chain(
+        again=Relearning(Relearning.Config(every=1)),
+        modality=ModalityResampling(ModalityResampling.Config(warmup=1, scale_mm=2900.0)),
+    ),
+    "mla on resampled rows": lambda: chain(
+        modality=ModalityResampling(ModalityResampling.Config(warmup=1, scale_mm=2900.0)),
+        mla=within(range(1, 3), MLA()),
+    ),
+}
+
+
+def configured(name: str, config: MethodConfig) -> Subject:
+    """A registered method under one config."""
+    return Subject(name=name, build=partial(build_method, config), config=config)
+
+
+def registered() -> list[Subject]:
+    """Whatever stands in the registry at this moment; a new line there needs none here."""
+    return [configured(name, ACTING.get(name, method.Config())) for name, method in METHODS.items()]
+
+
+def subjects() -> list[Subject]:
+    """Everybody."""
+    variants = [configured(name, config) for name, config in VARIANTS.items()]
+    composed = [Subject(name=name, build=build) for name, build in COMPOSED.items()]
+    return [*registered(), *variants, *composed]

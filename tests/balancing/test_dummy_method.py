@@ -1,0 +1,181 @@
+"""A new method is one class and one registry line: the whole suite comes with it, and sees its faults."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import torch
+from contract_checks import Toys, checks_of
+from contract_subjects import Subject, configured, registered, subjects
+
+from balancing.gradients import scale_gradients
+from balancing.method import POSE, EpochPlan, Losses, Method, MethodConfig, Run, Step
+from balancing.registry import METHODS
+
+
+class Dummy(Method):
+    """Lengthens the encoders' gradients epoch by epoch; sound in every respect."""
+
+    @dataclass(frozen=True, kw_only=True)
+    class Config(MethodConfig):
+        """Nothing of its own."""
+
+    def __init__(self, config: MethodConfig | None = None) -> None:
+        super().__init__(config)
+        self.epochs_seen = 0
+
+    def on_epoch_start(self, run: Run) -> None:
+        self.epochs_seen += 1
+
+    def shape_gradients(self, step: Step) -> None:
+        # Adam hardly notices a constant factor, but it does notice one that changes.
+        for group in step.groups.values():
+            scale_gradients(group.values(), 2.0**self.epochs_seen)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"epochs_seen": self.epochs_seen}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.epochs_seen = state["epochs_seen"]
+
+
+class Idle(Dummy):
+    """Forgets to act."""
+
+    def shape_gradients(self, step: Step) -> None:
+        pass
+
+
+class Forgetful(Dummy):
+    """Keeps its counter out of the checkpoint."""
+
+    def state_dict(self) -> dict[str, Any]:
+        return {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        pass
+
+
+class Noisy(Dummy):
+    """Each rank draws noise of its own, from the global generator."""
+
+    def shape_gradients(self, step: Step) -> None:
+        for group in step.groups.values():
+            for parameter in group.values():
+                assert parameter.grad is not None
+                parameter.grad += 0.1 * torch.randn_like(parameter.grad)
+
+
+class Local(Dummy):
+    """Divides by its own rank's loss, and the mean of such quotients is not the quotient of the means."""
+
+    def shape_losses(self, losses: Losses, step: Step) -> Losses:
+        return losses | {POSE: losses[POSE] / losses[POSE].detach()}
+
+
+class Restless(Dummy):
+    """Reads a window of 0 as "no limit", so it cannot be switched off."""
+
+    @dataclass(frozen=True, kw_only=True)
+    class Config(MethodConfig):
+        def __post_init__(self) -> None:
+            super().__post_init__()
+            if self.window == 0:
+                object.__setattr__(self, "window", None)
+
+
+class Unchecked(Dummy):
+    """Does not let its base class look at the window."""
+
+    @dataclass(frozen=True, kw_only=True)
+    class Config(MethodConfig):
+        def __post_init__(self) -> None:
+            pass
+
+
+class Evaluating(Dummy):
+    """Looks at the training data and leaves the model in evaluation mode."""
+
+    def on_epoch_start(self, run: Run) -> None:
+        super().on_epoch_start(run)
+        run.model.eval()
+
+
+class Drawing(Dummy):
+    """Shuffles an epoch with the global generator."""
+
+    def plan_epoch(self, plan: EpochPlan, run: Run) -> EpochPlan:
+        order = torch.randperm(len(plan.indices))
+        return EpochPlan(indices=plan.indices[order], present=plan.present[order])
+
+
+class Repeating(Dummy):
+    """Runs the encoders once more in training mode, which moves running statistics."""
+
+    def shape_losses(self, losses: Losses, step: Step) -> Losses:
+        step.run.model.encode(step.batch)
+        return losses
+
+
+class OnlyThree(Dummy):
+    """Knows three modalities by name."""
+
+    def shape_gradients(self, step: Step) -> None:
+        for name, factor in {"rgb": 1.0, "lidar": 2.0, "mmwave": 4.0}.items():
+            scale_gradients(step.groups[name].values(), factor**self.epochs_seen)
+
+
+FAULTS: dict[type[Method], str] = {
+    Idle: "acts",
+    Forgetful: "resumes exactly",
+    Noisy: "ranks agree and equal one rank",
+    Local: "ranks agree and equal one rank",
+    Restless: "is plain when switched off",
+    Unchecked: "rejects bad windows",
+    Evaluating: "leaves no trace of extra passes",
+    Drawing: "leaves no trace of extra passes",
+    Repeating: "leaves modes and statistics alone",
+    OnlyThree: "takes two modalities",
+}
+
+
+@pytest.fixture
+def toys(toy_training: Callable, thread_ranks: Callable) -> Toys:
+    return Toys(toy_training, thread_ranks)
+
+
+def subject_of(method: type[Method], monkeypatch: pytest.MonkeyPatch) -> Subject:
+    """The suite's subject after the one registry line."""
+    monkeypatch.setitem(METHODS, "dummy", method)
+    (found,) = (subject for subject in subjects() if subject.name == "dummy")
+    return found
+
+
+def test_the_registry_line_brings_the_whole_suite(monkeypatch: pytest.MonkeyPatch, toys: Toys) -> None:
+    before = [subject.name for subject in registered()]
+    dummy = subject_of(Dummy, monkeypatch)
+    assert [subject.name for subject in registered()] == [*before, "dummy"]
+    assert isinstance(dummy.build(), Dummy)
+    suite = checks_of(dummy)
+    assert suite == checks_of(configured("awc", METHODS["awc"].Config()))
+    for check in suite.values():
+        check(dummy, toys)
+
+
+@pytest.mark.parametrize(
+    ("method", "check"), FAULTS.items(), ids=lambda value: getattr(value, "__name__", "")
+)
+def test_the_suite_sees_what_is_wrong(
+    method: type[Method], check: str, monkeypatch: pytest.MonkeyPatch, toys: Toys
+) -> None:
+    dummy = subject_of(method, monkeypatch)
+    with pytest.raises((AssertionError, KeyError, pytest.fail.Exception)):
+        checks_of(dummy)[check](dummy, toys)
+
+
+def test_every_check_can_fail() -> None:
+    dummy = configured("dummy", MethodConfig())
+    assert set(checks_of(dummy)) - {"takes four modalities"} == set(FAULTS.values())
