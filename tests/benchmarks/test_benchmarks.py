@@ -12,7 +12,7 @@ from benchmarks.timing import compare, markdown
 
 
 def test_every_module_is_a_benchmark() -> None:
-    assert {"awc", "fisher", "loader", "models", "shapley", "simulator"} <= set(names())
+    assert {"awc", "fisher", "loader", "methods", "models", "shapley", "simulator"} <= set(names())
     for name in names():
         assert callable(importlib.import_module(f"benchmarks.{name}").main), name
 
