@@ -76,7 +76,9 @@ def plain_report(report: ContributionReport) -> dict[str, Any]:
 
 def report_of(plain: dict[str, Any]) -> ContributionReport:
     """Inverse of `plain_report`, exact; tensors are float64."""
-    values = {name: _tensor(value) if isinstance(value, dict) else value for name, value in plain.items()}
+    values: dict[str, Any] = {
+        name: _tensor(value) if isinstance(value, dict) else value for name, value in plain.items()
+    }
     return ContributionReport(**{**values, "modalities": tuple(plain["modalities"])})
 
 
