@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 import ray
 
+from pipelines.local_ray import LOOPBACK, start_local_ray
+
 QUIET = {
     "RAY_TRAIN_V2_ENABLED": "1",
     "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.2",
@@ -22,10 +24,6 @@ QUIET = {
 """Environment of the driver and its workers: poll fast enough that short epochs are not drained two
 seconds apart, keep the console for our own progress, and let Ctrl-C reach
 our code instead of ending a sweep as if it were finished."""
-
-
-LOOPBACK = "127.0.0.2"
-"""Node address of a local cluster. Ray replaces 127.0.0.1 by the machine's outer address; this it keeps."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,12 +57,11 @@ def ray_session(config: SessionConfig | None = None) -> Iterator[None]:
         environment = {"env_vars": {key: os.environ[key] for key in QUIET}}
         ray.init(address=address, runtime_env=environment, log_to_driver=False)
     else:
-        ray.init(
+        start_local_ray(
             num_cpus=config.num_cpus or len(os.sched_getaffinity(0)),
             object_store_memory=config.object_store_mb * 2**20,
             include_dashboard=True,
-            dashboard_host="127.0.0.1",
-            _node_ip_address=LOOPBACK,
+            dashboard_host=LOOPBACK,
             log_to_driver=False,
             logging_level="ERROR",
         )

@@ -16,6 +16,7 @@ from typing import Any
 
 from pipelines.cleaning import assemble
 from pipelines.errors import DataError
+from pipelines.local_ray import start_local_ray
 from pipelines.readers import Reader, name_of, reader_of
 from pipelines.store import SequenceKey, Store, StoreHeader, StoreWriter
 
@@ -122,7 +123,7 @@ def _run_on_ray(job: Job, keys: list[SequenceKey], processes: int) -> Iterator[t
 
     started = not ray.is_initialized()
     if started:
-        ray.init(include_dashboard=False, log_to_driver=False, object_store_memory=RAY_MEMORY)
+        start_local_ray(include_dashboard=False, log_to_driver=False, object_store_memory=RAY_MEMORY)
     width = processes or max(1, int(ray.cluster_resources().get("CPU", 1)))
     shared, task = ray.put(job), ray.remote(num_cpus=1)(prepare_sequence)
     waiting = iter(keys)

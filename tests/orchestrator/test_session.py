@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import glob
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 import ray
 
 from orchestrator import session
-from orchestrator.session import LOOPBACK, QUIET, SessionConfig, ray_session
+from orchestrator.session import QUIET, SessionConfig, ray_session
+from pipelines import local_ray
+from pipelines.local_ray import LOOPBACK, keep_token_private
 
 
 @pytest.mark.parametrize(
@@ -28,6 +35,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     for key in QUIET:
         monkeypatch.delenv(key, raising=False)
     monkeypatch.setattr(session.ray, "init", lambda **options: seen.append(options))
+    monkeypatch.setattr(local_ray, "keep_token_private", lambda: None)
     monkeypatch.setattr(session.ray, "shutdown", lambda: seen.append("shutdown"))
     monkeypatch.setattr(session.ray, "is_initialized", lambda: False)
     return seen
@@ -56,3 +64,53 @@ def test_whoever_started_ray_stops_it(calls: list[Any], monkeypatch: pytest.Monk
     with ray_session():
         assert ray.is_initialized()
     assert calls == []
+
+
+def test_token_is_for_its_owner_only(tmp_path: Path) -> None:
+    token = tmp_path / "auth_token"
+    keep_token_private(token)
+    assert not token.exists()
+    token.write_text("secret")
+    token.chmod(0o644)
+    keep_token_private(token)
+    assert token.stat().st_mode & 0o777 == 0o600
+
+
+def listening(pids: set[int]) -> dict[str, set[str]]:
+    """Hexadecimal address -> commands of the processes among `pids` that listen on it."""
+    owners: dict[str, str] = {}
+    for link in (link for pid in pids for link in glob.glob(f"/proc/{pid}/fd/*")):
+        try:
+            target = os.readlink(link)
+        except OSError:
+            continue  # closed while we looked
+        if target.startswith("socket:["):
+            pid = link.split("/")[2]
+            owners[target[8:-1]] = Path(f"/proc/{pid}/comm").read_text().strip()
+    found: dict[str, set[str]] = {}
+    for table in ("tcp", "tcp6"):
+        for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]:
+            address, state, inode = (line.split()[i] for i in (1, 3, 9))
+            if state == "0A" and inode in owners:
+                found.setdefault(address.split(":")[0], set()).add(owners[inode])
+    return found
+
+
+@pytest.mark.system
+def test_every_port_of_a_local_session_is_on_loopback_and_asks_for_the_token(
+    monkeypatch: pytest.MonkeyPatch, processes_below: Callable[[int], dict[int, str]]
+) -> None:
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.delenv("RAY_AUTH_MODE", raising=False)
+    with ray_session(SessionConfig(num_cpus=1)):
+        assert ray.get(ray.remote(lambda: 1).remote()) == 1
+        ports = listening({os.getpid(), *processes_below(os.getpid())})
+        auth = os.environ.get("RAY_AUTH_MODE")
+    assert {"raylet", "gcs_server"} <= set().union(*ports.values())
+    outer = {address: who for address, who in ports.items() if not re.fullmatch(LOOPBACK_HEX, address)}
+    assert outer == {}
+    assert auth == "token"
+
+
+LOOPBACK_HEX = "[0-9A-F]{6}7F|0{16}F{4}0{4}[0-9A-F]{6}7F|0{24}01000000"
+"""127.x.x.x, the same as an IPv6 address, and ::1, as the kernel's tables write them."""

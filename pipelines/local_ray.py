@@ -1,0 +1,42 @@
+"""Starting Ray on this machine alone: every port on loopback, its token readable by nobody else."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+LOOPBACK = "127.0.0.1"
+
+SINGLE_MACHINE = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
+"""Ray's own switch between one machine and a cluster, off by default on macOS and Windows only. While it
+is on, Ray replaces 127.0.0.1 by the machine's outer address and most of its servers listen everywhere."""
+
+
+def start_local_ray(**options: Any) -> None:
+    """`ray.init` for a cluster of this machine only; options as there.
+
+    Ray's token authentication stays as it is by default: on, with a token made on first use.
+    """
+    import ray
+    from ray._private import ray_constants
+
+    inherited = {name: os.environ.get(name) for name in SINGLE_MACHINE}
+    switch = ray_constants.ENABLE_RAY_CLUSTER
+    os.environ.update(SINGLE_MACHINE)
+    # Ray read its environment when it was imported; a driver that joins a real cluster later needs it back.
+    ray_constants.ENABLE_RAY_CLUSTER = False
+    try:
+        ray.init(_node_ip_address=LOOPBACK, **options)
+    finally:
+        ray_constants.ENABLE_RAY_CLUSTER = switch
+        for name, value in inherited.items():
+            os.environ.pop(name) if value is None else os.environ.update({name: value})
+    keep_token_private()
+
+
+def keep_token_private(token: Path | None = None) -> None:
+    """Take the rights of others from Ray's token file, which Ray writes readable for everyone."""
+    path = token or Path.home() / ".ray" / "auth_token"
+    if path.is_file() and path.stat().st_uid == os.getuid() and path.stat().st_mode & 0o077:
+        path.chmod(0o600)
