@@ -29,6 +29,8 @@ def within(epochs: range, method: Method) -> Method:
 
 
 class _Chain(Method):
+    """See `chain`."""
+
     def __init__(self, methods: dict[str, Method]) -> None:
         super().__init__()
         if not methods:
@@ -61,43 +63,53 @@ class _Chain(Method):
 
     @property
     def shapes_step(self) -> bool:
+        """Whether any of them does."""
         return any(method.shapes_step for method in self.methods.values())
 
     def plan_epoch(self, plan: EpochPlan, run: Run) -> EpochPlan:
+        """One after the other, each on the plan of the last."""
         for method in self.methods.values():
             plan = method.plan_epoch(plan, run)
         return plan
 
     def on_epoch_start(self, run: Run) -> None:
+        """One after the other."""
         for method in self.methods.values():
             method.on_epoch_start(run)
 
     def shape_losses(self, losses: Losses, step: Step) -> Losses:
+        """One after the other, each on the losses of the last."""
         for method in self.methods.values():
             losses = method.shape_losses(losses, step)
         return losses
 
     def backward(self, losses: Losses, step: Step) -> None:
+        """The one owner's."""
         for method in self.methods.values():
             if method.owns_backward:
                 method.backward(losses, step)
 
     def shape_gradients(self, step: Step) -> None:
+        """One after the other, on the same gradients."""
         for method in self.methods.values():
             method.shape_gradients(step)
 
     def take_step(self, stepping: Stepping) -> Losses:
+        """The one owner's."""
         owner = next(method for method in self.methods.values() if method.owns_step)
         return owner.take_step(stepping)
 
     def on_task_end(self, run: Run) -> None:
+        """One after the other."""
         for method in self.methods.values():
             method.on_task_end(run)
 
     def state_dict(self) -> dict[str, Any]:
+        """name -> state."""
         return {name: method.state_dict() for name, method in self.methods.items()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Inverse of `state_dict`. Raises ValueError for other names or another order, with both lists."""
         if list(state) != list(self.methods):
             raise ValueError(
                 f"the checkpoint was written by the chain {list(state)}, this one is {list(self.methods)}; "
@@ -108,6 +120,8 @@ class _Chain(Method):
 
 
 class _Within(Method):
+    """See `within`."""
+
     def __init__(self, epochs: range, method: Method) -> None:
         super().__init__()
         self.epochs = epochs
@@ -119,40 +133,50 @@ class _Within(Method):
 
     @property
     def shapes_step(self) -> bool:
+        """Whether the method does, unless it never acts."""
         return self.method.shapes_step and len(self.epochs) > 0
 
     def plan_epoch(self, plan: EpochPlan, run: Run) -> EpochPlan:
+        """The method's in its epochs, else the plan as it is."""
         return self.method.plan_epoch(plan, run) if run.epoch in self.epochs else plan
 
     def on_epoch_start(self, run: Run) -> None:
+        """The method's in its epochs."""
         if run.epoch in self.epochs:
             self.method.on_epoch_start(run)
 
     def shape_losses(self, losses: Losses, step: Step) -> Losses:
+        """The method's in its epochs, else plain losses with the heads as probes."""
         if step.run.epoch in self.epochs:
             return self.method.shape_losses(losses, step)
         return probe_losses(losses, step) if "unimodal_heads" in self.needs else losses
 
     def backward(self, losses: Losses, step: Step) -> None:
+        """The method's in its epochs, else that of the plain sum."""
         if step.run.epoch in self.epochs:
             self.method.backward(losses, step)
         else:
             total_loss(losses).backward()
 
     def shape_gradients(self, step: Step) -> None:
+        """The method's in its epochs."""
         if step.run.epoch in self.epochs:
             self.method.shape_gradients(step)
 
     def take_step(self, stepping: Stepping) -> Losses:
+        """The method's in its epochs, else the plain step."""
         if stepping.run.epoch in self.epochs:
             return self.method.take_step(stepping)
         return plain_step(self, stepping)
 
     def on_task_end(self, run: Run) -> None:
+        """The method's, whichever epoch was the last."""
         self.method.on_task_end(run)
 
     def state_dict(self) -> dict[str, Any]:
+        """The method's."""
         return self.method.state_dict()
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Inverse of `state_dict`."""
         self.method.load_state_dict(state)
