@@ -13,7 +13,6 @@ super-epoch come from the one before, and the first has equal weights.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -22,30 +21,8 @@ from torch import Tensor
 
 from balancing import checks
 from balancing.awc import evenly_spaced
-from balancing.method import POSE, Losses, Method, MethodConfig, Run, Step
-from balancing.modes import evaluating
-from models.batch import Batch
-
-
-def head_names(run: Run) -> list[str]:
-    """Names of the losses, joint head first."""
-    return [POSE, *(f"{POSE}/{modality}" for modality in run.model.modalities)]
-
-
-def head_losses(run: Run, batches: Iterable[Batch]) -> Tensor:
-    """[1 + M] float64 mean loss in m of the joint head and every unimodal head, joined over ranks."""
-    model = run.model
-    total = torch.zeros(
-        2 + len(model.modalities), dtype=torch.float64, device=next(model.parameters()).device
-    )
-    with torch.no_grad(), evaluating(model):
-        for batch in batches:
-            features = model.encode(batch)
-            poses = [model.fuse(features, model.present_of(batch)), *model.unimodal(features).values()]
-            sums = [run.loss(pose, batch.pose).sum().double() for pose in poses]
-            total += torch.stack([*sums, sums[0].new_tensor(len(batch))])
-    total = run.mean(total).cpu()
-    return total[:-1] / total[-1]
+from balancing.head_losses import head_losses, head_names
+from balancing.method import Losses, Method, MethodConfig, Run, Step
 
 
 def blend(start: Tensor, end: Tensor, *, gain: str = "absolute", floor: float = 1e-3) -> Tensor:
@@ -125,6 +102,7 @@ class GBlending(Method):
         self.since, self.measured, self.weights = state["since"], state["measured"], state["weights"]
 
     def _measure(self, run: Run) -> Tensor:
+        """[2, 1 + M] training and validation losses, m."""
         if run.validation_batches is None:
             raise ValueError(
                 "g_blending compares training with validation losses; give the run validation data"

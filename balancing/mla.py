@@ -23,7 +23,14 @@ from torch import Tensor, nn
 
 from balancing import checks
 from balancing.method import POSE, Losses, Method, MethodConfig
-from balancing.own_step import joined_gradient, move, other_parameters, share_buffers
+from balancing.own_step import (
+    head_parameters,
+    joined_gradient,
+    move,
+    other_parameters,
+    share_buffers,
+    tie,
+)
 from balancing.rank_means import joined_means, shared_mean
 from balancing.train_step import Stepping
 
@@ -78,8 +85,9 @@ class MLA(Method):
         """Each modality with the shared head, then fusion and pose head on the same features."""
         run, batch = stepping.run, stepping.batch
         model, present = run.model, run.model.present_of(batch)
-        heads = _heads(model)
-        _tie(heads)
+        heads = head_parameters(model)
+        shared = next(iter(heads.values()))
+        tie(heads.values())
         features = model.encode(batch)
         losses = {POSE: run.loss(model.fuse(features.detach(), present), batch.pose).mean()}
         for m, (name, encoder) in enumerate(model.encoder_parameters().items()):
@@ -90,8 +98,8 @@ class MLA(Method):
             if self.config.projection:
                 feature = joined_means(features[:, m], present[:, m, None], run.mean).nan_to_num()
                 gradient = self._project(gradient, heads[name], feature)
-            move(stepping, gradient, [*encoder.values(), *_shared(heads)])
-            _tie(heads)
+            move(stepping, gradient, [*encoder.values(), *shared])
+            tie(heads.values())
         rest = other_parameters(model, "encoders.", "heads.")
         move(stepping, joined_gradient(stepping, losses[POSE], rest), rest)
         share_buffers(run)
@@ -112,22 +120,3 @@ class MLA(Method):
         after = narrowed(before, feature, self.config.damping)
         self.projection = after / after.norm() if self.config.normalise else after
         return projected(gradient, head, before)
-
-
-def _heads(model: nn.Module) -> dict[str, list[nn.Parameter]]:
-    """modality -> parameters of its unimodal head."""
-    heads = model.get_submodule("heads")
-    return {name: list(head.parameters()) for name, head in heads.named_children()}
-
-
-def _shared(heads: dict[str, list[nn.Parameter]]) -> list[nn.Parameter]:
-    """The parameters that the optimiser moves for all heads: those of the first."""
-    return next(iter(heads.values()))
-
-
-def _tie(heads: dict[str, list[nn.Parameter]]) -> None:
-    """Make all heads equal to the shared one."""
-    with torch.no_grad():
-        for head in heads.values():
-            for parameter, source in zip(head, _shared(heads), strict=True):
-                parameter.copy_(source)

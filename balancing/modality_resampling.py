@@ -20,16 +20,9 @@ import torch
 from torch import Tensor
 
 from balancing import checks
-from balancing.method import EpochPlan, Method, MethodConfig, Run
-from balancing.row_values import (
-    CORRECTNESS,
-    HIDE,
-    RowErrors,
-    grown,
-    left_visible,
-    row_contributions,
-    row_errors,
-)
+from balancing.method import EpochPlan, Method, Run
+from balancing.resampling import ResamplingConfig, check_resampling, grown, left_visible, log_visits
+from balancing.row_values import CORRECTNESS, RowErrors, row_contributions, row_errors
 from models.randomness import numpy_rng
 
 NAME = "modality_resampling"
@@ -54,31 +47,22 @@ class ModalityResampling(Method):
     """Every epoch after the warm-up grows by rows for the weak modalities."""
 
     @dataclass(frozen=True, kw_only=True)
-    class Config(MethodConfig):
+    class Config(ResamplingConfig):
         """The paper's values; what it leaves open for regression is documented field by field."""
 
         alpha: float = 1.0
         """Strength; 0 adds no row."""
-        warmup: int = 5
-        """Epochs of plain training before the first estimate."""
         fraction: float = 0.2
         """Share of the rows that contributions are estimated on (Z)."""
         value: Literal["threshold", "soft", "validation"] = "threshold"
         """Reading of "correct": error below `scale_mm`; exp(-error / scale_mm); or none of it, the Shapley
         scores of the latest validation pass scaled to mean 1."""
-        scale_mm: float = 100.0
-        """See `value`."""
-        hide: Literal["stronger", "others"] = "stronger"
-        """What an added row hides: every stronger modality, or all but the weak one."""
 
         def __post_init__(self) -> None:
             super().__post_init__()
             checks.positive(NAME, self, "alpha", zero=True)
-            checks.positive(NAME, self, "scale_mm")
-            checks.at_least(NAME, self, "warmup", 0)
             checks.share(NAME, self, "fraction")
-            checks.choice(NAME, self, "value", (*CORRECTNESS, "validation"))
-            checks.choice(NAME, self, "hide", HIDE)
+            check_resampling(NAME, self, (*CORRECTNESS, "validation"))
 
     config: Config
 
@@ -100,9 +84,7 @@ class ModalityResampling(Method):
         found = row_errors(run, rows, scored)
         scores = self._scores(found, run)
         indices, modality = self._added(scores, found, len(plan.indices), rng)
-        for m, name in enumerate(run.model.modalities):
-            run.log(f"method/contribution/{name}", float(scores[m]))
-            run.log(f"method/added/{name}", float((modality == m).sum()) / len(plan.indices))
+        log_visits(run, scores.tolist(), modality, len(plan.indices))
         return grown(plan, indices, left_visible(scores.expand(len(indices), -1), modality, c.hide), rng)
 
     def _scores(self, found: RowErrors, run: Run) -> Tensor:

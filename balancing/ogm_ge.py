@@ -23,18 +23,9 @@ from torch import Tensor, nn
 from balancing import checks
 from balancing.epoch_means import EpochMeans
 from balancing.gradients import jitter, scale_gradients, with_axes
-from balancing.method import Losses, Method, MethodConfig, Step
+from balancing.leads import LeadConfig, check_leads, leads
+from balancing.method import Losses, Method, Step
 from balancing.probes import probe_losses
-from balancing.unimodal_scores import (
-    RATIOS,
-    SOURCES,
-    Ratio,
-    Source,
-    bounded_scores,
-    lead,
-    unimodal_errors,
-    unimodal_predictions,
-)
 
 
 def modulation(ahead: Tensor, alpha: float) -> Tensor:
@@ -56,7 +47,7 @@ class OGMGE(Method):
     """On-the-fly gradient modulation with generalisation enhancement."""
 
     @dataclass(frozen=True, kw_only=True)
-    class Config(MethodConfig):
+    class Config(LeadConfig):
         """`alpha` and the window are tuned per data set in the paper; with `noise=0` this is OGM."""
 
         alpha: float = 0.3
@@ -65,17 +56,9 @@ class OGMGE(Method):
         """Deviation of the added noise in units of each gradient's own; 0 adds none."""
         noise_on: Literal["all", "modulated"] = "all"
         """`all` encoders, as the official code, or only the `modulated` ones."""
-        ratio: Ratio = "mean"
-        """What a lead is relative to: the `mean` over the others, or the `weakest`."""
         min_dims: int = 2
         """Act on weights with at least so many axes. The official code acts on 4 (2-D convolutions), which
         most encoders here do not have."""
-        unimodal: Source = "coalition"
-        """Whose prediction stands for a modality alone."""
-        centred: bool = True
-        """Move the predictions of `unimodal="coalition"` to the mean target before judging them."""
-        temperature: float | None = None
-        """tau in m; None takes the mean error over the modalities, so scores have no unit."""
 
         def __post_init__(self) -> None:
             super().__post_init__()
@@ -83,10 +66,7 @@ class OGMGE(Method):
                 checks.positive("ogm_ge", self, name, zero=True)
             checks.at_least("ogm_ge", self, "min_dims", 0)
             checks.choice("ogm_ge", self, "noise_on", ("all", "modulated"))
-            checks.choice("ogm_ge", self, "ratio", RATIOS)
-            checks.choice("ogm_ge", self, "unimodal", SOURCES)
-            if self.temperature is not None:
-                checks.positive("ogm_ge", self, "temperature")
+            check_leads("ogm_ge", self)
 
     config: Config
 
@@ -104,9 +84,7 @@ class OGMGE(Method):
     def shape_gradients(self, step: Step) -> None:
         """Scale and jitter the encoders' gradients, already averaged over ranks."""
         c = self.config
-        predictions = unimodal_predictions(step, c.unimodal)
-        errors = unimodal_errors(step, predictions, centred=c.centred and c.unimodal == "coalition")
-        factors = modulation(lead(bounded_scores(errors, c.temperature), c.ratio), c.alpha)
+        factors = modulation(leads(step, c), c.alpha)
         self.recorded.add(step, factors)
         for group, factor in zip(step.groups.values(), factors.tolist(), strict=True):
             noise = c.noise if c.noise_on == "all" or factor < 1 else 0.0

@@ -21,20 +21,11 @@ from torch import Tensor
 
 from balancing import checks
 from balancing.epoch_means import EpochMeans
-from balancing.method import POSE, Losses, Method, MethodConfig, Step
+from balancing.leads import LeadConfig, check_leads, leads
+from balancing.method import POSE, Losses, Method, Step
 from balancing.probes import probe_losses
 from balancing.rank_means import shared_mean
 from balancing.row_randomness import row_uniforms
-from balancing.unimodal_scores import (
-    RATIOS,
-    SOURCES,
-    Ratio,
-    Source,
-    bounded_scores,
-    lead,
-    unimodal_errors,
-    unimodal_predictions,
-)
 
 RESCALE = ("mean", "modality", "none")
 
@@ -58,7 +49,7 @@ class OPM(Method):
     """On-the-fly prediction modulation."""
 
     @dataclass(frozen=True, kw_only=True)
-    class Config(MethodConfig):
+    class Config(LeadConfig):
         """Defaults are those of BalanceBenchmark."""
 
         base: float = 0.4
@@ -69,14 +60,6 @@ class OPM(Method):
         """Probability that a step drops at all."""
         rescale: Literal["mean", "modality", "none"] = "mean"
         """Divide remaining features by 1 - mean q, each by its own 1 - q_m (as dropout does), or not."""
-        ratio: Ratio = "mean"
-        """What a lead is relative to."""
-        unimodal: Source = "coalition"
-        """Whose prediction stands for a modality alone."""
-        centred: bool = True
-        """Move the predictions of `unimodal="coalition"` to the mean target before judging them."""
-        temperature: float | None = None
-        """tau in m of the score exp(-e / tau); None takes the mean error over the modalities."""
 
         def __post_init__(self) -> None:
             super().__post_init__()
@@ -84,10 +67,7 @@ class OPM(Method):
                 checks.positive("opm", self, name, zero=True)
             checks.share("opm", self, "rate")
             checks.choice("opm", self, "rescale", RESCALE)
-            checks.choice("opm", self, "ratio", RATIOS)
-            checks.choice("opm", self, "unimodal", SOURCES)
-            if self.temperature is not None:
-                checks.positive("opm", self, "temperature")
+            check_leads("opm", self)
             if self.base * (1 + self.strength) >= 1:
                 raise ValueError(
                     f"opm.base * (1 + opm.strength) must be below 1, got {self.base * (1 + self.strength)}; "
@@ -112,9 +92,7 @@ class OPM(Method):
         c = self.config
         if c.unimodal == "heads":
             losses = probe_losses(losses, step)
-        predictions = unimodal_predictions(step, c.unimodal)
-        errors = unimodal_errors(step, predictions, centred=c.centred and c.unimodal == "coalition")
-        q = drop_probabilities(lead(bounded_scores(errors, c.temperature), c.ratio), c.base, c.strength)
+        q = drop_probabilities(leads(step, c), c.base, c.strength)
         self.recorded.add(step, q)
         dropping = float(torch.rand((), generator=step.rng)) < c.rate
         return losses | {POSE: self._dropped_loss(losses, q, step)} if dropping else losses

@@ -6,7 +6,7 @@ they average gradients and buffers over ranks themselves, in one flat reduction 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -46,3 +46,18 @@ def move(stepping: Stepping, gradient: Tensor, parameters: Sequence[nn.Parameter
 def other_parameters(model: nn.Module, *excluded: str) -> list[nn.Parameter]:
     """The parameters whose names do not begin with any of the excluded prefixes."""
     return [p for name, p in model.named_parameters() if not name.startswith(excluded)]
+
+
+def head_parameters(model: nn.Module) -> dict[str, list[nn.Parameter]]:
+    """modality -> parameters of its unimodal head."""
+    heads = model.get_submodule("heads")
+    return {name: list(head.parameters()) for name, head in heads.named_children()}
+
+
+def tie(groups: Iterable[Sequence[nn.Parameter]]) -> None:
+    """Set the parameters of every group to those of the first, which alone the optimiser moves."""
+    first, *others = groups
+    with torch.no_grad():
+        for group in others:
+            for parameter, source in zip(group, first, strict=True):
+                parameter.copy_(source)

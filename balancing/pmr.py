@@ -16,7 +16,6 @@ A pose has no class: the classes are the 27 actions. Cross-entropy is in nats, t
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from math import log
 from typing import Any, Literal
@@ -29,25 +28,13 @@ from balancing.awc import evenly_spaced
 from balancing.epoch_means import EpochMeans
 from balancing.gradients import scale_gradients
 from balancing.method import POSE, Losses, Method, MethodConfig, Run, Step
-from balancing.modes import evaluating
+from balancing.ogm_ge import modulation
+from balancing.prototypes import NUM_ACTIONS, class_means, entropies_of_actions, renewed
 from balancing.rank_means import joined_means, shared_mean
 from balancing.unimodal_scores import lead
-from models.batch import Batch
 
 PENALTY = "pmr"
 """Name of the prototype loss among the losses."""
-NUM_ACTIONS = 27
-UNKNOWN = -1e9
-"""Logit of a class without prototype; finite, so that no sample has a NaN gradient."""
-
-
-def prototype_log_probabilities(features: Tensor, prototypes: Tensor, known: Tensor) -> Tensor:
-    """[B, M, K] log-softmax of minus the distance of features [B, M, D] to prototypes [M, K, D].
-
-    known: [M, K] bool, which classes have a prototype.
-    """
-    apart = torch.linalg.vector_norm(features[:, :, None] - prototypes, dim=-1)
-    return (-apart).where(known, UNKNOWN).log_softmax(dim=-1)
 
 
 def shortfall(scores: Tensor) -> Tensor:
@@ -103,28 +90,22 @@ class PMR(Method):
         new, seen = class_means(run, evenly_spaced(run.batches(), self.config.fraction))
         if self.prototypes is not None and self.known is not None:
             old, known = self.prototypes.to(new), self.known.to(seen.device)
-            both = (known & seen)[..., None]
-            kept = old.where(known[..., None], new)
-            new = (self.config.momentum * old + (1 - self.config.momentum) * new).where(both, kept)
-            seen = known | seen
+            new, seen = renewed(old, known, new, seen, self.config.momentum)
         self.prototypes, self.known = new, seen
 
     def shape_losses(self, losses: Losses, step: Step) -> Losses:
         """Score the modalities, and add the prototype loss of those that fall short."""
         assert self.prototypes is not None
         assert self.known is not None
-        features, run = step.outputs.features, step.run
-        logs = prototype_log_probabilities(features, self.prototypes.to(features), self.known)
-        action = actions_of(step.batch)
-        entropies = -logs.gather(2, action[:, None, None].expand(-1, logs.shape[1], 1))[..., 0]
-        kept = run.model.present_of(step.batch) & self.known[:, action].T
+        run = step.run
+        entropies, kept = entropies_of_actions(step, self.prototypes, self.known)
         scores = joined_means(torch.exp(-entropies), kept, run.mean)
         self.scores = scores.where(scores.isfinite(), scores.nanmean().nan_to_num(1.0))
         self.recorded.add(step, self.scores)
         if self.config.act == "gradients":
             return losses
         unit = self.config.unit or float(run.mean(losses[POSE].detach())) / log(NUM_ACTIONS)
-        weights = shortfall(self.scores).to(features)
+        weights = shortfall(self.scores).to(entropies)
         terms = [w * shared_mean(entropies[:, m], kept[:, m], run.mean) for m, w in enumerate(weights)]
         return losses | {PENALTY: self.config.alpha * unit * torch.stack(terms).sum()}
 
@@ -132,8 +113,7 @@ class PMR(Method):
         """With `act="gradients"`, slow down the encoders of those ahead."""
         if self.config.act == "gradients":
             assert self.scores is not None
-            ahead = lead(self.scores, "mean")
-            factors = torch.where(ahead > 1, 1 - torch.tanh(self.config.eta * ahead), 1.0).tolist()
+            factors = modulation(lead(self.scores, "mean"), self.config.eta).tolist()
             for group, factor in zip(step.groups.values(), factors, strict=True):
                 scale_gradients(group.values(), factor)
 
@@ -144,30 +124,3 @@ class PMR(Method):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Inverse of `state_dict`."""
         self.prototypes, self.known = state["prototypes"], state["known"]
-
-
-def actions_of(batch: Batch) -> Tensor:
-    """[B] int64 classes from 0. Raises ValueError for data without action labels."""
-    if "action" not in batch.labels:
-        raise ValueError(f"pmr needs the label 'action', the batch has {sorted(batch.labels)}; load it too")
-    return batch.labels["action"].to(batch.pose.device) - 1
-
-
-def class_means(run: Run, batches: Iterable[Batch]) -> tuple[Tensor, Tensor]:
-    """Mean feature of every class [M, 27, D], and which classes were seen [M, 27], joined over ranks.
-
-    In evaluation mode, over the samples that have the modality.
-    """
-    model = run.model
-    sums, counts = torch.zeros(()), torch.zeros(())
-    with torch.no_grad(), evaluating(model):
-        for batch in batches:
-            features = model.encode(batch).double().transpose(0, 1)
-            present = model.present_of(batch).T.to(features)
-            members = torch.nn.functional.one_hot(actions_of(batch), NUM_ACTIONS).to(features)
-            weights = present[:, :, None] * members
-            sums = sums.to(features.device) + weights.transpose(1, 2) @ features
-            counts = counts.to(features.device) + weights.sum(dim=1)
-    sums, counts = run.mean(sums), run.mean(counts)
-    dtype = next(model.parameters()).dtype
-    return (sums / counts[..., None].clamp_min(1e-12)).to(dtype), counts > 0

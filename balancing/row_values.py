@@ -8,12 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from balancing.coalitions import coalition_masks, coalition_predictions
-from balancing.method import EpochPlan, Run
+from balancing.method import Run
 from balancing.modes import evaluating
 from balancing.persample import rows_of
 from balancing.shapley import shapley_values
@@ -94,30 +93,3 @@ def row_contributions(found: RowErrors, correctness: str, scale: float) -> Tenso
     masks = coalition_masks(found.present.shape[1])
     size = (masks & found.present[:, None]).sum(dim=-1)
     return shapley_values(size * CORRECTNESS[correctness](found.errors, scale))
-
-
-def grown(plan: EpochPlan, indices: Tensor, present: Tensor, rng: np.random.Generator) -> EpochPlan:
-    """The plan with further visits, all in a new random order; the plan itself where there are none.
-
-    indices: [E] rows; present: [E, M] bool.
-    """
-    if not len(indices):
-        return plan
-    order = torch.from_numpy(rng.permutation(len(plan.indices) + len(indices)))
-    return EpochPlan(
-        indices=torch.cat([plan.indices, indices])[order], present=torch.cat([plan.present, present])[order]
-    )
-
-
-def left_visible(contributions: Tensor, modality: Tensor, hide: str) -> Tensor:
-    """[E, M] bool: which modalities a further visit for the sake of `modality` [E] may use.
-
-    contributions: [E, M]. `stronger` hides those that contribute more (one of two, as in the paper),
-    `others` hides all but the modality itself.
-    """
-    if hide == "others":
-        return torch.nn.functional.one_hot(modality, contributions.shape[1]).bool()
-    return contributions <= contributions.gather(1, modality[:, None])
-
-
-HIDE = ("stronger", "others")

@@ -19,16 +19,9 @@ import torch
 from torch import Tensor
 
 from balancing import checks
-from balancing.method import EpochPlan, Method, MethodConfig, Run
-from balancing.row_values import (
-    CORRECTNESS,
-    HIDE,
-    RowErrors,
-    grown,
-    left_visible,
-    row_contributions,
-    row_errors,
-)
+from balancing.method import EpochPlan, Method, Run
+from balancing.resampling import ResamplingConfig, check_resampling, grown, left_visible, log_visits
+from balancing.row_values import CORRECTNESS, RowErrors, row_contributions, row_errors
 from models.randomness import numpy_rng
 
 NAME = "sample_resampling"
@@ -51,19 +44,13 @@ class SampleResampling(Method):
     """Every epoch after the warm-up grows by rows whose modalities contribute too little."""
 
     @dataclass(frozen=True, kw_only=True)
-    class Config(MethodConfig):
+    class Config(ResamplingConfig):
         """The paper's values; what it leaves open for regression is documented field by field."""
 
-        warmup: int = 5
-        """Epochs of plain training before the first valuation."""
         value: Literal["threshold", "soft"] = "threshold"
         """Reading of "correct": error below `scale_mm`, or exp(-error / scale_mm)."""
-        scale_mm: float = 100.0
-        """See `value`."""
         which: Literal["below_full", "weakest"] = "below_full"
         """Every modality below a full contribution, as the paper's equation has it, or only the least."""
-        hide: Literal["stronger", "others"] = "stronger"
-        """What a further visit hides: every stronger modality of the row, or all but the weak one."""
         max_copies: int = 3
         """Most further visits of one row for one modality."""
         max_growth: float = 1.0
@@ -72,11 +59,8 @@ class SampleResampling(Method):
 
         def __post_init__(self) -> None:
             super().__post_init__()
-            checks.at_least(NAME, self, "warmup", 0)
-            checks.choice(NAME, self, "value", CORRECTNESS)
-            checks.positive(NAME, self, "scale_mm")
+            check_resampling(NAME, self, CORRECTNESS)
             checks.choice(NAME, self, "which", ("below_full", "weakest"))
-            checks.choice(NAME, self, "hide", HIDE)
             checks.at_least(NAME, self, "max_copies", 0)
             checks.positive(NAME, self, "max_growth", zero=True)
 
@@ -91,9 +75,8 @@ class SampleResampling(Method):
         found = row_errors(run, torch.unique(plan.indices))
         values = row_contributions(found, c.value, c.scale_mm / 1000)
         row, modality = self._visits(values, found, len(plan.indices), rng)
-        for m, name in enumerate(run.model.modalities):
-            run.log(f"method/contribution/{name}", float(values[found.present[:, m], m].mean()))
-            run.log(f"method/added/{name}", float((modality == m).sum()) / len(plan.indices))
+        means = (float(column[kept].mean()) for column, kept in zip(values.T, found.present.T, strict=True))
+        log_visits(run, means, modality, len(plan.indices))
         return grown(plan, found.rows[row], left_visible(values[row], modality, c.hide), rng)
 
     def _visits(

@@ -6,7 +6,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from balancing.g_blending import GBlending, blend, head_losses, head_names
+from balancing.g_blending import GBlending, blend
+from balancing.head_losses import head_losses, head_names
 from balancing.method import POSE, Method
 
 
@@ -33,22 +34,6 @@ def test_no_gain_and_no_overfitting() -> None:
     found = blend(same, better)
     assert found.isfinite().all()
     assert found.tolist() == pytest.approx([1, 0, 0])
-
-
-def test_losses_are_means_over_all_samples(toy_training: Callable) -> None:
-    training = toy_training(GBlending(), dtype=torch.float64, norm="batch")
-    training.model.eval()
-    batches = training.batches
-    outputs = [training.model(batch) for batch in batches]
-    target = torch.cat([batch.pose for batch in batches])
-
-    def error(poses: list[torch.Tensor]) -> torch.Tensor:
-        return (torch.cat(poses) - target).norm(dim=-1).mean()
-
-    expected = [error([o.pose for o in outputs])]
-    expected += [error([o.unimodal[m] for o in outputs]) for m in training.model.modalities]
-    training.model.train()
-    torch.testing.assert_close(head_losses(training.view(), batches), torch.stack(expected))
 
 
 def test_super_epochs(toy_training: Callable) -> None:

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from balancing.mla import MLA
-from balancing.own_step import other_parameters, share_buffers
+from balancing.own_step import head_parameters, other_parameters, share_buffers, tie
 from balancing.recon_boost import ReconBoost
 
 
@@ -38,3 +38,13 @@ def test_other_parameters(toy_training: Callable) -> None:
     model = toy_training(MLA()).model
     found = other_parameters(model, "encoders.", "heads.")
     assert [p.shape for p in found] == [p.shape for p in model.fusion.parameters()]
+
+
+def test_tied_heads_equal_the_first(toy_training: Callable) -> None:
+    heads = head_parameters(toy_training(MLA()).model)
+    assert list(heads) == ["rgb", "lidar", "mmwave"]
+    first = [parameter.clone() for parameter in heads["rgb"]]
+    assert not torch.equal(heads["lidar"][0], first[0])
+    tie(heads.values())
+    for head in heads.values():
+        assert all(torch.equal(a, b) for a, b in zip(head, first, strict=True))

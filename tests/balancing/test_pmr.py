@@ -1,31 +1,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from math import exp, log, tanh
+from math import log, tanh
 
 import pytest
 import torch
 
 from balancing.method import POSE, Method, Step
-from balancing.pmr import PENALTY, PMR, class_means, prototype_log_probabilities, shortfall
+from balancing.pmr import PENALTY, PMR, shortfall
+from balancing.prototypes import class_means
 from balancing.train_step import task_losses
 from models.randomness import torch_rng
-
-
-def test_probabilities_by_hand() -> None:
-    features = torch.tensor([[[3.0, 4.0]]])
-    prototypes = torch.tensor([[[0.0, 0.0], [3.0, 3.0], [9.0, 9.0]]])
-    known = torch.tensor([[True, True, False]])
-    found = prototype_log_probabilities(features, prototypes, known).exp()[0, 0]
-    assert found.tolist() == pytest.approx([exp(-5) / (exp(-5) + exp(-1)), exp(-1) / (exp(-5) + exp(-1)), 0])
-
-
-def test_gradients_survive_unknown_classes_and_zero_distances() -> None:
-    features = torch.zeros(2, 1, 3, requires_grad=True)
-    logs = prototype_log_probabilities(features, torch.zeros(1, 4, 3), torch.zeros(1, 4, dtype=torch.bool))
-    logs.sum().backward()
-    assert features.grad is not None
-    assert features.grad.isfinite().all()
 
 
 def test_shortfall_by_hand() -> None:

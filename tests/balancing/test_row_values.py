@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from balancing.method import EpochPlan, Method
+from balancing.method import Method
 from balancing.modes import evaluating
-from balancing.row_values import RowErrors, grown, left_visible, row_contributions, row_errors
+from balancing.row_values import RowErrors, row_contributions, row_errors
 
 
 def found(errors: list[list[float]], present: list[list[bool]] | None = None) -> RowErrors:
@@ -75,21 +75,3 @@ def test_errors_equal_a_plain_loop_on_any_number_of_ranks(
 def test_unknown_rows(toy_training: Callable) -> None:
     with pytest.raises(ValueError, match=r"rows \[99\]"):
         row_errors(toy_training(Method()).view(), torch.tensor([3, 99]))
-
-
-def test_left_visible() -> None:
-    values = torch.tensor([[0.9, 0.1, 0.5]] * 3)
-    modality = torch.tensor([1, 2, 0])
-    kept = [[False, True, False], [False, True, True], [True, True, True]]
-    assert left_visible(values, modality, "stronger").tolist() == kept
-    assert left_visible(values, modality, "others").int().argmax(dim=1).tolist() == [1, 2, 0]
-
-
-def test_grown_keeps_every_visit_with_its_mask() -> None:
-    plan = EpochPlan(indices=torch.arange(4), present=torch.ones(4, 2, dtype=torch.bool))
-    rng = np.random.default_rng(0)
-    assert grown(plan, torch.arange(0), torch.zeros(0, 2, dtype=torch.bool), rng) is plan
-    more = grown(plan, torch.tensor([3, 3]), torch.tensor([[True, False]] * 2), rng)
-    assert sorted(more.indices.tolist()) == [0, 1, 2, 3, 3, 3]
-    assert (~more.present[:, 1]).sum() == 2
-    assert (more.indices[~more.present[:, 1]] == 3).all()
