@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from urllib.parse import quote
 
 import polars as pl
 import rich.box
@@ -28,13 +29,21 @@ LATEX: dict[str, str] = {
     "−": "$-$",
     "–": "--",
     "Δ": r"$\Delta$",
+    "α": r"$\alpha$",
     "†": r"$\dagger$",
+    "‡": r"$\ddagger$",
+    "§": r"\S{}",
+    "¶": r"\P{}",
     "↓": r"$\downarrow$",
     "↑": r"$\uparrow$",
     "×": r"$\times$",
 }
 """Characters that LaTeX would misread or, in its default fonts, lacks."""
+MATHS: dict[str, str] = {"†": r"\dagger", "‡": r"\ddagger", "§": r"\S", "¶": r"\P"}
+"""Marks inside LaTeX's superscripts."""
 MARKDOWN = re.compile(r"([\\|*_<>`\[\]])")
+LINK_SAFE = ":/?#@!$&'+,;=%~.-_"
+"""Characters of an address that neither end a Markdown link nor a table's cell."""
 STYLES: dict[str, str] = {"best": "bold", "second": "underline"}
 
 
@@ -68,6 +77,8 @@ def _markdown_line(entries: list[str]) -> str:
 
 def _markdown_cell(cell: Cell) -> str:
     shown = markdown_escaped(cell.shown)
+    if cell.link:
+        shown = f"[{shown}]({quote(cell.link, safe=LINK_SAFE)})"
     framed = {"best": f"**{shown}**", "second": f"<u>{shown}</u>"}.get(cell.place, shown)
     return f"{framed} {markdown_escaped(cell.mark)}" if cell.mark else framed
 
@@ -105,13 +116,13 @@ def _latex_line(entries: list[str]) -> str:
 def _latex_cell(cell: Cell) -> str:
     shown = latex_escaped(cell.shown)
     command = {"best": r"\textbf", "second": r"\underline"}.get(cell.place, "")
-    mark = cell.mark.replace("†", r"\dagger")
+    mark = "".join(MATHS.get(character, character) for character in cell.mark)
     return (f"{command}{{{shown}}}" if command else shown) + (f"$^{{{mark}}}$" if mark else "")
 
 
 def to_frame(table: Table) -> pl.DataFrame:
     """One row per method with unrounded numbers: a column per header, then its `std`, `n`, `low`, `high`,
-    `mark` where there are any, and the caption's parts, so that rows of several files stay apart.
+    `mark`, `link` where there are any, and the caption's parts, so that rows of several files stay apart.
     """
     rows = []
     for row in table.rows:
@@ -125,6 +136,7 @@ def to_frame(table: Table) -> pl.DataFrame:
 def _frame_cells(name: str, cell: Cell) -> dict[str, object]:
     low, high = cell.interval or (None, None)
     extra = {"std": cell.std, "n": cell.n, "low": low, "high": high, "mark": cell.mark or None}
+    extra["link"] = cell.link or None
     value = cell.value if cell.value is not None else cell.text or None
     return {name: value, **{f"{name} {key}": part for key, part in extra.items()}}
 

@@ -50,8 +50,13 @@ class Caption:
     @property
     def text(self) -> str:
         """The caption as one sentence list."""
+        return f"{self.title}. {self.context}"
+
+    @property
+    def context(self) -> str:
+        """What the numbers come from: the caption without its title."""
         return (
-            f"{self.title}. {self.provenance}; protocol {self.protocol}, split {self.split}; "
+            f"{self.provenance}; protocol {self.protocol}, split {self.split}; "
             f"{self.frames} frames; {self.alignment}; mean ± std (seeds); fingerprint {self.fingerprint}."
         )
 
@@ -71,6 +76,8 @@ class Cell:
     """`best`, `second` or nothing."""
     decimals: int = 1
     signed: bool = False
+    link: str = ""
+    """Address of the run or page that the number comes from."""
 
     @property
     def shown(self) -> str:

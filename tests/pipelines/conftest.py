@@ -6,10 +6,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 
+from pipelines.paper_table import RESULT_COLUMNS, ColumnGroup, PaperTable, paper_table
+from pipelines.published import Published, PublishedTable, TableRow
 from pipelines.sequence import Defect, Ragged, SensorSequence
 from pipelines.store import Store, StoreHeader, StoreWriter
+from pipelines.tables import Caption
 
 MakeSequence = Callable[..., SensorSequence]
 
@@ -88,3 +92,37 @@ def write_store(tmp_path: Path) -> Callable[..., Store]:
 def store(write_store: Callable[..., Store], sequences: list[SensorSequence]) -> Store:
     """A finished store of `sequences`."""
     return write_store(sequences)
+
+
+@pytest.fixture
+def hand_table() -> PaperTable:
+    """Two rows of one column group: all kinds of published numbers, one place that was not run."""
+    published = PublishedTable(
+        name="hand",
+        title="A table by hand",
+        rows={"a": TableRow(label="plain", section="Concat"), "b": TableRow(label="+ AWC", section="Concat")},
+        columns=("P1",),
+        known={
+            ("a", "P1"): Published(
+                value_mm=53.87,
+                pa_mm=None,
+                certainty="conflict",
+                source="table 1",
+                note="Another reading says 57.",
+            )
+        },
+        notes=("A note.",),
+    )
+    caption = Caption(
+        title="P1", provenance="simulated data", protocol="P1", split="S1", frames=40, fingerprint="f1"
+    )
+    results = pl.DataFrame(
+        [
+            ("a", "P1", "mpjpe", 60.5, 1.25, 3, "http://host/runs/1", "f1"),
+            ("a", "P1", "pa_mpjpe", 40.0, None, 1, "http://host/runs/1", "f1"),
+            ("b", "P1", "mpjpe", 52.0, 0.5, 3, "http://host/runs/2", "f1"),
+        ],
+        schema=list(RESULT_COLUMNS),
+        orient="row",
+    )
+    return paper_table(published, [ColumnGroup(name="P1", caption=caption)], results)
