@@ -43,7 +43,8 @@ def repair_csi(csi: NDArray[np.floating]) -> NDArray[np.float64]:
     Infinities count as NaN; each NaN takes the mean over the usable values of its time slice
     `[:, :, i]`, across antennas and subcarriers. A slice without any usable value stays NaN.
     """
-    repaired = np.where(np.isfinite(csi), csi, np.nan).astype(np.float64)
+    with np.errstate(over="ignore"):
+        repaired = np.where(np.isfinite(csi), csi, np.nan).astype(np.float64)
     for time in np.flatnonzero(np.isnan(repaired).any(axis=(0, 1))):
         slice_ = repaired[:, :, time]
         usable = slice_[~np.isnan(slice_)]
@@ -76,12 +77,16 @@ def _convert(array: NDArray[np.generic], modality: str) -> FloatArray | tuple[st
 
 
 def _finite(array: NDArray[np.generic], modality: str) -> FloatArray | tuple[str, str]:
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):
         converted = array.astype(np.float32)
     bad = converted.size - np.count_nonzero(np.isfinite(converted))
     if bad:
         return "not-finite", f"{bad} of {converted.size} values"
-    if modality == "wifi" and converted.min() == converted.max():
+    with np.errstate(over="ignore"):
+        span = converted.max() - converted.min()
+    if modality == "wifi" and not np.isfinite(span):
+        return "not-finite", "the span from the smallest to the largest value"
+    if modality == "wifi" and not span:
         return "constant", f"every value is {converted.flat[0]}"
     return converted
 

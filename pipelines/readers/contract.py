@@ -40,7 +40,7 @@ def check_key(key: SequenceKey) -> SequenceKey:
     """The key itself if it is safe to build a path from: a letter and two digits per level."""
     for name, pattern in _PATTERNS.items():
         value = getattr(key, name)
-        if not re.fullmatch(pattern, value):
+        if not isinstance(value, str) or not re.fullmatch(pattern, value, re.ASCII):
             remedy = f"it must match {pattern}, as in E01/S01/A01"
             raise DataError.about("sequence key", field=name, value=repr(value), remedy=remedy)
     return key

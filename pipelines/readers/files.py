@@ -15,13 +15,21 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from pipelines.containment import contained
 from pipelines.readers.mat5 import MatError, MatTruncatedError, load_array
 
 Flaw = tuple[str, str]
 """(reason code, detail for people)."""
 
-MAX_FRAME_BYTES = 64 * 2**20
-"""A single frame's file is refused above this size; real ones stay below 1 MiB."""
+MAX_FRAME_BYTES = 8 * 2**20
+"""A single frame's file is refused above this size, also unfolded; real ones stay below 1 MiB."""
+
+MAX_FRAMES = 10_000
+"""Longest sequence that is read, 17 minutes at 10 Hz; MM-Fi's have 297 frames. Every frame costs memory,
+even one of which only the number exists."""
+
+MAX_TEXT = 80
+"""Characters of a hostile header that are repeated in a message."""
 
 HEADER_ERRORS = (
     ValueError,
@@ -31,14 +39,12 @@ HEADER_ERRORS = (
     EOFError,
     RecursionError,
     MemoryError,
+    IndexError,
+    KeyError,
+    AttributeError,
+    OverflowError,
 )
 """What numpy raises for damaged .npy headers (found by flipping bytes)."""
-
-
-def contained(path: Path, root: Path) -> bool:
-    """Whether the path, with every symbolic link followed, lies inside the root."""
-    place, base = os.path.realpath(path), os.path.realpath(root)
-    return os.path.commonpath([place, base]) == base
 
 
 def read_bytes(path: Path, limit: int = MAX_FRAME_BYTES) -> bytes | Flaw:
@@ -49,9 +55,16 @@ def read_bytes(path: Path, limit: int = MAX_FRAME_BYTES) -> bytes | Flaw:
         size = path.stat().st_size
         if size > limit:
             return "unreadable", f"{path} has {size} bytes, at most {limit} are read"
-        return path.read_bytes() if size else ("empty-file", f"{path} has no bytes")
+        return _read_at_most(path, limit) if size else ("empty-file", f"{path} has no bytes")
     except OSError as error:
         return "unreadable", f"{path}: {error.strerror or error}"
+
+
+def _read_at_most(path: Path, limit: int) -> bytes | Flaw:
+    """The content of a file that may have grown since somebody asked for its size."""
+    with path.open("rb") as file:
+        content = file.read(limit + 1)
+    return content if len(content) <= limit else ("unreadable", f"{path} grew beyond {limit} bytes")
 
 
 def read_npy(path: Path, limit: int = MAX_FRAME_BYTES) -> NDArray[np.generic] | Flaw:
@@ -72,15 +85,19 @@ def parse_npy(content: bytes, name: str) -> NDArray[np.generic] | Flaw:
     except HEADER_ERRORS as error:
         return "unreadable", f"{name}: {type(error).__name__}"
     if dtype.hasobject or not dtype.itemsize:
-        return "dtype", f"{name} holds {dtype}, expected real numbers"
-    needed = math.prod(shape) * dtype.itemsize
-    if min(shape, default=0) < 0 or needed > len(content) - file.tell():
+        return "dtype", f"{name} holds {str(dtype)[:MAX_TEXT]}, expected real numbers"
+    count, left = math.prod(shape), len(content) - file.tell()
+    if min(shape, default=0) < 0 or count * dtype.itemsize > left:
         return (
             "truncated",
-            f"{name} declares {shape} {dtype}, {needed} bytes; it has {len(content) - file.tell()}",
+            f"{name} declares {str(shape)[:MAX_TEXT]} {str(dtype)[:MAX_TEXT]}; it has {left} bytes",
         )
-    flat = np.frombuffer(content, dtype, math.prod(shape), file.tell()) if needed else np.empty(0, dtype)
-    return flat.reshape(shape, order="F" if fortran else "C")
+    try:
+        # A copy, so that a small array does not keep a large file in memory.
+        flat = np.frombuffer(content, dtype, count, file.tell()).copy() if count else np.empty(0, dtype)
+        return flat.reshape(shape, order="F" if fortran else "C")
+    except ValueError:  # more dimensions than numpy has, or a length that no array can have
+        return "shape", f"{name} declares {str(shape)[:MAX_TEXT]}"
 
 
 def read_points(path: Path, columns: int) -> NDArray[np.generic] | Flaw:

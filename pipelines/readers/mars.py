@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.modalities import MODALITIES
+from pipelines.containment import contained
 from pipelines.errors import DataError
 from pipelines.readers.contract import check_key
-from pipelines.readers.files import contained
 from pipelines.readers.mars_files import MarsPart, read_part
 from pipelines.readers.movements import MOVEMENTS
 from pipelines.sequence import Defect, RawSequence
@@ -34,6 +34,8 @@ ENVIRONMENT = "E01"
 
 REACH = 20.0
 """Metres; no Kinect sees farther, so poses beyond (or NaN) are not shown to the simulator."""
+
+_SUBJECT = re.compile(r"subject[0-9]{1,2}").fullmatch
 
 _REMEDY = "give the folder that holds synced_data/wooutlier/subject1/timesplit/kinect_data_test.csv"
 
@@ -118,13 +120,29 @@ def subject_folders(root: Path) -> dict[str, Path]:
     """`S01`.. -> its `timesplit` folder; DataError where there is none."""
     for base in (root / "synced_data" / "wooutlier", root / "wooutlier", root):
         if base.is_dir():
-            found = sorted(base.glob("subject*/timesplit"))
-            names = {int(m[1]): p for p in found if (m := re.fullmatch(r"subject(\d{1,2})", p.parent.name))}
-            usable = {f"S{n:02d}": p for n, p in sorted(names.items()) if contained(p, root) and parts_of(p)}
+            usable = [
+                p for p in sorted(base.glob("subject*/timesplit")) if _SUBJECT(p.parent.name) and parts_of(p)
+            ]
             if usable:
-                return usable
+                return _by_subject(usable, root)
     value = "without subjects" if root.is_dir() else "a file" if root.exists() else "absent"
     raise DataError.about(root, field="MARS root", value=value, remedy=_REMEDY)
+
+
+def _by_subject(folders: list[Path], root: Path) -> dict[str, Path]:
+    """`S01`.. -> its folder; DataError for two folders of one subject, and for links out of the root."""
+    found: dict[str, Path] = {}
+    for folder in folders:
+        subject = f"S{int(folder.parent.name.removeprefix('subject')):02d}"
+        if subject in found:
+            value, remedy = f"also {found[subject].parent.name}", "keep one of the two folders"
+            raise DataError.about(folder.parent, field=f"folder of {subject}", value=value, remedy=remedy)
+        for path in (folder, *folder.glob("*_data_*.csv")):
+            if not contained(path, root):
+                remedy = "symbolic links may not leave the root; put the data itself there"
+                raise DataError.about(path, field="link", value=f"leaving {root}", remedy=remedy)
+        found[subject] = folder
+    return dict(sorted(found.items()))
 
 
 def parts_of(folder: Path) -> list[str]:

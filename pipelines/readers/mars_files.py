@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import itertools
 from dataclasses import dataclass
 from functools import lru_cache
@@ -12,12 +14,18 @@ import polars as pl
 from numpy.typing import NDArray
 
 from pipelines.errors import DataError
+from pipelines.readers.files import MAX_FRAMES, read_bytes
 from pipelines.readers.kinect import KINECT_JOINTS, to_joints, to_pose, to_sensor_frame
 from pipelines.readers.movements import Cuts, find_cuts
 
 KINECT_COLUMNS: tuple[str, ...] = tuple(f"{joint}_{axis}" for axis in "XYZ" for joint in KINECT_JOINTS)
 RADAR_COLUMNS: tuple[str, ...] = ("Frame #", "# Obj", "X", "Y", "Z", "Doppler", "Intensity", "Abs Time")
 """`# Obj` counts points before outliers were removed, so it does not tell where a frame ends."""
+
+MAX_TABLE_BYTES = 64 * 2**20
+"""Largest CSV file that is read; those of MARS have at most a third of it."""
+MAX_CELLS = 2**24
+"""Most numbers of a table, also those that short rows leave out; those of MARS have a tenth of it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,17 +48,32 @@ class MarsPart:
 def read_table(path: Path, columns: tuple[str, ...]) -> NDArray[np.float64]:
     """A CSV file as numbers [rows, columns], NaN where none stands; DataError for another table."""
     remedy = f"expected a CSV table with the columns {', '.join(columns[:3])}, ... ({len(columns)} in all)"
+    content = read_bytes(path, MAX_TABLE_BYTES)
+    if isinstance(content, tuple):
+        raise DataError.about(path, field="table", value=f"unreadable ({content[1]})", remedy=remedy)
+    # Before anything is parsed: polars unpacks compressed files, and makes room for every column.
+    if (found := _header(content)) != columns:
+        raise DataError.about(path, field="columns", value=list(found[:3]), remedy=remedy)
+    if (cells := content.count(b"\n") * len(columns)) > MAX_CELLS:
+        raise DataError.about(path, field="cells", value=f"{cells}, at most {MAX_CELLS}", remedy=remedy)
     try:
-        table = pl.read_csv(path, infer_schema=False, truncate_ragged_lines=True)
+        table = pl.read_csv(io.BytesIO(content), infer_schema=False, truncate_ragged_lines=True)
     except (pl.exceptions.PolarsError, OSError, UnicodeDecodeError) as error:
         raise DataError.about(path, field="table", value=_brief(error), remedy=remedy) from error
-    if tuple(table.columns) != columns:
-        raise DataError.about(path, field="columns", value=table.columns[:3], remedy=remedy)
     if table.is_empty():
         raise DataError.about(path, field="table", value="without rows", remedy=remedy)
     return (
         table.select(pl.all().str.strip_chars().cast(pl.Float64, strict=False)).fill_null(np.nan).to_numpy()
     )
+
+
+def _header(content: bytes) -> tuple[str, ...]:
+    """The names in the first line of a CSV file; garbage for garbage."""
+    line = content[:65536].partition(b"\n")[0].decode("utf-8-sig", errors="replace").rstrip("\r")
+    try:
+        return tuple(next(csv.reader([line]), []))
+    except csv.Error:
+        return (line,)
 
 
 def _brief(error: Exception) -> str:
@@ -90,7 +113,7 @@ def _read_part(
     joints = to_joints(read_table(kinect, KINECT_COLUMNS))
     pose = to_pose(joints)
     if radar is None:
-        return MarsPart(pose=pose, radar=None, cuts=find_cuts(joints, None))
+        return MarsPart(pose=pose, radar=None, cuts=_cuts(joints, None, kinect))
     rows = read_table(radar, RADAR_COLUMNS)
     counter, bounds = split_frames(rows, radar)
     if len(counter) != len(pose):
@@ -98,4 +121,14 @@ def _read_part(
         raise DataError.about(radar, field="number of radar frames", value=len(counter), remedy=remedy)
     points = to_sensor_frame(rows[:, 2:7])
     frames = tuple(points[a:b] for a, b in itertools.pairwise(bounds))
-    return MarsPart(pose=pose, radar=frames, cuts=find_cuts(joints, counter))
+    return MarsPart(pose=pose, radar=frames, cuts=_cuts(joints, counter, kinect))
+
+
+def _cuts(joints: NDArray[np.float64], counter: NDArray[np.float64] | None, path: Path) -> Cuts:
+    """The movements of a part; DataError for one that is longer than sequences may be."""
+    cuts = find_cuts(joints, counter)
+    longest = int(np.diff([*cuts.starts, len(joints)]).max())
+    if longest > MAX_FRAMES:
+        remedy = f"at most {MAX_FRAMES} are read; take the file from a new download"
+        raise DataError.about(path, field="rows of one movement", value=longest, remedy=remedy)
+    return cuts

@@ -23,6 +23,10 @@ STORED = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f8"
 CLASSES = {6: "f8", 7: "f4", 8: "i1", 9: "u1", 10: "i2", 11: "u2", 12: "i4", 13: "u4", 14: "i8", 15: "u8"}
 """Numeric array classes; others (cell, struct, char, sparse) are not read."""
 COMPLEX_FLAG = 0x08
+VERSION = 0x0100
+MAX_ELEMENTS = 10_000
+"""Data elements side by side; every one costs time and memory, even an empty one."""
+MAX_DIMENSIONS = 32
 
 
 class MatError(ValueError):
@@ -41,8 +45,10 @@ class _Element:
 
 def _elements(data: bytes, order: str) -> Iterator[_Element]:
     """The data elements that follow one another in `data`; small ones keep their bytes in the tag."""
-    at = 0
+    at = count = 0
     while at + 8 <= len(data):
+        if (count := count + 1) > MAX_ELEMENTS:
+            raise MatError(f"holds more than {MAX_ELEMENTS} elements")
         kind, size = struct.unpack_from(order + "II", data, at)
         if kind >> 16:
             kind, size, start, step = kind & 0xFFFF, kind >> 16, at + 4, 8
@@ -60,18 +66,21 @@ def _elements(data: bytes, order: str) -> Iterator[_Element]:
 def _unfold(element: _Element, limit: int) -> bytes:
     unpacker = zlib.decompressobj()
     try:
-        data = unpacker.decompress(element.data, limit)
+        data = unpacker.decompress(element.data, limit + 1)
     except zlib.error as error:
         raise MatError(str(error)) from None
-    if unpacker.unconsumed_tail:
-        raise MatError(f"unfolds to more than {limit} bytes")
+    if len(data) > limit:
+        raise MatError(f"unfolds to more than {limit} bytes that are left to it")
     return data
 
 
 def _matrices(content: bytes, order: str, limit: int) -> Iterator[bytes]:
+    left = limit
     for element in _elements(content[HEADER_BYTES:], order):
         if element.kind == COMPRESSED:
-            for inner in _elements(_unfold(element, limit), order):
+            unfolded = _unfold(element, left)
+            left -= len(unfolded)
+            for inner in _elements(unfolded, order):
                 if inner.kind == MATRIX:
                     yield inner.data
         elif element.kind == MATRIX:
@@ -82,7 +91,10 @@ def _byte_order(content: bytes) -> str:
     mark = content[126:128]
     if len(content) < HEADER_BYTES or mark not in (b"IM", b"MI") or content[:4] == b"\x00" * 4:
         raise MatError("no MATLAB 5 header")
-    return "<" if mark == b"IM" else ">"
+    order = "<" if mark == b"IM" else ">"
+    if (version := struct.unpack_from(order + "H", content, 124)[0]) != VERSION:
+        raise MatError(f"format {version:#06x} is not MATLAB 5; MATLAB 7.3 files are saved anew with -v7")
+    return order
 
 
 def _array(parts: list[_Element], order: str) -> NDArray[np.generic]:
@@ -94,23 +106,27 @@ def _array(parts: list[_Element], order: str) -> NDArray[np.generic]:
     values = np.frombuffer(
         parts[3].data[: len(parts[3].data) // int(stored[1]) * int(stored[1])], order + stored
     )
-    if min(shape, default=-1) < 0 or math.prod(shape) != len(values):
-        raise MatError(f"the array declares {tuple(shape)} and holds {len(values)} numbers")
-    with np.errstate(invalid="ignore"):
-        return values.astype(CLASSES[flags & 0xFF]).reshape(shape, order="F")
+    if len(shape) > MAX_DIMENSIONS or min(shape, default=-1) < 0 or math.prod(shape) != len(values):
+        raise MatError(f"the array declares {tuple(shape[:4])} and holds {len(values)} numbers")
+    try:
+        with np.errstate(invalid="ignore", over="ignore"):
+            return values.astype(CLASSES[flags & 0xFF]).reshape(shape, order="F")
+    except ValueError:  # no numbers, but lengths that no array can have
+        raise MatError(f"the array declares {tuple(shape[:4])}") from None
 
 
 def load_array(content: bytes, name: str, *, limit: int) -> NDArray[np.generic] | None:
     """The real numeric array called `name`; None without one; an empty object array for another class.
 
     Raises `MatTruncatedError` for a file that is cut anywhere, `MatError` for anything else that is not a
-    MATLAB 5 file. `limit` bounds unfolded bytes.
+    MATLAB 5 file. `limit` bounds the unfolded bytes of the whole file.
     """
     order = _byte_order(content)
-    for data in list(_matrices(content, order, limit)):
+    found: NDArray[np.generic] | None = None
+    for data in _matrices(content, order, limit):  # to the end, so that a cut is noticed
         parts = list(_elements(data, order))
-        if len(parts) >= 3 and parts[2].data == name.encode():
+        if found is None and len(parts) >= 3 and parts[2].data == name.encode():
             if len(parts) < 4:
                 raise MatError(f"{name} has no values")
-            return _array(parts, order)
-    return None
+            found = _array(parts, order)
+    return found

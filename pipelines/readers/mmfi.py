@@ -6,7 +6,6 @@ Trees written by the simulator look the same and are recognised by their marker 
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Iterator
@@ -17,9 +16,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pipelines.bounded_json import parse_json
+from pipelines.containment import contained
 from pipelines.errors import DataError
 from pipelines.readers.contract import check_key, name_of
-from pipelines.readers.files import FRAME_READERS, contained, link_leaves, parse_npy, read_bytes
+from pipelines.readers.files import FRAME_READERS, MAX_FRAMES, link_leaves, parse_npy, read_bytes
 from pipelines.sequence import Defect, RawSequence
 from pipelines.simulator import MARKER
 from pipelines.store_format import SequenceKey
@@ -31,6 +32,11 @@ FOLDERS: dict[str, tuple[str, str]] = {
     "wifi": ("wifi-csi", ".mat"),
 }
 """modality -> (folder, file extension); `infra1`, `infra2` and `depth` are not read."""
+
+MAX_SEQUENCE_BYTES = 512 * 2**20
+"""What the frames of one sequence may hold together; those of MM-Fi hold 30 MiB."""
+
+MAX_MARKER_BYTES = 2**20
 
 Entry = NDArray[np.generic] | Defect
 
@@ -60,9 +66,9 @@ class MmfiReader:
             raise DataError.about(folder, field="folder", value="absent or outside the root", remedy=_LAYOUT)
         listed = {modality: _list_frames(folder, modality, base) for modality in FOLDERS}
         truth = _read_truth(folder / "ground_truth.npy", base)
-        numbers = _numbers(truth, listed)
+        numbers = _numbers(truth, listed, folder)
         source = provenance(base)
-        frames = {m: [_read_frame(m, n, found, folder) for n in numbers] for m, found in listed.items()}
+        frames = _read_frames(numbers, listed, folder)
         frames["pose"] = [_pose(truth, n) for n in numbers]
         return RawSequence(
             environment=key.environment,
@@ -88,7 +94,7 @@ _LAYOUT = "give the folder that holds E01/S01/A01/..., as MM-Fi unpacks"
 
 def provenance(root: Path) -> str:
     """`simulated:<version>` for a tree with the simulator's marker file, otherwise `real`."""
-    if not (root / MARKER).exists():
+    if not os.path.lexists(root / MARKER):
         return "real"
     label = _marker(root).get("provenance")
     known = isinstance(label, str) and re.fullmatch(r"simulated:[\w.]+", label)
@@ -97,11 +103,14 @@ def provenance(root: Path) -> str:
 
 def _marker(root: Path) -> dict[str, Any]:
     """What the simulator's marker file says; empty without one, and where it cannot be read."""
-    try:
-        content = json.loads((root / MARKER).read_text(encoding="utf-8"))
-    except (ValueError, OSError):
+    if not contained(root / MARKER, root):
         return {}
-    return content if isinstance(content, dict) else {}
+    content = read_bytes(root / MARKER, MAX_MARKER_BYTES)
+    try:
+        found = {} if isinstance(content, tuple) else parse_json(content)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def _checked_root(root: Path) -> Path:
@@ -119,7 +128,7 @@ def _not_mmfi(root: Path) -> DataError:
 
 def _folders(parent: Path, pattern: str, root: Path) -> Iterator[Path]:
     try:
-        entries = [entry for entry in os.scandir(parent) if re.fullmatch(pattern, entry.name)]
+        entries = [entry for entry in os.scandir(parent) if re.fullmatch(pattern, entry.name, re.ASCII)]
     except OSError as error:
         raise DataError.about(
             parent, field="folder", value=error.strerror, remedy="make it readable"
@@ -143,16 +152,15 @@ def _list_frames(folder: Path, modality: str, root: Path) -> dict[int, Path | De
         detail = f"{place} is not a folder inside the root"
         return Defect(modality=modality, frame=None, reason="unreadable", detail=detail)
     try:
-        entries = list(os.scandir(place))
+        return dict(found for entry in os.scandir(place) if (found := _frame_file(entry, modality, root)))
     except OSError as error:
         detail = f"{place}: {error.strerror}"
         return Defect(modality=modality, frame=None, reason="unreadable", detail=detail)
-    return dict(found for entry in entries if (found := _frame_file(entry, modality, root)))
 
 
 def _frame_file(entry: os.DirEntry[str], modality: str, root: Path) -> tuple[int, Path | Defect] | None:
     """Number and path of a frame's file; a defect for a link out of the root; None for any other name."""
-    match = re.fullmatch(r"frame(\d{3,6})", entry.name.removesuffix(FOLDERS[modality][1]))
+    match = re.fullmatch(r"frame([0-9]{3,6})", entry.name.removesuffix(FOLDERS[modality][1]))
     number = int(match[1]) if match else 0
     if not number or entry.name != _file_name(modality, number):
         return None
@@ -164,6 +172,25 @@ def _frame_file(entry: os.DirEntry[str], modality: str, root: Path) -> tuple[int
 
 def _file_name(modality: str, number: int) -> str:
     return f"frame{number:03d}{FOLDERS[modality][1]}"
+
+
+def _read_frames(
+    numbers: list[int], listed: dict[str, dict[int, Path | Defect] | Defect], folder: Path
+) -> dict[str, list[Entry]]:
+    """Every numbered frame of every modality, until they are more than memory should hold."""
+    frames: dict[str, list[Entry]] = {modality: [] for modality in listed}
+    left = MAX_SEQUENCE_BYTES
+    for modality, found in listed.items():
+        for number in numbers:
+            entry = _read_frame(modality, number, found, folder) if left >= 0 else _too_much(modality, number)
+            left -= 0 if isinstance(entry, Defect) else entry.nbytes
+            frames[modality].append(_too_much(modality, number) if left < 0 else entry)
+    return frames
+
+
+def _too_much(modality: str, number: int) -> Defect:
+    detail = f"the frames up to this one hold more than {MAX_SEQUENCE_BYTES} bytes"
+    return Defect(modality=modality, frame=number, reason="unreadable", detail=detail)
 
 
 def _read_frame(modality: str, number: int, found: dict[int, Path | Defect] | Defect, folder: Path) -> Entry:
@@ -185,19 +212,25 @@ def _read_truth(path: Path, root: Path) -> NDArray[np.generic] | Defect:
     """Poses [F, 17, 3], or the defect that makes all of them unusable."""
     content = read_bytes(path) if contained(path, root) else ("unreadable", f"{path} leaves the root")
     result = content if isinstance(content, tuple) else parse_npy(content, str(path))
-    if not isinstance(result, tuple) and result.ndim != 3:
+    if not isinstance(result, tuple) and (result.ndim != 3 or not result.size):
         result = "shape", f"{path} is {result.shape}, expected (F, 17, 3)"
+    if not isinstance(result, tuple) and len(result) > MAX_FRAMES:
+        result = "shape", f"{path} declares {len(result)} frames, at most {MAX_FRAMES} are read"
     if isinstance(result, tuple):
         return Defect(modality="pose", frame=None, reason=result[0], detail=result[1])
     return result
 
 
 def _numbers(
-    truth: NDArray[np.generic] | Defect, listed: dict[str, dict[int, Path | Defect] | Defect]
+    truth: NDArray[np.generic] | Defect, listed: dict[str, dict[int, Path | Defect] | Defect], folder: Path
 ) -> list[int]:
+    """Every frame number that the ground truth or a file has; DataError for more than are read."""
     numbers = set() if isinstance(truth, Defect) else set(range(1, len(truth) + 1))
     for found in listed.values():
         numbers |= set() if isinstance(found, Defect) else set(found)
+    if len(numbers) > MAX_FRAMES:
+        remedy = f"at most {MAX_FRAMES} are read in one sequence; split it, or remove stray frame files"
+        raise DataError.about(folder, field="number of frames", value=len(numbers), remedy=remedy)
     return sorted(numbers)
 
 

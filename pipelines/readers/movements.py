@@ -61,7 +61,8 @@ def discontinuity(joints: NDArray[np.float64]) -> NDArray[np.float64]:
     """
     if len(joints) < 4:
         return np.zeros(max(0, len(joints) - 1))
-    bends = np.linalg.norm(joints[2:] - 2 * joints[1:-1] + joints[:-2], axis=-1).mean(-1)
+    with np.errstate(invalid="ignore", over="ignore"):  # infinite joints
+        bends = np.linalg.norm(joints[2:] - 2 * joints[1:-1] + joints[:-2], axis=-1).mean(-1)
     return np.nan_to_num(np.concatenate([[0.0], np.minimum(bends[:-1], bends[1:]), [0.0]]))
 
 
