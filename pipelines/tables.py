@@ -165,8 +165,7 @@ def results_table(
     return Table(caption=caption, header=header, rows=rows, notes=notes)
 
 
-Columns = dict[str, dict[str, Cell]]
-"""Header -> method -> cell."""
+Columns = dict[str, dict[str, Cell]]  # header -> method -> cell
 
 
 def _check(scores: pl.DataFrame, caption: Caption) -> None:
