@@ -137,6 +137,10 @@ def test_frames_joints_and_report_tell_the_same(evaluation: Evaluation) -> None:
         mm=pl.col("error_sum_mm").sum() / pl.col("count").sum()
     )
     assert_allclose(per_joint["mm"], means["mpjpe_mm"], rtol=1e-12)
+    keys = ["subset", "subject", "action"]
+    by_recording = evaluation.joints.group_by(keys).agg(pl.col("error_sum_mm").mean()).sort(keys)
+    sums = evaluation.frames.group_by(keys).agg(pl.col("mpjpe_mm").sum()).sort(keys)
+    assert_allclose(by_recording["error_sum_mm"], sums["mpjpe_mm"], rtol=1e-12)
     assert evaluation.full == "RLMW"
     assert evaluation.mpjpe_mm == pytest.approx(means["mpjpe_mm"][-1], rel=1e-12)
     assert evaluation.report.num_samples == FRAMES
