@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from balancing.clustering import STRENGTHS
 from balancing.contributions import RunningContributions
 from balancing.fisher import fisher_diagonal, fisher_trace, quadratic_penalty
-from balancing.method import Losses, Method, MethodConfig, Run, Step
+from balancing.method import Losses, Method, MethodConfig, Run, Step, with_term
 from models.batch import Batch
 
 PENALTY = "awc"
@@ -113,7 +113,7 @@ class AWC(Method):
         if self.config.contributions == "batch":
             self.alphas = self._alphas(self.running.update(step), step.run)
         terms = [self.alphas[m] * self._constraint(p) for m, p in step.groups.items() if self.alphas[m] > 0]
-        return {**losses, PENALTY: torch.stack(terms).sum()} if terms else losses
+        return with_term(losses, PENALTY, torch.stack(terms).sum()) if terms else losses
 
     def state_dict(self) -> dict[str, Any]:
         """Anchor, Fisher diagonal, weights and running scores."""

@@ -36,6 +36,11 @@ def total_loss(losses: Losses) -> Tensor:
     return torch.stack(list(losses.values())).sum()
 
 
+def with_term(losses: Losses, name: str, term: Tensor) -> Losses:
+    """A new dict with one more scalar in metres; where the name is taken already, the two add up."""
+    return losses | {name: losses[name] + term if name in losses else term}
+
+
 def _ignore(name: str, value: float) -> None:
     """The default of `Run.log`: nobody listens."""
 

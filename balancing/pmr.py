@@ -27,7 +27,7 @@ from balancing import checks
 from balancing.awc import evenly_spaced
 from balancing.epoch_means import EpochMeans
 from balancing.gradients import scale_gradients
-from balancing.method import POSE, Losses, Method, MethodConfig, Run, Step
+from balancing.method import POSE, Losses, Method, MethodConfig, Run, Step, with_term
 from balancing.ogm_ge import modulation
 from balancing.prototypes import NUM_ACTIONS, class_means, entropies_of_actions, renewed
 from balancing.rank_means import joined_means, shared_mean
@@ -107,7 +107,7 @@ class PMR(Method):
         unit = self.config.unit or float(run.mean(losses[POSE].detach())) / log(NUM_ACTIONS)
         weights = shortfall(self.scores).to(entropies)
         terms = [w * shared_mean(entropies[:, m], kept[:, m], run.mean) for m, w in enumerate(weights)]
-        return losses | {PENALTY: self.config.alpha * unit * torch.stack(terms).sum()}
+        return with_term(losses, PENALTY, self.config.alpha * unit * torch.stack(terms).sum())
 
     def shape_gradients(self, step: Step) -> None:
         """With `act="gradients"`, slow down the encoders of those ahead."""

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from balancing.awc import AWC, PENALTY, evenly_spaced
+from balancing.compose import chain
 from balancing.method import POSE, Method, Step
 from balancing.registry import build_method
 from models.randomness import torch_rng
@@ -172,6 +173,16 @@ def test_only_encoders_are_held(toy_training: Callable) -> None:
     toy_training(method).fit(1)
     assert method.anchor.keys() == method.fisher.keys()
     assert all(name.startswith("encoders.") for name in method.anchor)
+
+
+def test_penalties_of_two_in_a_chain_add_up(toy_training: Callable) -> None:
+    """Neither overwrites the other's number under their common name."""
+    one, two = AWC(AWC.Config(anchor="init")), AWC(AWC.Config(alpha_s=1e3, alpha_i=5e2, anchor="init"))
+    training = toy_training(chain(one=one, two=two), dtype=torch.float64).fit(2)
+    step, losses = one_step(training)
+    each = [method.shape_losses(losses, step)[PENALTY] for method in (one, two)]
+    assert min(each) > 0
+    torch.testing.assert_close(training.method.shape_losses(losses, step)[PENALTY], sum(each))
 
 
 def test_needs() -> None:
