@@ -11,8 +11,10 @@ import pytest
 import torch
 from contract_subjects import Subject
 
-from balancing.method import Method
+from balancing.method import Method, Step
 from balancing.registry import build_method
+from balancing.train_step import task_losses
+from models.randomness import torch_rng
 
 
 @dataclass(frozen=True)
@@ -120,6 +122,22 @@ def leaves_modes_and_statistics_alone(subject: Subject, toys: Toys) -> None:
             assert torch.equal(value, plain.model.state_dict()[key]), key
 
 
+def edits_no_losses_but_its_own(subject: Subject, toys: Toys) -> None:
+    """The dict it is given stays as it is, and what it does not know comes back."""
+    training = toys.training(subject.build())
+    run, batch = training.view(), training.batches[0]
+    training.method.plan_epoch(training.plan(), run)
+    training.method.on_epoch_start(run)
+    outputs = training.model(batch)
+    losses = {**task_losses(outputs, batch), "of somebody else": torch.tensor(3.0)}
+    given = dict(losses)
+    step = Step(run=run, index=0, batch=batch, outputs=outputs, rng=torch_rng(0))
+    shaped = training.method.shape_losses(losses, step)
+    assert all(losses[name] is given[name] for name in given)
+    assert losses.keys() == given.keys()
+    assert shaped["of somebody else"] is given["of somebody else"]
+
+
 def rejects_bad_windows(subject: Subject, toys: Toys) -> None:
     """Its config checks what all configs share."""
     assert subject.config is not None
@@ -127,11 +145,15 @@ def rejects_bad_windows(subject: Subject, toys: Toys) -> None:
         replace(subject.config, window=-1)
 
 
-ALWAYS: dict[str, Check] = {
+OF_PAIRS: dict[str, Check] = {
     "resumes exactly": resumes_exactly,
     "ranks agree and equal one rank": ranks_agree_and_equal_one_rank,
+}
+ALWAYS: dict[str, Check] = {
+    **OF_PAIRS,
     "leaves no trace of extra passes": leaves_no_trace_of_extra_passes,
     "leaves modes and statistics alone": leaves_modes_and_statistics_alone,
+    "edits no losses but its own": edits_no_losses_but_its_own,
 }
 WITH_CONFIG: dict[str, Check] = {
     "takes two modalities": partial(takes_any_number_of_modalities, modalities=2),
@@ -143,7 +165,9 @@ UNLESS_PLAIN: dict[str, Check] = {"acts": acts}
 
 
 def checks_of(subject: Subject) -> dict[str, Check]:
-    """The whole suite for one subject, by name."""
+    """The suite for one subject, by name."""
+    if subject.is_pair:
+        return OF_PAIRS
     with_config = WITH_CONFIG if subject.config is not None else {}
     acting = UNLESS_PLAIN if subject.name != "plain" else {}
     return {**ALWAYS, **with_config, **acting}

@@ -33,6 +33,8 @@ class Subject:
     build: Callable[[], Method]
     config: MethodConfig | None = None
     """None for compositions."""
+    is_pair: bool = False
+    """Both parts stand the whole suite alone; only what composition can spoil is checked."""
 
 
 ACTING: dict[str, MethodConfig] = {
@@ -112,8 +114,20 @@ def registered() -> list[Subject]:
     return [configured(name, ACTING.get(name, method.Config())) for name, method in METHODS.items()]
 
 
+def paired(subject: Subject) -> Subject:
+    """A registered method behind AWC, or, where it takes the whole step, behind one that never shapes it."""
+
+    def build() -> Method:
+        method = subject.build()
+        if method.owns_step:
+            return chain(first=Relearning(Relearning.Config(every=1)), second=method)
+        return chain(first=AWC(AWC.Config(contributions="batch")), second=method)
+
+    return Subject(name=f"pair with {subject.name}", build=build, is_pair=True)
+
+
 def subjects() -> list[Subject]:
     """Everybody."""
     variants = [configured(name, config) for name, config in VARIANTS.items()]
     composed = [Subject(name=name, build=build) for name, build in COMPOSED.items()]
-    return [*registered(), *variants, *composed]
+    return [*registered(), *variants, *composed, *map(paired, registered())]

@@ -120,6 +120,21 @@ class Repeating(Dummy):
         return losses
 
 
+class Editing(Dummy):
+    """Writes into the dict that it is given."""
+
+    def shape_losses(self, losses: Losses, step: Step) -> Losses:
+        losses[POSE] = 2 * losses[POSE]
+        return losses
+
+
+class Greedy(Dummy):
+    """Rescales whatever loss there is."""
+
+    def shape_losses(self, losses: Losses, step: Step) -> Losses:
+        return {name: 2 * loss for name, loss in losses.items()}
+
+
 class OnlyThree(Dummy):
     """Knows three modalities by name."""
 
@@ -138,6 +153,8 @@ FAULTS: dict[type[Method], str] = {
     Evaluating: "leaves no trace of extra passes",
     Drawing: "leaves no trace of extra passes",
     Repeating: "leaves modes and statistics alone",
+    Editing: "edits no losses but its own",
+    Greedy: "edits no losses but its own",
     OnlyThree: "takes two modalities",
 }
 
@@ -152,6 +169,14 @@ def subject_of(method: type[Method], monkeypatch: pytest.MonkeyPatch) -> Subject
     monkeypatch.setitem(METHODS, "dummy", method)
     (found,) = (subject for subject in subjects() if subject.name == "dummy")
     return found
+
+
+def test_it_is_also_paired(monkeypatch: pytest.MonkeyPatch, toys: Toys) -> None:
+    subject_of(Dummy, monkeypatch)
+    pair = next(subject for subject in subjects() if subject.name == "pair with dummy")
+    assert len(checks_of(pair)) == 2
+    for check in checks_of(pair).values():
+        check(pair, toys)
 
 
 def test_the_registry_line_brings_the_whole_suite(monkeypatch: pytest.MonkeyPatch, toys: Toys) -> None:
