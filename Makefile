@@ -6,10 +6,11 @@ STAMP := $(VENV)/.installed
 export RAY_TRAIN_V2_ENABLED = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install sweep test check test-slow bench clean
+.PHONY: help install sweep compare test check test-slow bench clean
 
 help:
 	@echo "make sweep      AWC sweep on simulated data (Ray Train + Tune + Optuna, logged to MLflow)"
+	@echo "make compare    balancing methods compared over seeds, tuned with equal budget (about 15 minutes)"
 	@echo "make test       whole test suite"
 	@echo "make check      ruff, mypy and the quick tests"
 	@echo "make test-slow  tests that take minutes"
@@ -27,6 +28,9 @@ $(STAMP): pyproject.toml constraints.txt
 
 sweep: install
 	$(BIN)/python experiments/awc_sweep.py
+
+compare: install
+	$(BIN)/python experiments/compare_methods.py
 
 test: install
 	$(BIN)/python -m pytest -m 'not slow'

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import tyro
 
-from experiments.jobs import create_job, finish_job, job_lock, resume_job
+from experiments.jobs import claim_job, finish_job, job_lock
 from experiments.presets import PRESETS, PresetName
 from experiments.sources import PROTOCOLS, DataName, check_root, ensure_store
 from experiments.summary import print_summary
@@ -68,12 +68,12 @@ def sweep(
         "gpu": gpu,
         "override": list(override),
     }
-    if resume:
-        name, options = resume_job(out, stem)
-    else:
+
+    def check() -> None:
         check_root(data, data_root)
-        sweep_config(stem, options, store="")  # refuse bad options before a job of that name exists
-        name = create_job(out, stem, options)
+        sweep_config(stem, options, store="")
+
+    name, options = claim_job(out, "sweeps", stem, options, resume=resume, check=check)
     try:
         run_job(name, options, out, quiet=quiet)
     except KeyboardInterrupt:
@@ -125,13 +125,16 @@ def run_job(name: str, options: dict[str, Any], out: Path, *, quiet: bool = Fals
 
     preset = PRESETS[options["preset"]].shortened(options["epochs"], options["trials"])
     root = Path(options["data_root"]) if options["data_root"] else None
-    with job_lock(out, name), SweepProgress(preset.trials, mode="quiet" if quiet else None) as progress:
+    with (
+        job_lock(out, "sweeps", name),
+        SweepProgress(preset.trials, mode="quiet" if quiet else None) as progress,
+    ):
         progress.stage(f"preparing {options['data']} data")
         store = ensure_store(options["data"], root, out, preset.simulated)
         config = sweep_config(name, options, str(store))
         outcome = run_sweep_job(config, JobPlace(out=out, dataset=options["data"]), progress)
     left = config.trials - len(outcome.table.finished)
-    finish_job(out, name, outcome.to_json() | {"trials_left": left})
+    finish_job(out, "sweeps", name, outcome.to_json() | {"trials_left": left})
     print_summary(outcome, config, out)
     if left:
         print(f"{left} trials failed; mend the cause, then: {resume_command(options, out)}")

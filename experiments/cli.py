@@ -1,4 +1,4 @@
-"""The `equipose` command: simulate, prepare, inspect, train, sweep, ui."""
+"""The `equipose` command: simulate, prepare, inspect, train, sweep, compare, ui."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 import tyro
 from tyro.extras import SubcommandApp
 
+from orchestrator.errors import FailedCellsError
 from orchestrator.server_process import TrackingServerError
 
 COMMANDS: dict[str, str] = {
@@ -17,6 +18,7 @@ COMMANDS: dict[str, str] = {
     "inspect": "experiments.datasets:inspect",
     "train": "experiments.train:train",
     "sweep": "experiments.awc_sweep:sweep",
+    "compare": "experiments.compare_methods:compare",
     "ui": "experiments.viewer:ui",
 }
 """Verb -> where its function is; the function's signature is the verb's options. Named and not imported,
@@ -53,6 +55,9 @@ def guarded(run: Callable[[], object]) -> None:
     except (ValueError, FileNotFoundError, TrackingServerError) as error:
         print(f"equipose: {error}", file=sys.stderr)
         raise SystemExit(2) from error
+    except FailedCellsError as error:
+        print(f"equipose: {error}", file=sys.stderr)
+        raise SystemExit(1) from error
     except KeyboardInterrupt:
         print("equipose: interrupted; what was finished is kept", file=sys.stderr)
         raise SystemExit(130) from None

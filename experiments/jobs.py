@@ -1,24 +1,29 @@
-"""Names and options of jobs on disk, so that `--resume` needs no other flag."""
+"""Names and options of jobs on disk, so that `--resume` needs no other flag.
+
+A job is a folder `<out>/<kind>/<name>`; kinds are `sweeps`, `comparisons` and `tables`.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import fcntl
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
+
+Kind = Literal["sweeps", "comparisons", "tables"]
 
 OPTIONS = "job.json"
 OUTCOME = "outcome.json"
 
 
-def create_job(out: Path, stem: str, options: dict[str, Any]) -> str:
+def create_job(out: Path, kind: Kind, stem: str, options: dict[str, Any]) -> str:
     """Claim the next free name `<stem>-001`, `<stem>-002`, ... and keep the job's options there.
 
     Two jobs started at once get different names.
     """
-    folder = out / "sweeps"
+    folder = out / kind
     folder.mkdir(parents=True, exist_ok=True)
     for number in range(1, 10_000):
         try:
@@ -31,26 +36,39 @@ def create_job(out: Path, stem: str, options: dict[str, Any]) -> str:
     raise ValueError(f"{folder} holds 9999 jobs named {stem}-*; use another --out")
 
 
-def resume_job(out: Path, stem: str) -> tuple[str, dict[str, Any]]:
+def resume_job(out: Path, kind: Kind, stem: str) -> tuple[str, dict[str, Any]]:
     """The newest job of this stem that has not ended or has failed trials to repeat, and its options.
 
     Raises ValueError when there is none.
     """
-    jobs = sorted((out / "sweeps").glob(f"{stem}-[0-9][0-9][0-9]*/{OPTIONS}"), reverse=True)
+    jobs = sorted((out / kind).glob(f"{stem}-[0-9][0-9][0-9]*/{OPTIONS}"), reverse=True)
     for options in jobs:
         outcome = options.parent / OUTCOME
         if not outcome.exists() or json.loads(outcome.read_text()).get("trials_left", 0):
             return options.parent.name, json.loads(options.read_text())
-    raise ValueError(f"no unfinished job {stem}-* in {out / 'sweeps'}; run without --resume to start one")
+    raise ValueError(f"no unfinished job {stem}-* in {out / kind}; run without --resume to start one")
+
+
+def claim_job(
+    out: Path, kind: Kind, stem: str, options: dict[str, Any], *, resume: bool, check: Callable[[], object]
+) -> tuple[str, dict[str, Any]]:
+    """Name and options of a new job, or with `resume` of the newest unfinished one of this stem.
+
+    check: raises ValueError for bad options of a new job, before it takes a name.
+    """
+    if resume:
+        return resume_job(out, kind, stem)
+    check()
+    return create_job(out, kind, stem, options), options
 
 
 @contextlib.contextmanager
-def job_lock(out: Path, name: str) -> Iterator[None]:
+def job_lock(out: Path, kind: Kind, name: str) -> Iterator[None]:
     """Keep a job for this process; a killed one lets go by itself.
 
     Raises ValueError when another process works on it.
     """
-    with (out / "sweeps" / name / OPTIONS).open() as file:
+    with (out / kind / name / OPTIONS).open() as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -60,6 +78,6 @@ def job_lock(out: Path, name: str) -> Iterator[None]:
         yield
 
 
-def finish_job(out: Path, name: str, outcome: dict[str, Any]) -> None:
+def finish_job(out: Path, kind: Kind, name: str, outcome: dict[str, Any]) -> None:
     """Mark a job as ended and keep its outcome for scripts."""
-    (out / "sweeps" / name / OUTCOME).write_text(json.dumps(outcome, indent=2) + "\n")
+    (out / kind / name / OUTCOME).write_text(json.dumps(outcome, indent=2) + "\n")

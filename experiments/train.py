@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Literal
 
 import tyro
 
 from experiments.overrides import with_overrides
 from experiments.presets import PRESETS, PresetName
 from experiments.sources import PROTOCOLS, DataName, check_root, ensure_store
+from models.build import Fusion
 from orchestrator.config import to_json
 
 
@@ -19,7 +19,7 @@ def train(
     data_root: Path | None = None,
     preset: PresetName = "quick",
     method: str = "awc",
-    fusion: Literal["concat", "mlp", "attention"] = "concat",
+    fusion: Fusion = "concat",
     protocol: str | None = None,
     split: str | None = None,
     out: Path = Path("equipose-out"),

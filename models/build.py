@@ -31,6 +31,9 @@ from models.randomness import derive_seed
 T = TypeVar("T")
 
 
+Fusion = Literal["concat", "mlp", "attention"]
+
+
 @dataclass(frozen=True, kw_only=True)
 class ModelConfig:
     """Everything that decides the shape of a pose model."""
@@ -39,7 +42,7 @@ class ModelConfig:
     """Which sensors, in the order of M."""
     preset: Literal["tiny", "small", "paper"] = "small"
     """Sizes: `tiny` for unit tests, `small` for minutes on two cores, `paper` as published."""
-    fusion: Literal["concat", "mlp", "attention"] = "concat"
+    fusion: Fusion = "concat"
     absent: Absent = "zero"
     """What attention sees of an absent modality: its zero feature (paper A) or nothing (`mask`)."""
     feature_dim: int | None = None

@@ -12,7 +12,7 @@ import polars as pl
 import torch
 
 from balancing.registry import build_method
-from models.build import build_model
+from models.build import ModelConfig, build_model
 from models.model import PoseModel
 from models.skeleton import JOINTS
 from orchestrator.config import DataConfig, TrainConfig
@@ -65,6 +65,12 @@ def provenance_label(store: Store) -> str:
     return " and ".join(sorted(kinds)) + " data"
 
 
+def model_config(config: TrainConfig) -> ModelConfig:
+    """The run's model, with the unimodal heads that its method needs."""
+    heads = config.model.unimodal_heads or "unimodal_heads" in build_method(config.method).needs
+    return replace(config.model, unimodal_heads=heads)
+
+
 def run_facts(training: Training, store: Store, config: TrainConfig) -> dict[str, Any]:
     """What a run's checkpoints carry beside its state, for those who read its numbers."""
     return {
@@ -93,10 +99,9 @@ def build_training(
     dtype = torch.float64 if config.dtype == "float64" else torch.float32
     store, parts = sources(config.data)
     method = build_method(config.method)
-    model_config = config.model
-    if "unimodal_heads" in method.needs:
-        model_config = replace(model_config, unimodal_heads=True)
-    model: PoseModel = build_model(model_config, mean_pose=mean_pose(parts["train"]), seed=config.seed)
+    model: PoseModel = build_model(
+        model_config(config), mean_pose=mean_pose(parts["train"]), seed=config.seed
+    )
     model = model.to(device=device, dtype=dtype)
     optimizer = torch.optim.Adam(
         model.parameters(), lr=config.optimizer.lr, weight_decay=config.optimizer.weight_decay

@@ -14,6 +14,7 @@ from models.build import build_model
 from models.model import PoseModel
 from models.skeleton import NUM_JOINTS
 from orchestrator import checkpoints
+from orchestrator.assembly import model_config
 from orchestrator.config import TrainConfig, from_json
 from pipelines.batches import BatchSource
 from pipelines.store import Store, open_store
@@ -38,7 +39,7 @@ def load_trained(checkpoint: Path | str) -> Trained:
     """The model of a checkpoint folder, on the CPU. Raises DataError where it cannot be read."""
     state = checkpoints.load(checkpoint)
     config = from_json(state["config"])
-    model = build_model(config.model, mean_pose=torch.zeros(NUM_JOINTS, 3), seed=config.seed)
+    model = build_model(model_config(config), mean_pose=torch.zeros(NUM_JOINTS, 3), seed=config.seed)
     if config.dtype == "float64":
         model = model.double()
     model.load_state_dict(state["model"])

@@ -107,7 +107,7 @@ class SweepProgress:
     """Live progress of a sweep; safe to call from several threads, may be pickled with a callback.
 
     mode: `live` (terminal), `lines` (logs), `quiet` (nothing but the final summary); None chooses by the
-    console. Use as a context manager.
+    console. noun: what rows are called, in the plural. Use as a context manager.
     """
 
     def __init__(
@@ -115,6 +115,7 @@ class SweepProgress:
         trials: int = 0,
         *,
         objective: str = "best/mpjpe_mm",
+        noun: str = "trials",
         mode: str | None = None,
         console: Console | None = None,
         clock: Callable[[], float] = time.monotonic,
@@ -123,7 +124,7 @@ class SweepProgress:
         mode = mode or ("live" if self._console.is_terminal else "lines")
         if mode not in ("live", "lines", "quiet"):
             raise ValueError(f"progress mode {mode!r} is unknown; use live, lines or quiet")
-        self.mode, self.trials, self.objective = mode, trials, objective
+        self.mode, self.trials, self.objective, self.noun = mode, trials, objective, noun
         self._clock = clock
         self._started = clock()
         self._stage = ""
@@ -144,7 +145,7 @@ class SweepProgress:
 
     def __getstate__(self) -> dict[str, Any]:
         """Tune pickles its callbacks; a copy elsewhere has no terminal and stays quiet."""
-        return {"trials": self.trials, "objective": self.objective}
+        return {"trials": self.trials, "objective": self.objective, "noun": self.noun}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__init__(**state, mode="quiet")  # type: ignore[misc]
@@ -170,7 +171,7 @@ class SweepProgress:
             row = TrialRow(id, state, epoch, epochs or known.epochs, value, dict(params or known.params))
             row.value = known.value if value is None else value
             self._rows[id] = row
-            if row != known:
+            if row != known and state != "waiting":
                 self._line(self._describe(row))
 
     def final_summary(self, *, paths: Mapping[str, Path | str], commands: Mapping[str, str]) -> None:
@@ -180,7 +181,7 @@ class SweepProgress:
         best = best_row(rows)
         counts = {state: sum(row.state == state for row in rows) for state in ENDED}
         numbers = ", ".join(f"{count} {state}" for state, count in counts.items() if count)
-        lines = [f"{len(rows)} trials ({numbers or 'none ended'}) in {format_seconds(self._elapsed())}"]
+        lines = [f"{len(rows)} {self.noun} ({numbers or 'none ended'}) in {format_seconds(self._elapsed())}"]
         if best is not None:
             lines.append(f"best: {best.id}  {self.objective} {format_value(best.value)}")
             lines.append(f"      {format_params(best.params)}")
@@ -195,7 +196,7 @@ class SweepProgress:
             rows = list(self._rows.values())
         head = Text(f"{self._stage or 'starting'}  ({self._status(rows)})", style="bold")
         hidden = len(rows) - len(visible_rows(rows))
-        foot = Text(f"... and {hidden} more trials", style="dim") if hidden else Text()
+        foot = Text(f"... and {hidden} more {self.noun}", style="dim") if hidden else Text()
         return Group(head, trials_table(rows, self.objective), foot) if rows else head
 
     def _elapsed(self) -> float:
@@ -204,7 +205,7 @@ class SweepProgress:
     def _status(self, rows: list[TrialRow]) -> str:
         ended = sum(row.state in ENDED for row in rows)
         parts = [
-            f"{ended}/{max(self.trials, len(rows))} trials",
+            f"{ended}/{max(self.trials, len(rows))} {self.noun}",
             f"{format_seconds(self._elapsed())} elapsed",
         ]
         left = remaining_seconds(rows, self.trials, self._elapsed())

@@ -16,6 +16,7 @@ from orchestrator.config import to_json
 from orchestrator.contribution_report import report_markdown, report_metrics
 from orchestrator.delivery import replay
 from orchestrator.mlflow_client import client
+from orchestrator.parent_run import parent_run
 from orchestrator.progress import SweepProgress
 from orchestrator.run_logger import RunLogger
 from orchestrator.run_tags import experiment_name, run_tags
@@ -25,7 +26,7 @@ from orchestrator.sweep import SweepPlace, run_sweep
 from orchestrator.sweep_config import OBJECTIVE, SweepConfig
 from orchestrator.sweep_figures import sweep_figures
 from orchestrator.sweep_results import SweepOutcome, SweepTable, parameter_importance, sweep_table
-from orchestrator.tracking import PARENT_TAG, create_run, end_run, find_run, flatten_config
+from orchestrator.tracking import end_run, find_run, flatten_config
 from orchestrator.tracking_server import tracking_server
 
 
@@ -44,15 +45,26 @@ def run_sweep_job(
 ) -> SweepOutcome:
     """Run a sweep, or go on with an interrupted one of the same name, and record it in MLflow."""
     root = (place.out / "sweeps" / config.name).resolve()
+    root.mkdir(parents=True, exist_ok=True)
+    tags = {**run_tags(config.base), "sweep": config.name, "method": "awc"}
+    experiment = experiment_name(place.dataset, config.base.data)
     progress.stage("starting Ray and MLflow")
-    with tracking_server(place.out) as server, ray_session(session):
-        sweep_place = _open_parent(config, place, root, server.uri)
-        try:
-            return _sweep_and_record(config, sweep_place, progress)
-        except BaseException as error:
-            progress.stage("stopping")
-            _close_open_runs(sweep_place, "KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED")
-            raise
+    with (
+        tracking_server(place.out) as server,
+        ray_session(session),
+        parent_run(
+            server.uri,
+            experiment,
+            config.name,
+            key=f"sweep/{config.name}",
+            tags=tags,
+            params=flatten_config(config, omit=("base.data.store", "resources", "concurrency")),
+        ) as parent,
+    ):
+        sweep_place = SweepPlace(
+            root=root, uri=server.uri, experiment=experiment, parent_run=parent, tags=tags
+        )
+        return _sweep_and_record(config, sweep_place, progress)
 
 
 def _sweep_and_record(config: SweepConfig, place: SweepPlace, progress: SweepProgress) -> SweepOutcome:
@@ -69,22 +81,6 @@ def _sweep_and_record(config: SweepConfig, place: SweepPlace, progress: SweepPro
     return outcome
 
 
-def _open_parent(config: SweepConfig, place: JobPlace, root: Path, uri: str) -> SweepPlace:
-    root.mkdir(parents=True, exist_ok=True)
-    tags = {**run_tags(config.base), "sweep": config.name, "method": "awc"}
-    experiment = experiment_name(place.dataset, config.base.data)
-    parent = create_run(
-        uri,
-        experiment,
-        config.name,
-        key=f"sweep/{config.name}",
-        tags=tags,
-        params=flatten_config(config, omit=("base.data.store", "resources", "concurrency")),
-    )
-    client(uri).update_run(parent, status="RUNNING")  # an interrupted sweep has ended it
-    return SweepPlace(root=root, uri=uri, experiment=experiment, parent_run=parent, tags=tags)
-
-
 def _close_children(table: SweepTable, place: SweepPlace) -> dict[str, str]:
     """Deliver what workers could not, end the runs of stopped trials; trial -> run id."""
     replay(place.root / "spool", place.uri)
@@ -99,15 +95,6 @@ def _close_children(table: SweepTable, place: SweepPlace) -> dict[str, str]:
         if mlflow.get_run(run_id).info.status == "RUNNING":
             end_run(place.uri, run_id, "FAILED" if row["state"] == "failed" else "FINISHED")
     return runs
-
-
-def _close_open_runs(place: SweepPlace, status: str) -> None:
-    """End what an interrupted sweep leaves open in MLflow; going on with it opens the runs again."""
-    mlflow = client(place.uri)
-    parent = mlflow.get_run(place.parent_run)
-    mine = f"tags.`{PARENT_TAG}` = '{place.parent_run}' and attributes.status = 'RUNNING'"
-    for run in [parent, *mlflow.search_runs([parent.info.experiment_id], mine)]:
-        end_run(place.uri, run.info.run_id, status)
 
 
 def _reason(row: dict[str, Any]) -> str:

@@ -12,34 +12,34 @@ from experiments.jobs import create_job, finish_job, job_lock, resume_job
 
 def test_jobs_started_at_once_get_different_names(tmp_path: Path) -> None:
     with ThreadPoolExecutor(8) as pool:
-        names = list(pool.map(lambda _: create_job(tmp_path, "awc", {}), range(8)))
+        names = list(pool.map(lambda _: create_job(tmp_path, "sweeps", "awc", {}), range(8)))
     assert sorted(names) == [f"awc-{n:03d}" for n in range(1, 9)]
 
 
 def test_resume_takes_the_newest_unfinished_job(tmp_path: Path) -> None:
-    names = [create_job(tmp_path, "awc", {"seed": seed}) for seed in range(3)]
-    finish_job(tmp_path, names[2], {"best": 1.0})
-    assert resume_job(tmp_path, "awc") == (names[1], {"seed": 1})
+    names = [create_job(tmp_path, "sweeps", "awc", {"seed": seed}) for seed in range(3)]
+    finish_job(tmp_path, "sweeps", names[2], {"best": 1.0})
+    assert resume_job(tmp_path, "sweeps", "awc") == (names[1], {"seed": 1})
 
 
 def test_resume_without_a_job_says_so(tmp_path: Path) -> None:
-    create_job(tmp_path, "awc-mars", {})
+    create_job(tmp_path, "sweeps", "awc-mars", {})
     with pytest.raises(ValueError, match="no unfinished job awc-quick"):
-        resume_job(tmp_path, "awc-quick")
+        resume_job(tmp_path, "sweeps", "awc-quick")
 
 
 def test_a_job_has_one_worker_at_a_time(tmp_path: Path) -> None:
-    name = create_job(tmp_path, "awc", {})
-    with job_lock(tmp_path, name), pytest.raises(ValueError, match="another process"):
-        job_lock(tmp_path, name).__enter__()
-    with job_lock(tmp_path, name):
+    name = create_job(tmp_path, "sweeps", "awc", {})
+    with job_lock(tmp_path, "sweeps", name), pytest.raises(ValueError, match="another process"):
+        job_lock(tmp_path, "sweeps", name).__enter__()
+    with job_lock(tmp_path, "sweeps", name):
         pass
 
 
 def test_a_job_with_failed_trials_can_go_on(tmp_path: Path) -> None:
-    name = create_job(tmp_path, "awc", {"seed": 0})
-    finish_job(tmp_path, name, {"trials_left": 1})
-    assert resume_job(tmp_path, "awc") == (name, {"seed": 0})
-    finish_job(tmp_path, name, {"trials_left": 0})
+    name = create_job(tmp_path, "sweeps", "awc", {"seed": 0})
+    finish_job(tmp_path, "sweeps", name, {"trials_left": 1})
+    assert resume_job(tmp_path, "sweeps", "awc") == (name, {"seed": 0})
+    finish_job(tmp_path, "sweeps", name, {"trials_left": 0})
     with pytest.raises(ValueError, match="no unfinished job"):
-        resume_job(tmp_path, "awc")
+        resume_job(tmp_path, "sweeps", "awc")

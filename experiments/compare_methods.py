@@ -1,0 +1,149 @@
+"""Compare balancing methods fairly: `python experiments/compare_methods.py`.
+
+Also `equipose compare`, `make compare`, and `ray submit cluster.yaml experiments/compare_methods.py`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import tyro
+
+from experiments.comparisons import COMPARISONS, method_configs
+from experiments.jobs import claim_job, finish_job, job_lock
+from experiments.presets import PRESETS, PresetName
+from experiments.sources import PROTOCOLS, DataName, check_root, ensure_store
+from models.build import Fusion
+
+if TYPE_CHECKING:
+    from orchestrator.comparison_config import ComparisonConfig
+
+
+def compare(
+    data: DataName = "simulated",
+    data_root: Path | None = None,
+    preset: PresetName = "quick",
+    methods: tuple[str, ...] = (),
+    seeds: int | None = None,
+    fusions: tuple[Fusion, ...] = (),
+    protocols: tuple[str, ...] = (),
+    split: str | None = None,
+    budget: int | None = None,
+    epochs: int | None = None,
+    alone: bool = True,
+    out: Path = Path("equipose-out"),
+    workers: int = 1,
+    gpu: bool = False,
+    override: tuple[str, ...] = (),
+    resume: bool = False,
+    quiet: bool = False,
+) -> None:
+    """Tune every method with equal budget, train each for every seed, read the test part once, compare.
+
+    Args:
+        data: Where the frames come from; the simulator needs no download.
+        data_root: Folder of the raw files, for `mars` and `mmfi`.
+        preset: `smoke`, `quick` (ten methods, three seeds) or `paper` (all methods, fusions and protocols).
+        methods: Instead of the preset's; `plain` is always there.
+        seeds: How many, counted from 0.
+        fusions: Instead of the preset's.
+        protocols: Of P1, P2, P3 (MARS: `MARS`); one table each.
+        split: S1, S2 or S3 (MARS: `time` or `subject`).
+        budget: Settings tried per method on validation subjects; 1 tunes nothing.
+        epochs: Instead of the preset's number; schedules keep their share.
+        alone: Also train every sensor alone, as the reference of what it can reach.
+        out: Results folder; jobs may share it, and equal runs are trained once.
+        workers: Ray Train workers per run (DDP ranks).
+        gpu: Give every worker a GPU.
+        override: Any other setting of every run, e.g. `optimizer.lr=3e-4 model.norm=layer`.
+        resume: Go on with the newest unfinished job of this data and preset in `out`, with its options.
+        quiet: Print only the tables.
+    """
+    out = out.resolve()
+    stem = f"compare-{data}-{preset}"
+    sizes = COMPARISONS[preset]
+    options = {
+        "data": data,
+        "data_root": str(data_root.resolve()) if data_root else None,
+        "preset": preset,
+        "methods": list(dict.fromkeys(("plain", *(methods or sizes.methods)))),
+        "seeds": seeds if seeds is not None else sizes.seeds,
+        "fusions": list(fusions or sizes.fusions),
+        "protocols": list(protocols or (sizes.protocols if data != "mars" else None) or PROTOCOLS[data][:1]),
+        "split": split or PROTOCOLS[data][1],
+        "budget": budget if budget is not None else sizes.budget,
+        "epochs": epochs if epochs is not None else sizes.epochs,
+        "alone": alone,
+        "workers": workers,
+        "gpu": gpu,
+        "override": list(override),
+    }
+
+    def check() -> None:
+        check_root(data, data_root)
+        comparison_config(stem, options, store="")
+
+    name, options = claim_job(out, "comparisons", stem, options, resume=resume, check=check)
+    try:
+        run_job(name, options, out, quiet=quiet)
+    except KeyboardInterrupt:
+        print(f"go on with: {resume_command(options, out)}")
+        raise
+
+
+def resume_command(options: dict[str, Any], out: Path) -> str:
+    """What goes on with a job, to be copied."""
+    return f"equipose compare --data {options['data']} --preset {options['preset']} --out {out} --resume"
+
+
+def comparison_config(name: str, options: dict[str, Any], store: str) -> ComparisonConfig:
+    """The comparison that a job's options describe, on a prepared store.
+
+    Raises ValueError that names the option that is wrong.
+    """
+    from experiments.overrides import with_overrides
+    from orchestrator.comparison_config import ComparisonConfig
+
+    sizes = COMPARISONS[options["preset"]]
+    epochs = options["epochs"]
+    preset = PRESETS[options["preset"]].shortened(epochs, None)
+    protocol, split = options["protocols"][0], options["split"]
+    base = preset.train_config(store, protocol, split, 0, real=options["data"] != "simulated")
+    return ComparisonConfig(
+        name=name,
+        base=with_overrides(base, options["override"]),
+        methods=method_configs(tuple(options["methods"]), epochs, sizes.fisher_fraction),
+        seeds=tuple(range(options["seeds"])),
+        fusions=tuple(options["fusions"]),
+        splits=tuple((protocol, split) for protocol in options["protocols"]),
+        budget=options["budget"],
+        alone=options["alone"],
+        workers=options["workers"],
+    )
+
+
+def run_job(name: str, options: dict[str, Any], out: Path, *, quiet: bool = False) -> None:
+    """Prepare the data, run the comparison that `options` describe, print and keep its outcome."""
+    from experiments.comparison_summary import outcome_json, print_comparison
+    from orchestrator.comparison_job import run_comparison_job
+    from orchestrator.progress import SweepProgress
+    from orchestrator.sweep_job import JobPlace
+
+    preset = PRESETS[options["preset"]]
+    root = Path(options["data_root"]) if options["data_root"] else None
+    progress = SweepProgress(noun="runs", mode="quiet" if quiet else None)
+    with job_lock(out, "comparisons", name), progress:
+        progress.stage(f"preparing {options['data']} data")
+        store = ensure_store(options["data"], root, out, preset.simulated)
+        config = comparison_config(name, options, str(store))
+        place = JobPlace(out=out, dataset=options["data"])
+        outcome = run_comparison_job(config, place, progress, gpu=options["gpu"])
+    finish_job(out, "comparisons", name, outcome_json(outcome))
+    print_comparison(outcome, out)
+
+
+if __name__ == "__main__":
+    from experiments.cli import guarded
+
+    guarded(lambda: tyro.cli(compare, prog="compare_methods.py"))

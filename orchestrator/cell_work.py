@@ -1,0 +1,179 @@
+"""What one process does for one cell: train what is left, read the test part, tell MLflow."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from orchestrator import checkpoints
+from orchestrator.assembly import build_training, part_rows, run_facts
+from orchestrator.cells import Cell, CellResult
+from orchestrator.checkpoint_folder import BEST, CheckpointFolder
+from orchestrator.config import TrainConfig
+from orchestrator.contribution_report import report_metrics
+from orchestrator.evaluation import Evaluation, evaluate, load_evaluation, save_evaluation
+from orchestrator.mlflow_client import client
+from orchestrator.predictions import load_trained
+from orchestrator.run_epochs import run_epochs
+from orchestrator.run_logger import RunLogger
+from orchestrator.run_tags import run_tags
+from orchestrator.runs import Resources, best_checkpoint, run_training
+from orchestrator.tracking import Tracked, create_run, flatten_config
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tracking:
+    """The MLflow run that cells become children of."""
+
+    uri: str
+    experiment: str
+    parent_run: str
+    tags: dict[str, str]
+    """Copied onto every child, because MLflow filters one level only."""
+    spool: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class CellPlace:
+    """Where cells live; on a cluster a folder that every node sees."""
+
+    root: Path
+    resources: Resources
+    tracking: Tracking | None = None
+
+    def folder(self, cell: Cell) -> Path:
+        """Of one cell, shared by all grids that need it."""
+        return self.root / cell.key
+
+
+def result_of(cell: Cell, place: CellPlace) -> CellResult | None:
+    """The result of a cell that has ended, evaluation included where it asks for one; None otherwise."""
+    folder = place.folder(cell)
+    result = CellResult.load(folder)
+    if result is None or (cell.evaluate and not (folder / cell.evaluation).exists()):
+        return None
+    return result
+
+
+def evaluation_of(cell: Cell, place: CellPlace) -> Evaluation:
+    """What a cell with `evaluate` found on the test part."""
+    return load_evaluation(place.folder(cell) / cell.evaluation)
+
+
+def work_on(cell: Cell, place: CellPlace) -> CellResult:
+    """Bring a cell to its end from wherever it is; a cell that has ended is only made known to MLflow.
+
+    Two processes that want the same cell wait for each other, so it is trained once.
+    """
+    folder = place.folder(cell)
+    folder.mkdir(parents=True, exist_ok=True)
+    with _lock(folder):
+        tracked = _open_run(cell, place.tracking)
+        result = CellResult.load(folder)
+        fresh = result is None
+        if result is None:
+            result = _train(cell, place, tracked)
+            result.save()
+        if cell.evaluate and not (folder / cell.evaluation).exists():
+            save_evaluation(_evaluate(cell, folder), folder / cell.evaluation)
+        if tracked:
+            _record(cell, place, result, tracked, curves=not fresh)
+        return result
+
+
+@contextlib.contextmanager
+def _lock(folder: Path) -> Iterator[None]:
+    with (folder / ".lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def train_alone(config: TrainConfig, folder: Path, tracked: Tracked | None) -> Path:
+    """Train in this process, going on from the newest readable checkpoint in `folder`.
+
+    Returns the folder of the last checkpoint; the best lies beside it, in `best`.
+    """
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    training, store = build_training(config, device=device)
+    facts = run_facts(training, store, config)
+    kept = CheckpointFolder(folder)
+    state = kept.load_newest()
+    if state is not None:
+        checkpoints.restore(training, state, config)
+    run_epochs(training, config, tracked, lambda result: kept.save(training, config, facts, result))
+    return kept.newest
+
+
+def _train(cell: Cell, place: CellPlace, tracked: Tracked | None) -> CellResult:
+    """Alone in this process, or as a Ray Train run where there are several workers."""
+    folder = place.folder(cell)
+    if cell.workers > 1:
+        result = run_training(
+            cell.config, name="train", storage=folder, resources=place.resources, tracked=tracked
+        )
+        assert result.checkpoint is not None
+        last, best = Path(result.checkpoint.path), best_checkpoint(result)
+    else:
+        last, best = train_alone(cell.config, folder / "train", tracked), folder / "train" / BEST
+    state = checkpoints.load(last)
+    for name, checkpoint in (("last", last), ("best", best)):
+        shutil.copytree(checkpoint, folder / name, dirs_exist_ok=True)
+    shutil.rmtree(folder / "train")
+    return CellResult(
+        key=cell.key, config=cell.config, history=tuple(state["history"]), folder=folder, **state["extra"]
+    )
+
+
+def _evaluate(cell: Cell, folder: Path) -> Evaluation:
+    """Every subset of sensors on the test part, once."""
+    trained = load_trained(folder / cell.select)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    rows = part_rows(trained.store, cell.config.data)["test"]
+    return evaluate(
+        trained.model.to(device),
+        trained.batches(rows),
+        value_function=cell.config.value_function,
+        seed=cell.config.seed,
+    )
+
+
+def _open_run(cell: Cell, tracking: Tracking | None) -> Tracked | None:
+    """The cell's run in MLflow, made once however often the cell is started."""
+    if tracking is None:
+        return None
+    run_id = create_run(
+        tracking.uri,
+        tracking.experiment,
+        cell.name,
+        key=f"{tracking.parent_run}/{cell.name}",
+        parent=tracking.parent_run,
+        tags={**tracking.tags, **run_tags(cell.config), "cell": cell.key, "stage": cell.stage},
+        params=flatten_config(cell.config, omit=("data.store",)),
+    )
+    return Tracked(uri=tracking.uri, run_id=run_id, spool=tracking.spool)
+
+
+def _record(cell: Cell, place: CellPlace, result: CellResult, tracked: Tracked, *, curves: bool) -> None:
+    """Costs and test numbers, and the curves of a cell that another grid has trained."""
+    if client(tracked.uri).get_run(tracked.run_id).info.status == "FINISHED" and curves:
+        return
+    with RunLogger(tracked.uri, tracked.run_id, Path(tracked.spool)) as logger:
+        for epoch, metrics in enumerate(result.history if curves else ()):
+            logger.log_metrics(metrics, step=epoch)
+        evaluation = evaluation_of(cell, place) if cell.evaluate else None
+        logger.log_metrics(cell_metrics(result, evaluation), step=len(result.history) - 1)
+
+
+def cell_metrics(result: CellResult, evaluation: Evaluation | None) -> dict[str, float]:
+    """Costs and test numbers of a cell under their tracking names: `cost/*`, `test/*`."""
+    numbers = {f"cost/{name}": value for name, value in result.costs().items()}
+    if evaluation is not None:
+        numbers |= report_metrics(evaluation.report, "test")
+        numbers["test/pa_mpjpe_mm"] = evaluation.pa_mpjpe_mm
+    return numbers

@@ -1,0 +1,113 @@
+"""Where a comparison's results go: files in its folder, and the same on its parent run in MLflow."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import polars as pl
+
+from orchestrator.cell_work import Tracking, cell_metrics
+from orchestrator.comparison_config import ComparisonConfig, Setting
+from orchestrator.comparison_figures import comparison_figures
+from orchestrator.comparison_results import SettingOutcome
+from orchestrator.comparison_tables import comparison_tables, tuned_frame, tuned_row
+from orchestrator.config import TrainConfig, to_json
+from orchestrator.run_logger import RunLogger
+from orchestrator.tracking import create_run
+from pipelines.table_formats import to_csv, to_latex, to_markdown
+from pipelines.tables import Table
+
+
+def write_tables(tables: dict[str, Table], folder: Path) -> None:
+    """Every table as Markdown, LaTeX and CSV."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, table in tables.items():
+        (folder / f"{name}.md").write_text(to_markdown(table))
+        (folder / f"{name}.tex").write_text(to_latex(table, label=f"tab:{name}"))
+        (folder / f"{name}.csv").write_text(to_csv(table))
+
+
+def record(
+    config: ComparisonConfig,
+    outcomes: tuple[SettingOutcome, ...],
+    chosen: dict[tuple[Setting, str], TrainConfig],
+    tracking: Tracking,
+    root: Path,
+) -> None:
+    """Write tables and figures of every setting below `root`, and put them on the parent run.
+
+    Every method also gets a child run with its means over seeds, so that MLflow's compare view shows methods
+    rather than seeds.
+    """
+    with RunLogger(tracking.uri, tracking.parent_run, Path(tracking.spool)) as logger:
+        logger.log_artifact(json.dumps(to_json(config.base), indent=2), "config.json")
+        for outcome in outcomes:
+            folder = root / outcome.setting.slug
+            write_tables(comparison_tables(outcome), folder / "tables")
+            mine = {name: run for (setting, name), run in chosen.items() if setting == outcome.setting}
+            (folder / "tables" / "tuned.csv").write_text(tuned_frame(mine).write_csv())
+            _write_figures(outcome, folder / "figures")
+            for path in sorted([*folder.glob("tables/*"), *folder.glob("figures/*.png")]):
+                logger.log_artifact(path, str(path.relative_to(root)))
+            numbers = method_numbers(outcome)
+            logger.log_metrics(
+                {
+                    f"test/{outcome.setting.slug}/{method}/mpjpe_mm": row["test/mpjpe_mm"]
+                    for method, row in numbers.items()
+                },
+                step=0,
+            )
+            for method, metrics in numbers.items():
+                _summary_run(outcome, method, metrics, tracking)
+
+
+def _write_figures(outcome: SettingOutcome, folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, figure in comparison_figures(outcome).items():
+        for kind in ("png", "pdf"):
+            figure.savefig(folder / f"{name}.{kind}", bbox_inches="tight")
+
+
+def method_numbers(outcome: SettingOutcome) -> dict[str, dict[str, float]]:
+    """method -> means over seeds under the tracking names, `<name>/std` where there are several seeds."""
+    numbers = {}
+    for method in outcome.methods:
+        rows = pl.DataFrame([cell_metrics(run.result, run.evaluation) for run in outcome.of(method)])
+        named = {name: float(value) for name, value in rows.mean().row(0, named=True).items()}
+        if len(rows) > 1:
+            named |= {f"{name}/std": float(value) for name, value in rows.std().row(0, named=True).items()}
+        numbers[method] = named
+    return numbers
+
+
+def _summary_run(outcome: SettingOutcome, method: str, numbers: dict[str, float], tracking: Tracking) -> None:
+    """A child run that stands for a method, over its seeds."""
+    runs = outcome.of(method)
+    setting = outcome.setting
+    name = f"{method} ({len(runs)} seeds)"
+    run_id = create_run(
+        tracking.uri,
+        tracking.experiment,
+        name,
+        key=f"{tracking.parent_run}/{setting.slug}/{method}",
+        parent=tracking.parent_run,
+        tags={
+            **tracking.tags,
+            "stage": "summary",
+            "method": method,
+            "fusion": setting.fusion,
+            "protocol": setting.protocol,
+            "split": setting.split,
+            "fingerprint": runs[0].result.fingerprint,
+            "provenance": runs[0].result.provenance,
+        },
+        params={
+            "method": method,
+            "fusion": setting.fusion,
+            "seeds": ",".join(str(run.seed) for run in runs),
+            **{f"tuned.{k}": v for k, v in tuned_row(runs[0].result.config).items()},
+        },
+    )
+    with RunLogger(tracking.uri, run_id, Path(tracking.spool)) as logger:
+        logger.log_metrics(numbers, step=0)

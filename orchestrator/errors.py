@@ -1,0 +1,23 @@
+"""What can go wrong with a job as a whole; light to import, for those who only report it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+
+class FailedCellsError(RuntimeError):
+    """Some cells of a grid failed; the others have ended and are kept."""
+
+    def __init__(self, errors: Mapping[str, Exception]) -> None:
+        self.errors = dict(errors)
+        shown = "; ".join(f"{name}: {_reason(error)}" for name, error in errors.items())
+        super().__init__(
+            f"{len(errors)} runs failed ({shown}). The others are kept: mend the cause, then the same "
+            "command with --resume"
+        )
+
+
+def _reason(error: Exception) -> str:
+    """The last line of what happened; Ray puts a traceback before it."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1] if lines else type(error).__name__
