@@ -14,9 +14,12 @@ from typing import Any, BinaryIO
 import pyarrow as pa
 from pyarrow import fs
 
+from pipelines.bounded_json import parse_json
+from pipelines.containment import contained
 from pipelines.errors import DataError
 
 _CHUNK = 1 << 22
+MAX_JSON_BYTES = 64 * 2**20
 
 
 @contextlib.contextmanager
@@ -82,6 +85,7 @@ class StoreFolder:
 
     def buffer(self, name: str) -> pa.Buffer:
         """A whole file: memory-mapped when local, read into memory when remote."""
+        self._require_file(name)
         path = self._inside(name)
         if self.is_local:
             return pa.memory_map(path).read_buffer()
@@ -89,11 +93,16 @@ class StoreFolder:
             return stream.read_buffer()
 
     def json(self, name: str) -> Any:
-        """The content of a JSON file; DataError when it is not JSON."""
+        """The content of a JSON file of at most `MAX_JSON_BYTES`; DataError when it is not JSON."""
+        if self._require_file(name) > MAX_JSON_BYTES:
+            raise DataError.about(
+                file=f"{self.path}/{name}", field="size", value=f"above {MAX_JSON_BYTES} bytes",
+                remedy="no store is described at such length: prepare the store again",
+            )  # fmt: skip
         with self._filesystem.open_input_file(self._inside(name)) as stream:
-            content = stream.read()
+            content = stream.read(MAX_JSON_BYTES)
         try:
-            return json.loads(content)
+            return parse_json(content)
         except ValueError as error:
             raise DataError.about(
                 file=f"{self.path}/{name}", field="JSON", value=error, remedy="prepare the store again"
@@ -103,6 +112,26 @@ class StoreFolder:
         """`bytes` and `sha256` of a file."""
         with self._filesystem.open_input_stream(self._inside(name)) as stream:
             return _checksum(stream)
+
+    def require_inside(self, name: str) -> None:
+        """Raise DataError for a name that is no file name, or a link that leads out of the folder."""
+        path = self._inside(name)
+        if self.is_local and not contained(path, self._root):
+            raise DataError.about(
+                file=path, field="link", value=f"to {os.path.realpath(path)}, outside the store",
+                remedy="put the file itself there, or link the whole folder",
+            )  # fmt: skip
+
+    def _require_file(self, name: str) -> int:
+        """Bytes of an ordinary file in the folder; DataError for anything else, such as a pipe."""
+        self.require_inside(name)
+        size = self.size(name)
+        if size is None:
+            raise DataError.about(
+                file=f"{self.path}/{name}", field="file", value="absent, or not an ordinary file",
+                remedy="the store is incomplete: copy it again, or prepare it again",
+            )  # fmt: skip
+        return size
 
     def _inside(self, name: str) -> str:
         """The path of a file directly in the folder; DataError for any other name."""

@@ -48,11 +48,22 @@ def defect_frame(about: Sequence[Mapping[str, Any]]) -> pl.DataFrame:
 
     `frame` is the frame number, null where the whole sequence is concerned.
     """
-    texts = dict.fromkeys((*KEY_NAMES, "modality", "reason", "detail"), pl.String)
     rows = [
         {**dict(zip(KEY_NAMES, entry["key"], strict=True)), **defect}
         for entry in about
         for defect in entry["defects"]
     ]
-    order = [*KEY_NAMES, "modality", "frame", "reason", "detail"]
-    return pl.DataFrame(rows, schema={name: texts.get(name, pl.Int32) for name in order})
+    return pl.DataFrame(rows, schema=defect_schema())
+
+
+def index_schema() -> dict[str, Any]:
+    """Columns of the index and their types."""
+    numbers = dict.fromkeys(("row", "sequence", "offset"), pl.Int64)
+    marks = dict.fromkeys(FRAME_COLUMNS[1:], pl.Boolean)
+    return {**numbers, **dict.fromkeys(KEY_NAMES, pl.String), "number": pl.Int32, **marks}
+
+
+def defect_schema() -> dict[str, Any]:
+    """Columns of the table of defects and their types."""
+    texts = dict.fromkeys(KEY_NAMES, pl.String)
+    return {**texts, "modality": pl.String, "frame": pl.Int32, "reason": pl.String, "detail": pl.String}

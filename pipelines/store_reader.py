@@ -16,6 +16,7 @@ from pyarrow import fs
 from pipelines.cleaning import minmax_csi
 from pipelines.errors import DataError
 from pipelines.sequence import SensorSequence
+from pipelines.store_check import check_files, read_defects, read_frames, read_index
 from pipelines.store_files import StoreFolder
 from pipelines.store_format import (
     FORMAT_VERSION,
@@ -23,13 +24,11 @@ from pipelines.store_format import (
     MANIFEST,
     SIGNALS,
     SequenceKey,
+    check,
     content_digest,
-    fingerprint_of,
     from_record_batch,
 )
 from pipelines.store_layout import FrameLayout, locate
-
-_FIELDS = {"header", "fingerprint", "frames", "index", "defects", "files", "sequences", "report"}
 
 
 def open_store(path: str | os.PathLike[str], filesystem: fs.FileSystem | None = None) -> Store:
@@ -48,7 +47,7 @@ def open_store(path: str | os.PathLike[str], filesystem: fs.FileSystem | None = 
             file=f"{folder.path}/{MANIFEST}", field="format", value=f"{found}, expected {FORMAT_VERSION}",
             remedy="prepare the store again with this version, or open it with the one that wrote it",
         )  # fmt: skip
-    _check_files(folder, manifest)
+    check_files(folder, manifest)
     return Store(folder, manifest)
 
 
@@ -89,12 +88,12 @@ class Store:
     @cached_property
     def index(self) -> pl.DataFrame:
         """One row per frame; columns as in `pipelines.store_index.index_frame`."""
-        return pl.read_parquet(pa.BufferReader(self._buffer("index")))
+        return read_index(self._buffer("index"), self._manifest["sequences"], self._name("index"))
 
     @cached_property
     def defects(self) -> pl.DataFrame:
         """Why invalid frames are invalid; columns as in `pipelines.store_index.defect_frame`."""
-        return pl.read_parquet(pa.BufferReader(self._buffer("defects")))
+        return read_defects(self._buffer("defects"), self._manifest["sequences"], self._name("defects"))
 
     @property
     def provenance(self) -> dict[str, dict[str, int]]:
@@ -110,7 +109,12 @@ class Store:
     @cached_property
     def table(self) -> pa.Table:
         """All frames as an Arrow table; one chunk per sequence, no copy."""
-        return pa.ipc.open_file(pa.BufferReader(self._buffer("frames"))).read_all()
+        counts = [entry["frames"] for entry in self._manifest["sequences"]]
+        return read_frames(self._buffer("frames"), counts, self._name("frames"))
+
+    def _name(self, kind: str) -> str:
+        """Path of a file of the store, for messages."""
+        return f"{self.path}/{self._manifest[kind]}"
 
     def _buffer(self, kind: str) -> pa.Buffer:
         """`frames`, `index` or `defects`; mapped local files stay readable even after being replaced."""
@@ -155,7 +159,8 @@ class Store:
     def verify(self) -> None:
         """Read everything and compare it with the checksums; DataError names the first damaged file.
 
-        For damage inside the frame table it also names the sequences.
+        For damage inside the frame table it also names the sequences. Whole files are looked through for
+        what no store should hold, such as NaN: checksums only show that nobody changed it since.
         """
         for name, expected in self._manifest["files"].items():
             found = self._folder.checksum(name)
@@ -164,6 +169,13 @@ class Store:
                     file=f"{self.path}/{name}", field="SHA-256",
                     value=f"{found['sha256'][:16]}, expected {expected['sha256'][:16]}" + self._damage(name),
                     remedy="the file is damaged: copy the store again, or prepare it again",
+                )  # fmt: skip
+        for i, described in enumerate(self._manifest["sequences"]):
+            check(self._views(i))
+            if (digest := content_digest(self._views(i))) != described["digest"]:
+                raise DataError.about(
+                    self._name("frames"), field=f"digest of {described['key']}",
+                    value=f"{digest[:16]}, expected {described['digest'][:16]}", remedy="prepare it again",
                 )  # fmt: skip
 
     def about(self) -> list[dict[str, Any]]:
@@ -203,7 +215,7 @@ class Store:
             return ""
         try:
             found = [content_digest(self._views(i)) for i in range(len(self.keys))]
-        except pa.ArrowInvalid:
+        except DataError:
             return "; its structure is unreadable"
         changed = [
             s["key"] for s, d in zip(self._manifest["sequences"], found, strict=True) if s["digest"] != d
@@ -220,25 +232,3 @@ def _not_a_store(folder: StoreFolder) -> DataError:
     else:
         value, remedy = f"not one: no {MANIFEST} in it", "give the folder that `equipose prepare --out` wrote"
     return DataError.about(file=folder.path, field="store", value=value, remedy=remedy)
-
-
-def _check_files(folder: StoreFolder, manifest: dict[str, Any]) -> None:
-    """Nothing missing, every file of its size; the sequences those that the fingerprint was made of."""
-    if missing := sorted(_FIELDS - manifest.keys()):
-        raise DataError.about(
-            f"{folder.path}/{MANIFEST}", field="manifest", value=f"without {missing}",
-            remedy="it was edited: copy the store again, or prepare it again",
-        )  # fmt: skip
-    for name, expected in manifest["files"].items():
-        if (found := folder.size(name)) != expected["bytes"]:
-            raise DataError.about(
-                file=f"{folder.path}/{name}", field="bytes", value=f"{found}, expected {expected['bytes']}",
-                remedy="the store is incomplete: copy it again, or prepare it again",
-            )  # fmt: skip
-    digests = {SequenceKey(*s["key"]): s["digest"] for s in manifest["sequences"]}
-    if (expected := fingerprint_of(digests)) != manifest["fingerprint"]:
-        raise DataError.about(
-            f"{folder.path}/{MANIFEST}", field="fingerprint",
-            value=f"{manifest['fingerprint']}, but its sequences give {expected}",
-            remedy="the manifest was edited: copy the store again, or prepare it again",
-        )  # fmt: skip

@@ -15,11 +15,15 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pyarrow as pa
 
+from pipelines.bounded_json import parse_json
+from pipelines.containment import contained
 from pipelines.errors import DataError
 from pipelines.sequence import SensorSequence
-from pipelines.store_files import atomic, checksum, write_json
+from pipelines.store_check import check_sequence, read_frames
+from pipelines.store_files import StoreFolder, atomic, checksum, write_json
 from pipelines.store_format import (
     FORMAT_VERSION,
     HEADER,
@@ -117,7 +121,7 @@ class StoreWriter:
         expected = {"format": FORMAT_VERSION, **self.header.to_json()}
         if not path.exists():
             write_json(path, expected)
-        found = json.loads(path.read_text())
+        found = StoreFolder(self.root).json(HEADER)
         if found != expected:
             raise DataError.about(
                 file=path, field="preparation", value=f"{found}, expected {expected}",
@@ -129,8 +133,12 @@ class StoreWriter:
 
         Those that are were left behind by a `finish` that was killed just after the manifest appeared.
         """
+        if not contained(self.root / PARTS, self.root):
+            raise DataError.about(
+                file=self.root / PARTS, field="link", value="leading outside the store", remedy="remove it"
+            )
         paths = sorted((self.root / PARTS).glob("[!.]*.arrow"))
-        parts = {SequenceKey(*path.stem.split("_")): path for path in paths}
+        parts = {_key_of(path): path for path in paths}
         return {
             key: path for key, path in parts.items() if not self._finished or key not in self._finished.keys
         }
@@ -184,12 +192,29 @@ class StoreWriter:
         shutil.rmtree(self.root / PARTS)
 
 
+def _key_of(path: Path) -> SequenceKey:
+    """The key in the name of a part; DataError for a name that no part has."""
+    names = path.stem.split("_")
+    if not 3 <= len(names) <= 4:
+        remedy = f"names are like E01_S01_A01.arrow; remove it from {PARTS}/"
+        raise DataError.about(path, field="name", value=repr(path.name), remedy=remedy)
+    return SequenceKey(*names)
+
+
 def _read_part(path: Path) -> tuple[pa.RecordBatch, dict[str, Any]]:
     """The record batch of a part and what describes it."""
     try:
-        reader = pa.ipc.open_file(pa.memory_map(str(path)))
-        return reader.get_batch(0), json.loads(reader.schema.metadata[_ABOUT])
-    except (pa.ArrowInvalid, KeyError, TypeError, ValueError) as error:
+        buffer = StoreFolder(path.parent).buffer(path.name)
+        table = read_frames(buffer, None, str(path))
+        about = parse_json((table.schema.metadata or {})[_ABOUT])
+        check_sequence(about, str(path))
+        if SequenceKey(*about["key"]) != _key_of(path) or [about["frames"]] != [
+            b.num_rows for b in table.to_batches()
+        ]:
+            raise ValueError(f"it holds {about['frames']} frames of {about['key']}")
+        defect_frame([about])
+        return table.to_batches()[0], about
+    except (pa.ArrowException, pl.exceptions.PolarsError, OSError, KeyError, TypeError, ValueError) as error:
         raise DataError.about(
             file=path, field="sequence", value=f"unreadable ({error})", remedy="delete it and prepare again"
         ) from error
