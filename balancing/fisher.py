@@ -76,20 +76,28 @@ def quadratic_penalty(
         raise ValueError(
             f"names differ: parameters {sorted(parameters)}, anchor {sorted(anchor)}, fisher {sorted(fisher)}"
         )
-    names = list(parameters)
-    tensors = [group[name] for group in (parameters, anchor, fisher) for name in names]
-    value: Tensor = _Quadratic.apply(len(names), *tensors)
+    anchors, weights = tuple(anchor[name] for name in parameters), tuple(fisher[name] for name in parameters)
+    value: Tensor = _Quadratic.apply(anchors, weights, *parameters.values())
     return value
 
 
 class _Quadratic(torch.autograd.Function):
-    """The penalty in a few fused calls over all tensors, with its gradient F (theta - anchor) kept."""
+    """The penalty in a few fused calls over all tensors, with its gradient F (theta - anchor) kept.
+
+    Anchors and Fisher diagonals come as tuples, which autograd does not look into: following hundreds of
+    constants took about a sixth of the penalty's time.
+    """
 
     @staticmethod
-    def forward(ctx: torch.autograd.function.FunctionCtx, count: int, *tensors: Tensor) -> Tensor:
-        """tensors: parameters, anchors and Fisher diagonals, `count` of each."""
-        moved = torch._foreach_sub(tensors[:count], tensors[count : 2 * count])
-        pull = torch._foreach_mul(moved, tensors[2 * count :])
+    def forward(
+        ctx: torch.autograd.function.FunctionCtx,
+        anchors: tuple[Tensor, ...],
+        fisher: tuple[Tensor, ...],
+        *parameters: Tensor,
+    ) -> Tensor:
+        """As many anchors and diagonals as parameters, in their order."""
+        moved = torch._foreach_sub(parameters, anchors)
+        pull = torch._foreach_mul(moved, fisher)
         ctx.pull = pull  # type: ignore[attr-defined]
         torch._foreach_mul_(moved, pull)
         return 0.5 * torch.stack([product.sum() for product in moved]).sum()
@@ -98,7 +106,7 @@ class _Quadratic(torch.autograd.Function):
     def backward(ctx: torch.autograd.function.FunctionCtx, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         """The upstream scalar times F (theta - anchor)."""
         pull = torch._foreach_mul(ctx.pull, gradients[0])  # type: ignore[attr-defined]
-        return (None, *pull, *[None] * (2 * len(pull)))
+        return (None, None, *pull)
 
 
 def _per_sample(
