@@ -12,10 +12,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Literal
 
+from orchestrator.names import check_name
+from pipelines.bounded_json import parse_json
+from pipelines.readers.files import read_bytes
+
 Kind = Literal["sweeps", "comparisons", "tables"]
 
 OPTIONS = "job.json"
 OUTCOME = "outcome.json"
+MAX_BYTES = 16 * 2**20
 
 
 def create_job(out: Path, kind: Kind, stem: str, options: dict[str, Any]) -> str:
@@ -24,6 +29,7 @@ def create_job(out: Path, kind: Kind, stem: str, options: dict[str, Any]) -> str
     Two jobs started at once get different names.
     """
     folder = out / kind
+    check_name(stem, "job name")
     folder.mkdir(parents=True, exist_ok=True)
     for number in range(1, 10_000):
         try:
@@ -44,9 +50,21 @@ def resume_job(out: Path, kind: Kind, stem: str) -> tuple[str, dict[str, Any]]:
     jobs = sorted((out / kind).glob(f"{stem}-[0-9][0-9][0-9]*/{OPTIONS}"), reverse=True)
     for options in jobs:
         outcome = options.parent / OUTCOME
-        if not outcome.exists() or json.loads(outcome.read_text()).get("trials_left", 0):
-            return options.parent.name, json.loads(options.read_text())
+        if not outcome.exists() or _read(outcome).get("trials_left", 0):
+            return options.parent.name, _read(options)
     raise ValueError(f"no unfinished job {stem}-* in {out / kind}; run without --resume to start one")
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """The content of a job's file; ValueError for anything but an object of at most `MAX_BYTES`."""
+    content = read_bytes(path, MAX_BYTES)
+    try:
+        found = content if isinstance(content, tuple) else parse_json(content, nan=True)
+    except ValueError as error:
+        found = error
+    if not isinstance(found, dict):
+        raise ValueError(f"{path} is no file of a job ({str(found)[:200]}); delete its folder, or mend it")
+    return found
 
 
 def claim_job(

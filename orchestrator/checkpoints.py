@@ -4,17 +4,35 @@ from __future__ import annotations
 
 import os
 import pickle
+import struct
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from orchestrator.checkpoint_file import check_container, check_state
 from orchestrator.config import TrainConfig, from_json, to_json
 from orchestrator.loop import Training
 from pipelines.errors import DataError
 
 FILE = "state.pt"
 FORMAT = 3
+
+DAMAGE = (
+    RuntimeError,
+    EOFError,
+    OSError,
+    ValueError,
+    KeyError,
+    TypeError,
+    AttributeError,
+    IndexError,
+    AssertionError,
+    OverflowError,
+    MemoryError,
+    struct.error,
+)
+"""What torch raises for damaged files (found by flipping bytes)."""
 
 
 def save(training: Training, config: TrainConfig, directory: Path, extra: dict[str, Any]) -> None:
@@ -52,9 +70,10 @@ def load(directory: Path | str) -> dict[str, Any]:
     path = Path(directory) / FILE
     if not path.is_file():
         raise DataError(f"{path}: no checkpoint here; give the folder that holds {FILE}")
+    check_container(path)
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
+    except DAMAGE as error:
         raise DataError(f"{path}: the checkpoint is damaged ({error}); use an older one") from error
     except pickle.UnpicklingError as error:
         # torch's own message advises to load it without the restriction.
@@ -65,6 +84,7 @@ def load(directory: Path | str) -> dict[str, Any]:
     found = state.get("format") if isinstance(state, dict) else None
     if found != FORMAT:
         raise DataError(f"{path}: checkpoint format {found!r}, expected {FORMAT}; retrain or convert it")
+    check_state(state, path)
     return state
 
 

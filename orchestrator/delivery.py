@@ -82,7 +82,7 @@ class Delivery:
         elif first["kind"] == "tag":
             mlflow.set_tag(run_id, first["key"], first["value"])
         elif first["kind"] == "artifact":
-            self._send_artifact(mlflow, Path(first["file"]), first["name"])
+            self._send_artifact(mlflow, self.outbox.kept_file(first), first["name"])
         elif first["value"] == "RUNNING":
             mlflow.update_run(run_id, status="RUNNING")
         else:
@@ -103,8 +103,8 @@ class Delivery:
 
     def _send_artifact(self, mlflow: Any, kept: Path, name: str) -> None:
         """Upload under its own name; MLflow names an artifact after the local file."""
-        if not kept.exists():
-            return  # delivered by an earlier attempt
+        if kept.is_symlink() or not kept.is_file():
+            return  # delivered by an earlier attempt, or never put there by us
         folder, _, base = name.rpartition("/")
         with tempfile.TemporaryDirectory() as scratch:
             shutil.copyfile(kept, Path(scratch) / base)

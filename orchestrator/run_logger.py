@@ -19,6 +19,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from orchestrator.delivery import Delivery, deliver_all
+from orchestrator.names import check_artifact_name
 from orchestrator.spool import Outbox, Record
 
 if TYPE_CHECKING:
@@ -95,7 +96,11 @@ class RunLogger:
         self._add({"kind": "tag", "key": key, "value": str(value)} for key, value in tags.items())
 
     def log_artifact(self, content: Path | bytes | str, name: str) -> None:
-        """Keep a copy of a file (a path), or of bytes or text, to be shown as `name` (may contain `/`)."""
+        """Keep a copy of a file (a path), or of bytes or text, to be shown as `name` (may contain `/`).
+
+        Raises ValueError for a name that leaves the run's folder.
+        """
+        check_artifact_name(name)
         content = content.encode() if isinstance(content, str) else content
         with self._changed:
             self._files += 1

@@ -197,12 +197,38 @@ def alive(pid: int) -> bool:
     return not stat.exists() or stat.read_text().rpartition(")")[2].split()[0] != "Z"
 
 
+def read_pid(path: Path) -> int:
+    """The process id in a file, which may have come with somebody else's results; 0 for anything else.
+
+    0, 1 and negative numbers mean other things than one process to the system, such as every process.
+    """
+    text = path.read_text(errors="replace")[:20].strip()
+    return int(text) if text.isascii() and text.isdigit() and int(text) > 1 else 0
+
+
+def is_guard(files: ServerFiles, pid: object, uri: object) -> bool:
+    """Whether a process is the guard of this directory's server at `uri`, as its command line says.
+
+    True on systems that do not show command lines.
+    """
+    if type(pid) is not int or pid < 2 or not isinstance(uri, str):
+        return False
+    if not Path("/proc/self/cmdline").exists():
+        return True
+    try:
+        arguments = Path(f"/proc/{pid}/cmdline").read_text(errors="replace").split("\0")
+    except OSError:
+        return False
+    host, _, port = uri.removeprefix("http://").rpartition(":")
+    return {str(files.users), str(files.pid), host, port} <= set(arguments)
+
+
 def kill_leftover(files: ServerFiles) -> None:
     """End a server whose guard was killed, unless its process id now belongs to something else."""
     if not files.pid.exists():
         return
-    pid = int(files.pid.read_text())
+    pid = read_pid(files.pid)
     arguments = Path(f"/proc/{pid}/cmdline")
-    if not arguments.exists() or str(files.database) in arguments.read_text():
+    if pid and (not arguments.exists() or str(files.database) in arguments.read_text()):
         server_guard.signal_group(pid, server_guard.signal.SIGKILL)
     files.pid.unlink()

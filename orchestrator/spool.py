@@ -15,6 +15,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from orchestrator.names import check_artifact_name, check_name
+from pipelines.bounded_json import parse_json
+from pipelines.errors import DataError
+
 Record = dict[str, Any]
 
 MAX_BATCH = 1000
@@ -27,8 +31,31 @@ def parse_lines(content: bytes) -> tuple[list[Record], int]:
     A process that is killed while writing leaves half a line at the end; it is not a record.
     """
     whole = content.rpartition(b"\n")[0]
-    records = [json.loads(line) for line in whole.splitlines()]
+    records = [check_record(parse_json(line, nan=True)) for line in whole.split(b"\n")] if whole else []
     return records, len(whole) + 1 if whole else 0
+
+
+FIELDS: dict[str, dict[str, type | tuple[type, ...]]] = {
+    "metric": {"key": str, "value": (int, float), "step": int, "time": int},
+    "param": {"key": str, "value": str},
+    "tag": {"key": str, "value": str},
+    "artifact": {"file": str, "name": str},
+    "status": {"value": str},
+}
+"""Kind of record -> its fields and their types."""
+
+
+def check_record(record: Any) -> Record:
+    """The record itself, if its kind and fields are known; ValueError for anything else."""
+    kind = record.get("kind") if isinstance(record, dict) else None
+    fields = FIELDS.get(kind) if isinstance(kind, str) else None
+    if fields is None or any(not isinstance(record.get(name), types) for name, types in fields.items()):
+        raise ValueError(f"{str(record)[:80]} is no record of a run")
+    if kind == "status" and record["value"] != "RUNNING" and not isinstance(record.get("time"), int):
+        raise ValueError(f"{str(record)[:80]} is an end without a time")
+    if kind == "artifact":
+        check_artifact_name(record["name"])
+    return dict(record)
 
 
 def leading_group(records: list[Record], start: int) -> list[Record]:
@@ -39,6 +66,11 @@ def leading_group(records: list[Record], start: int) -> list[Record]:
     return records[start : max(stop, start + 1)]
 
 
+def _open_unlinked(path: str, flags: int) -> int:
+    """Open a file, unless it is a link: what is read from an outbox is also cut and deleted."""
+    return os.open(path, flags | os.O_NOFOLLOW, 0o666)
+
+
 class OutboxInUseError(RuntimeError):
     """Another process writes or delivers this run's outbox."""
 
@@ -47,12 +79,15 @@ class Outbox:
     """Append-only file of one run's records, locked against a second user."""
 
     def __init__(self, spool: Path, run_id: str) -> None:
-        """Open or create; raises `OutboxInUseError` when another process has it open."""
-        self.run_id = run_id
+        """Open or create; raises `OutboxInUseError` when another process has it open.
+
+        Raises ValueError for a run id that is no file name: it may come from somebody else's server.
+        """
+        self.run_id = check_name(run_id, "run id")
         self.path = Path(spool) / f"{run_id}.jsonl"
         self.files = Path(spool) / f"{run_id}.files"
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._handle = self.path.open("a+b")
+        self._handle = open(self.path, "a+b", opener=_open_unlinked)  # noqa: SIM115 - kept open
         try:
             fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
@@ -64,7 +99,10 @@ class Outbox:
     def recover(self) -> list[Record]:
         """Records that an earlier attempt left, after cutting off a half-written last line."""
         self._handle.seek(0)
-        records, whole = parse_lines(self._handle.read())
+        try:
+            records, whole = parse_lines(self._handle.read())
+        except ValueError as error:
+            raise DataError(f"{self.path}: the outbox is damaged ({error}); move it away") from error
         self._handle.truncate(whole)
         return records
 
@@ -74,6 +112,10 @@ class Outbox:
         self._handle.write(lines.encode())
         self._handle.flush()
         os.fsync(self._handle.fileno())
+
+    def kept_file(self, record: Record) -> Path:
+        """Where an artifact's file waits: always beside the outbox, whatever its record says."""
+        return self.files / Path(record["file"]).name
 
     def keep_file(self, content: Path | bytes, number: int) -> Path:
         """Copy an artifact next to the outbox, where it waits for delivery."""

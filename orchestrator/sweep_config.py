@@ -7,6 +7,7 @@ from typing import Any
 
 from balancing.awc import AWC
 from orchestrator.config import TrainConfig
+from orchestrator.names import check_name
 from orchestrator.runs import Resources
 
 OBJECTIVE = "best/mpjpe_mm"
@@ -54,6 +55,7 @@ class SweepConfig:
     concurrency: int = 1
 
     def __post_init__(self) -> None:
+        check_name(self.name, "sweep name")
         if self.trials < len(self.enqueued()):
             raise ValueError(
                 f"trials must be at least {len(self.enqueued())} (the reference points), got {self.trials}"

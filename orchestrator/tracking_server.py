@@ -7,7 +7,6 @@ the first starts the server, the others reuse it, and it ends with the last user
 from __future__ import annotations
 
 import fcntl
-import json
 import os
 import signal
 import socket
@@ -16,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from orchestrator.mlflow_client import bypass_proxy, client
 from orchestrator.server_guard import signal_group
@@ -28,11 +27,14 @@ from orchestrator.server_process import (
     check_port,
     create_database,
     free_port,
+    is_guard,
     kill_leftover,
     launch,
     start_error,
     wait_until_answers,
 )
+from pipelines.bounded_json import parse_json
+from pipelines.readers.files import read_bytes
 
 PORT_ATTEMPTS = 3
 STOP_SECONDS = 20.0
@@ -97,17 +99,29 @@ def _start(files: ServerFiles, host: str, port: int | None) -> TrackingServer:
     raise start_error(files, "did not start")
 
 
+def _state(files: ServerFiles) -> dict[str, Any]:
+    """What the server's state file says; it may have come with somebody else's results."""
+    content = read_bytes(files.state, 4096)
+    try:
+        state = {} if isinstance(content, tuple) else parse_json(content)
+    except ValueError:
+        state = {}
+    known = state if isinstance(state, dict) else {}
+    return {"uri": None, "guard_pid": 0, "host": socket.gethostname(), **known}
+
+
 def _running(files: ServerFiles) -> TrackingServer | None:
     """The server that another user of the directory has started, or None after clearing its remains."""
     if not files.state.exists():
         return None
-    state = json.loads(files.state.read_text())
+    state = _state(files)
     if state["host"] != socket.gethostname():
         raise TrackingServerError(
             f"{files.directory} is served by host {state['host']}; work there, or set MLFLOW_TRACKING_URI, "
             f"or delete {files.state} if that host is gone"
         )
-    if wait_until_answers(state["uri"], files.directory, state["guard_pid"]):
+    ours = is_guard(files, state["guard_pid"], state["uri"])
+    if ours and wait_until_answers(state["uri"], files.directory, state["guard_pid"]):
         return TrackingServer(uri=state["uri"], directory=files.directory, guard_pid=state["guard_pid"])
     files.state.unlink(missing_ok=True)
     return None
@@ -138,7 +152,7 @@ def _leave(files: ServerFiles, users: IO[str], server: TrackingServer) -> None:
         deadline = time.monotonic() + STOP_SECONDS
         while alive(server.guard_pid) and time.monotonic() < deadline:
             time.sleep(0.05)
-        if alive(server.guard_pid):
+        if is_guard(files, server.guard_pid, server.uri) and alive(server.guard_pid):
             os.kill(server.guard_pid, signal.SIGKILL)
         kill_leftover(files)
         files.state.unlink(missing_ok=True)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from orchestrator import checkpoints
 from orchestrator.config import TrainConfig
+from orchestrator.names import check_name
 from orchestrator.run_tags import experiment_name, run_tags
 from orchestrator.runs import Resources, run_training
 from orchestrator.session import SessionConfig, ray_session
@@ -26,7 +27,7 @@ def run_train_job(
 
     Raises ValueError when a run of that name has other settings.
     """
-    _check_name(out / "train" / name, config)
+    _check_name(out / "train" / check_name(name, "name"), config)
     with tracking_server(out) as server, ray_session(session):
         replay(out / "spool" / name, server.uri)
         run_id = create_run(

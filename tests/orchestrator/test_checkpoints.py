@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -107,3 +108,60 @@ def test_double_precision_comes_back(config: TrainConfig, tmp_path: Path) -> Non
     double = replace(config, dtype="float64")
     checkpoints.save(build_training(double)[0], double, tmp_path, {})
     assert {p.dtype for p in load_trained(tmp_path).model.parameters()} == {torch.float64}
+
+
+def rewritten(saved: tuple[Path, Any], folder: Path, **changes: Any) -> Path:
+    state = torch.load(saved[0] / checkpoints.FILE, weights_only=True) | changes
+    torch.save({k: v for k, v in state.items() if v is not None}, folder / checkpoints.FILE)
+    return folder
+
+
+def test_compressed_and_old_formats_are_refused_unread(
+    saved: tuple[Path, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checkpoints.torch, "load", lambda *_, **__: pytest.fail("torch was asked"))
+    path = tmp_path / checkpoints.FILE
+    with zipfile.ZipFile(saved[0] / checkpoints.FILE) as old, zipfile.ZipFile(path, "w") as new:
+        for entry in old.infolist():
+            new.writestr(entry.filename, old.read(entry), compress_type=zipfile.ZIP_DEFLATED)
+    with pytest.raises(DataError, match="it is compressed"):
+        checkpoints.load(tmp_path)
+    torch.save({"format": checkpoints.FORMAT}, path, _use_new_zipfile_serialization=False)
+    with pytest.raises(DataError, match="not a zip file"):
+        checkpoints.load(tmp_path)
+    path.write_bytes(b"junk" + (saved[0] / checkpoints.FILE).read_bytes())
+    with pytest.raises(DataError, match="does not begin"):
+        checkpoints.load(tmp_path)
+
+
+def shared_lists(levels: int) -> list[Any]:
+    """A few bytes on disk, 2^levels values when written out."""
+    item: list[Any] = [0, 0]
+    for _ in range(levels):
+        item = [item, item]
+    return item
+
+
+def nested(levels: int) -> list[Any]:
+    item: list[Any] = []
+    for _ in range(levels):
+        item = [item]
+    return item
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"extra": {"x": shared_lists(30)}}, "more than 1000000 values"),
+        ({"method": {"x": nested(60)}}, "nests more than 40 levels"),
+        ({"model": None}, "model is NoneType, expected dict"),
+        ({"epoch": "1"}, "epoch is str, expected int"),
+        ({"epoch": -1}, "make no sense"),
+        ({"history": [1]}, "make no sense"),
+    ],
+)
+def test_states_that_are_not_what_they_seem_are_refused(
+    saved: tuple[Path, Any], tmp_path: Path, changes: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(DataError, match=message):
+        checkpoints.load(rewritten(saved, tmp_path, **changes))

@@ -1,0 +1,27 @@
+"""Names that become files and folders: of jobs, runs, outboxes and artifacts. None can leave its folder."""
+
+from __future__ import annotations
+
+import re
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+=-]{0,127}")
+_ARTIFACT = re.compile(r"[^/\\\0-\x1f\x7f:%]{1,200}")
+
+
+def check_name(name: str, field: str) -> str:
+    """The name itself, if it is a plain file name on any system; ValueError otherwise."""
+    if not _NAME.fullmatch(name):
+        raise ValueError(
+            f"{field} is {name[:140]!r}; use a letter or digit, then up to 127 letters, digits and . _ + = -"
+        )
+    return name
+
+
+def check_artifact_name(name: str) -> str:
+    """An artifact's name, such as `tables/test.csv`, if it stays inside its run; ValueError otherwise."""
+    parts = name.split("/")
+    if len(parts) > 10 or any(part in {".", ".."} or not _ARTIFACT.fullmatch(part) for part in parts):
+        raise ValueError(
+            f"artifact name is {name[:140]!r}; use a path such as tables/test.csv, without ..  \\ : %"
+        )
+    return name
