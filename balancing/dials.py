@@ -24,7 +24,7 @@ DIALS: dict[str, Dial] = {
     "awc_adaptive": ALPHAS,
     "ogm_ge": {"alpha": (0.03, 3.0)},
     "agm": {"alpha": (0.1, 4.0)},
-    "opm": {"base": (0.1, 0.8)},
+    "opm": {"base": (0.1, 0.6)},
     "pmr": {"alpha": (0.1, 3.0)},
     "g_blending": {"floor": (1e-4, 1e-2)},
     "mmpareto": {"gamma": (0.75, 3.0)},

@@ -133,10 +133,12 @@ class CellResult:
             return None
         try:
             plain: dict[str, Any] = json.loads(path.read_text())
-            plain.pop("format")
+            found = plain.pop("format")
+            if found != FORMAT:
+                raise ValueError(f"format {found!r}, expected {FORMAT}")
             config = from_json(plain.pop("config"))
             return cls(**{**plain, "config": config, "history": tuple(plain["history"]), "folder": folder})
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise DataError(
                 f"{path}: not a cell's result ({error}); delete the folder to train it again"
             ) from error

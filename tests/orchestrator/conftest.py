@@ -15,10 +15,26 @@ from pathlib import Path
 
 import pytest
 
+from balancing.awc import AWC
+from models.build import ModelConfig
+from orchestrator.config import DataConfig, TrainConfig
 from orchestrator.server_process import alive
 from orchestrator.tracking_server import TrackingServer, tracking_server
+from pipelines.batches import BatchConfig
 
-SWEEP = Path(__file__).parents[2] / "experiments" / "awc_sweep.py"
+SCRIPTS = Path(__file__).parents[2] / "experiments"
+
+
+@pytest.fixture(scope="session")
+def small_run(store_path: Path) -> TrainConfig:
+    """3 epochs of AWC, the first 2 inside its window, with batch statistics and dropout; under a second."""
+    batch = BatchConfig(batch_size=24, lidar_points=16, mmwave_points=8)
+    return TrainConfig(
+        data=DataConfig(store=str(store_path), batch=batch),
+        model=ModelConfig(preset="tiny", norm="batch", dropout=0.1),
+        method=AWC.Config(window=2),
+        epochs=3,
+    )
 
 
 @pytest.fixture(scope="session")
@@ -34,10 +50,20 @@ def tracking(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TrackingServe
 class SweepProcess:
     """`awc_sweep.py --preset smoke` as a person runs it: a process group of its own, output in a file."""
 
+    script = "awc_sweep.py"
+
     def __init__(self, out: Path, *options: str) -> None:
         self.log = out.parent / f"{out.name}-{time.monotonic_ns()}.log"
         environment = {k: v for k, v in os.environ.items() if k not in ("MLFLOW_TRACKING_URI", "RAY_ADDRESS")}
-        command = [sys.executable, str(SWEEP), "--preset", "smoke", "--out", str(out), *options]
+        command = [
+            sys.executable,
+            str(SCRIPTS / self.script),
+            "--preset",
+            "smoke",
+            "--out",
+            str(out),
+            *options,
+        ]
         with self.log.open("w") as log:
             self.process = subprocess.Popen(
                 command, stdout=log, stderr=subprocess.STDOUT, env=environment, start_new_session=True
@@ -75,6 +101,12 @@ class SweepProcess:
                 break
             time.sleep(0.2)
         return left
+
+
+class ComparisonProcess(SweepProcess):
+    """The same for `compare_methods.py`."""
+
+    script = "compare_methods.py"
 
 
 def descendants(pid: int) -> dict[int, str]:
