@@ -33,8 +33,13 @@ CYCLE = 8
 """Steps of one measurement: ReconBoost's turns differ, and with four modalities they repeat after eight."""
 FIRST_DUE = {"modality_resampling": 5, "sample_resampling": 5, "g_blending": 10, "relearning": 20}
 """Method -> the first epoch whose start costs it anything, with the default settings; 1 for all others."""
-HOW_OFTEN = {"g_blending": "every 10 epochs", "relearning": "every 20 epochs, at most 3 times"}
-"""Method -> when such an epoch comes again, if not every time."""
+HOW_OFTEN = {
+    "modality_resampling": "every epoch after the first 5",
+    "sample_resampling": "every epoch after the first 5",
+    "g_blending": "every 10 epochs",
+    "relearning": "every 20 epochs, at most 3 times",
+}
+"""Method -> when epochs are due, if not all of them."""
 SCORES = torch.tensor([4.0, 3.0, 1.0, 0.5], dtype=torch.float64)
 
 
