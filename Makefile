@@ -6,11 +6,12 @@ STAMP := $(VENV)/.installed
 export RAY_TRAIN_V2_ENABLED = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install sweep compare test check test-slow bench clean
+.PHONY: help install sweep compare tables test check test-slow bench clean
 
 help:
 	@echo "make sweep      AWC sweep on simulated data (Ray Train + Tune + Optuna, logged to MLflow)"
 	@echo "make compare    balancing methods compared over seeds, tuned with equal budget (about 15 minutes)"
+	@echo "make tables     the paper's tables and figures beside the published numbers, as one HTML report"
 	@echo "make test       whole test suite"
 	@echo "make check      ruff, mypy and the quick tests"
 	@echo "make test-slow  tests that take minutes"
@@ -31,6 +32,9 @@ sweep: install
 
 compare: install
 	$(BIN)/python experiments/compare_methods.py
+
+tables: install
+	$(BIN)/python experiments/paper_tables.py
 
 test: install
 	$(BIN)/python -m pytest -m 'not slow'

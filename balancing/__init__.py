@@ -17,7 +17,7 @@ from balancing.modes import evaluating
 from balancing.ogm_ge import OGMGE
 from balancing.opm import OPM
 from balancing.pmr import PMR
-from balancing.profit import VALUE_FUNCTIONS, negative_mpjpe, pearson_profit, value_function
+from balancing.profit import VALUE_FUNCTIONS, negative_mpjpe, negative_mse, pearson_profit, value_function
 from balancing.registry import METHODS, build_method, method_class, method_name
 from balancing.report import ContributionReport, bootstrap_interval, contribution_report
 from balancing.shapley import efficiency_residual, interaction_indices, shapley_values
@@ -57,6 +57,7 @@ __all__ = [
     "method_class",
     "method_name",
     "negative_mpjpe",
+    "negative_mse",
     "pearson_profit",
     "quadratic_penalty",
     "shapley_values",

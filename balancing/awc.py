@@ -19,6 +19,7 @@ from balancing.clustering import STRENGTHS
 from balancing.contributions import RunningContributions
 from balancing.fisher import fisher_diagonal, fisher_trace, quadratic_penalty
 from balancing.method import Losses, Method, MethodConfig, Run, Step, with_term
+from balancing.profit import VALUE_FUNCTIONS
 from models.batch import Batch
 
 PENALTY = "awc"
@@ -53,7 +54,7 @@ class AWC(Method):
         """Share of the training batches it is estimated on, evenly spaced over the data."""
         contributions: Literal["validation", "batch"] = "validation"
         """Scores from the latest validation pass, or a running mean over training batches."""
-        value_function: Literal["pearson", "negative_mpjpe"] = "pearson"
+        value_function: Literal["pearson", "negative_mpjpe", "negative_mse"] = "pearson"
         """What a coalition is worth, for `contributions="batch"`; validation has its own setting."""
         momentum: float | None = None
         """For `contributions="batch"`: share of the newest batch; None weighs all batches equally."""
@@ -167,7 +168,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "fisher": ("per_sample", "per_batch"),
     "fisher_schedule": ("every_epoch", "once"),
     "contributions": ("validation", "batch"),
-    "value_function": ("pearson", "negative_mpjpe"),
+    "value_function": tuple(VALUE_FUNCTIONS),
     "weights": tuple(STRENGTHS),
     "loss_unit": ("m", "mm"),
 }

@@ -55,7 +55,23 @@ def negative_mpjpe(statistics: CoalitionStatistics, weights: Tensor | None = Non
     return value[0] if weights is None else value
 
 
-VALUE_FUNCTIONS: dict[str, ValueFunction] = {"pearson": pearson_profit, "negative_mpjpe": negative_mpjpe}
+def negative_mse(statistics: CoalitionStatistics, weights: Tensor | None = None) -> Tensor:
+    """Minus the mean squared error of a coordinate, cm^2: the rival profit that paper A argues against.
+
+    Returns [C] float64, or [draws, C] for cluster weights [draws, G].
+    """
+    total = statistics.total(weights)
+    deviations = total.m2 + total.target_m2[:, None] - 2 * total.comoment
+    offset = (total.mean - total.target_mean[:, None]) ** 2
+    value = -1e4 * (deviations / total.count[:, None, None] + offset).mean(dim=-1)
+    return value[0] if weights is None else value
+
+
+VALUE_FUNCTIONS: dict[str, ValueFunction] = {
+    "pearson": pearson_profit,
+    "negative_mpjpe": negative_mpjpe,
+    "negative_mse": negative_mse,
+}
 
 
 def value_function(name: str) -> ValueFunction:

@@ -1,4 +1,4 @@
-"""The `equipose` command: simulate, prepare, inspect, train, sweep, compare, ui."""
+"""The `equipose` command: simulate, prepare, inspect, train, sweep, compare, tables, ui."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ COMMANDS: dict[str, str] = {
     "train": "experiments.train:train",
     "sweep": "experiments.awc_sweep:sweep",
     "compare": "experiments.compare_methods:compare",
+    "tables": "experiments.paper_tables:tables",
     "ui": "experiments.viewer:ui",
 }
 """Verb -> where its function is; the function's signature is the verb's options. Named and not imported,

@@ -14,7 +14,6 @@ from orchestrator.comparison_results import SettingOutcome
 from pipelines.comparison_statistics import VERDICTS
 from pipelines.table_formats import to_rich
 
-
 WIDTH = 150
 
 
@@ -57,7 +56,7 @@ def outcome_json(outcome: ComparisonOutcome) -> dict[str, Any]:
     """The comparison for scripts: per setting and method the test error and the difference to plain."""
     settings = {}
     for setting in outcome.settings:
-        rows = setting.comparison().to_dicts() if len(setting.methods) > 1 else []
+        rows = setting.comparison().fill_nan(None).to_dicts() if len(setting.methods) > 1 else []
         settings[setting.setting.slug] = {
             "fingerprint": setting.runs[0].result.fingerprint,
             "provenance": setting.runs[0].result.provenance,

@@ -80,14 +80,15 @@ class Preset:
         )
 
 
-def _codes(letter: str, *numbers: int) -> tuple[str, ...]:
+def codes(letter: str, *numbers: int) -> tuple[str, ...]:
+    """`("S", 1, 12)` as `("S01", "S12")`."""
     return tuple(f"{letter}{number:02d}" for number in numbers)
 
 
 PRESETS: dict[str, Preset] = {
     "smoke": Preset(
         simulated=SimulatedSelection(
-            subjects=_codes("S", 8, 9, 18, 19, 21, 25, 31, 39), actions=_codes("A", 2, 13), frames=16
+            subjects=codes("S", 8, 9, 18, 19, 21, 25, 31, 39), actions=codes("A", 2, 13), frames=16
         ),
         real_stride=8,
         model="tiny",
@@ -101,8 +102,8 @@ PRESETS: dict[str, Preset] = {
     ),
     "quick": Preset(
         simulated=SimulatedSelection(
-            subjects=_codes("S", 1, 7, 8, 9, 14, 17, 18, 19, 21, 24, 28, 29, 34, 35, 36, 40),
-            actions=_codes("A", 3, 13, 19, 22),
+            subjects=codes("S", 1, 7, 8, 9, 14, 17, 18, 19, 21, 24, 28, 29, 34, 35, 36, 40),
+            actions=codes("A", 3, 13, 19, 22),
             frames=32,
         ),
         real_stride=4,
@@ -118,8 +119,8 @@ PRESETS: dict[str, Preset] = {
     ),
     "paper": Preset(
         simulated=SimulatedSelection(
-            subjects=_codes("S", *range(1, 41)),
-            actions=_codes("A", 2, 3, 4, 5, 13, 14, 17, 18, 19, 20, 21, 22, 23, 27),
+            subjects=codes("S", *range(1, 41)),
+            actions=codes("A", 2, 3, 4, 5, 13, 14, 17, 18, 19, 20, 21, 22, 23, 27),
             frames=297,
         ),
         model="paper",

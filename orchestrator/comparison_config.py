@@ -79,8 +79,13 @@ class ComparisonConfig:
                 raise ValueError(f"{what} must be different and at least one, got {list(values)}")
         if self.tuning_seed in self.seeds:
             raise ValueError(f"tuning_seed {self.tuning_seed} is one of the seeds {self.seeds}; take another")
-        if self.budget < 1:
-            raise ValueError(f"budget must be at least 1, got {self.budget}")
+        for what, count in (("budget", self.budget), ("workers", self.workers)):
+            if count < 1:
+                raise ValueError(f"{what} must be at least 1, got {count}")
+        if len(self.base.model.modalities) < 2:
+            raise ValueError(
+                f"model.modalities is {self.base.model.modalities}: nothing to balance; take two or more"
+            )
 
     @property
     def settings(self) -> tuple[Setting, ...]:
@@ -104,7 +109,7 @@ class ComparisonConfig:
         """
         base = replace(self.in_setting(setting), method=method, seed=self.tuning_seed)
         points = qmc.Halton(d=2, scramble=False).random(self.budget + 1)[2:]
-        return [base, *(_tried(base, float(lr), float(dial)) for lr, dial in points)]
+        return [base, *(_tried(base, 1 - float(lr), float(dial)) for lr, dial in points)]
 
     def defaults(self) -> dict[tuple[Setting, str], TrainConfig]:
         """(setting, method) -> the run with the method's defaults."""

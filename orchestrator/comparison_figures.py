@@ -78,6 +78,13 @@ def curve_figures(label: str, runs: Sequence[Trained], provenance: str) -> dict[
             ylabel="std of the predictions with one sensor (mm)",
             title=title("Spread of each sensor's predictions"),
         ),
+        f"mean-{label}": contribution_curves(
+            curves(runs, "mean/{}_mm", modalities),
+            provenance,
+            window=_window(runs[0]),
+            ylabel="mean of the predictions with one sensor (mm)",
+            title=title("Mean of each sensor's predictions"),
+        ),
         f"gradients-{label}": gradient_norms(
             curves(runs, "grad/{}", modalities), provenance, title=title("Gradient norm of each encoder")
         ),
@@ -130,7 +137,12 @@ def _cost_against_gain(outcome: SettingOutcome, provenance: str) -> Figure:
 
 def skeletons(runs: Sequence[Trained], provenance: str) -> Figure:
     """Best, median and worst test frame of plain training, with the first two methods' predictions."""
-    poses = {run.method: predict(run.result.folder / run.cell.select, _test_rows(run)) for run in runs[:2]}
+    poses = {
+        run.method: predict(
+            run.result.folder / run.cell.select, _test_rows(run), store=run.cell.config.data.store
+        )
+        for run in runs[:2]
+    }
     truth, first = next(iter(poses.values()))
     errors = np.linalg.norm(first - truth, axis=-1).mean(axis=-1)
     chosen = best_median_worst(errors)

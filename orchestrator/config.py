@@ -70,7 +70,7 @@ class TrainConfig:
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     epochs: int = 50
     seed: int = 0
-    value_function: Literal["pearson", "negative_mpjpe"] = "pearson"
+    value_function: Literal["pearson", "negative_mpjpe", "negative_mse"] = "pearson"
     """What a coalition is worth in the Shapley scores of every validation pass."""
     dtype: Literal["float32", "float64"] = "float32"
     """Precision of training; float64 is for equivalence checks."""

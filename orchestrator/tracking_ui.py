@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 from orchestrator.mlflow_client import client
 from orchestrator.tracking_server import tracking_server
@@ -24,6 +26,14 @@ def runs_page(uri: str, experiment_id: str) -> str:
 def run_page(uri: str, experiment_id: str, run_id: str, tab: str = "") -> str:
     """Address of one run; tab: `model-metrics` (curves), `artifacts/<path>`, or empty (overview)."""
     return f"{uri}/#/experiments/{experiment_id}/runs/{run_id}/{tab}?{MODEL_TRAINING}"
+
+
+def compare_page(uri: str, experiment_id: str, run_ids: Sequence[str]) -> str:
+    """Address of MLflow's comparison of several runs; of the run itself where there is one."""
+    if len(run_ids) == 1:
+        return run_page(uri, experiment_id, run_ids[0])
+    query = urlencode({"runs": json.dumps(list(run_ids)), "experiments": json.dumps([experiment_id])})
+    return f"{uri}/#/compare-runs?{query}"
 
 
 def experiments(uri: str) -> list[Any]:

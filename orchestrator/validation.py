@@ -41,17 +41,20 @@ class Validation:
         return self.errors["mpjpe_mm"]
 
     def metrics(self) -> dict[str, float]:
-        """Under the tracking names: `val/*`, `subset/*/mpjpe_mm`, `shapley/*`, `contrib/share/*`."""
+        """Under the tracking names: `val/*`, `subset/*/mpjpe_mm`, `shapley/*`, `contrib/share/*`, and of each
+        sensor alone the `spread/*_mm` and `mean/*_mm` of its predictions over frames and coordinates."""
         named = {f"val/{name}": value for name, value in self.errors.items()}
         subset_mm = self.statistics.mpjpe_mm()
         for mask in range(1, len(subset_mm)):
             named[f"subset/{subset_name(mask, self.modalities)}/mpjpe_mm"] = float(subset_mm[mask])
         spread = self.statistics.prediction_spread()
+        mean = self.statistics.total().mean[0].mean(dim=-1)
         total = float(self.shapley.abs().sum()) or 1.0
         for m, modality in enumerate(self.modalities):
             named[f"shapley/{modality}"] = float(self.shapley[m])
             named[f"contrib/share/{modality}"] = float(self.shapley[m]) / total
             named[f"spread/{modality}_mm"] = float(spread[1 << m]) * 1000
+            named[f"mean/{modality}_mm"] = float(mean[1 << m]) * 1000
         return named
 
 

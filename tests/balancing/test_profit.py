@@ -102,12 +102,13 @@ def brute_force_value(name: str, poses: np.ndarray, target: np.ndarray) -> float
     if name == "negative_mpjpe":
         return -1000 * np.linalg.norm(poses - target.reshape(poses.shape), axis=-1).mean()
     flat = poses.reshape(len(poses), -1)
+    if name == "negative_mse":
+        return -1e4 * float(((flat - target) ** 2).mean())
     moving = flat.std(axis=0) > 1e-9
     return sum(np.corrcoef(flat[:, k], target[:, k])[0, 1] for k in np.flatnonzero(moving))
 
 
 def test_unknown_name() -> None:
-    with pytest.raises(
-        ValueError, match=r"unknown value function 'mse'; known: \['negative_mpjpe', 'pearson'\]"
-    ):
+    known = r"\['negative_mpjpe', 'negative_mse', 'pearson'\]"
+    with pytest.raises(ValueError, match=rf"unknown value function 'mse'; known: {known}"):
         value_function("mse")

@@ -1,0 +1,146 @@
+"""Rebuild the paper's tables and figures: `python experiments/paper_tables.py`.
+
+Also `equipose tables`, `make tables`, and `ray submit cluster.yaml experiments/paper_tables.py`.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import tyro
+
+from experiments.jobs import claim_job, finish_job, job_lock
+from experiments.paper_presets import PAPER_PRESETS, PaperPresetName, paper_config
+from experiments.sources import DataName, check_root, ensure_store
+
+DATA: dict[str, DataName] = {"smoke": "simulated", "quick": "simulated", "mars": "mars", "paper": "mmfi"}
+"""Where a preset's frames come from unless the command line says otherwise."""
+UI_PORT = 5000
+
+
+def tables(
+    preset: PaperPresetName = "quick",
+    data: DataName | None = None,
+    data_root: Path | None = None,
+    tables: tuple[str, ...] = (),
+    seeds: int | None = None,
+    epochs: int | None = None,
+    out: Path = Path("equipose-out"),
+    workers: int = 1,
+    gpu: bool = False,
+    override: tuple[str, ...] = (),
+    plan: bool = False,
+    mlflow_url: str | None = None,
+    resume: bool = False,
+    quiet: bool = False,
+) -> None:
+    """Train what the paper's tables need and write them beside the published numbers, as one HTML report.
+
+    Runs that have ended, in whichever job, are not repeated.
+
+    Args:
+        preset: `quick` (simulated, small), `mars` (real radar and motion), `paper` (the paper's settings).
+        data: Instead of the preset's source.
+        data_root: Folder of the raw files, for `mars` and `mmfi`.
+        tables: Only these of main, cost, modalities, alpha, window, profit.
+        seeds: How many, counted from 0, instead of the preset's.
+        epochs: Instead of the preset's; schedules and windows keep their share.
+        out: Results folder; jobs may share it, and equal runs are trained once.
+        workers: Ray Train workers per run (DDP ranks).
+        gpu: Give every worker a GPU.
+        override: Any other setting of every run, e.g. `optimizer.lr=3e-4 model.norm=layer`.
+        plan: Print the runs, which are there already, and how long the others will take; then stop.
+        mlflow_url: Where the report's links lead; by default what `equipose ui OUT --port 5000` serves.
+        resume: Go on with the newest unfinished job of this preset in `out`, with its options.
+        quiet: Print only the outcome.
+    """
+    out = out.resolve()
+    data = data or DATA[preset]
+    stem = f"tables-{data}-{preset}"
+    options = {
+        "preset": preset,
+        "data": data,
+        "data_root": str(data_root.resolve()) if data_root else None,
+        "tables": list(tables),
+        "seeds": seeds,
+        "epochs": epochs,
+        "workers": workers,
+        "gpu": gpu,
+        "override": list(override),
+        "mlflow_url": mlflow_url,
+    }
+
+    def check() -> None:
+        check_root(data, data_root)
+        paper_config(stem, options, store="")
+
+    if plan:
+        check()
+        print_plan(options, out)
+        return
+    name, options = claim_job(out, "tables", stem, options, resume=resume, check=check)
+    try:
+        run_job(name, options, out, quiet=quiet)
+    except KeyboardInterrupt:
+        print(f"go on with: {command(options, out)} --resume")
+        raise
+
+
+def command(options: dict[str, Any], out: Path) -> str:
+    """What runs or goes on with a job, to be copied."""
+    root = f" --data-root {options['data_root']}" if options["data_root"] else ""
+    return f"equipose tables --preset {options['preset']} --data {options['data']}{root} --out {out}"
+
+
+def prepared(options: dict[str, Any], out: Path) -> Path:
+    """The store of the job's data, prepared now if it is not there yet."""
+    root = Path(options["data_root"]) if options["data_root"] else None
+    return ensure_store(options["data"], root, out, PAPER_PRESETS[options["preset"]].sizes.simulated)
+
+
+def print_plan(options: dict[str, Any], out: Path) -> None:
+    """Print what a job would train, and how long that takes here."""
+    from orchestrator.paper_estimate import estimate, plan_lines
+
+    config = paper_config("plan", options, str(prepared(options, out)))
+    print("\n".join(plan_lines(config, estimate(config, out / "cells", gpu=options["gpu"]))))
+
+
+def run_job(name: str, options: dict[str, Any], out: Path, *, quiet: bool = False) -> None:
+    """Prepare the data, train what is missing, write the report, say where it is."""
+    from orchestrator.paper_job import run_paper_job
+    from orchestrator.progress import SweepProgress
+    from orchestrator.sweep_job import JobPlace
+
+    progress = SweepProgress(noun="runs", mode="quiet" if quiet else None)
+    with job_lock(out, "tables", name), progress:
+        progress.stage(f"preparing {options['data']} data")
+        config = paper_config(name, options, str(prepared(options, out)))
+        outcome = run_paper_job(
+            config,
+            JobPlace(out=out, dataset=options["data"]),
+            progress,
+            links_to=pages_address(options),
+            command=command(options, Path("OUT")),
+            gpu=options["gpu"],
+        )
+    finish_job(out, "tables", name, {"report": str(outcome.report.relative_to(out))})
+    shown = os.path.relpath(out) if out.is_relative_to(Path.cwd()) else str(out)
+    print(f"report: {os.path.join(shown, outcome.report.relative_to(out))}")
+    if not options["mlflow_url"] and not os.environ.get("MLFLOW_TRACKING_URI"):
+        print(f"its links work while this runs: equipose ui {shown} --port {UI_PORT}")
+
+
+def pages_address(options: dict[str, Any]) -> str:
+    """Where the reader will find MLflow's pages."""
+    own = os.environ.get("MLFLOW_TRACKING_URI", "")
+    default = own if own.startswith("http") else f"http://127.0.0.1:{UI_PORT}"
+    return str(options["mlflow_url"] or default).rstrip("/")
+
+
+if __name__ == "__main__":
+    from experiments.cli import guarded
+
+    guarded(lambda: tyro.cli(tables, prog="paper_tables.py"))
