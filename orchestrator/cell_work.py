@@ -26,6 +26,9 @@ from orchestrator.run_tags import run_tags
 from orchestrator.runs import Resources, best_checkpoint, run_training
 from orchestrator.tracking import Tracked, create_run, flatten_config
 
+TRAIN = "train"
+"""Checkpoints of a cell in training; gone once its result is there."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Tracking:
@@ -80,6 +83,8 @@ def work_on(cell: Cell, place: CellPlace) -> CellResult:
         if result is None:
             result = _train(cell, place, tracked)
             result.save()
+        # Only now: whoever is killed before the result is there still needs what it was made from.
+        shutil.rmtree(folder / TRAIN, ignore_errors=True)
         if cell.evaluate and not (folder / cell.evaluation).exists():
             save_evaluation(_evaluate(cell, folder), folder / cell.evaluation)
         if tracked:
@@ -105,6 +110,7 @@ def train_alone(config: TrainConfig, folder: Path, tracked: Tracked | None) -> P
     kept = CheckpointFolder(folder)
     state = kept.load_newest()
     if state is not None:
+        state["config"]["data"]["store"] = config.data.store  # the same frames may have moved since
         checkpoints.restore(training, state, config)
     run_epochs(training, config, tracked, lambda result: kept.save(training, config, facts, result))
     return kept.newest
@@ -115,16 +121,15 @@ def _train(cell: Cell, place: CellPlace, tracked: Tracked | None) -> CellResult:
     folder = place.folder(cell)
     if cell.workers > 1:
         result = run_training(
-            cell.config, name="train", storage=folder, resources=place.resources, tracked=tracked
+            cell.config, name=TRAIN, storage=folder, resources=place.resources, tracked=tracked
         )
         assert result.checkpoint is not None
         last, best = Path(result.checkpoint.path), best_checkpoint(result)
     else:
-        last, best = train_alone(cell.config, folder / "train", tracked), folder / "train" / BEST
+        last, best = train_alone(cell.config, folder / TRAIN, tracked), folder / TRAIN / BEST
     state = checkpoints.load(last)
     for name, checkpoint in (("last", last), ("best", best)):
         shutil.copytree(checkpoint, folder / name, dirs_exist_ok=True)
-    shutil.rmtree(folder / "train")
     return CellResult(
         key=cell.key, config=cell.config, history=tuple(state["history"]), folder=folder, **state["extra"]
     )
@@ -132,7 +137,7 @@ def _train(cell: Cell, place: CellPlace, tracked: Tracked | None) -> CellResult:
 
 def _evaluate(cell: Cell, folder: Path) -> Evaluation:
     """Every subset of sensors on the test part, once."""
-    trained = load_trained(folder / cell.select)
+    trained = load_trained(folder / cell.select, store=cell.config.data.store)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     rows = part_rows(trained.store, cell.config.data)["test"]
     return evaluate(
@@ -161,7 +166,9 @@ def _open_run(cell: Cell, tracking: Tracking | None) -> Tracked | None:
 
 def _record(cell: Cell, place: CellPlace, result: CellResult, tracked: Tracked, *, curves: bool) -> None:
     """Costs and test numbers, and the curves of a cell that another grid has trained."""
-    if client(tracked.uri).get_run(tracked.run_id).info.status == "FINISHED" and curves:
+    run = client(tracked.uri).get_run(tracked.run_id)
+    # Training ends the run too, so a cell that was killed after it still lacks what is recorded here.
+    if run.info.status == "FINISHED" and "cost/parameters" in run.data.metrics:
         return
     with RunLogger(tracked.uri, tracked.run_id, Path(tracked.spool)) as logger:
         for epoch, metrics in enumerate(result.history if curves else ()):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -35,10 +35,15 @@ class Trained:
         return BatchSource(self.store, rows, self.config.data.batch)
 
 
-def load_trained(checkpoint: Path | str) -> Trained:
-    """The model of a checkpoint folder, on the CPU. Raises DataError where it cannot be read."""
+def load_trained(checkpoint: Path | str, *, store: str | None = None) -> Trained:
+    """The model of a checkpoint folder, on the CPU. Raises DataError where it cannot be read.
+
+    store: where its frames lie now; None is where they lay when it was trained.
+    """
     state = checkpoints.load(checkpoint)
     config = from_json(state["config"])
+    if store is not None:
+        config = replace(config, data=replace(config.data, store=store))
     model = build_model(model_config(config), mean_pose=torch.zeros(NUM_JOINTS, 3), seed=config.seed)
     if config.dtype == "float64":
         model = model.double()
@@ -46,9 +51,11 @@ def load_trained(checkpoint: Path | str) -> Trained:
     return Trained(config=config, model=model, store=open_store(config.data.store), extra=state["extra"])
 
 
-def predict(checkpoint: Path | str, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def predict(
+    checkpoint: Path | str, rows: np.ndarray, *, store: str | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """(truth, prediction), each [len(rows), 17, 3] m, of the full model on rows of its store."""
-    trained = load_trained(checkpoint)
+    trained = load_trained(checkpoint, store=store)
     truth, predicted = [], []
     with torch.no_grad(), evaluating(trained.model):
         for batch in trained.batches(rows).in_order():
