@@ -96,11 +96,11 @@ def read_frame(root: Path, sequence: int, offset: int) -> dict[str, np.ndarray]:
     """One frame from its five files."""
     folder, name = root / "E01" / "S01" / ACTIONS[sequence], f"frame{offset + 1:03d}"
     return {
-        "rgb": np.load(folder / "rgb" / f"{name}.npy"),
+        "rgb": np.load(folder / "rgb" / f"{name}.npy", allow_pickle=False),
         "lidar": np.fromfile(folder / "lidar" / f"{name}.bin").reshape(-1, 3),
         "mmwave": np.fromfile(folder / "mmwave" / f"{name}.bin").reshape(-1, 5),
         "wifi": scipy.io.loadmat(folder / "wifi-csi" / f"{name}.mat")["CSIamp"],
-        "pose": np.load(folder / "ground_truth.npy", mmap_mode="r")[offset],
+        "pose": np.load(folder / "ground_truth.npy", mmap_mode="r", allow_pickle=False)[offset],
     }
 
 

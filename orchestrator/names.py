@@ -22,6 +22,6 @@ def check_artifact_name(name: str) -> str:
     parts = name.split("/")
     if len(parts) > 10 or any(part in {".", ".."} or not _ARTIFACT.fullmatch(part) for part in parts):
         raise ValueError(
-            f"artifact name is {name[:140]!r}; use a path such as tables/test.csv, without ..  \\ : %"
+            f"artifact name is {name[:140]!r}; use a path such as tables/test.csv, free of .. and of \\ : %"
         )
     return name

@@ -27,12 +27,14 @@ def start_local_ray(**options: Any) -> None:
     # Ray read its environment when it was imported; a driver that joins a real cluster later needs it back.
     ray_constants.ENABLE_RAY_CLUSTER = False
     try:
-        ray.init(_node_ip_address=LOOPBACK, **options)
+        context = ray.init(_node_ip_address=LOOPBACK, **options)
     finally:
         ray_constants.ENABLE_RAY_CLUSTER = switch
         for name, value in inherited.items():
             os.environ.pop(name) if value is None else os.environ.update({name: value})
     keep_token_private()
+    # Logs and sockets of the session, which Ray lets everybody write to.
+    Path(context.address_info["session_dir"]).chmod(0o700)
 
 
 def keep_token_private(token: Path | None = None) -> None:

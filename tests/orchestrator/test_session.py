@@ -7,6 +7,7 @@ import os
 import re
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -28,13 +29,14 @@ def test_impossible_sessions_are_refused(fields: dict[str, int], message: str) -
 
 
 @pytest.fixture
-def calls(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+def calls(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Any]:
     """What `ray.init` and `ray.shutdown` would have been asked."""
     seen: list[Any] = []
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
     for key in QUIET:
         monkeypatch.delenv(key, raising=False)
-    monkeypatch.setattr(session.ray, "init", lambda **options: seen.append(options))
+    context = SimpleNamespace(address_info={"session_dir": tmp_path})
+    monkeypatch.setattr(session.ray, "init", lambda **options: seen.append(options) or context)
     monkeypatch.setattr(local_ray, "keep_token_private", lambda: None)
     monkeypatch.setattr(session.ray, "shutdown", lambda: seen.append("shutdown"))
     monkeypatch.setattr(session.ray, "is_initialized", lambda: False)
@@ -106,10 +108,12 @@ def test_every_port_of_a_local_session_is_on_loopback_and_asks_for_the_token(
         assert ray.get(ray.remote(lambda: 1).remote()) == 1
         ports = listening({os.getpid(), *processes_below(os.getpid())})
         auth = os.environ.get("RAY_AUTH_MODE")
+        rights = Path(ray._private.worker._global_node.get_session_dir_path()).stat().st_mode & 0o777
     assert {"raylet", "gcs_server"} <= set().union(*ports.values())
     outer = {address: who for address, who in ports.items() if not re.fullmatch(LOOPBACK_HEX, address)}
     assert outer == {}
     assert auth == "token"
+    assert rights == 0o700
 
 
 LOOPBACK_HEX = "[0-9A-F]{6}7F|0{16}F{4}0{4}[0-9A-F]{6}7F|0{24}01000000"
