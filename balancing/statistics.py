@@ -19,6 +19,10 @@ Pool = Callable[[list[Tensor]], list[Tensor]]
 """One linear map over the first axis of several tensors: each [R, ...] -> [rows of the result, ...]."""
 
 
+class DivergedError(ValueError):
+    """Predictions are no longer finite."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class CoalitionStatistics:
     """Counts, means and central co-moments of predictions and targets; one row per cluster.
@@ -67,7 +71,7 @@ class CoalitionStatistics:
         error = (along_x + along_y + along_z).sqrt_().mean(dim=-1)
         # A sum is finite only if every term is, and is far cheaper than a test of every term.
         if not bool(error.sum().isfinite()):
-            raise ValueError(
+            raise DivergedError(
                 "predictions or target hold NaN or infinity; the model has diverged or data is bad"
             )
         squares, products = add(torch.mul(dp, dp, out=work)), add(torch.mul(dp, dy[:, None], out=work))

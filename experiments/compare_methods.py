@@ -97,6 +97,26 @@ def resume_command(options: dict[str, Any], out: Path) -> str:
     return f"equipose compare --data {options['data']} --preset {options['preset']} --out {out} --resume"
 
 
+VARIED = {
+    "seed": "--seeds",
+    "epochs": "--epochs",
+    "method": "--methods",
+    "model.fusion": "--fusions",
+    "data.protocol": "--protocols",
+    "data.split": "--split",
+}
+"""Settings that a comparison varies or fits its schedules to, and the option that does."""
+
+
+def _check_overrides(overrides: list[str]) -> None:
+    """Raise ValueError for an override that the comparison itself would replace."""
+    for text in overrides:
+        path = text.partition("=")[0]
+        option = VARIED.get("method" if path.startswith("method.") else path)
+        if option:
+            raise ValueError(f"override {text!r} is not kept, a comparison sets {path}; use {option}")
+
+
 def comparison_config(name: str, options: dict[str, Any], store: str) -> ComparisonConfig:
     """The comparison that a job's options describe, on a prepared store.
 
@@ -105,6 +125,7 @@ def comparison_config(name: str, options: dict[str, Any], store: str) -> Compari
     from experiments.overrides import with_overrides
     from orchestrator.comparison_config import ComparisonConfig
 
+    _check_overrides(options["override"])
     sizes = COMPARISONS[options["preset"]]
     epochs = options["epochs"]
     preset = PRESETS[options["preset"]].shortened(epochs, None)

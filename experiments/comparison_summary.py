@@ -47,7 +47,9 @@ def verdict_lines(setting: SettingOutcome) -> list[str]:
             lines.append(f"{verdict} ({len(names)} of {len(comparison)}): {', '.join(names)}")
     weak = comparison.filter("underpowered")
     if len(weak):
-        lines.append(f"underpowered ({len(weak)} of {len(comparison)}): {weak['why'][0]}; add seeds")
+        lines.append(
+            f"underpowered ({len(weak)} of {len(comparison)}): {weak['why'][0]}; add seeds or subjects"
+        )
     lines.append(f"differences to {REFERENCE} on the test part, {setting.runs[0].result.provenance}")
     return lines
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import torch
 
+from balancing.statistics import DivergedError
 from orchestrator import checkpoints
 from orchestrator.assembly import build_training, part_rows, run_facts
 from orchestrator.cells import Cell, CellResult
@@ -81,7 +82,7 @@ def work_on(cell: Cell, place: CellPlace) -> CellResult:
         result = CellResult.load(folder)
         fresh = result is None
         if result is None:
-            result = _train(cell, place, tracked)
+            result = _train_or_give_up(cell, place, tracked)
             result.save()
         # Only now: whoever is killed before the result is there still needs what it was made from.
         shutil.rmtree(folder / TRAIN, ignore_errors=True)
@@ -114,6 +115,24 @@ def train_alone(config: TrainConfig, folder: Path, tracked: Tracked | None) -> P
         checkpoints.restore(training, state, config)
     run_epochs(training, config, tracked, lambda result: kept.save(training, config, facts, result))
     return kept.newest
+
+
+def _train_or_give_up(cell: Cell, place: CellPlace, tracked: Tracked | None) -> CellResult:
+    """The trained cell; while tuning, settings that diverge are a result too: the worst there is."""
+    try:
+        return _train(cell, place, tracked)
+    except DivergedError:
+        if cell.evaluate:
+            raise
+        training, store = build_training(cell.config)
+        worst = {"best/epoch": -1.0, "best/mpjpe_mm": float("inf")}
+        return CellResult(
+            key=cell.key,
+            config=cell.config,
+            history=(worst,),
+            folder=place.folder(cell),
+            **run_facts(training, store, cell.config),
+        )
 
 
 def _train(cell: Cell, place: CellPlace, tracked: Tracked | None) -> CellResult:

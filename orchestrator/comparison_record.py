@@ -59,7 +59,7 @@ def record(
                 step=0,
             )
             for method, metrics in numbers.items():
-                _summary_run(outcome, method, metrics, tracking)
+                _summary_run(outcome, method, metrics, tracking, several=len(outcomes) > 1)
 
 
 def _write_figures(outcome: SettingOutcome, folder: Path) -> None:
@@ -81,11 +81,14 @@ def method_numbers(outcome: SettingOutcome) -> dict[str, dict[str, float]]:
     return numbers
 
 
-def _summary_run(outcome: SettingOutcome, method: str, numbers: dict[str, float], tracking: Tracking) -> None:
-    """A child run that stands for a method, over its seeds."""
+def _summary_run(
+    outcome: SettingOutcome, method: str, numbers: dict[str, float], tracking: Tracking, *, several: bool
+) -> None:
+    """A child run that stands for a method, over its seeds; named by its setting too where there are several."""
     runs = outcome.of(method)
     setting = outcome.setting
-    name = f"{method} ({len(runs)} seeds)"
+    seeds = f"{len(runs)} seeds" if len(runs) > 1 else "1 seed"
+    name = f"{method} {setting.name} ({seeds})" if several else f"{method} ({seeds})"
     run_id = create_run(
         tracking.uri,
         tracking.experiment,

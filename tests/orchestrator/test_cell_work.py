@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import torch
 
+from balancing.statistics import DivergedError
 from orchestrator import cell_work, checkpoints
 from orchestrator.cell_work import CellPlace, Tracking, cell_metrics, evaluation_of, result_of, work_on
 from orchestrator.cells import RESULT, Cell, CellResult
@@ -216,6 +217,21 @@ def test_a_damaged_newest_checkpoint_costs_an_epoch(
     newest = CheckpointFolder(place.folder(cell) / "train").newest / checkpoints.FILE
     newest.write_bytes(newest.read_bytes()[:1000])
     assert_equal(work_on(cell, place), undisturbed[1])
+
+
+def test_settings_that_diverge_are_the_worst_of_tuning(place: CellPlace, cell: Cell) -> None:
+    config = replace(cell.config, optimizer=replace(cell.config.optimizer, lr=1e30), epochs=1)
+    tuning = Cell(name="tune-4 awc", config=config, evaluate=False, stage="tuning")
+    result = work_on(tuning, place)
+    assert result.validation_mm == float("inf"), "so it is never chosen"
+    assert result_of(tuning, place) == result
+    assert result.costs()["parameters"] > 0
+
+
+def test_a_tested_run_that_diverges_fails(place: CellPlace, cell: Cell) -> None:
+    config = replace(cell.config, optimizer=replace(cell.config.optimizer, lr=1e30), epochs=1)
+    with pytest.raises(DivergedError, match="the model has diverged"):
+        work_on(replace(cell, config=config), place)
 
 
 def test_tuning_does_not_read_the_test_part(
