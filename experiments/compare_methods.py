@@ -15,6 +15,7 @@ from experiments.jobs import claim_job, finish_job, job_lock
 from experiments.presets import PRESETS, PresetName
 from experiments.sources import PROTOCOLS, DataName, check_root, ensure_store
 from models.build import Fusion
+from pipelines.protocols import splits
 
 if TYPE_CHECKING:
     from orchestrator.comparison_config import ComparisonConfig
@@ -82,6 +83,8 @@ def compare(
 
     def check() -> None:
         check_root(data, data_root)
+        for protocol in options["protocols"] if data != "mars" else ():
+            splits(protocol, options["split"])
         comparison_config(stem, options, store="")
 
     name, options = claim_job(out, "comparisons", stem, options, resume=resume, check=check)

@@ -84,7 +84,7 @@ def method_numbers(outcome: SettingOutcome) -> dict[str, dict[str, float]]:
 def _summary_run(
     outcome: SettingOutcome, method: str, numbers: dict[str, float], tracking: Tracking, *, several: bool
 ) -> None:
-    """A child run that stands for a method, over its seeds; named by its setting too where there are several."""
+    """A child run that stands for a method, over its seeds; its name has the setting where there are several."""
     runs = outcome.of(method)
     setting = outcome.setting
     seeds = f"{len(runs)} seeds" if len(runs) > 1 else "1 seed"
