@@ -19,6 +19,7 @@ COMMANDS: dict[str, str] = {
     "train": "experiments.train:train",
     "sweep": "experiments.awc_sweep:sweep",
     "compare": "experiments.compare_methods:compare",
+    "controlled": "experiments.controlled_imbalance:controlled",
     "tables": "experiments.paper_tables:tables",
     "ui": "experiments.viewer:ui",
 }

@@ -1,0 +1,125 @@
+"""The whole job around the controlled experiment: Ray and MLflow up, train, test, claims, all down."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+
+from balancing.registry import method_name
+from orchestrator.cell_work import CellPlace, Tracking
+from orchestrator.cells import CellResult
+from orchestrator.comparison_figures import curve_figures
+from orchestrator.comparison_record import write_tables
+from orchestrator.comparison_tables import comparison_tables
+from orchestrator.config import to_json
+from orchestrator.grid_job import grid_job
+from orchestrator.imbalance_config import ImbalanceConfig
+from orchestrator.imbalance_results import LevelOutcome, alone_errors, claims_of, level_outcomes, overview
+from orchestrator.progress import SweepProgress
+from orchestrator.run_logger import RunLogger
+from orchestrator.run_tags import experiment_name, run_tags
+from orchestrator.session import SessionConfig
+from orchestrator.sweep_job import JobPlace
+from orchestrator.tracking import flatten_config
+from pipelines.figures.style import save_png
+from pipelines.imbalance_claims import Claim
+from pipelines.imbalance_tables import claims_frame, claims_table
+from pipelines.tables import Table
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImbalanceOutcome:
+    """What the experiment says, and where its files are."""
+
+    claims: tuple[Claim, ...]
+    tables: tuple[Table, ...]
+    """Claims level by level."""
+    alone: pl.DataFrame
+    """Test errors of the sensors trained alone, see `imbalance_results.alone_errors`."""
+    folder: Path
+
+
+def run_imbalance_job(
+    config: ImbalanceConfig,
+    place: JobPlace,
+    progress: SweepProgress,
+    *,
+    gpu: bool = False,
+    session: SessionConfig | None = None,
+) -> ImbalanceOutcome:
+    """Run the experiment, or go on with an interrupted one; cells that have ended are not repeated.
+
+    Raises `errors.FailedCellsError` when cells failed; the others are kept.
+    """
+    root = (place.out / "comparisons" / config.name).resolve()
+    with grid_job(
+        root,
+        place,
+        progress,
+        experiment=experiment_name(place.dataset, config.base.data),
+        tags={**run_tags(config.base), "method": "all"},
+        params=_params(config),
+        workers=config.workers,
+        gpu=gpu,
+        session=session,
+    ) as job:
+        cells = config.cells()
+        job.progress.trials = len(cells)
+        results = job.run(cells, "training and testing")
+        progress.stage("claims, tables and figures")
+        outcome = write_outcome(config, results, job.place, root)
+        _record(config, job.tracking, root)
+    return outcome
+
+
+def write_outcome(
+    config: ImbalanceConfig, results: dict[str, CellResult], place: CellPlace, root: Path
+) -> ImbalanceOutcome:
+    """Claims, tables and figures from finished cells, written below `root`."""
+    levels = level_outcomes(config, results, place)
+    claims = claims_of(levels)
+    tables = {level.level.slug: _table(claims, level) for level in levels}
+    write_tables(tables, root)
+    alone = alone_errors(config, results, place)
+    (root / "claims.csv").write_text(claims_frame(claims).write_csv())
+    (root / "alone.csv").write_text(alone.write_csv())
+    save_png(overview(levels), root / "imbalance.png")
+    for level in levels:
+        _write_level(level, root / level.level.slug)
+    return ImbalanceOutcome(claims=tuple(claims), tables=tuple(tables.values()), alone=alone, folder=root)
+
+
+def _table(claims: Sequence[Claim], level: LevelOutcome) -> Table:
+    caption = level.outcome.caption(f"Claims about {level.weak} at {level.level.name}")
+    return claims_table(claims, level.level.name, caption, units=f"{level.outcome.cluster}s")
+
+
+def _write_level(level: LevelOutcome, folder: Path) -> None:
+    """The tables of every comparison for one level, and its methods' curves."""
+    write_tables(comparison_tables(level.outcome), folder / "tables")
+    provenance = level.outcome.runs[0].result.provenance
+    for method in level.outcome.methods:
+        for name, figure in curve_figures(method, level.outcome.of(method), provenance).items():
+            save_png(figure, folder / "figures" / f"{name}.png")
+
+
+def _params(config: ImbalanceConfig) -> dict[str, str]:
+    """What distinguishes two experiments; methods and their settings stand on the children."""
+    shown = flatten_config(config, omit=("base.data.store", "base.method", "methods", "levels"))
+    return shown | {
+        "methods": ",".join(method_name(method) for method in config.methods),
+        "levels": ",".join(level.name for level in config.levels),
+    }
+
+
+def _record(config: ImbalanceConfig, tracking: Tracking, root: Path) -> None:
+    """Everything that was written, on the parent run."""
+    with RunLogger(tracking.uri, tracking.parent_run, Path(tracking.spool)) as logger:
+        logger.log_artifact(json.dumps(to_json(config.base), indent=2), "config.json")
+        for path in sorted([*root.glob("*.*"), *root.glob("*/tables/*"), *root.glob("*/figures/*.png")]):
+            if path.is_file():
+                logger.log_artifact(path, str(path.relative_to(root)))
