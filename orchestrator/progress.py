@@ -204,8 +204,9 @@ class SweepProgress:
 
     def _status(self, rows: list[TrialRow]) -> str:
         ended = sum(row.state in ENDED for row in rows)
+        running = sum(row.state == "running" for row in rows)
         parts = [
-            f"{ended}/{max(self.trials, len(rows))} {self.noun}",
+            f"{ended}/{max(self.trials, len(rows))} {self.noun}, {running} running",
             f"{format_seconds(self._elapsed())} elapsed",
         ]
         left = remaining_seconds(rows, self.trials, self._elapsed())

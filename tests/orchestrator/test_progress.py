@@ -51,7 +51,7 @@ def test_one_line_per_event_when_nobody_watches() -> None:
     assert lines[0].endswith("sweeping")
     assert "alpha=2e+04 window=3" in lines[1]
     assert "trial-000 running epoch 2/4  best/mpjpe_mm 91.3" in lines[2]
-    assert "0/2 trials, 10s elapsed, about 30s left" in lines[2]
+    assert "0/2 trials, 1 running, 10s elapsed, about 30s left" in lines[2]
     assert "\x1b" not in text(out)
 
 
