@@ -1,4 +1,4 @@
-"""The `equipose` command: simulate, prepare, inspect, train, sweep, compare, tables, ui."""
+"""The `equipose` command: simulate, prepare, inspect, train, sweep, compare, controlled, tables, ui."""
 
 from __future__ import annotations
 

@@ -99,12 +99,13 @@ def _table(claims: Sequence[Claim], level: LevelOutcome) -> Table:
 
 
 def _write_level(level: LevelOutcome, folder: Path) -> None:
-    """The tables of every comparison for one level, and its methods' curves."""
+    """The tables of every comparison for one level, and the curves that the claims are about."""
     write_tables(comparison_tables(level.outcome), folder / "tables")
     provenance = level.outcome.runs[0].result.provenance
     for method in level.outcome.methods:
-        for name, figure in curve_figures(method, level.outcome.of(method), provenance).items():
-            save_png(figure, folder / "figures" / f"{name}.png")
+        figures = curve_figures(method, level.outcome.of(method), provenance)
+        for name in (f"contributions-{method}", f"spread-{method}"):
+            save_png(figures[name], folder / "figures" / f"{name}.png")
 
 
 def _params(config: ImbalanceConfig) -> dict[str, str]:
