@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import tyro
 
-from experiments.jobs import claim_job, finish_job, job_lock
+from experiments.jobs import DEFAULT_OUT, claim_job, finish_job, job_lock
 from experiments.presets import PRESETS, PresetName
 from experiments.sources import PROTOCOLS, DataName, check_root, ensure_store
 from experiments.summary import print_summary
@@ -25,7 +25,7 @@ def sweep(
     preset: PresetName = "quick",
     protocol: str | None = None,
     split: str | None = None,
-    out: Path = Path("equipose-out"),
+    out: Path = DEFAULT_OUT,
     seed: int = 0,
     trials: int | None = None,
     epochs: int | None = None,

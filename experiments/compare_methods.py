@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import tyro
 
 from experiments.comparisons import COMPARISONS, method_configs
-from experiments.jobs import claim_job, finish_job, job_lock
+from experiments.jobs import DEFAULT_OUT, claim_job, finish_job, job_lock
 from experiments.presets import PRESETS, PresetName
 from experiments.sources import PROTOCOLS, DataName, check_root, ensure_store
 from models.build import Fusion
@@ -33,7 +33,7 @@ def compare(
     budget: int | None = None,
     epochs: int | None = None,
     alone: bool = True,
-    out: Path = Path("equipose-out"),
+    out: Path = DEFAULT_OUT,
     workers: int = 1,
     gpu: bool = False,
     override: tuple[str, ...] = (),
@@ -64,7 +64,7 @@ def compare(
     out = out.resolve()
     stem = f"compare-{data}-{preset}"
     sizes = COMPARISONS[preset]
-    options = {
+    options: dict[str, Any] = {
         "data": data,
         "data_root": str(data_root.resolve()) if data_root else None,
         "preset": preset,

@@ -15,6 +15,7 @@ import polars as pl
 import tyro
 
 from experiments.imbalance_presets import IMBALANCE, ImbalancePresetName, imbalance_config, level_stores
+from experiments.jobs import DEFAULT_OUT
 
 if TYPE_CHECKING:
     from orchestrator.imbalance_config import ImbalanceConfig, Level
@@ -26,7 +27,7 @@ def controlled(
     methods: tuple[str, ...] = (),
     seeds: int | None = None,
     epochs: int | None = None,
-    out: Path = Path("equipose-out"),
+    out: Path = DEFAULT_OUT,
     workers: int = 1,
     gpu: bool = False,
     quiet: bool = False,

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import json
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Literal
@@ -18,6 +19,8 @@ from pipelines.readers.files import read_bytes
 
 Kind = Literal["sweeps", "comparisons", "tables"]
 
+DEFAULT_OUT = Path(os.environ.get("EQUIPOSE_OUT") or "equipose-out")
+"""Results folder of commands without one; a cluster's nodes have `EQUIPOSE_OUT` set to a folder all see."""
 OPTIONS = "job.json"
 OUTCOME = "outcome.json"
 MAX_BYTES = 16 * 2**20

@@ -11,7 +11,7 @@ from typing import Any
 
 import tyro
 
-from experiments.jobs import claim_job, finish_job, job_lock
+from experiments.jobs import DEFAULT_OUT, claim_job, finish_job, job_lock
 from experiments.paper_presets import PAPER_PRESETS, PaperPresetName, paper_config
 from experiments.sources import DataName, check_root, ensure_store
 
@@ -27,7 +27,7 @@ def tables(
     tables: tuple[str, ...] = (),
     seeds: int | None = None,
     epochs: int | None = None,
-    out: Path = Path("equipose-out"),
+    out: Path = DEFAULT_OUT,
     workers: int = 1,
     gpu: bool = False,
     override: tuple[str, ...] = (),

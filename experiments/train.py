@@ -7,6 +7,7 @@ from pathlib import Path
 
 import tyro
 
+from experiments.jobs import DEFAULT_OUT
 from experiments.overrides import with_overrides
 from experiments.presets import PRESETS, PresetName
 from experiments.sources import PROTOCOLS, DataName, check_root, ensure_store
@@ -22,7 +23,7 @@ def train(
     fusion: Fusion = "concat",
     protocol: str | None = None,
     split: str | None = None,
-    out: Path = Path("equipose-out"),
+    out: Path = DEFAULT_OUT,
     name: str | None = None,
     seed: int = 0,
     epochs: int | None = None,

@@ -6,8 +6,10 @@ from pathlib import Path
 
 from tyro.conf import Positional
 
+from experiments.jobs import DEFAULT_OUT
 
-def ui(out: Positional[Path] = Path("equipose-out"), /, port: int | None = None) -> None:
+
+def ui(out: Positional[Path] = DEFAULT_OUT, /, port: int | None = None) -> None:
     """Open MLflow's UI over a results folder on 127.0.0.1 until Ctrl-C.
 
     Args:

@@ -14,7 +14,7 @@ from orchestrator.grid import run_grid
 from orchestrator.parent_run import parent_run
 from orchestrator.planning import concurrent_runs
 from orchestrator.progress import SweepProgress
-from orchestrator.session import SessionConfig, ray_session
+from orchestrator.session import SessionConfig, ray_session, tracking_host
 from orchestrator.sweep_job import JobPlace
 from orchestrator.tracking_server import tracking_server
 
@@ -68,7 +68,7 @@ def grid_job(
     tag = kind.removesuffix("s")
     progress.stage("starting Ray and MLflow")
     with (
-        tracking_server(place.out) as server,
+        tracking_server(place.out, host=tracking_host(session)) as server,
         ray_session(session),
         parent_run(
             server.uri, experiment, name, key=f"{kind}/{name}", tags={**tags, tag: name}, params=params

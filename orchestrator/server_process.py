@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator import server_guard
+from orchestrator.mlflow_client import LOOPBACK
 
 START_SECONDS = 180.0
 DIRECTORY_TAG = "equipose.directory"
@@ -158,6 +159,9 @@ def launch(files: ServerFiles, host: str, port: int) -> tuple[str, int] | None:
     """Start guard and server; (address, guard's process id), or None when it ended without answering."""
     environment = os.environ | SERVER_ENVIRONMENT
     environment.pop("MLFLOW_TRACKING_URI", None)
+    if host not in LOOPBACK:
+        # MLflow answers to names of loopback and of private networks only; a cluster's may be another one.
+        environment.setdefault("MLFLOW_SERVER_ALLOWED_HOSTS", f"{host},{host}:*")
     guard = subprocess.Popen(
         command(files, host, port), env=environment, start_new_session=True, stdin=subprocess.DEVNULL
     )

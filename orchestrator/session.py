@@ -9,6 +9,9 @@ from dataclasses import dataclass
 
 import ray
 
+from orchestrator.machine import this_machine
+from orchestrator.planning import object_store_mb
+from orchestrator.ray_cluster import cluster_address, joined, source_address
 from pipelines.local_ray import LOOPBACK, start_local_ray
 
 QUIET = {
@@ -31,10 +34,15 @@ class SessionConfig:
     """How to reach Ray."""
 
     address: str | None = None
-    """Of a running cluster; None joins the one of `RAY_ADDRESS` or starts a local one."""
+    """Of a running cluster; None joins the one of `RAY_ADDRESS` or, without that, starts a local one.
+
+    Only these two are asked, so that a job never lands in a Ray that happens to run on the machine. `auto`
+    is the cluster that `ray start` (and so `ray up`) made this machine a node of.
+    """
     num_cpus: int | None = None
     """Of a local cluster; None takes the cores that this process may use."""
     object_store_mb: int = 256
+    """Of a local cluster; less where /dev/shm has no room for it."""
 
     def __post_init__(self) -> None:
         if self.num_cpus is not None and self.num_cpus < 1:
@@ -43,23 +51,42 @@ class SessionConfig:
             raise ValueError(f"object_store_mb must be at least 80, got {self.object_store_mb}")
 
 
+def address_to_join(config: SessionConfig | None = None) -> str | None:
+    """`host:port` of the cluster that a session would join; None where it starts a Ray of its own.
+
+    Raises ValueError for an address that cannot be used.
+    """
+    given = (config.address if config else None) or os.environ.get("RAY_ADDRESS")
+    return cluster_address(given) if given else None
+
+
+def tracking_host(config: SessionConfig | None = None) -> str:
+    """Where this job's tracking server must listen: loopback, or on a cluster where all nodes reach it."""
+    address = address_to_join(config)
+    return source_address(address) if address else LOOPBACK
+
+
 @contextlib.contextmanager
 def ray_session(config: SessionConfig | None = None) -> Iterator[None]:
-    """Ray for the duration of a block; whoever started it stops it, nobody else."""
+    """Ray for the duration of a block; whoever started it stops it, nobody else.
+
+    Raises ValueError when a cluster that is to be joined is not there, or runs other versions.
+    """
     config = config or SessionConfig()
     for key, value in QUIET.items():
         os.environ.setdefault(key, value)
     if ray.is_initialized():
         yield
         return
-    address = config.address or os.environ.get("RAY_ADDRESS")
+    address = address_to_join(config)
     if address:
         environment = {"env_vars": {key: os.environ[key] for key in QUIET}}
-        ray.init(address=address, runtime_env=environment, log_to_driver=False)
+        with joined(address):
+            ray.init(address=address, runtime_env=environment, log_to_driver=False)
     else:
         start_local_ray(
             num_cpus=config.num_cpus or len(os.sched_getaffinity(0)),
-            object_store_memory=config.object_store_mb * 2**20,
+            object_store_memory=object_store_mb(config.object_store_mb, this_machine()) * 2**20,
             include_dashboard=True,
             dashboard_host=LOOPBACK,
             log_to_driver=False,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +17,12 @@ from orchestrator.contribution_report import report_markdown, report_metrics
 from orchestrator.delivery import replay
 from orchestrator.mlflow_client import client
 from orchestrator.parent_run import parent_run
+from orchestrator.planning import concurrent_runs
 from orchestrator.progress import SweepProgress
 from orchestrator.run_logger import RunLogger
 from orchestrator.run_tags import experiment_name, run_tags
 from orchestrator.runs import best_checkpoint
-from orchestrator.session import SessionConfig, ray_session
+from orchestrator.session import SessionConfig, address_to_join, ray_session, tracking_host
 from orchestrator.sweep import SweepPlace, run_sweep
 from orchestrator.sweep_config import OBJECTIVE, SweepConfig
 from orchestrator.sweep_figures import sweep_figures
@@ -50,7 +51,7 @@ def run_sweep_job(
     experiment = experiment_name(place.dataset, config.base.data)
     progress.stage("starting Ray and MLflow")
     with (
-        tracking_server(place.out) as server,
+        tracking_server(place.out, host=tracking_host(session)) as server,
         ray_session(session),
         parent_run(
             server.uri,
@@ -64,7 +65,16 @@ def run_sweep_job(
         sweep_place = SweepPlace(
             root=root, uri=server.uri, experiment=experiment, parent_run=parent, tags=tags
         )
+        if address_to_join(session):
+            config = _sized(config)
         return _sweep_and_record(config, sweep_place, progress)
+
+
+def _sized(config: SweepConfig) -> SweepConfig:
+    """The same sweep, as wide as the cluster that has been joined; it was planned on the driver's machine."""
+    taken = config.resources
+    concurrency, resources = concurrent_runs(taken.workers, gpu=taken.gpu, limit=config.trials)
+    return replace(config, concurrency=concurrency, resources=resources)
 
 
 def _sweep_and_record(config: SweepConfig, place: SweepPlace, progress: SweepProgress) -> SweepOutcome:

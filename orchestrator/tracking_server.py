@@ -16,8 +16,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
+from urllib.parse import urlparse
 
-from orchestrator.mlflow_client import bypass_proxy, client
+from orchestrator.mlflow_client import LOOPBACK, bypass_proxy, client
 from orchestrator.server_guard import signal_group
 from orchestrator.server_process import (
     START_SECONDS,
@@ -158,6 +159,15 @@ def _leave(files: ServerFiles, users: IO[str], server: TrackingServer) -> None:
         files.state.unlink(missing_ok=True)
 
 
+def _check_reach(server: TrackingServer, host: str) -> None:
+    """A cluster's workers cannot use a server that another job has started for this machine alone."""
+    if host not in LOOPBACK and urlparse(server.uri).hostname in LOOPBACK:
+        raise TrackingServerError(
+            f"{server.directory} is served at {server.uri} by a job or `equipose ui` of this machine alone, "
+            f"which other nodes cannot reach (this job needs {host}); wait for it, or take another --out"
+        )
+
+
 @contextmanager
 def tracking_server(
     directory: Path, uri: str | None = None, *, host: str = "127.0.0.1", port: int | None = None
@@ -179,6 +189,7 @@ def tracking_server(
     with files.users.open("a") as users:
         server = _enter(files, users, host, port)
         try:
+            _check_reach(server, host)
             yield server
         finally:
             _leave(files, users, server)

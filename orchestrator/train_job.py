@@ -7,9 +7,10 @@ from pathlib import Path
 from orchestrator import checkpoints
 from orchestrator.config import TrainConfig
 from orchestrator.names import check_name
+from orchestrator.planning import concurrent_runs
 from orchestrator.run_tags import experiment_name, run_tags
 from orchestrator.runs import Resources, run_training
-from orchestrator.session import SessionConfig, ray_session
+from orchestrator.session import SessionConfig, address_to_join, ray_session, tracking_host
 from orchestrator.tracking import Tracked, create_run, end_run, flatten_config, replay
 from orchestrator.tracking_server import tracking_server
 
@@ -28,7 +29,9 @@ def run_train_job(
     Raises ValueError when a run of that name has other settings.
     """
     _check_name(out / "train" / check_name(name, "name"), config)
-    with tracking_server(out) as server, ray_session(session):
+    with tracking_server(out, host=tracking_host(session)) as server, ray_session(session):
+        if address_to_join(session):
+            _, resources = concurrent_runs(resources.workers, gpu=resources.gpu, limit=1)
         replay(out / "spool" / name, server.uri)
         run_id = create_run(
             server.uri,

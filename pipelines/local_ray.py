@@ -27,7 +27,8 @@ def start_local_ray(**options: Any) -> None:
     # Ray read its environment when it was imported; a driver that joins a real cluster later needs it back.
     ray_constants.ENABLE_RAY_CLUSTER = False
     try:
-        context = ray.init(_node_ip_address=LOOPBACK, **options)
+        # "local", or Ray would join what somebody else's `ray start` left a note of on this machine.
+        context = ray.init(address="local", _node_ip_address=LOOPBACK, **options)
     finally:
         ray_constants.ENABLE_RAY_CLUSTER = switch
         for name, value in inherited.items():

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from orchestrator.planning import TRIAL_CPUS, concurrent_runs
+from orchestrator.machine import Machine
+from orchestrator.planning import (
+    GIB_BESIDES,
+    GIB_PER_WORKER,
+    TRIAL_CPUS,
+    concurrent_runs,
+    object_store_mb,
+)
 
 
 @pytest.mark.parametrize(
@@ -26,3 +33,22 @@ def test_concurrency_follows_cores_memory_and_limit(
     assert concurrency == expected
     reserved = concurrency * (workers * resources.cpus_per_worker + TRIAL_CPUS)
     assert reserved <= cpus
+    assert concurrency == 1 or concurrency * workers * GIB_PER_WORKER + GIB_BESIDES <= memory
+
+
+@pytest.mark.parametrize(("gpus", "workers", "expected"), [(8, 2, 4), (3, 2, 1), (4, 1, 4)])
+def test_runs_on_gpus_have_one_each(gpus: float, workers: int, expected: int) -> None:
+    fits = concurrent_runs(workers, gpu=True, limit=100, cpus=64, memory_gib=512, gpus=gpus)
+    assert fits[0] == expected
+
+
+def test_too_few_gpus_are_refused_before_anything_waits() -> None:
+    with pytest.raises(ValueError, match="--workers 2 needs 2 GPUs, there are 1: it would wait for ever"):
+        concurrent_runs(2, gpu=True, limit=1, cpus=8, memory_gib=64, gpus=1)
+
+
+@pytest.mark.parametrize(("free_mb", "expected"), [(10_000, 256), (200, 180), (64, 256), (None, 256)])
+def test_the_object_store_fits_shared_memory(free_mb: float | None, expected: int) -> None:
+    shm = None if free_mb is None else free_mb / 1024
+    machine = Machine(cpus=2, memory_gib=4, memory_free_gib=3, shm_free_gib=shm)
+    assert object_store_mb(256, machine) == expected

@@ -5,7 +5,8 @@ from __future__ import annotations
 import glob
 import os
 import re
-from collections.abc import Callable
+import socket
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -52,13 +53,45 @@ def test_local_ray_stays_on_loopback_and_stops(calls: list[Any]) -> None:
     assert options["dashboard_host"] == "127.0.0.1"
 
 
-def test_a_running_cluster_is_joined(calls: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("RAY_ADDRESS", "10.0.0.1:6379")
+@pytest.fixture
+def head() -> Iterator[str]:
+    """Address of something that accepts connections."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield f"127.0.0.1:{server.getsockname()[1]}"
+
+
+def test_a_running_cluster_is_joined(calls: list[Any], head: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAY_ADDRESS", head)
     monkeypatch.setenv("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", "7")
     with ray_session():
         pass
-    assert calls[0]["address"] == "10.0.0.1:6379"
+    assert calls[0]["address"] == head
     assert calls[0]["runtime_env"]["env_vars"]["RAY_TRAIN_HEALTH_CHECK_INTERVAL_S"] == "7", "the user's wins"
+
+
+def test_a_ray_that_happens_to_run_here_is_not_joined(calls: list[Any]) -> None:
+    with ray_session():
+        pass
+    assert calls[0]["address"] == "local", "not whatever `ray start` has left a note of"
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (RuntimeError("Version mismatch: Ray: 2.9.0"), "runs other versions .*2.9.0.*unset RAY_ADDRESS"),
+        (ray.exceptions.AuthenticationError("no"), "does not accept our token; set RAY_AUTH_MODE=token"),
+        (ConnectionError("gone"), "cannot be joined \\(gone\\)"),
+    ],
+)
+def test_a_cluster_that_cannot_be_joined_is_named_with_a_remedy(
+    calls: list[Any], head: str, monkeypatch: pytest.MonkeyPatch, error: Exception, message: str
+) -> None:
+    def refuse(**_: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(session.ray, "init", refuse)
+    with pytest.raises(ValueError, match=message), ray_session(SessionConfig(address=head)):
+        pass
 
 
 def test_whoever_started_ray_stops_it(calls: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:

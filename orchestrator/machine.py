@@ -1,0 +1,133 @@
+"""What this machine lets this process use: limits of its container count, not only the hardware."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+GIB = 2**30
+SHARED_MEMORY = Path("/dev/shm")
+CGROUPS = Path("/sys/fs/cgroup")
+OWN_CGROUP = Path("/proc/self/cgroup")
+UNLIMITED = 2**60
+"""Bytes from which on a limit is none: version 1 of control groups writes a number near 2^63."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Machine:
+    """What a process may use of the machine it runs on."""
+
+    cpus: float
+    """Cores of its affinity mask, or fewer where a quota allows less time."""
+    memory_gib: float
+    """Of the machine, or of its control group."""
+    memory_free_gib: float
+    """What could be taken now without pushing anything out."""
+    shm_free_gib: float | None
+    """Free in /dev/shm, where Ray keeps objects; None on systems without."""
+    gpus: int = 0
+
+
+def this_machine() -> Machine:
+    """The machine at hand. Takes milliseconds: neither torch nor a driver library is loaded."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    free = _meminfo("MemAvailable") or memory
+    for limit, used in memory_limits():
+        memory, free = min(memory, limit), min(free, max(0, limit - used))
+    return Machine(
+        cpus=usable_cpus(),
+        memory_gib=memory / GIB,
+        memory_free_gib=free / GIB,
+        shm_free_gib=free_gib(SHARED_MEMORY),
+        gpus=_gpus(),
+    )
+
+
+def free_gib(path: Path) -> float | None:
+    """Free space where a path is, or where it would be; None when nothing of it exists."""
+    for folder in (path, *path.parents):
+        if folder.is_dir():
+            return None if path == SHARED_MEMORY != folder else shutil.disk_usage(folder).free / GIB
+    return None
+
+
+def usable_cpus(root: Path = CGROUPS, own: Path = OWN_CGROUP) -> float:
+    """Cores that this process gets at most: its affinity mask and the quotas of its control groups."""
+    if hasattr(os, "sched_getaffinity"):
+        cores = float(len(os.sched_getaffinity(0)))
+    else:
+        cores = float(os.cpu_count() or 1)
+    for folder in _folders("cpu", root, own):
+        two = _words(folder / "cpu.max")
+        one = [*_words(folder / "cpu.cfs_quota_us"), *_words(folder / "cpu.cfs_period_us")]
+        quota, period = two if len(two) == 2 else one if len(one) == 2 else ["max", "1"]
+        if quota.isdigit() and period.isdigit() and int(period):
+            cores = min(cores, int(quota) / int(period))
+    return cores
+
+
+def memory_limits(root: Path = CGROUPS, own: Path = OWN_CGROUP) -> list[tuple[int, int]]:
+    """(limit, used) in bytes of every control group around this process that has a limit.
+
+    Used is without the file cache, which the kernel gives back before anything is ended.
+    """
+    found = []
+    for folder in _folders("memory", root, own):
+        limit = [*_words(folder / "memory.max"), *_words(folder / "memory.limit_in_bytes")]
+        used = [*_words(folder / "memory.current"), *_words(folder / "memory.usage_in_bytes")]
+        if limit and limit[0].isdigit() and int(limit[0]) < UNLIMITED:
+            cached = _cache(folder / "memory.stat")
+            found.append((int(limit[0]), max(0, int(used[0] if used else 0) - cached)))
+    return found
+
+
+def _cache(path: Path) -> int:
+    """Bytes of file cache in a control group's statistics; version 1 names the whole subtree's `total_*`."""
+    words = _words(path)
+    table = dict(zip(words[::2], words[1::2], strict=False))
+    names = ("total_inactive_file", "total_active_file")
+    if names[0] not in table:
+        names = ("inactive_file", "active_file")
+    return sum(int(table.get(name, 0)) for name in names)
+
+
+def _folders(controller: str, root: Path, own: Path) -> Iterator[Path]:
+    """Folders of this process's control group of one controller, innermost first, in both versions.
+
+    Inside a container the path may be the host's; then only the parents that are visible are looked at.
+    """
+    for line in _lines(own):
+        _, controllers, path = line.split(":", 2)
+        if controllers and controller not in controllers.split(","):
+            continue
+        top = root / controller if controllers else root
+        inside = top / path.lstrip("/")
+        yield from (folder for folder in (inside, *inside.parents) if folder.is_relative_to(top))
+
+
+def _meminfo(name: str) -> int:
+    for line in _lines(Path("/proc/meminfo")):
+        if line.startswith(f"{name}:"):
+            return int(line.split()[1]) * 1024
+    return 0
+
+
+def _gpus() -> int:
+    """GPUs that Ray would find here, by its own rule (`CUDA_VISIBLE_DEVICES` counts)."""
+    from ray._private.accelerators import NvidiaGPUAcceleratorManager
+
+    return int(NvidiaGPUAcceleratorManager.get_current_node_num_accelerators())
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return path.read_text().splitlines()
+    except OSError:
+        return []
+
+
+def _words(path: Path) -> list[str]:
+    return " ".join(_lines(path)).split()
