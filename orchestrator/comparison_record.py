@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
 from orchestrator.cell_work import Tracking, cell_metrics
 from orchestrator.comparison_config import ComparisonConfig, Setting
 from orchestrator.comparison_figures import comparison_figures
-from orchestrator.comparison_results import SettingOutcome
+from orchestrator.comparison_results import SettingOutcome, Trained
 from orchestrator.comparison_tables import comparison_tables, tuned_frame, tuned_row
 from orchestrator.config import TrainConfig, to_json
 from orchestrator.run_logger import RunLogger
@@ -70,23 +71,52 @@ def _write_figures(outcome: SettingOutcome, folder: Path) -> None:
 
 
 def method_numbers(outcome: SettingOutcome) -> dict[str, dict[str, float]]:
-    """method -> means over seeds under the tracking names, `<name>/std` where there are several seeds."""
+    """method -> means over seeds under the tracking names, `<name>/std` of test numbers over several seeds.
+
+    `test/minus_plain_mm` with `/low` and `/high` is the difference to plain and its 95 % interval. The test
+    error comes first, since MLflow's compare view draws the first metric unasked.
+    """
     numbers = {}
     for method in outcome.methods:
-        rows = pl.DataFrame([cell_metrics(run.result, run.evaluation) for run in outcome.of(method)])
-        named = {name: float(value) for name, value in rows.mean().row(0, named=True).items()}
+        rows = pl.DataFrame([_own_numbers(run) for run in outcome.of(method)])
+        numbers[method] = {name: float(value) for name, value in rows.mean().row(0, named=True).items()}
         if len(rows) > 1:
-            named |= {f"{name}/std": float(value) for name, value in rows.std().row(0, named=True).items()}
-        numbers[method] = named
+            spread = rows.select(pl.col("^test/.*$").std()).row(0, named=True)
+            numbers[method] |= {f"{name}/std": float(value) for name, value in spread.items()}
+    for row in _compared(outcome):
+        numbers[row["method"]] |= {
+            "test/minus_plain_mm": row["difference_mm"],
+            "test/minus_plain_mm/low": row["low_mm"],
+            "test/minus_plain_mm/high": row["high_mm"],
+        }
     return numbers
+
+
+def _own_numbers(run: Trained) -> dict[str, float]:
+    """What a mean over seeds is taken of: all but the bounds of each seed's own intervals."""
+    numbers = cell_metrics(run.result, run.evaluation)
+    first = {"test/mpjpe_mm": numbers["test/mpjpe_mm"]}
+    return first | {name: v for name, v in numbers.items() if not name.endswith(("/low", "/high"))}
+
+
+def _compared(outcome: SettingOutcome) -> list[dict[str, Any]]:
+    return outcome.comparison().to_dicts() if len(outcome.methods) > 1 else []
+
+
+def _tuned(config: TrainConfig) -> dict[str, str]:
+    """What tuning chose; a dial is one parameter, since one name stands for other things in other methods."""
+    row = {name: f"{value:.4g}" for name, value in tuned_row(config).items()}
+    lr = row.pop("lr")
+    return {"tuned.lr": lr, "tuned.dial": ", ".join(f"{k} {v}" for k, v in row.items()) or "none"}
 
 
 def _summary_run(
     outcome: SettingOutcome, method: str, numbers: dict[str, float], tracking: Tracking, *, several: bool
 ) -> None:
-    """A child run that stands for a method, over its seeds; its name has the setting where there are several."""
+    """A child run that stands for a method, over its seeds; named by its setting where there are several."""
     runs = outcome.of(method)
     setting = outcome.setting
+    verdicts = {row["method"]: row["verdict"] for row in _compared(outcome)}
     seeds = f"{len(runs)} seeds" if len(runs) > 1 else "1 seed"
     name = f"{method} {setting.name} ({seeds})" if several else f"{method} ({seeds})"
     run_id = create_run(
@@ -104,12 +134,13 @@ def _summary_run(
             "split": setting.split,
             "fingerprint": runs[0].result.fingerprint,
             "provenance": runs[0].result.provenance,
+            "verdict": verdicts.get(method, "what all are compared to"),
         },
         params={
             "method": method,
             "fusion": setting.fusion,
             "seeds": ",".join(str(run.seed) for run in runs),
-            **{f"tuned.{k}": v for k, v in tuned_row(runs[0].result.config).items()},
+            **_tuned(runs[0].result.config),
         },
     )
     with RunLogger(tracking.uri, run_id, Path(tracking.spool)) as logger:

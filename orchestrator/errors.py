@@ -12,8 +12,8 @@ class FailedCellsError(RuntimeError):
         self.errors = dict(errors)
         shown = "; ".join(f"{name}: {_reason(error)}" for name, error in errors.items())
         super().__init__(
-            f"{len(errors)} runs failed ({shown}). The others are kept: mend the cause, then the same "
-            "command with --resume"
+            f"{len(errors)} {'run' if len(errors) == 1 else 'runs'} failed ({shown}). The others are kept: "
+            "mend the cause, then the same command with --resume"
         )
 
 
@@ -21,3 +21,16 @@ def _reason(error: Exception) -> str:
     """The last line of what happened; Ray puts a traceback before it."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[-1] if lines else type(error).__name__
+
+
+class FailedTrainingError(RuntimeError):
+    """A Ray Train run that kept failing; what it had finished is kept."""
+
+
+def failed_training(name: str, folder: str, error: Exception) -> FailedTrainingError:
+    """What to raise for a run that Ray Train has given up."""
+    failures = getattr(error, "worker_failures", None) or {0: error}
+    return FailedTrainingError(
+        f"run {name} failed ({_reason(next(iter(failures.values())))}). Its checkpoints are kept in {folder}: "
+        "mend the cause, then the same again goes on from the newest"
+    )

@@ -12,11 +12,14 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from balancing.awc import AWC
+from experiments.compare_methods import comparison_config
 from models.build import ModelConfig
+from orchestrator.comparison_config import ComparisonConfig
 from orchestrator.config import DataConfig, TrainConfig
 from orchestrator.server_process import alive
 from orchestrator.tracking_server import TrackingServer, tracking_server
@@ -195,6 +198,61 @@ def finished_sweep(tmp_path_factory: pytest.TempPathFactory) -> FinishedSweep:
         files_before=files,
         runs_before=runs,
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class FinishedComparison:
+    """A small comparison that was killed once, with what was there before it went on."""
+
+    out: Path
+    config: ComparisonConfig
+    killed: ComparisonProcess
+    resumed: ComparisonProcess
+    ended_first: dict[Path, int] = field(repr=False)
+    """Result of every cell that had ended when the driver was killed -> its time of change (ns)."""
+
+    @property
+    def root(self) -> Path:
+        """Folder of the comparison."""
+        return self.out / "comparisons" / self.config.name
+
+
+def comparison_options() -> dict[str, Any]:
+    """The job options of a small comparison, as `compare_methods.py` keeps them: two sensors, 12 cells."""
+    sensors = "rgb,lidar"
+    return {
+        "data": "simulated",
+        "data_root": None,
+        "preset": "smoke",
+        "methods": ["plain", "awc"],
+        "seeds": 2,
+        "fusions": ["concat"],
+        "protocols": ["P1"],
+        "split": "S1",
+        "budget": 2,
+        "epochs": 2,
+        "alone": True,
+        "workers": 1,
+        "gpu": False,
+        "override": [f"model.modalities={sensors}", f"data.batch.modalities={sensors}"],
+    }
+
+
+@pytest.fixture(scope="session")
+def finished_comparison(tmp_path_factory: pytest.TempPathFactory) -> FinishedComparison:
+    """The small comparison, its driver killed (signal 9) between the tests of two methods, and resumed."""
+    out, options = tmp_path_factory.mktemp("comparison") / "out", comparison_options()
+    killed = ComparisonProcess(out, "--methods", "awc", "--override", *options["override"])
+    killed.wait_for("plain s0 done")
+    killed.process.kill()
+    killed.process.wait()
+    assert killed.survivors(patience=30, besides="Agent") == {}  # Ray's agents take a minute to notice
+    ended = {path: path.stat().st_mtime_ns for path in out.glob("cells/*/result.json")}
+    resumed = ComparisonProcess(out, "--resume")
+    assert resumed.ended() == 0, resumed.output
+    (store,) = out.glob("stores/simulated-*")
+    config = comparison_config("compare-simulated-smoke-001", options, str(store))
+    return FinishedComparison(out=out, config=config, killed=killed, resumed=resumed, ended_first=ended)
 
 
 @pytest.fixture
