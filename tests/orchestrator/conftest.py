@@ -30,11 +30,12 @@ SCRIPTS = Path(__file__).parents[2] / "experiments"
 
 @pytest.fixture(scope="session")
 def small_run(store_path: Path) -> TrainConfig:
-    """3 epochs of AWC, the first 2 inside its window, with batch statistics and dropout; under a second."""
-    batch = BatchConfig(batch_size=24, lidar_points=16, mmwave_points=8)
+    """3 epochs of AWC on two sensors, 2 in its window, with batch statistics and dropout; half a second."""
+    sensors = ("rgb", "lidar")
+    batch = BatchConfig(batch_size=24, lidar_points=16, modalities=sensors)
     return TrainConfig(
         data=DataConfig(store=str(store_path), batch=batch),
-        model=ModelConfig(preset="tiny", norm="batch", dropout=0.1),
+        model=ModelConfig(preset="tiny", norm="batch", dropout=0.1, modalities=sensors),
         method=AWC.Config(window=2),
         epochs=3,
     )
@@ -253,6 +254,15 @@ def finished_comparison(tmp_path_factory: pytest.TempPathFactory) -> FinishedCom
     (store,) = out.glob("stores/simulated-*")
     config = comparison_config("compare-simulated-smoke-001", options, str(store))
     return FinishedComparison(out=out, config=config, killed=killed, resumed=resumed, ended_first=ended)
+
+
+@pytest.fixture(scope="session")
+def comparison_server(finished_comparison: FinishedComparison) -> Iterator[TrackingServer]:
+    """The tracking server of the finished comparison."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        with tracking_server(finished_comparison.out) as server:
+            yield server
 
 
 @pytest.fixture

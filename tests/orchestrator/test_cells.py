@@ -157,7 +157,7 @@ def test_numbers_of_a_result(result: CellResult) -> None:
         lambda text: text.replace('"parameters"', '"perimeters"'),
         lambda text: text.replace('"history"', '"mystery"'),
         lambda text: text.replace('"awc"', '"magic"'),
-        lambda text: text.replace('"format": 1', '"format": 99'),
+        lambda text: text.replace(f'"format": {cells.FORMAT}', '"format": 99'),
         lambda text: text.replace('"epochs": 3', '"epochs": 0'),
     ],
 )

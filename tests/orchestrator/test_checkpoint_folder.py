@@ -71,17 +71,14 @@ def test_epochs_are_in_order_of_numbers(kept: CheckpointFolder, save: Saver) -> 
     assert newest_epoch(kept) == 100
 
 
-@pytest.mark.parametrize("damage", ["cut", "empty", "absent"])
+@pytest.mark.parametrize("kept_bytes", [0, 500])
 def test_a_damaged_newest_falls_back_and_says_so(
-    kept: CheckpointFolder, save: Saver, damage: str, caplog: pytest.LogCaptureFixture
+    kept: CheckpointFolder, save: Saver, kept_bytes: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     save(1, best=True)
     save(2, best=False)
     file = kept.newest / checkpoints.FILE
-    if damage == "absent":
-        file.unlink()
-    else:
-        file.write_bytes(file.read_bytes()[:500] if damage == "cut" else b"")
+    file.write_bytes(file.read_bytes()[:kept_bytes])
     with caplog.at_level(logging.WARNING):
         assert newest_epoch(kept) == 1
     (said,) = caplog.messages
@@ -89,6 +86,13 @@ def test_a_damaged_newest_falls_back_and_says_so(
     assert "going on from the checkpoint before it" in said
     save(2, best=False)
     assert newest_epoch(kept) == 2
+
+
+def test_a_folder_that_was_only_made_is_passed_over(kept: CheckpointFolder, save: Saver) -> None:
+    save(1, best=True)
+    save(2, best=False)
+    (kept.newest / checkpoints.FILE).unlink()
+    assert newest_epoch(kept) == 1
 
 
 def test_nothing_readable_is_nothing(kept: CheckpointFolder, save: Saver) -> None:

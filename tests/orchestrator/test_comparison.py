@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,7 @@ from orchestrator.comparison_tables import comparison_tables
 from orchestrator.mlflow_client import client
 from orchestrator.runs import Resources
 from orchestrator.tracking import PARENT_TAG
-from orchestrator.tracking_server import tracking_server
+from orchestrator.tracking_server import TrackingServer
 from pipelines.table_formats import to_csv
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(900)]
@@ -139,14 +138,11 @@ def test_nothing_is_left_running(finished_comparison: Any) -> None:
 
 
 @pytest.fixture(scope="module")
-def runs(finished_comparison: Any) -> Iterator[tuple[Any, list[Any]]]:
+def runs(comparison_server: TrackingServer) -> tuple[Any, list[Any]]:
     """(MLflow, all runs of the comparison)."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
-        with tracking_server(finished_comparison.out) as server:
-            mlflow = client(server.uri)
-            experiment = mlflow.get_experiment_by_name("equipose/simulated-P1-S1")
-            yield mlflow, mlflow.search_runs([experiment.experiment_id])
+    mlflow = client(comparison_server.uri)
+    experiment = mlflow.get_experiment_by_name("equipose/simulated-P1-S1")
+    return mlflow, mlflow.search_runs([experiment.experiment_id])
 
 
 def test_runs_in_mlflow(runs: tuple[Any, list[Any]], finished_comparison: Any, reference: Reference) -> None:

@@ -15,7 +15,7 @@ import pytest
 
 from orchestrator.mlflow_client import client
 from orchestrator.tracking import PARENT_TAG
-from orchestrator.tracking_server import tracking_server
+from orchestrator.tracking_server import TrackingServer, tracking_server
 from orchestrator.tracking_ui import compare_page, experiments, run_page, runs_page
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -117,18 +117,15 @@ def test_pages_of_a_finished_sweep(
     check_pages(finished_sweep.out, tmp_path, "equipose/simulated-P1-S1")
 
 
-def test_compare_view_of_a_comparison(
-    finished_comparison: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_compare_view_of_a_comparison(comparison_server: TrackingServer, tmp_path: Path) -> None:
     """The runs that stand for methods say which is which, and the error is what is drawn unasked."""
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    with tracking_server(finished_comparison.out) as server:
-        mlflow = client(server.uri)
-        number = mlflow.get_experiment_by_name("equipose/simulated-P1-S1").experiment_id
-        runs = mlflow.search_runs([number], "tags.stage = 'summary'")
-        url = compare_page(server.uri, number, [run.info.run_id for run in runs])
-        wanted = ["Comparing 2 Runs", "plain (2 seeds)", "awc (2 seeds)", "tuned.dial", "simulated data"]
-        page = page_showing(url, [*wanted, "test/minus_plain_mm", "parcoords"], tmp_path)
-        picture("compare", url, tmp_path)
+    uri = comparison_server.uri
+    mlflow = client(uri)
+    number = mlflow.get_experiment_by_name("equipose/simulated-P1-S1").experiment_id
+    runs = mlflow.search_runs([number], "tags.stage = 'summary'")
+    url = compare_page(uri, number, [run.info.run_id for run in runs])
+    wanted = ["Comparing 2 Runs", "plain (2 seeds)", "awc (2 seeds)", "tuned.dial", "simulated data"]
+    page = page_showing(url, [*wanted, "test/minus_plain_mm", "parcoords"], tmp_path)
+    picture("compare", url, tmp_path)
     chart = page[page.index("parcoords") :].partition("Run details")[0]
     assert "test/mpjpe_mm" in chart
