@@ -84,6 +84,7 @@ def curve_figures(label: str, runs: Sequence[Trained], provenance: str) -> dict[
             window=_window(runs[0]),
             ylabel="mean of the predictions with one sensor (mm)",
             title=title("Mean of each sensor's predictions"),
+            zero=False,
         ),
         f"gradients-{label}": gradient_norms(
             curves(runs, "grad/{}", modalities), provenance, title=title("Gradient norm of each encoder")

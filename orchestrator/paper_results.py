@@ -12,7 +12,7 @@ from orchestrator.cell_work import CellPlace, evaluation_of
 from orchestrator.cells import Cell, CellResult
 from orchestrator.comparison_results import SettingOutcome, collect
 from orchestrator.evaluation import Evaluation
-from orchestrator.paper_plan import PAPER_EPOCHS, PaperConfig, Place
+from orchestrator.paper_plan import PAPER_EPOCHS, WINDOW_LENGTHS, PaperConfig, Place
 from pipelines.outcomes import Outcome, outcomes_of
 from pipelines.paper_a import FUSIONS, METHODS, PAPER_A, main_row
 from pipelines.paper_table import (
@@ -96,7 +96,7 @@ def _group(
     cell = next(cells[0] for place, cells in mine.items() if place.column == column)
     data = cell.config.data
     caption = Caption(
-        title=f"{PAPER_A[table].title}, {column}",
+        title=column,
         provenance=finished.provenance,
         protocol=data.protocol,
         split=data.split,
@@ -133,11 +133,13 @@ def notes(table: str, config: PaperConfig) -> list[str]:
     found = []
     if config.base.epochs != PAPER_EPOCHS:
         found.append(
-            f"Ours trains for {config.base.epochs} epochs; the paper for {PAPER_EPOCHS}, and windows and "
-            f"schedules keep their share of them (K = 20 is {config.window(20)} epochs here)."
+            f"Ours trains for {counted(config.base.epochs, 'epoch')}, the paper for {PAPER_EPOCHS}; windows "
+            f"and schedules keep their share of them (K = 20 is {counted(config.window(20), 'epoch')} here)."
         )
+        if table == "window":
+            found.append(_windows(config))
     if config.base.model.preset != "paper":
-        found.append(f"Ours has the `{config.base.model.preset}` widths, not the paper's.")
+        found.append(f"Ours has the {config.base.model.preset} widths, not the paper's.")
     if table == "main":
         found.append("The MM-Fi baseline is another code base and is not run here.")
     if table == "cost":
@@ -146,6 +148,18 @@ def notes(table: str, config: PaperConfig) -> list[str]:
             "other cells ran on the machine at the same time."
         )
     return found
+
+
+def _windows(config: PaperConfig) -> str:
+    """How many epochs the paper's windows are here; equal ones are one and the same run."""
+    lengths = ", ".join(f"K = {k}: {config.window(k)}" for k in WINDOW_LENGTHS)
+    same = len({config.window(k) for k in WINDOW_LENGTHS}) < len(WINDOW_LENGTHS)
+    return f"Epochs here: {lengths}{'; equal ones are the same run' if same else ''}."
+
+
+def counted(number: int, noun: str) -> str:
+    """`1 epoch`, `12 epochs`."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def main_settings(finished: Finished) -> tuple[SettingOutcome, ...]:
@@ -165,6 +179,7 @@ def overview(settings: Sequence[SettingOutcome], finished: Finished, links: Link
         for method in setting.methods:
             place = Place(table="main", row=main_row(fusion, method), column=column)
             pages[method] = links(finished.plan[place])
-        names = {method: f"{FUSIONS[fusion]}: {METHODS[method]}" for method in setting.methods}
-        outcomes += outcomes_of(setting.comparison(), column, names=names, links=pages)
+        outcomes += outcomes_of(
+            setting.comparison(), column, group=FUSIONS[fusion], names=METHODS, links=pages
+        )
     return outcomes

@@ -32,8 +32,9 @@ def compare_page(uri: str, experiment_id: str, run_ids: Sequence[str]) -> str:
     """Address of MLflow's comparison of several runs; of the run itself where there is one."""
     if len(run_ids) == 1:
         return run_page(uri, experiment_id, run_ids[0])
-    query = urlencode({"runs": json.dumps(list(run_ids)), "experiments": json.dumps([experiment_id])})
-    return f"{uri}/#/compare-runs?{query}"
+    lists = {"runs": list(run_ids), "experiments": [experiment_id]}
+    query = urlencode({name: json.dumps(value, separators=(",", ":")) for name, value in lists.items()})
+    return f"{uri}/#/compare-runs?{query}&{MODEL_TRAINING}"
 
 
 def experiments(uri: str) -> list[Any]:

@@ -205,7 +205,8 @@ def _weaknesses(row: dict[str, Any], worth_mm: float, config: ComparisonConfig) 
     found = []
     for name, least in (("seeds", config.min_seeds), ("clusters", config.min_clusters)):
         if row[name] < least:
-            found.append(f"{row[name]} {name}, fewer than {least}")
+            few = name.removesuffix("s") if row[name] == 1 else name
+            found.append(f"{row[name]} {few}, fewer than {least}")
     if row["verdict"] == "undecided" and row["detectable_mm"] > worth_mm:
         found.append(f"finds only {row['detectable_mm']:.1f} mm or more; {worth_mm:.1f} mm would matter")
     return found

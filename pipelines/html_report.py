@@ -12,18 +12,13 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from matplotlib.figure import Figure
 
 from pipelines.html_grid import grid_of
-from pipelines.outcomes import Outcome, by_verdict
+from pipelines.html_overview import overview_of
+from pipelines.outcomes import Outcome
 from pipelines.paper_formats import is_real
 from pipelines.paper_table import PaperTable, check_link
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
 PNG = b"\x89PNG\r\n\x1a\n"
-VERDICT_MEANINGS: dict[str, str] = {
-    "helped": "lower error than without balancing",
-    "did not help": "no improvement worth having",
-    "hurt": "higher error than without balancing",
-    "undecided": "the runs cannot tell",
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,9 +101,7 @@ def html_report(
         provenance=provenance,
         real=is_real(provenance),
         facts=dict(facts or {}),
-        verdicts=by_verdict(outcomes),
-        meanings=VERDICT_MEANINGS,
-        compared=bool(outcomes),
+        overview=overview_of(outcomes) if outcomes else None,
         sections=chapters,
     )
 

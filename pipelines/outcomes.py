@@ -17,9 +17,11 @@ class Outcome:
     """One comparison with the reference method."""
 
     name: str
-    """Such as `Concatenation fusion: + AWC`."""
+    """Of the method, such as `+ AWC`."""
     column: str
     """Protocol that it was judged on."""
+    group: str = ""
+    """What else sets comparisons apart, such as the fusion."""
     verdict: str
     """One of `comparison_statistics.VERDICTS`."""
     difference_mm: float
@@ -30,6 +32,8 @@ class Outcome:
     seeds: int
     why: str = ""
     """Why the comparison could hardly have found anything."""
+    detectable_mm: float = float("nan")
+    """The smallest difference that it would probably have found."""
     link: str = ""
 
     def __post_init__(self) -> None:
@@ -37,34 +41,45 @@ class Outcome:
             raise ValueError(f"verdict={self.verdict!r} of {self.name}; use one of {VERDICTS}")
 
     @property
-    def shown(self) -> str:
-        """The difference and its interval: `−2.10 [−3.00, −1.20] mm`."""
+    def difference(self) -> str:
+        """`−2.1`, mm."""
+        return _signed(self.difference_mm)
+
+    @property
+    def interval(self) -> str:
+        """`[−3.0, −1.2]`, mm, or nothing where there is none."""
         known = isfinite(self.low_mm) and isfinite(self.high_mm)
-        interval = (self.low_mm, self.high_mm) if known else None
-        return f"{Cell(value=self.difference_mm, interval=interval, signed=True, decimals=2).shown} mm"
+        return f"[{_signed(self.low_mm)}, {_signed(self.high_mm)}]" if known else ""
+
+
+def _signed(value_mm: float) -> str:
+    return Cell(value=value_mm, signed=True).shown
 
 
 def outcomes_of(
     comparison: pl.DataFrame,
     column: str,
     *,
+    group: str = "",
     names: Mapping[str, str] | None = None,
     links: Mapping[str, str] | None = None,
 ) -> tuple[Outcome, ...]:
     """One outcome per row of `comparison_statistics.compare`, in its order.
 
-    column: protocol. names: method -> name shown, default the method. links: method -> page of its run.
+    column: protocol. group: such as the fusion. names: method -> name shown, default the method. links: method -> page of its run.
     """
     return tuple(
         Outcome(
             name=(names or {}).get(row["method"], row["method"]),
             column=column,
+            group=group,
             verdict=row["verdict"],
             difference_mm=row["difference_mm"],
             low_mm=row["low_mm"],
             high_mm=row["high_mm"],
             seeds=row["seeds"],
             why=row["why"],
+            detectable_mm=row["detectable_mm"],
             link=(links or {}).get(row["method"], ""),
         )
         for row in comparison.iter_rows(named=True)

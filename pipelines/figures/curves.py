@@ -67,7 +67,7 @@ def draw_curves(axes: Axes, history: History, *, logarithmic: bool = False) -> N
         )
         if len(values) > 1:
             axes.fill_between(epochs, low, high, color=colour, alpha=0.2, linewidth=0)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
 
 
 def _band(values: NDArray[np.float64], logarithmic: bool) -> tuple[NDArray[np.float64], ...]:
@@ -101,13 +101,18 @@ def contribution_curves(
     window: range | None = None,
     ylabel: str = "Shapley contribution",
     title: str = "Contribution of each sensor",
+    zero: bool = True,
 ) -> Figure:
-    """Shapley scores per modality over epochs, band over seeds; `window`: epochs in which a method acts."""
+    """Shapley scores per modality over epochs, band over seeds; `window`: epochs in which a method acts.
+
+    zero: draw the line at zero; off for quantities that stay far from it.
+    """
     figure = new_figure(provenance)
     axes = tidy(figure.subplots(), title + _seeds(history), "epoch", ylabel)
     _mark_window(axes, window)
     draw_curves(axes, history)
-    axes.axhline(0.0, color="#999999", linewidth=0.8)
+    if zero:
+        axes.axhline(0.0, color="#999999", linewidth=0.8)
     _legend_beside(axes)
     return figure
 

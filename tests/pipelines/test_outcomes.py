@@ -22,17 +22,23 @@ def errors() -> pl.DataFrame:
 
 def test_outcomes_follow_the_comparison() -> None:
     found = outcomes_of(
-        compare(errors()), "P1", names={"better": "Concat: better"}, links={"better": "http://host/1"}
+        compare(errors()),
+        "P1",
+        group="Concat",
+        names={"better": "+ Better"},
+        links={"better": "http://host/1"},
     )
-    assert [(o.name, o.column, o.link, o.seeds) for o in found] == [
-        ("Concat: better", "P1", "http://host/1", 3),
-        ("same", "P1", "", 3),
+    assert [(o.name, o.group, o.column, o.link, o.seeds) for o in found] == [
+        ("+ Better", "Concat", "P1", "http://host/1", 3),
+        ("same", "Concat", "P1", "", 3),
     ]
     grouped = by_verdict(found)
     assert list(grouped) == ["helped", "did not help", "hurt", "undecided"]
-    assert [o.name for o in grouped["helped"]] == ["Concat: better"]
+    assert [o.name for o in grouped["helped"]] == ["+ Better"]
     assert grouped["hurt"] == ()
-    assert found[0].shown.startswith("−9.90 [")
+    assert found[0].difference == "−9.9"
+    assert found[0].interval.startswith("[−")
+    assert found[0].detectable_mm < 10
 
 
 def test_an_outcome_without_an_interval_shows_none() -> None:
@@ -40,6 +46,6 @@ def test_an_outcome_without_an_interval_shows_none() -> None:
     outcome = Outcome(
         name="x", column="P1", verdict="undecided", difference_mm=0.5, low_mm=nan, high_mm=nan, seeds=1
     )
-    assert outcome.shown == "+0.50 mm"
+    assert (outcome.difference, outcome.interval) == ("+0.5", "")
     with pytest.raises(ValueError, match="verdict='won'"):
         Outcome(name="x", column="P1", verdict="won", difference_mm=0.5, low_mm=nan, high_mm=nan, seeds=1)
