@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import importlib
+import signal
 import sys
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from types import FrameType
 
 import tyro
 from tyro.extras import SubcommandApp
 
-from orchestrator.errors import FailedCellsError
+from orchestrator.errors import FailedCellsError, FailedTrainingError, reason
 from orchestrator.server_process import TrackingServerError
 
 COMMANDS: dict[str, str] = {
@@ -21,10 +26,28 @@ COMMANDS: dict[str, str] = {
     "compare": "experiments.compare_methods:compare",
     "controlled": "experiments.controlled_imbalance:controlled",
     "tables": "experiments.paper_tables:tables",
+    "doctor": "experiments.doctor:doctor",
     "ui": "experiments.viewer:ui",
 }
 """Verb -> where its function is; the function's signature is the verb's options. Named and not imported,
 because looking at a store should not wait for torch and Ray."""
+
+
+LIBRARY_ERRORS = {
+    "mlflow.exceptions": ("MlflowException",),
+    "optuna.exceptions": ("StorageInternalError",),
+    "ray.exceptions": (
+        "NodeDiedError",
+        "ObjectLostError",
+        "OutOfMemoryError",
+        "RayActorError",
+        "RaySystemError",
+        "WorkerCrashedError",
+    ),
+    "sqlalchemy.exc": ("OperationalError",),
+}
+"""Module -> errors of it that say that something outside has gone wrong."""
+KEPT = "What was finished is kept: mend the cause, then the same command (a job: with --resume)"
 
 
 def command(verb: str) -> Callable[..., None]:
@@ -53,13 +76,57 @@ def main(args: Sequence[str] | None = None) -> None:
 def guarded(run: Callable[[], object]) -> None:
     """Run a command the way a person at a terminal expects its failures to look."""
     try:
-        run()
+        with patient_interrupts():
+            run()
     except (ValueError, FileNotFoundError, TrackingServerError) as error:
         print(f"equipose: {error}", file=sys.stderr)
         raise SystemExit(2) from error
-    except FailedCellsError as error:
+    except (FailedCellsError, FailedTrainingError) as error:
         print(f"equipose: {error}", file=sys.stderr)
+        raise SystemExit(1) from error
+    except OSError as error:
+        print(f"equipose: {of_the_system(error)}", file=sys.stderr)
+        raise SystemExit(1) from error
+    except library_errors() as error:
+        print(f"equipose: {type(error).__name__}: {reason(error)}. {KEPT}", file=sys.stderr)
         raise SystemExit(1) from error
     except KeyboardInterrupt:
         print("equipose: interrupted; what was finished is kept", file=sys.stderr)
         raise SystemExit(130) from None
+
+
+def of_the_system(error: OSError) -> str:
+    """What the operating system would not do, and the remedy."""
+    if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        return f"{error}. {KEPT}"
+    where = f" ({error.filename})" if error.filename else ""
+    return f"the disk is full{where}: free some space or choose another --out. {KEPT}"
+
+
+def library_errors() -> tuple[type[Exception], ...]:
+    """What libraries raise when a server, a database or the cluster is gone; only of those in use by now."""
+    loaded = {module: names for module, names in LIBRARY_ERRORS.items() if module in sys.modules}
+    return tuple(getattr(sys.modules[module], name) for module, names in loaded.items() for name in names)
+
+
+@contextlib.contextmanager
+def patient_interrupts() -> Iterator[None]:
+    """A second Ctrl-C does not cut short what the first has begun: to stop every process. A third does."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    count = 0
+
+    def interrupted(number: int, frame: FrameType | None) -> None:
+        nonlocal count
+        count += 1
+        if count == 2:
+            print("equipose: already stopping, a few seconds more", file=sys.stderr)
+        else:
+            raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGINT, interrupted)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

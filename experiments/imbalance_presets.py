@@ -10,11 +10,11 @@ from typing import Literal
 
 from experiments.comparisons import method_configs
 from experiments.presets import PRESETS, SimulatedSelection
+from experiments.sources import prepared_store
 from models.build import ModelConfig
 from orchestrator.config import DataConfig, OptimizerConfig, TrainConfig
 from orchestrator.imbalance_config import ImbalanceConfig, Level
 from pipelines.batches import BatchConfig
-from pipelines.prepare import prepare
 from pipelines.readers.simulated import SimulatedSource
 from pipelines.simulator import SimulatorConfig
 
@@ -85,7 +85,7 @@ def level_stores(
         source = SimulatedSource(subjects=chosen.subjects, actions=chosen.actions, config=config)
         digest = hashlib.sha256(repr((chosen, config)).encode()).hexdigest()[:10]
         store = out / "stores" / f"simulated-{digest}"
-        prepare("simulated", source, store, progress=progress)
+        prepared_store("simulated", source, store, progress)
         levels.append(Level(name=f"informativeness {informativeness:g}", store=str(store)))
     return tuple(levels)
 

@@ -16,6 +16,7 @@ from typing import Any, Literal
 from orchestrator.names import check_name
 from pipelines.bounded_json import parse_json
 from pipelines.readers.files import read_bytes
+from pipelines.store_files import atomic
 
 Kind = Literal["sweeps", "comparisons", "tables"]
 
@@ -40,7 +41,7 @@ def create_job(out: Path, kind: Kind, stem: str, options: dict[str, Any]) -> str
         except FileExistsError:
             continue
         name = f"{stem}-{number:03d}"
-        (folder / name / OPTIONS).write_text(json.dumps(options, indent=2) + "\n")
+        _write(folder / name / OPTIONS, options)
         return name
     raise ValueError(f"{folder} holds 9999 jobs named {stem}-*; use another --out")
 
@@ -50,8 +51,8 @@ def resume_job(out: Path, kind: Kind, stem: str) -> tuple[str, dict[str, Any]]:
 
     Raises ValueError when there is none.
     """
-    jobs = sorted((out / kind).glob(f"{stem}-[0-9][0-9][0-9]*/{OPTIONS}"), reverse=True)
-    for options in jobs:
+    jobs = (out / kind).glob(f"{stem}-[0-9][0-9][0-9]*/{OPTIONS}")
+    for options in sorted(jobs, key=lambda path: (len(path.parent.name), path), reverse=True):
         outcome = options.parent / OUTCOME
         if not outcome.exists() or _read(outcome).get("trials_left", 0):
             return options.parent.name, _read(options)
@@ -101,4 +102,10 @@ def job_lock(out: Path, kind: Kind, name: str) -> Iterator[None]:
 
 def finish_job(out: Path, kind: Kind, name: str, outcome: dict[str, Any]) -> None:
     """Mark a job as ended and keep its outcome for scripts."""
-    (out / kind / name / OUTCOME).write_text(json.dumps(outcome, indent=2) + "\n")
+    _write(out / kind / name / OUTCOME, outcome)
+
+
+def _write(path: Path, content: dict[str, Any]) -> None:
+    """At once or not at all: half a file would keep the job from being gone on with."""
+    with atomic(path) as file:
+        file.write((json.dumps(content, indent=2) + "\n").encode())

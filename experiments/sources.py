@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 from collections.abc import Callable
@@ -42,21 +43,36 @@ def ensure_store(
     progress: Callable[[int, int], None] | None = None,
 ) -> Path:
     """Path of the store for a data source, prepared now if it is not there yet."""
-    check_root(data, root)
+    path = store_path(data, root, out, simulated)
     if data == "simulated":
         source = SimulatedSource(
             subjects=simulated.subjects,
             actions=simulated.actions,
             config=SimulatorConfig(frames=simulated.frames),
         )
-        content = [SIMULATOR_VERSION, simulated.subjects, simulated.actions, simulated.frames]
-        name = f"simulated-{_digest(content)}"
-        prepare("simulated", source, out / "stores" / name, progress=progress)
-    else:
-        assert root is not None
-        name = f"{data}-{_digest([str(root.resolve())])}"
-        prepare(data, root, out / "stores" / name, progress=progress)
-    return out / "stores" / name
+        return prepared_store("simulated", source, path, progress)
+    return prepared_store(data, root, path, progress)
+
+
+def store_path(data: DataName, root: Path | None, out: Path, simulated: SimulatedSelection) -> Path:
+    """Where the store for a data source is or will be."""
+    check_root(data, root)
+    content: list[Any] = [SIMULATOR_VERSION, simulated.subjects, simulated.actions, simulated.frames]
+    if root is not None:
+        content = [str(root.resolve())]
+    return out / "stores" / f"{data}-{_digest(content)}"
+
+
+def prepared_store(source: str, root: Any, path: Path, progress: Callable[[int, int], None] | None) -> Path:
+    """Path of a store, prepared now if it is not there yet.
+
+    Of two jobs that want the same one at once, the second waits and finds it ready.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with (path.parent / f".{path.name}.lock").open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        prepare(source, root, path, progress=progress)
+    return path
 
 
 def _digest(parts: Any) -> str:

@@ -7,6 +7,7 @@ import fcntl
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -113,7 +114,8 @@ def train_alone(config: TrainConfig, folder: Path, tracked: Tracked | None) -> P
     if state is not None:
         state["config"]["data"]["store"] = config.data.store  # the same frames may have moved since
         checkpoints.restore(training, state, config)
-    run_epochs(training, config, tracked, lambda result: kept.save(training, config, facts, result))
+    keep = partial(kept.save, training, config, facts)
+    run_epochs(training, config, tracked, keep, kept.damaged)
     return kept.newest
 
 

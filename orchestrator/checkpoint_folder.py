@@ -24,6 +24,8 @@ class CheckpointFolder:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.damaged: list[str] = []
+        """What `load_newest` has passed over, and why."""
 
     @property
     def best(self) -> Path:
@@ -55,11 +57,13 @@ class CheckpointFolder:
             try:
                 return checkpoints.load(path)
             except DataError as error:
-                logger.warning("%s; going on from the checkpoint before it", error)
+                self.damaged.append(f"{error}; going on from the checkpoint before it")
+                logger.warning(self.damaged[-1])
         return None
 
     def _newest_first(self) -> list[Path]:
-        return sorted(self.folder.glob("epoch-*"), reverse=True)
+        """By number, not by time; a folder whose state could not be written is none."""
+        return sorted((path.parent for path in self.folder.glob(f"epoch-*/{checkpoints.FILE}")), reverse=True)
 
     def _write(self, path: Path, training: Training, config: TrainConfig, extra: dict[str, Any]) -> None:
         path.mkdir(parents=True, exist_ok=True)

@@ -38,7 +38,8 @@ DAMAGE = (
 def save(training: Training, config: TrainConfig, directory: Path, extra: dict[str, Any]) -> None:
     """Write everything a resumed run needs into `directory`.
 
-    `extra` holds plain values that travel along (data fingerprint, MLflow run id).
+    `extra` holds plain values that travel along (data fingerprint, MLflow run id). Raises OSError, and leaves
+    nothing behind, when the disk is full; the checkpoint that was there before stays.
     """
     state = {
         "format": FORMAT,
@@ -53,13 +54,24 @@ def save(training: Training, config: TrainConfig, directory: Path, extra: dict[s
         "optimizer": training.optimizer.state_dict(),
         "method": training.method.state_dict(),
     }
-    target = directory / FILE
-    partial = directory / f".{FILE}.partial"
-    with partial.open("wb") as file:
-        torch.save(state, file)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(target)
+    _write(state, directory / FILE)
+
+
+def _write(state: dict[str, Any], target: Path) -> None:
+    partial = target.with_name(f".{target.name}.partial")
+    try:
+        with partial.open("wb") as file:
+            torch.save(state, file)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(target)
+    except RuntimeError as error:
+        # torch speaks of a wrong position in the file; what the system said is behind it.
+        if isinstance(error.__context__, OSError):
+            raise OSError(error.__context__.errno, error.__context__.strerror, str(target)) from error
+        raise
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def load(directory: Path | str) -> dict[str, Any]:

@@ -20,7 +20,16 @@ from orchestrator.spool import Outbox, OutboxInUseError, Record, leading_group
 
 logger = logging.getLogger(__name__)
 
-TRANSIENT_CODES = {"INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE", "REQUEST_LIMIT_EXCEEDED", "DEADLINE_EXCEEDED"}
+TRANSIENT_CODES = {
+    "INTERNAL_ERROR",
+    "TEMPORARILY_UNAVAILABLE",
+    "REQUEST_LIMIT_EXCEEDED",
+    "DEADLINE_EXCEEDED",
+    # Runs exist before anything is logged to them, so whoever does not know one is not our server: while
+    # that was away, a stranger's took its port. MLflow answers otherwise about a run that was deleted.
+    "RESOURCE_DOES_NOT_EXIST",
+    "ENDPOINT_NOT_FOUND",
+}
 FIRST_PAUSE = 0.25
 LONGEST_PAUSE = 5.0
 
@@ -36,7 +45,7 @@ def is_refusal(error: Exception) -> bool:
     if isinstance(error, RestException):
         return error.error_code not in TRANSIENT_CODES
     status = getattr(getattr(error, "response", None), "status_code", None)
-    return status is not None and 400 <= status < 500 and status not in (408, 429)
+    return status is not None and 400 <= status < 500 and status not in (404, 405, 408, 429)
 
 
 def logged_points(mlflow: Any, run_id: str) -> set[tuple[str, int]]:
@@ -65,9 +74,15 @@ class Delivery:
             self._points = None
             if not is_refusal(error):
                 raise ServerAwayError(str(error)) from error
+            path = self._put_aside(group, str(error))
             self.rejected += len(group)
-            path = self.outbox.reject(group, str(error))
             logger.warning("the tracking server refused %d records, kept in %s: %s", len(group), path, error)
+
+    def _put_aside(self, group: list[Record], reason: str) -> Path:
+        try:
+            return self.outbox.reject(group, reason)
+        except OSError as error:  # a full disk: they stay where they are, for another time
+            raise ServerAwayError(str(error)) from error
 
     def _send(self, group: list[Record]) -> None:
         from mlflow.entities import Param

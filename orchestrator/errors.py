@@ -10,15 +10,15 @@ class FailedCellsError(RuntimeError):
 
     def __init__(self, errors: Mapping[str, Exception]) -> None:
         self.errors = dict(errors)
-        shown = "; ".join(f"{name}: {_reason(error)}" for name, error in errors.items())
+        shown = "; ".join(f"{name}: {reason(error)}" for name, error in errors.items())
         super().__init__(
             f"{len(errors)} {'run' if len(errors) == 1 else 'runs'} failed ({shown}). The others are kept: "
             "mend the cause, then the same command with --resume"
         )
 
 
-def _reason(error: Exception) -> str:
-    """The last line of what happened; Ray puts a traceback before it."""
+def reason(error: Exception) -> str:
+    """The last line of what happened; Ray puts a traceback before it, others say where."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[-1] if lines else type(error).__name__
 
@@ -31,6 +31,6 @@ def failed_training(name: str, folder: str, error: Exception) -> FailedTrainingE
     """What to raise for a run that Ray Train has given up."""
     failures = getattr(error, "worker_failures", None) or {0: error}
     return FailedTrainingError(
-        f"run {name} failed ({_reason(next(iter(failures.values())))}). Its checkpoints are kept in {folder}: "
-        "mend the cause, then the same again goes on from the newest"
+        f"run {name} failed ({reason(next(iter(failures.values())))}). Its checkpoints are kept in "
+        f"{folder}: mend the cause, then the same again goes on from the newest"
     )

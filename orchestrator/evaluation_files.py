@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import glob
 import json
 import math
+import re
 import shutil
 import uuid
 from collections.abc import Iterator, Sequence
@@ -29,8 +31,11 @@ def atomic_folder(folder: Path) -> Iterator[Path]:
     """A new folder to write into, which takes the place of `folder` once the block has ended well.
 
     A folder cannot be renamed onto another, so between the old one and the new there is none for an
-    instant, but never a mixture.
+    instant, but never a mixture. A folder has one writer at a time; what a killed one left is removed here.
     """
+    for remains in folder.parent.glob(f".{glob.escape(folder.name)}.*"):
+        if re.fullmatch(r"[0-9a-f]{32}\.(partial|old)", remains.name.removeprefix(f".{folder.name}.")):
+            shutil.rmtree(remains, ignore_errors=True)
     partial = folder.with_name(f".{folder.name}.{uuid.uuid4().hex}.partial")
     partial.mkdir(parents=True)
     try:

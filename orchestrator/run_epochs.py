@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from orchestrator.config import TrainConfig, to_json
@@ -12,17 +12,27 @@ from orchestrator.loop import EpochResult, Training, fit
 from orchestrator.run_logger import RunLogger
 from orchestrator.tracking import Tracked
 
+MAX_NOTE = 2000
+"""Characters; MLflow refuses tags above 8000 bytes."""
+
 
 def run_epochs(
-    training: Training, config: TrainConfig, tracked: Tracked | None, keep: Callable[[EpochResult], None]
+    training: Training,
+    config: TrainConfig,
+    tracked: Tracked | None,
+    keep: Callable[[EpochResult], None],
+    notes: Sequence[str] = (),
 ) -> None:
     """Train to the end; `keep` is called after every epoch, when the state is complete.
 
+    notes: what was wrong with the checkpoints that it went on from, kept as the tag `recovered`.
     A point is on disk before its checkpoint is, so a run killed after the checkpoint has lost no point.
     """
     with _logging(tracked, training) as logger:
         if logger:
             logger.log_artifact(json.dumps(to_json(config), indent=2), "config.json")
+            if notes:
+                logger.set_tags({"recovered": "\n".join(notes)[:MAX_NOTE]})
         for result in fit(training):
             if logger:
                 logger.log_metrics(result.metrics, step=result.epoch)

@@ -34,8 +34,9 @@ FINISH_SECONDS = 10.0
 """How long the end of a run waits for a server that is away."""
 
 
-def _milliseconds() -> int:
-    return int(time.time() * 1000)
+def latest_time(records: Iterable[Record]) -> int:
+    """The largest time (ms) in records, 0 without one."""
+    return max((record.get("time", 0) for record in records), default=0)
 
 
 def metric_records(metrics: Mapping[str, float], step: int, now: int) -> list[Record]:
@@ -68,6 +69,7 @@ class RunLogger:
         self._outbox = Outbox(spool, run_id)
         self._records = self._outbox.recover()
         self._delivery = Delivery(uri, self._outbox)
+        self._clock = latest_time(self._records)
         self._sent = 0
         self._nonfinite = False
         self._changed = threading.Condition()
@@ -80,7 +82,7 @@ class RunLogger:
 
     def log_metrics(self, metrics: Mapping[str, float], step: int) -> None:
         """One value per metric for a step (= epoch)."""
-        records = metric_records(metrics, step, _milliseconds())
+        records = metric_records(metrics, step, self._now())
         self._add(records)
         odd = [r["key"] for r in records if not math.isfinite(r["value"])]
         if odd and not self._nonfinite:
@@ -122,7 +124,7 @@ class RunLogger:
         """End the run. True when all has arrived; else the outbox stays, for `delivery.replay`."""
         if status not in STATUSES:
             raise ValueError(f"status {status!r} is unknown; use one of {STATUSES}")
-        self._add([{"kind": "status", "value": status, "time": _milliseconds()}])
+        self._add([{"kind": "status", "value": status, "time": self._now()}])
         return self.close(timeout)
 
     def close(self, timeout: float = FINISH_SECONDS) -> bool:
@@ -152,6 +154,11 @@ class RunLogger:
         """End the run: FINISHED, FAILED after an exception, KILLED after Ctrl-C."""
         interrupted = kind is not None and issubclass(kind, KeyboardInterrupt)
         self.finish("KILLED" if interrupted else "FAILED" if kind else "FINISHED")
+
+    def _now(self) -> int:
+        """Milliseconds since 1970, never less than before: MLflow orders points by time, clocks go back."""
+        self._clock = max(self._clock, int(time.time() * 1000))
+        return self._clock
 
     def _add(self, records: Iterable[Record]) -> None:
         records = list(records)

@@ -9,8 +9,10 @@ import ray.train
 import ray.train.torch
 
 from orchestrator.config import TrainConfig
+from orchestrator.errors import failed_training
 from orchestrator.resources import Resources
 from orchestrator.tracking import Tracked
+from orchestrator.train_folder import clear_scratch, tidy
 
 OBJECTIVE = "val/mpjpe_mm"
 """What checkpoints are ranked by: the error of the epoch that wrote them."""
@@ -28,11 +30,15 @@ def run_training(
     """Train on Ray Train V2 and wait for the end.
 
     The same `name` and `storage` again resume the run from its newest checkpoint. Raises
-    `ray.train.TrainingFailedError` when it keeps failing.
+    `FailedTrainingError` when it keeps failing.
     """
+    folder = None if "://" in str(storage) else Path(storage).resolve() / name
+    if folder:
+        folder.mkdir(parents=True, exist_ok=True)
+        tidy(folder)
     trainer = ray.train.torch.TorchTrainer(
         _train_worker,
-        train_loop_config={"config": config, "tracked": tracked},
+        train_loop_config={"config": config, "tracked": tracked, "folder": folder},
         torch_config=ray.train.torch.TorchConfig(backend="nccl" if resources.gpu else "gloo"),
         scaling_config=ray.train.ScalingConfig(
             num_workers=resources.workers,
@@ -50,7 +56,13 @@ def run_training(
             logging_config=ray.train.LoggingConfig(log_level="WARNING"),
         ),
     )
-    return trainer.fit()
+    try:
+        return trainer.fit()
+    except ray.train.TrainingFailedError as error:
+        raise failed_training(name, f"{storage}/{name}", error) from error
+    finally:
+        if folder:
+            clear_scratch(folder)
 
 
 def _train_worker(payload: dict[str, Any]) -> dict[str, float]:
@@ -61,9 +73,14 @@ def _train_worker(payload: dict[str, Any]) -> dict[str, float]:
 
 
 def best_checkpoint(result: ray.train.Result) -> Path:
-    """Local folder of the checkpoint with the lowest validation error that was kept."""
+    """Local folder of the checkpoint with the lowest validation error that was kept.
+
+    After a damaged one an epoch was trained twice, to the same error: then the one that can be read.
+    """
+    from orchestrator.resume_state import readable  # torch, which processes that only start runs do without
+
     kept = [(checkpoint, metrics) for checkpoint, metrics in result.best_checkpoints if OBJECTIVE in metrics]
     if not kept:
         raise ValueError(f"run {result.path} kept no checkpoint; it reported none before it ended")
-    checkpoint, _ = min(kept, key=lambda pair: pair[1][OBJECTIVE])
-    return Path(checkpoint.path)
+    lowest = min(metrics[OBJECTIVE] for _, metrics in kept)
+    return readable([Path(checkpoint.path) for checkpoint, metrics in kept if metrics[OBJECTIVE] == lowest])

@@ -87,7 +87,8 @@ class Outbox:
         self.path = Path(spool) / f"{run_id}.jsonl"
         self.files = Path(spool) / f"{run_id}.files"
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._handle = open(self.path, "a+b", opener=_open_unlinked)  # noqa: SIM115 - kept open
+        # Unbuffered: what a full disk refuses must not come out of a buffer later, in the middle of a line.
+        self._handle = open(self.path, "a+b", buffering=0, opener=_open_unlinked)  # noqa: SIM115 - kept open
         try:
             fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
@@ -107,24 +108,35 @@ class Outbox:
         return records
 
     def append(self, records: Iterable[Record]) -> None:
-        """Write records; on return they are on the disk."""
-        lines = "".join(json.dumps(record) + "\n" for record in records)
-        self._handle.write(lines.encode())
-        self._handle.flush()
-        os.fsync(self._handle.fileno())
+        """Write records; on return they are on the disk. When it is full (OSError), none of them is."""
+        left = memoryview("".join(json.dumps(record) + "\n" for record in records).encode())
+        size = os.fstat(self._handle.fileno()).st_size
+        try:
+            while left:
+                left = left[self._handle.write(left) :]
+            os.fsync(self._handle.fileno())
+        except BaseException as error:
+            self._handle.truncate(size)
+            if isinstance(error, OSError):
+                raise OSError(error.errno, error.strerror, str(self.path)) from error
+            raise
 
     def kept_file(self, record: Record) -> Path:
         """Where an artifact's file waits: always beside the outbox, whatever its record says."""
         return self.files / Path(record["file"]).name
 
     def keep_file(self, content: Path | bytes, number: int) -> Path:
-        """Copy an artifact next to the outbox, where it waits for delivery."""
+        """Copy an artifact next to the outbox, where it waits for delivery; a copy that fails is removed."""
         self.files.mkdir(exist_ok=True)
         target = self.files / str(number)
-        if isinstance(content, bytes):
-            target.write_bytes(content)
-        else:
-            shutil.copyfile(content, target)
+        try:
+            if isinstance(content, bytes):
+                target.write_bytes(content)
+            else:
+                shutil.copyfile(content, target)
+        except OSError:
+            target.unlink(missing_ok=True)
+            raise
         return target
 
     def reject(self, records: list[Record], reason: str) -> Path:

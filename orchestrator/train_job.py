@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
+import logging
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from orchestrator import checkpoints
 from orchestrator.config import TrainConfig
@@ -13,6 +18,9 @@ from orchestrator.runs import Resources, run_training
 from orchestrator.session import SessionConfig, address_to_join, ray_session, tracking_host
 from orchestrator.tracking import Tracked, create_run, end_run, flatten_config, replay
 from orchestrator.tracking_server import tracking_server
+from pipelines.errors import DataError
+
+logger = logging.getLogger(__name__)
 
 
 def run_train_job(
@@ -26,10 +34,11 @@ def run_train_job(
 ) -> dict[str, float]:
     """Train one run to its end and return its last metrics; the same `name` and `out` again resume it.
 
-    Raises ValueError when a run of that name has other settings.
+    Raises ValueError when a run of that name has other settings, or is being trained by another process.
     """
-    _check_name(out / "train" / check_name(name, "name"), config)
-    with tracking_server(out, host=tracking_host(session)) as server, ray_session(session):
+    folder = out / "train" / check_name(name, "name")
+    _check_name(folder, config)
+    with _alone(folder), tracking_server(out, host=tracking_host(session)) as server, ray_session(session):
         if address_to_join(session):
             _, resources = concurrent_runs(resources.workers, gpu=resources.gpu, limit=1)
         replay(out / "spool" / name, server.uri)
@@ -57,12 +66,34 @@ def run_train_job(
     return metrics
 
 
+@contextlib.contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Keep a run for this process; a killed one lets go by itself."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".lock").open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ValueError(
+                f"{folder} is being trained by another process; wait for it, stop it, or give another --name"
+            ) from None
+        yield
+
+
 def _check_name(folder: Path, config: TrainConfig) -> None:
     """Refuse before anything starts what every worker would refuse later."""
-    saved = sorted(folder.glob(f"checkpoint_*/{checkpoints.FILE}"))
-    differing = checkpoints.other_settings(checkpoints.load(saved[-1].parent), config) if saved else []
+    differing = next((checkpoints.other_settings(state, config) for state in _kept_states(folder)), [])
     if differing:
         raise ValueError(
             f"{folder} holds a run with other settings for {differing}; give this one another --name, "
             "or use the same settings to go on with it"
         )
+
+
+def _kept_states(folder: Path) -> Iterator[dict[str, Any]]:
+    """Every readable checkpoint of a run; all are of the same settings."""
+    for path in sorted(folder.glob(f"checkpoint_*/{checkpoints.FILE}"), reverse=True):
+        try:
+            yield checkpoints.load(path.parent)
+        except DataError as error:
+            logger.warning("%s; the run goes on from the one before it", error)

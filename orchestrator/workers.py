@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -15,34 +16,51 @@ from orchestrator.assembly import build_training, run_facts
 from orchestrator.config import TrainConfig
 from orchestrator.loop import Training
 from orchestrator.ranks import Ranks
+from orchestrator.resume_state import find_state
 from orchestrator.run_epochs import run_epochs
 from orchestrator.tracking import Tracked
+from orchestrator.train_folder import SCRATCH
 
 
 def train_worker(payload: dict[str, Any]) -> dict[str, float]:
     """Train one run to its end, resuming from the newest checkpoint when Ray Train has one.
 
-    `payload`: `config` (TrainConfig) and `tracked` (Tracked or None). Returns the last metrics.
+    A newest one that is damaged is passed over for the one before it, and the MLflow run says so in its tag
+    `recovered`. `payload`: `config` (TrainConfig), `tracked` (Tracked or None) and `folder`, that of the run
+    where it is a local path, else None. Returns the last metrics.
     """
     config: TrainConfig = payload["config"]
     tracked: Tracked | None = payload["tracked"]
+    folder: Path | None = payload["folder"]
     training, store = build_training(config, ranks=Ranks.current(), device=ray.train.torch.get_device())
     facts = run_facts(training, store, config)
-    _resume(training, config)
+    notes = _resume(training, config, folder)
     training.wrapped = _distribute(training)
     if training.epoch == training.epochs:
         # It had ended, but whoever started it may have been killed before hearing so.
         ray.train.report(_reported(training))
-    run_epochs(training, config, tracked, lambda result: _report(training, config, facts))
+    run_epochs(training, config, tracked, lambda result: _report(training, config, facts, folder), notes)
     return training.metrics
 
 
-def _resume(training: Training, config: TrainConfig) -> None:
-    checkpoint = ray.train.get_checkpoint()
-    if checkpoint is None:
-        return
-    with checkpoint.as_directory() as directory:
-        checkpoints.restore(training, checkpoints.load(directory), config)
+def _resume(training: Training, config: TrainConfig, folder: Path | None) -> tuple[str, ...]:
+    """Put the run where it was; returns what had to be passed over."""
+    found = find_state(ray.train.get_checkpoint(), folder)
+    for path in found.unlisted:
+        _list_again(training, path)
+    if found.state is not None:
+        checkpoints.restore(training, found.state, config)
+    return found.notes
+
+
+def _list_again(training: Training, path: Path) -> None:
+    """Report a checkpoint that Ray Train has forgotten; it makes a copy, so the first goes."""
+    state = checkpoints.load(path)
+    first = training.ranks.first
+    checkpoint = ray.train.Checkpoint.from_directory(path) if first else None
+    ray.train.report({**state["history"][-1], "epoch": state["epoch"]}, checkpoint=checkpoint)
+    if first:
+        shutil.rmtree(path)
 
 
 def _distribute(training: Training) -> torch.nn.Module:
@@ -58,9 +76,12 @@ def _reported(training: Training) -> dict[str, float]:
     return {**training.metrics, "epoch": training.epoch}
 
 
-def _report(training: Training, config: TrainConfig, facts: dict[str, Any]) -> None:
-    """Hand metrics and, from the first rank, a checkpoint to Ray Train; a barrier for all ranks."""
-    with tempfile.TemporaryDirectory() as directory:
+def _report(training: Training, config: TrainConfig, facts: dict[str, Any], folder: Path | None) -> None:
+    """Hand metrics and, from the first rank, a checkpoint to Ray Train; a barrier for all ranks.
+
+    The checkpoint waits in the run's own folder, where the next attempt clears up after a kill.
+    """
+    with tempfile.TemporaryDirectory(prefix=SCRATCH, dir=folder) as directory:
         checkpoint = None
         if training.ranks.first:
             checkpoints.save(training, config, Path(directory), facts)

@@ -35,7 +35,7 @@ def out(config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     folder.mkdir(parents=True)
     checkpoints.save(build_training(config)[0], config, folder, {})
 
-    def refuse(directory: Path) -> None:
+    def refuse(directory: Path, **options: object) -> None:
         raise Started
 
     monkeypatch.setattr(train_job, "tracking_server", refuse)
