@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import tyro
 
-from experiments.jobs import DEFAULT_OUT, claim_job, finish_job, job_lock
+from experiments.doctor import stop_at_problems
+from experiments.jobs import DEFAULT_OUT, claim_job, finish_job, job_lock, resume_job
 from experiments.presets import PRESETS, PresetName
 from experiments.sources import PROTOCOLS, DataName, check_root, ensure_store
 from experiments.summary import print_summary
@@ -33,6 +34,7 @@ def sweep(
     gpu: bool = False,
     override: tuple[str, ...] = (),
     resume: bool = False,
+    plan: bool = False,
     quiet: bool = False,
 ) -> None:
     """Sweep AWC strength, critical window and fusion with Ray Tune and Optuna; log it to MLflow.
@@ -51,6 +53,7 @@ def sweep(
         gpu: Give every worker a GPU.
         override: Any other setting of every trial, e.g. `optimizer.lr=3e-4 data.batch.radar_frames=3`.
         resume: Go on with the newest unfinished job of this data and preset in `out`, with its options.
+        plan: Print what would run and whether it could, and stop.
         quiet: Print only the summary.
     """
     out = out.resolve()
@@ -72,8 +75,16 @@ def sweep(
     def check() -> None:
         check_root(data, data_root)
         sweep_config(stem, options, store="")
+        stop_at_problems(out, options)
 
+    if plan:
+        from experiments.plan import plan_sweep
+
+        plan_sweep(resume_job(out, "sweeps", stem)[1] if resume else options, out)
+        return
     name, options = claim_job(out, "sweeps", stem, options, resume=resume, check=check)
+    if resume:
+        stop_at_problems(out, options)
     try:
         run_job(name, options, out, quiet=quiet)
     except KeyboardInterrupt:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import tyro
 
 from experiments.comparisons import COMPARISONS, method_configs
-from experiments.jobs import DEFAULT_OUT, claim_job, finish_job, job_lock
+from experiments.doctor import stop_at_problems
+from experiments.jobs import DEFAULT_OUT, claim_job, finish_job, job_lock, resume_job
 from experiments.presets import PRESETS, PresetName
 from experiments.sources import PROTOCOLS, DataName, check_root, ensure_store
 from models.build import Fusion
@@ -38,6 +39,7 @@ def compare(
     gpu: bool = False,
     override: tuple[str, ...] = (),
     resume: bool = False,
+    plan: bool = False,
     quiet: bool = False,
 ) -> None:
     """Tune every method with equal budget, train each for every seed, read the test part once, compare.
@@ -59,6 +61,7 @@ def compare(
         gpu: Give every worker a GPU.
         override: Any other setting of every run, e.g. `optimizer.lr=3e-4 model.norm=layer`.
         resume: Go on with the newest unfinished job of this data and preset in `out`, with its options.
+        plan: Print what would run and whether it could, and stop.
         quiet: Print only the tables.
     """
     out = out.resolve()
@@ -86,8 +89,16 @@ def compare(
         for protocol in options["protocols"] if data != "mars" else ():
             splits(protocol, options["split"])
         comparison_config(stem, options, store="")
+        stop_at_problems(out, options)
 
+    if plan:
+        from experiments.plan import plan_comparison
+
+        plan_comparison(resume_job(out, "comparisons", stem)[1] if resume else options, out)
+        return
     name, options = claim_job(out, "comparisons", stem, options, resume=resume, check=check)
+    if resume:
+        stop_at_problems(out, options)
     try:
         run_job(name, options, out, quiet=quiet)
     except KeyboardInterrupt:

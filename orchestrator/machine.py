@@ -46,12 +46,24 @@ def this_machine() -> Machine:
     )
 
 
+def existing_folder(path: Path) -> Path:
+    """The folder itself, or the nearest one above it that is there already."""
+    return next(folder for folder in (path.absolute(), *path.absolute().parents) if folder.is_dir())
+
+
 def free_gib(path: Path) -> float | None:
-    """Free space where a path is, or where it would be; None when nothing of it exists."""
-    for folder in (path, *path.parents):
-        if folder.is_dir():
-            return None if path == SHARED_MEMORY != folder else shutil.disk_usage(folder).free / GIB
-    return None
+    """Free space where a path is, or where it would be; None where there is no shared memory."""
+    if path == SHARED_MEMORY and not path.is_dir():
+        return None
+    return shutil.disk_usage(existing_folder(path)).free / GIB
+
+
+def filesystem_of(path: Path, mounts: Path = Path("/proc/mounts")) -> str:
+    """Kind of file system that a path is or would be on, such as `ext4` or `nfs4`; `unknown` off Linux."""
+    folder = existing_folder(path).resolve()
+    found = [line.split()[1:3] for line in _lines(mounts)]
+    around = [(point, kind) for point, kind in found if folder.is_relative_to(point)]
+    return max(around, key=lambda pair: len(pair[0]), default=("", "unknown"))[1]
 
 
 def usable_cpus(root: Path = CGROUPS, own: Path = OWN_CGROUP) -> float:

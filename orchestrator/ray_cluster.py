@@ -1,14 +1,19 @@
-"""The Ray cluster that a job is told to join: where it is, whether it answers, and who runs it."""
+"""The Ray cluster that a job is told to join: where it is, whether it answers, and what it runs."""
 
 from __future__ import annotations
 
-import contextlib
+import platform
 import socket
-from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
 
 import ray
 
+from orchestrator.machine import GIB
+
 CONNECT_SECONDS = 5.0
+ALIVE = 0
+"""State of a node in the head's table (`GcsNodeInfo.GcsNodeState`)."""
 REMEDY = (
     "start the cluster (`ray up cluster.yaml`, or `ray start --head`), correct RAY_ADDRESS, "
     "or unset it to use a Ray of this machine alone"
@@ -58,24 +63,70 @@ def source_address(address: str) -> str:
         raise ValueError(f"the Ray cluster at {address} does not answer ({error}); {REMEDY}") from error
 
 
-@contextlib.contextmanager
-def joined(address: str) -> Iterator[None]:
-    """Around `ray.init`: its ways to fail as one ValueError that says what to do."""
+@dataclass(frozen=True, kw_only=True)
+class ClusterNode:
+    """A node that is alive, and what it offers to Ray."""
+
+    address: str
+    cpus: float
+    gpus: float
+    memory_gib: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class RayCluster:
+    """A running cluster, asked without joining it."""
+
+    address: str
+    ray_version: str
+    python_version: str
+    nodes: tuple[ClusterNode, ...]
+
+
+def find_cluster(address: str) -> RayCluster:
+    """Ask the cluster's head who it is; a second at most, where `ray.init` would try for twenty.
+
+    Raises ValueError when nothing answers, or when it does not accept our token.
+    """
+    from ray._common.usage.usage_lib import get_cluster_metadata
+    from ray._raylet import GcsClient  # type: ignore[attr-defined]
+
     source_address(address)
     try:
-        yield
+        head = GcsClient(address=address)
+        versions = get_cluster_metadata(head)
+        nodes = head.get_all_node_info().values()
     except ray.exceptions.AuthenticationError as error:
         raise ValueError(
             f"the Ray cluster at {address} does not accept our token; set RAY_AUTH_MODE=token and put the "
             "cluster's token into ~/.ray/auth_token (RAY_AUTH_MODE=disabled where it has none)"
         ) from error
-    except ConnectionError as error:
-        raise ValueError(f"the Ray cluster at {address} cannot be joined ({error}); {REMEDY}") from error
-    except RuntimeError as error:
-        if "mismatch" not in str(error):
-            raise
-        versions = " ".join(str(error).split())
+    except (ConnectionError, ray.exceptions.RpcError) as error:
+        raise ValueError(f"what listens at {address} is no Ray cluster ({error}); {REMEDY}") from error
+    return RayCluster(
+        address=address,
+        ray_version=versions["ray_version"],
+        python_version=versions["python_version"],
+        nodes=tuple(_node(node) for node in nodes if node.state == ALIVE),
+    )
+
+
+def _node(info: Any) -> ClusterNode:
+    offered = info.resources_total
+    return ClusterNode(
+        address=info.node_manager_address,
+        cpus=offered.get("CPU", 0.0),
+        gpus=offered.get("GPU", 0.0),
+        memory_gib=offered.get("memory", 0.0) / GIB,
+    )
+
+
+def check_versions(cluster: RayCluster) -> None:
+    """Raise ValueError when the cluster runs another Ray or Python than this process."""
+    ours = (ray.__version__, platform.python_version())
+    if (cluster.ray_version, cluster.python_version) != ours:
         raise ValueError(
-            f"the Ray cluster at {address} runs other versions ({versions}); "
-            "install the cluster's versions here or ours there, or unset RAY_ADDRESS"
-        ) from error
+            f"the Ray cluster at {cluster.address} runs Ray {cluster.ray_version} on Python "
+            f"{cluster.python_version}, here are Ray {ours[0]} and Python {ours[1]}; install the same "
+            "on both (constraints.txt), or unset RAY_ADDRESS to use a Ray of this machine alone"
+        )

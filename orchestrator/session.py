@@ -11,7 +11,7 @@ import ray
 
 from orchestrator.machine import this_machine
 from orchestrator.planning import object_store_mb
-from orchestrator.ray_cluster import cluster_address, joined, source_address
+from orchestrator.ray_cluster import check_versions, cluster_address, find_cluster, source_address
 from pipelines.local_ray import LOOPBACK, start_local_ray
 
 QUIET = {
@@ -81,8 +81,8 @@ def ray_session(config: SessionConfig | None = None) -> Iterator[None]:
     address = address_to_join(config)
     if address:
         environment = {"env_vars": {key: os.environ[key] for key in QUIET}}
-        with joined(address):
-            ray.init(address=address, runtime_env=environment, log_to_driver=False)
+        check_versions(find_cluster(address))
+        ray.init(address=address, runtime_env=environment, log_to_driver=False)
     else:
         start_local_ray(
             num_cpus=config.num_cpus or len(os.sched_getaffinity(0)),
