@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from experiments.comparisons import method_configs
@@ -82,24 +83,75 @@ paper's settings: Adam 1e-3, x0.1 at epoch 30, batch 192, 50 epochs, alpha 20k/1
 `quick` has all subjects and half of its actions in P1, half in P2."""
 
 
+Columns = Mapping[str, tuple[str, str]]
+"""Column of a table -> (protocol, split)."""
+VARIED: dict[str, str] = {
+    "seed": "--seeds",
+    "epochs": "--epochs",
+    "method": "the method's name, such as awc.alpha_s=15000",
+    "model.fusion": "--tables",
+    "data.protocol": "--columns",
+    "data.split": "--columns",
+    "data.store": "--data",
+    "value_function": "--tables",
+}
+"""Settings that the tables vary, and what to use instead of overriding them."""
+
+
 def paper_config(name: str, options: dict[str, Any], store: str) -> PaperConfig:
     """The tables that a job's options describe, on a prepared store. Raises ValueError for bad options."""
     from experiments.overrides import with_overrides
 
     preset = PAPER_PRESETS[options["preset"]]
-    epochs = options["epochs"] or preset.sizes.epochs
+    epochs = options["epochs"] if options["epochs"] is not None else preset.sizes.epochs
     protocol, split = next(iter(preset.columns.values()))
     base = preset.sizes.shortened(epochs, None).train_config(
         store, protocol, split, 0, real=options["data"] != "simulated"
     )
     names = tuple(METHODS)
-    methods = dict(zip(names, method_configs(names, epochs, preset.fisher_fraction), strict=True))
+    of_runs, of_methods = split_overrides(options["override"], names)
+    fitted = zip(names, method_configs(names, epochs, preset.fisher_fraction), strict=True)
+    methods = {
+        name: with_overrides(replace(base, method=method), of_methods[name]).method for name, method in fitted
+    }
     return PaperConfig(
         name=name,
-        base=with_overrides(base, options["override"]),
-        columns=preset.columns,
+        base=with_overrides(base, of_runs),
+        columns=chosen_columns(preset.columns, options["columns"]),
         methods=methods,
         seeds=tuple(range(options["seeds"] if options["seeds"] is not None else preset.seeds)),
         workers=options["workers"],
         tables=tuple(options["tables"]) or TABLES,
     )
+
+
+def chosen_columns(
+    columns: Mapping[str, tuple[str, str]], names: Sequence[str]
+) -> dict[str, tuple[str, str]]:
+    """The named columns in the preset's order, all where none is named; ValueError for an unknown one."""
+    unknown = sorted(set(names) - set(columns))
+    if unknown:
+        raise ValueError(f"columns {unknown} are unknown; this preset has {list(columns)}")
+    return {name: place for name, place in columns.items() if not names or name in names}
+
+
+def split_overrides(
+    overrides: Sequence[str], methods: Sequence[str]
+) -> tuple[list[str], dict[str, list[str]]]:
+    """What changes every run, and per method what changes its settings (`awc.alpha_s=15000`).
+
+    Raises ValueError for an override that the tables would replace.
+    """
+    of_runs: list[str] = []
+    of_methods: dict[str, list[str]] = {name: [] for name in methods}
+    for text in overrides:
+        path = text.partition("=")[0]
+        owner, _, field = path.partition(".")
+        if owner in of_methods:
+            of_methods[owner].append(f"method.{text.removeprefix(owner + '.')}" if field else text)
+            continue
+        remedy = VARIED.get("method" if owner == "method" else path)
+        if remedy:
+            raise ValueError(f"override {text!r} is not kept, the tables vary {path}; use {remedy}")
+        of_runs.append(text)
+    return of_runs, of_methods

@@ -6,6 +6,7 @@ Also `equipose tables`, `make tables`, and `ray submit cluster.yaml experiments/
 from __future__ import annotations
 
 import os
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ def tables(
     data: DataName | None = None,
     data_root: Path | None = None,
     tables: tuple[str, ...] = (),
+    columns: tuple[str, ...] = (),
     seeds: int | None = None,
     epochs: int | None = None,
     out: Path = DEFAULT_OUT,
@@ -45,12 +47,14 @@ def tables(
         data: Instead of the preset's source.
         data_root: Folder of the raw files, for `mars` and `mmfi`.
         tables: Only these of main, cost, modalities, alpha, window, profit.
+        columns: Only these of P1, P2, P3; the first is what the ablations use. Data that lack subjects or
+            actions of a protocol can go without it.
         seeds: How many, counted from 0, instead of the preset's.
         epochs: Instead of the preset's; schedules and windows keep their share.
         out: Results folder; jobs may share it, and equal runs are trained once.
         workers: Ray Train workers per run (DDP ranks).
         gpu: Give every worker a GPU.
-        override: Any other setting of every run, e.g. `optimizer.lr=3e-4 model.norm=layer`.
+        override: Any other setting of every run or of one method, e.g. `optimizer.lr=3e-4 awc.alpha_s=15000`.
         plan: Print the runs, which are there already, and how long the others will take; then stop.
         mlflow_url: Where the report's links lead; by default what `equipose ui OUT --port 5000` serves.
         resume: Go on with the newest unfinished job of this preset in `out`, with its options.
@@ -64,6 +68,7 @@ def tables(
         "data": data,
         "data_root": str(data_root.resolve()) if data_root else None,
         "tables": list(tables),
+        "columns": list(columns),
         "seeds": seeds,
         "epochs": epochs,
         "workers": workers,
@@ -90,8 +95,14 @@ def tables(
 
 def command(options: dict[str, Any], out: Path) -> str:
     """What runs or goes on with a job, to be copied."""
-    root = f" --data-root {options['data_root']}" if options["data_root"] else ""
-    return f"equipose tables --preset {options['preset']} --data {options['data']}{root} --out {out}"
+    words = ["equipose", "tables"]
+    for name in ("preset", "data", "data_root", "tables", "columns", "seeds", "epochs", "override"):
+        value = options[name]
+        if value is not None and value != []:
+            words += [f"--{name.replace('_', '-')}", *(value if isinstance(value, list) else [value])]
+    words += ["--workers", options["workers"]] if options["workers"] != 1 else []
+    words += ["--gpu"] if options["gpu"] else []
+    return shlex.join([*map(str, words), "--out", str(out)])
 
 
 def prepared(options: dict[str, Any], out: Path) -> Path:
@@ -103,14 +114,17 @@ def prepared(options: dict[str, Any], out: Path) -> Path:
 def print_plan(options: dict[str, Any], out: Path) -> None:
     """Print what a job would train, and how long that takes here."""
     from orchestrator.paper_estimate import estimate, plan_lines
+    from orchestrator.paper_plan import check_data
 
     config = paper_config("plan", options, str(prepared(options, out)))
+    check_data(config)
     print("\n".join(plan_lines(config, estimate(config, out / "cells", gpu=options["gpu"]))))
 
 
 def run_job(name: str, options: dict[str, Any], out: Path, *, quiet: bool = False) -> None:
     """Prepare the data, train what is missing, write the report, say where it is."""
     from orchestrator.paper_job import run_paper_job
+    from orchestrator.paper_plan import check_data
     from orchestrator.progress import SweepProgress
     from orchestrator.sweep_job import JobPlace
 
@@ -118,6 +132,7 @@ def run_job(name: str, options: dict[str, Any], out: Path, *, quiet: bool = Fals
     with job_lock(out, "tables", name), progress:
         progress.stage(f"preparing {options['data']} data")
         config = paper_config(name, options, str(prepared(options, out)))
+        check_data(config)
         outcome = run_paper_job(
             config,
             JobPlace(out=out, dataset=options["data"]),

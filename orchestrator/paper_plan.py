@@ -8,18 +8,21 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from balancing.awc import AWC
 from balancing.method import MethodConfig
 from models.build import Fusion
+from orchestrator.assembly import part_rows
 from orchestrator.cells import Cell
 from orchestrator.comparison_config import with_modalities
 from orchestrator.config import TrainConfig, to_json
+from pipelines.errors import DataError
 from pipelines.paper_a import ALPHAS, PAPER_A, SENSORS, WINDOWS, alpha_row, main_row, window_row
 from pipelines.paper_a import METHODS as MAIN_METHODS
+from pipelines.store import open_store
 
 PAPER_EPOCHS = 50
 """The training length that the paper's window lengths are given for."""
@@ -109,7 +112,7 @@ class PaperConfig:
         return Cell(name=name, config=config, workers=self.workers, select=self.select)
 
 
-def distinct(plan: Mapping[Place, list[Cell]]) -> list[Cell]:
+def distinct(plan: Mapping[Place, Sequence[Cell]]) -> list[Cell]:
     """Every cell of a plan once, in the order in which the tables ask for them, seed by seed."""
     cells = {cell.name: cell for cells in plan.values() for cell in cells}
     return sorted(cells.values(), key=lambda cell: cell.config.seed)
@@ -117,6 +120,26 @@ def distinct(plan: Mapping[Place, list[Cell]]) -> list[Cell]:
 
 def _settings(config: TrainConfig) -> str:
     return json.dumps(to_json(config), sort_keys=True)
+
+
+def check_data(config: PaperConfig) -> None:
+    """Raise DataError unless the store has training, validation and test frames for every column needed."""
+    data = config.base.data
+    store = open_store(data.store)
+    needed = {(cell.config.data.protocol, cell.config.data.split) for cell in distinct(config.cells())}
+    short: dict[str, DataError] = {}
+    for column, (protocol, split) in config.columns.items():
+        if (protocol, split) in needed:
+            try:
+                part_rows(store, replace(data, protocol=protocol, split=split))
+            except DataError as error:
+                short[column] = error
+    if not short:
+        return
+    fit = [column for column in config.columns if column not in short]
+    remedy = f"; or keep to the columns that it can fill: --columns {' '.join(fit)}" if fit else ""
+    column, why = next(iter(short.items()))
+    raise DataError(f"column {column} of the tables: {why}{remedy}")
 
 
 Needed = Iterator[tuple[str, str, TrainConfig]]

@@ -116,9 +116,8 @@ def doubts(outcomes: Sequence[Outcome]) -> str:
         floor = [o.detectable_mm for o in weak if o.detectable_mm == o.detectable_mm]
         because = "too few seeds or test subjects for their spread"
         if floor:
-            because += (
-                f"; they could have found only differences of {min(floor):.1f} to {max(floor):.1f} mm or more"
-            )
+            smallest = f"{min(floor):.1f} to {max(floor):.1f} mm"
+            because += f"; they could have found only differences of {smallest} or more"
     return (
         f"{share} comparisons are underpowered{mark}: {because}. There, undecided means that more seeds or "
         "test subjects are needed, not that a method has no effect."

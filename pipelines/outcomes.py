@@ -66,7 +66,8 @@ def outcomes_of(
 ) -> tuple[Outcome, ...]:
     """One outcome per row of `comparison_statistics.compare`, in its order.
 
-    column: protocol. group: such as the fusion. names: method -> name shown, default the method. links: method -> page of its run.
+    column: protocol. group: such as the fusion. names: method -> name shown, default the method.
+    links: method -> page of its run.
     """
     return tuple(
         Outcome(
