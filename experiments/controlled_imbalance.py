@@ -27,6 +27,7 @@ def controlled(
     methods: tuple[str, ...] = (),
     seeds: int | None = None,
     epochs: int | None = None,
+    lr: float = 1e-3,
     out: Path = DEFAULT_OUT,
     workers: int = 1,
     gpu: bool = False,
@@ -41,6 +42,7 @@ def controlled(
         methods: Instead of the preset's; `plain` is always there.
         seeds: How many, counted from 0.
         epochs: Instead of the preset's number; schedules keep their share.
+        lr: Learning rate of all runs; the paper's unless given.
         out: Results folder; jobs may share it, and equal runs are trained once.
         workers: Ray Train workers per run (DDP ranks).
         gpu: Give every worker a GPU.
@@ -54,7 +56,7 @@ def controlled(
     out = out.resolve()
 
     def config(levels: tuple[Level, ...]) -> ImbalanceConfig:
-        return experiment(preset, levels, methods=methods, seeds=seeds, epochs=epochs, workers=workers)
+        return experiment(preset, levels, methods=methods, seeds=seeds, epochs=epochs, lr=lr, workers=workers)
 
     config((Level(name="unknown", store=""),))  # bad options are told of before anything is simulated
     progress = SweepProgress(noun="runs", mode="quiet" if quiet else None)
@@ -72,6 +74,7 @@ def experiment(
     methods: tuple[str, ...] = (),
     seeds: int | None = None,
     epochs: int | None = None,
+    lr: float = 1e-3,
     workers: int = 1,
 ) -> ImbalanceConfig:
     """The experiment that the options describe; its name stands for them, so that it is found again."""
@@ -79,7 +82,7 @@ def experiment(
     names = tuple(dict.fromkeys(("plain", *(methods or sizes.methods))))
     seeds = sizes.seeds if seeds is None else seeds
     epochs = sizes.epochs if epochs is None else epochs
-    digest = hashlib.sha256(json.dumps([names, seeds, epochs, workers]).encode()).hexdigest()[:8]
+    digest = hashlib.sha256(json.dumps([names, seeds, epochs, lr, workers]).encode()).hexdigest()[:8]
     return imbalance_config(
         f"controlled-{preset}-{digest}",
         sizes,
@@ -87,6 +90,7 @@ def experiment(
         methods=names,
         seeds=seeds,
         epochs=epochs,
+        lr=lr,
         workers=workers,
     )
 

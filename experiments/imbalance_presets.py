@@ -98,6 +98,7 @@ def imbalance_config(
     methods: tuple[str, ...],
     seeds: int,
     epochs: int,
+    lr: float = 1e-3,
     workers: int = 1,
 ) -> ImbalanceConfig:
     """The experiment of a preset on prepared levels.
@@ -109,7 +110,7 @@ def imbalance_config(
         data=DataConfig(store=levels[0].store, train_stride=preset.train_stride, batch=batch),
         model=ModelConfig(preset=preset.model, modalities=batch.modalities, window=batch.window),
         # The paper lowers the rate once, after 30 of 50 epochs.
-        optimizer=OptimizerConfig(step_epochs=max(1, round(0.6 * epochs))),
+        optimizer=OptimizerConfig(lr=lr, step_epochs=max(1, round(0.6 * epochs))),
         epochs=epochs,
     )
     return ImbalanceConfig(
