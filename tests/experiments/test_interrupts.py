@@ -1,0 +1,140 @@
+"""Ctrl-C once, twice and three times, and what a full disk or a lost server looks like at the terminal."""
+
+from __future__ import annotations
+
+import errno
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from experiments.cli import guarded
+from experiments.jobs import OPTIONS, create_job, resume_job
+from experiments.presets import PRESETS
+from experiments.sources import ensure_store
+from orchestrator.errors import failed_training
+from pipelines.store import open_store
+
+JOB = """
+import time
+from experiments.cli import guarded
+
+def job():
+    try:
+        print("started", flush=True)
+        time.sleep(60)
+    finally:
+        print("stopping", flush=True)
+        time.sleep(1)
+        print("stopped", flush=True)
+
+guarded(job)
+"""
+
+
+@pytest.mark.parametrize("times", [1, 2, 3])
+def test_a_second_interrupt_does_not_cut_the_first_short(times: int) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-c", JOB], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "started\n"
+    process.send_signal(signal.SIGINT)
+    assert process.stdout.readline() == "stopping\n"
+    for _ in range(times - 1):
+        process.send_signal(signal.SIGINT)
+        threading.Event().wait(0.1)
+    out, err = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert out == ("" if times == 3 else "stopped\n")
+    assert ("already stopping" in err) == (times > 1)
+    assert err.splitlines()[-1] == "equipose: interrupted; what was finished is kept"
+    assert "Traceback" not in err
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (
+            OSError(errno.ENOSPC, "No space left on device", "/data/x"),
+            r"the disk is full (/data/x): free some",
+        ),
+        (OSError(errno.EIO, "Input/output error"), "Input/output error. What was finished is kept"),
+        (
+            failed_training("awc-s0", "/out/train", ValueError("a\nloss is nan")),
+            "run awc-s0 failed (loss is nan)",
+        ),
+    ],
+)
+def test_what_goes_wrong_outside_is_one_line(
+    error: Exception, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail() -> None:
+        raise error
+
+    with pytest.raises(SystemExit) as ended:
+        guarded(fail)
+    assert ended.value.code == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("equipose: ")
+    assert message in line
+    assert "mend the cause" in line
+
+
+def test_a_lost_server_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    from mlflow.exceptions import MlflowException
+
+    def fail() -> None:
+        raise MlflowException("Max retries exceeded")
+
+    with pytest.raises(SystemExit, match="1"):
+        guarded(fail)
+    assert "MlflowException: Max retries exceeded. What was finished is kept" in capsys.readouterr().err
+
+
+def test_two_jobs_that_start_at_once_prepare_their_data_once(tmp_path: Path) -> None:
+    paths: list[Path] = []
+    simulated = PRESETS["smoke"].simulated
+
+    def start() -> None:
+        paths.append(ensure_store("simulated", None, tmp_path, simulated))
+
+    jobs = [threading.Thread(target=start) for _ in range(2)]
+    for job in jobs:
+        job.start()
+    for job in jobs:
+        job.join()
+    assert paths[0] == paths[1]
+    alone = ensure_store("simulated", None, tmp_path / "alone", simulated)
+    assert open_store(paths[0]).fingerprint == open_store(alone).fingerprint
+    open_store(paths[0]).verify()
+    assert {path.name.split("-")[0] for path in paths[0].iterdir()} == {
+        "manifest.json", "header.json", "frames", "index", "defects"
+    }  # fmt: skip
+
+
+def test_the_newest_job_is_found_by_its_number(tmp_path: Path) -> None:
+    for number in (999, 1000, 2):
+        folder = tmp_path / "sweeps" / f"awc-{number:03d}"
+        folder.mkdir(parents=True)
+        (folder / OPTIONS).write_text(f'{{"number": {number}}}')
+    assert resume_job(tmp_path, "sweeps", "awc") == ("awc-1000", {"number": 1000})
+
+
+def test_a_job_that_cannot_write_its_options_leaves_nothing_to_resume(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("pipelines.store_files.os.fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        create_job(tmp_path, "sweeps", "awc", {})
+    monkeypatch.undo()
+    assert not list(tmp_path.glob("sweeps/*/*"))
+    with pytest.raises(ValueError, match="no unfinished job"):
+        resume_job(tmp_path, "sweeps", "awc")
+    assert create_job(tmp_path, "sweeps", "awc", {}) == "awc-002"
