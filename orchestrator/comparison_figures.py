@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
@@ -30,6 +31,42 @@ from pipelines.subset_errors import bar_values, full_subset, joint_values, latti
 
 COEFFICIENT = re.compile(r"method/([^/]+)/([^/]+)")
 """How methods log what they do to a modality."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Curve:
+    """A figure of one metric per modality over the epochs."""
+
+    name: str
+    metric: str
+    """With `{}` where the modality stands."""
+    ylabel: str
+    title: str
+    zero: bool = True
+    """Whether its axis shows the line of zero."""
+
+
+CURVES: tuple[Curve, ...] = (
+    Curve(
+        name="contributions",
+        metric="shapley/{}",
+        ylabel="Shapley contribution",
+        title="Contribution of each sensor",
+    ),
+    Curve(
+        name="spread",
+        metric="spread/{}_mm",
+        ylabel="std of the predictions with one sensor (mm)",
+        title="Spread of each sensor's predictions",
+    ),
+    Curve(
+        name="mean",
+        metric="mean/{}_mm",
+        ylabel="mean of the predictions with one sensor (mm)",
+        title="Mean of each sensor's predictions",
+        zero=False,
+    ),
+)
 
 Curves = dict[str, NDArray[np.float64]]
 """modality -> [seeds, epochs]."""
@@ -65,31 +102,20 @@ def curve_figures(label: str, runs: Sequence[Trained], provenance: str) -> dict[
 
     modalities = runs[0].evaluation.modalities
     figures = {
-        f"contributions-{label}": contribution_curves(
-            curves(runs, "shapley/{}", modalities),
+        f"{curve.name}-{label}": contribution_curves(
+            curves(runs, curve.metric, modalities),
             provenance,
             window=_window(runs[0]),
-            title=title("Contribution of each sensor"),
-        ),
-        f"spread-{label}": contribution_curves(
-            curves(runs, "spread/{}_mm", modalities),
-            provenance,
-            window=_window(runs[0]),
-            ylabel="std of the predictions with one sensor (mm)",
-            title=title("Spread of each sensor's predictions"),
-        ),
-        f"mean-{label}": contribution_curves(
-            curves(runs, "mean/{}_mm", modalities),
-            provenance,
-            window=_window(runs[0]),
-            ylabel="mean of the predictions with one sensor (mm)",
-            title=title("Mean of each sensor's predictions"),
-            zero=False,
-        ),
-        f"gradients-{label}": gradient_norms(
-            curves(runs, "grad/{}", modalities), provenance, title=title("Gradient norm of each encoder")
-        ),
+            ylabel=curve.ylabel,
+            title=title(curve.title),
+            zero=curve.zero,
+        )
+        for curve in CURVES
     }
+    norms = curves(runs, "grad/{}", modalities)
+    figures[f"gradients-{label}"] = gradient_norms(
+        norms, provenance, title=title("Gradient norm of each encoder")
+    )
     fisher = curves(runs, "fisher/{}", modalities)
     if any(np.isfinite(values).any() for values in fisher.values()):
         figures[f"fisher-{label}"] = fisher_traces(fisher, provenance, title=title("Fisher information"))
