@@ -12,7 +12,7 @@ from orchestrator.cells import Cell, CellResult
 from orchestrator.delivery import replay
 from orchestrator.grid import run_grid
 from orchestrator.parent_run import parent_run
-from orchestrator.planning import concurrent_runs
+from orchestrator.planning import GIB_PER_WORKER, concurrent_runs
 from orchestrator.progress import SweepProgress
 from orchestrator.session import SessionConfig, ray_session, tracking_host
 from orchestrator.sweep_job import JobPlace
@@ -59,6 +59,7 @@ def grid_job(
     workers: int,
     gpu: bool,
     session: SessionConfig | None = None,
+    gib_per_worker: float = GIB_PER_WORKER,
 ) -> Iterator[GridJob]:
     """Open the job of folder `root` (`<out>/<kind>/<name>`), anew or where it was interrupted.
 
@@ -76,7 +77,7 @@ def grid_job(
     ):
         spool = root / "spool"
         replay(spool, server.uri)
-        concurrency, resources = concurrent_runs(workers, gpu=gpu, limit=ALL)
+        concurrency, resources = concurrent_runs(workers, gpu=gpu, limit=ALL, gib_per_worker=gib_per_worker)
         tracking = Tracking(
             uri=server.uri,
             experiment=experiment,

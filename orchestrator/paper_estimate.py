@@ -50,7 +50,9 @@ def estimate(config: PaperConfig, folder: Path, *, gpu: bool = False) -> Estimat
     their ratios. Subsets of sensors count like all sensors, which is too much rather than too little.
     """
     cells = tuple(distinct(config.cells()))
-    concurrency, resources = concurrent_runs(config.workers, gpu=gpu, limit=len(cells))
+    concurrency, resources = concurrent_runs(
+        config.workers, gpu=gpu, limit=len(cells), gib_per_worker=config.gib_per_worker
+    )
     place = CellPlace(root=folder, resources=resources)
     ended = {cell.name: result for cell in cells if (result := result_of(cell, place)) is not None}
     missing = [cell for cell in cells if cell.name not in ended]
@@ -130,6 +132,9 @@ def plan_lines(config: PaperConfig, found: Estimate) -> list[str]:
 
 def shown_hours(hours: float) -> str:
     """`12 minutes`, `3.4 hours`, `2.1 days`."""
+    if not hours:
+        return "no time"
     if hours < 1:
-        return f"{max(1, round(hours * 60))} minutes"
+        minutes = max(1, round(hours * 60))
+        return f"{minutes} minute{'' if minutes == 1 else 's'}"
     return f"{hours:.1f} hours" if hours < 48 else f"{hours / 24:.1f} days"

@@ -59,6 +59,7 @@ def run_paper_job(
         workers=config.workers,
         gpu=gpu,
         session=session,
+        gib_per_worker=config.gib_per_worker,
     ) as job:
         finished = _train(config, job)
         progress.stage("writing the report")

@@ -30,17 +30,19 @@ def concurrent_runs(
     cpus: float | None = None,
     memory_gib: float | None = None,
     gpus: float | None = None,
+    gib_per_worker: float = GIB_PER_WORKER,
 ) -> tuple[int, Resources]:
     """Number of concurrent runs, and what each takes, so that none waits for ever.
 
     `cpus`, `memory_gib` and `gpus` default to the Ray cluster's, or to what this machine and its container
-    allow before Ray is up. A run always fits: on a machine with fewer cores than workers, workers share
+    allow before Ray is up. `gib_per_worker`: memory that one takes; more than the default where wide models
+    train on large batches. A run always fits: on a machine with fewer cores than workers, workers share
     cores. Only GPUs cannot be shared: raises ValueError where there are fewer than one run needs.
     """
     cpus = cpus if cpus is not None else _cpus()
     memory_gib = memory_gib if memory_gib is not None else _memory_gib()
     for_runs = min(memory_gib * SHARE_OF_MEMORY, memory_gib - GIB_BESIDES)
-    by_memory = int(for_runs / (GIB_PER_WORKER * workers))
+    by_memory = int(for_runs / (gib_per_worker * workers))
     fitting = [limit, int(cpus // workers), by_memory]
     if gpu:
         fitting.append(_runs_on_gpus(workers, gpus if gpus is not None else _gpus()))

@@ -113,6 +113,12 @@ class ComparisonProcess(SweepProcess):
     script = "compare_methods.py"
 
 
+class TablesProcess(SweepProcess):
+    """The same for `paper_tables.py`."""
+
+    script = "paper_tables.py"
+
+
 def descendants(pid: int) -> dict[int, str]:
     """Process id -> command line of everything below a process."""
     parents: dict[int, list[int]] = {}
@@ -263,6 +269,32 @@ def comparison_server(finished_comparison: FinishedComparison) -> Iterator[Track
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
         with tracking_server(finished_comparison.out) as server:
             yield server
+
+
+@dataclass(frozen=True, kw_only=True)
+class FinishedTables:
+    """Two tables (8 cells) whose job was killed once, with what was there before it went on."""
+
+    out: Path
+    killed: TablesProcess
+    resumed: TablesProcess
+    ended_first: dict[Path, int] = field(repr=False)
+    """Result of every cell that had ended when the driver was killed -> its time of change (ns)."""
+
+
+@pytest.fixture(scope="session")
+def finished_tables(tmp_path_factory: pytest.TempPathFactory) -> FinishedTables:
+    """The tables of strengths and profits, their driver killed (signal 9) on the way, and resumed."""
+    out = tmp_path_factory.mktemp("tables") / "out"
+    killed = TablesProcess(out, "--tables", "alpha", "profit")
+    killed.wait_for(r"\[3/8 runs")
+    killed.process.kill()
+    killed.process.wait()
+    assert killed.survivors(patience=30, besides="Agent") == {}  # Ray's agents take a minute to notice
+    ended = {path: path.stat().st_mtime_ns for path in out.glob("cells/*/result.json")}
+    resumed = TablesProcess(out, "--resume")
+    assert resumed.ended() == 0, resumed.output
+    return FinishedTables(out=out, killed=killed, resumed=resumed, ended_first=ended)
 
 
 @pytest.fixture

@@ -36,6 +36,15 @@ def test_concurrency_follows_cores_memory_and_limit(
     assert concurrency == 1 or concurrency * workers * GIB_PER_WORKER + GIB_BESIDES <= memory
 
 
+def test_large_runs_follow_one_another() -> None:
+    def fitting(memory_gib: float) -> int:
+        return concurrent_runs(1, gpu=False, limit=100, cpus=16, memory_gib=memory_gib, gib_per_worker=20.0)[
+            0
+        ]
+
+    assert [fitting(memory_gib) for memory_gib in (16, 24, 64, 128)] == [1, 1, 2, 4]
+
+
 @pytest.mark.parametrize(("gpus", "workers", "expected"), [(8, 2, 4), (3, 2, 1), (4, 1, 4)])
 def test_runs_on_gpus_have_one_each(gpus: float, workers: int, expected: int) -> None:
     fits = concurrent_runs(workers, gpu=True, limit=100, cpus=64, memory_gib=512, gpus=gpus)

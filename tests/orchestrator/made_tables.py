@@ -1,0 +1,150 @@
+"""Finished tables of the paper whose every number is known: made by hand, nothing is trained."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import polars as pl
+import pytest
+
+from balancing.awc import AWC
+from balancing.plain import Plain
+from balancing.registry import method_name
+from models.build import ModelConfig
+from models.modalities import subset_name
+from orchestrator import comparison_results, paper_results
+from orchestrator.cell_work import CellPlace
+from orchestrator.cells import Cell, CellResult
+from orchestrator.config import DataConfig, TrainConfig
+from orchestrator.evaluation import Evaluation
+from orchestrator.paper_plan import PaperConfig, distinct
+from orchestrator.paper_results import Finished
+from orchestrator.runs import Resources
+from pipelines.batches import BatchConfig
+
+SUBJECTS = tuple(f"S{n:02d}" for n in range(1, 9))
+FRAMES = 5
+"""Per subject."""
+AWC_GAIN_MM = 10.0
+
+
+def small_paper(store: Path, **changes: Any) -> PaperConfig:
+    """All tables on the protocol P1 of a store, with two methods and two seeds, as long as the paper's."""
+    batch = BatchConfig(batch_size=24, lidar_points=16, mmwave_points=8)
+    base = TrainConfig(
+        data=DataConfig(store=str(store), batch=batch), model=ModelConfig(preset="tiny"), epochs=50
+    )
+    settings: dict[str, Any] = {
+        "name": "tables-001",
+        "base": base,
+        "columns": {"P1": ("P1", "S1")},
+        "methods": {"plain": Plain.Config(), "awc": AWC.Config()},
+        "seeds": (0, 1),
+    }
+    return PaperConfig(**{**settings, **changes})
+
+
+def error_mm(cell: Cell) -> float:
+    """The made-up test error: 100 mm, a seed's own shift, and what AWC saves."""
+    gain = AWC_GAIN_MM if method_name(cell.config.method) == "awc" else 0.0
+    return 100.0 + cell.config.seed - gain
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What tables, verdicts and figures read of an evaluation; every frame has the cell's own error."""
+
+    cell: Cell
+
+    @property
+    def modalities(self) -> tuple[str, ...]:
+        return self.cell.config.model.modalities
+
+    @property
+    def report(self) -> Any:
+        return self
+
+    @property
+    def num_samples(self) -> int:
+        return FRAMES * len(SUBJECTS)
+
+    @property
+    def mpjpe_mm(self) -> float:
+        return error_mm(self.cell)
+
+    @property
+    def pa_mpjpe_mm(self) -> float:
+        return error_mm(self.cell) / 2
+
+    @property
+    def full(self) -> str:
+        return subset_name((1 << len(self.modalities)) - 1, self.modalities)
+
+    @property
+    def frames(self) -> pl.DataFrame:
+        rows = [
+            {
+                "subset": self.full,
+                "row": number,
+                "environment": "E01",
+                "subject": subject,
+                "action": "A02",
+                "sequence": SUBJECTS.index(subject),
+                # Seeds and subjects differ a little, as they do in life: no spread is no evidence.
+                "mpjpe_mm": self.mpjpe_mm + 0.01 * ((number * (3 + self.cell.config.seed)) % 7),
+                "pa_mpjpe_mm": self.pa_mpjpe_mm,
+            }
+            for number, subject in enumerate(s for s in SUBJECTS for _ in range(FRAMES))
+        ]
+        return pl.DataFrame(rows)
+
+    @property
+    def joints(self) -> pl.DataFrame:
+        return pl.DataFrame({"subset": [self.full], "joint": [0], "error_sum_mm": [1.0], "count": [1]})
+
+
+def made_result(cell: Cell, place: CellPlace) -> CellResult:
+    """A result with two epochs of curves and times."""
+    epoch = {
+        "time/train_s": 3.0,
+        "time/validation_s": 1.0,
+        "time/shapley_s": 0.5,
+        "memory/peak_mib": 700.0,
+        "best/epoch": 1.0,
+        "best/mpjpe_mm": 90.0,
+    }
+    for place_of, name in enumerate(cell.config.model.modalities):
+        epoch |= {f"shapley/{name}": 4.0 - place_of, f"grad/{name}": 1.0}
+        epoch |= {f"spread/{name}_mm": 30.0 + place_of, f"mean/{name}_mm": 900.0}
+    return CellResult(
+        key=cell.key,
+        config=cell.config,
+        fingerprint=cell.data_fingerprint,
+        provenance="simulated data",
+        parameters=10,
+        history=(epoch, epoch),
+        folder=place.folder(cell),
+    )
+
+
+def evaluation_of(cell: Cell, place: CellPlace) -> Evaluation:
+    """Takes the place of `cell_work.evaluation_of`."""
+    return cast(Any, Measured(cell))
+
+
+def finished(config: PaperConfig, patch: pytest.MonkeyPatch) -> Finished:
+    """All cells of a config as if they had ended; evaluations are read from nowhere while `patch` lasts."""
+    for module in (paper_results, comparison_results):
+        patch.setattr(module, "evaluation_of", evaluation_of)
+    place = CellPlace(root=Path("cells"), resources=Resources())
+    plan = config.cells()
+    results = {cell.name: made_result(cell, place) for cell in distinct(plan)}
+    return Finished(config=config, plan=plan, results=results, place=place, provenance="simulated data")
+
+
+def links(cells: Sequence[Cell]) -> str:
+    """An address that names the cells."""
+    return "http://host/" + "+".join(cell.key for cell in cells)
