@@ -65,11 +65,6 @@ def test_what_people_read(finished_tables: Any) -> None:
         assert noise not in finished_tables.killed.output + text
 
 
-def test_nothing_is_left_running(finished_tables: Any) -> None:
-    assert finished_tables.resumed.survivors(patience=30) == {}
-    assert finished_tables.killed.survivors(patience=60) == {}
-
-
 def test_another_alpha_trains_only_what_uses_it(
     finished_tables: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
