@@ -65,11 +65,12 @@ def _write(state: dict[str, Any], target: Path) -> None:
             file.flush()
             os.fsync(file.fileno())
         partial.replace(target)
-    except RuntimeError as error:
-        # torch speaks of a wrong position in the file; what the system said is behind it.
-        if isinstance(error.__context__, OSError):
-            raise OSError(error.__context__.errno, error.__context__.strerror, str(target)) from error
-        raise
+    except (OSError, RuntimeError) as error:
+        # torch speaks of a wrong position in the file; what the system said is behind it, without a name.
+        cause = error if isinstance(error, OSError) else error.__context__
+        if not isinstance(cause, OSError):
+            raise
+        raise OSError(cause.errno, cause.strerror, str(target)) from error
     finally:
         partial.unlink(missing_ok=True)
 
