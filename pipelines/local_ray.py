@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
+import shutil
+import socket
 from pathlib import Path
 from typing import Any
 
 LOOPBACK = "127.0.0.1"
+MARK = ".equipose"
+"""File in the folder of a Ray session that tells whose it is: host and process."""
 
 SINGLE_MACHINE = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
 """Ray's own switch between one machine and a cluster, off by default on macOS and Windows only. While it
@@ -34,8 +38,33 @@ def start_local_ray(**options: Any) -> None:
         for name, value in inherited.items():
             os.environ.pop(name) if value is None else os.environ.update({name: value})
     keep_token_private()
-    # Logs and sockets of the session, which Ray lets everybody write to.
-    Path(context.address_info["session_dir"]).chmod(0o700)
+    session = Path(context.address_info["session_dir"])
+    session.chmod(0o700)  # logs and sockets, which Ray lets everybody write to
+    clear_dead_sessions(session.parent)
+    (session / MARK).write_text(f"{socket.gethostname()} {os.getpid()}")
+
+
+def clear_dead_sessions(folder: Path) -> None:
+    """Remove the folders of local Rays that were started here and whose process is gone.
+
+    Ray keeps them all, megabytes of logs each. Those of the last job stay to be looked at until the next
+    one starts. Folders without our mark are somebody else's.
+    """
+    for mark in folder.glob(f"session_*/{MARK}"):
+        host, _, pid = mark.read_text(errors="replace")[:300].rpartition(" ")
+        ours = mark.stat().st_uid == os.getuid() and not mark.parent.is_symlink()
+        if ours and host == socket.gethostname() and pid.isdigit() and not _runs(int(pid)):
+            shutil.rmtree(mark.parent, ignore_errors=True)
+
+
+def _runs(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # somebody else's process
+        pass
+    return True
 
 
 def keep_token_private(token: Path | None = None) -> None:

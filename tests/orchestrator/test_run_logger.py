@@ -257,4 +257,5 @@ def test_which_errors_are_worth_another_try() -> None:
     assert is_refusal(RestException({"error_code": "INVALID_PARAMETER_VALUE"}))
     assert not is_refusal(RestException({"error_code": "TEMPORARILY_UNAVAILABLE"}))
     assert not is_refusal(MlflowException("503"))
+    assert not is_refusal(RestException({"error_code": "RESOURCE_DOES_NOT_EXIST"})), "a stranger's server"
     assert not is_refusal(ConnectionError())

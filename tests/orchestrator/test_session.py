@@ -6,6 +6,9 @@ import glob
 import os
 import platform
 import re
+import socket
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +22,7 @@ from orchestrator import session
 from orchestrator.ray_cluster import RayCluster
 from orchestrator.session import QUIET, SessionConfig, ray_session
 from pipelines import local_ray
-from pipelines.local_ray import LOOPBACK, keep_token_private
+from pipelines.local_ray import LOOPBACK, MARK, clear_dead_sessions, keep_token_private
 
 
 @pytest.mark.parametrize(
@@ -100,6 +103,24 @@ def test_token_is_for_its_owner_only(tmp_path: Path) -> None:
     token.chmod(0o644)
     keep_token_private(token)
     assert token.stat().st_mode & 0o777 == 0o600
+
+
+def test_folders_of_dead_sessions_go_and_others_stay(tmp_path: Path) -> None:
+    dead = subprocess.Popen([sys.executable, "-c", "pass"])
+    dead.wait()
+    here = socket.gethostname()
+    marks = {
+        "session_dead": f"{here} {dead.pid}",
+        "session_alive": f"{here} {os.getpid()}",
+        "session_elsewhere": f"not-{here} {dead.pid}",
+        "session_odd": "../..",
+    }
+    for name, mark in marks.items():
+        (tmp_path / name / "logs").mkdir(parents=True)
+        (tmp_path / name / MARK).write_text(mark)
+    (tmp_path / "session_strange").mkdir()
+    clear_dead_sessions(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {*marks, "session_strange"} - {"session_dead"}
 
 
 def listening(pids: set[int]) -> dict[str, set[str]]:

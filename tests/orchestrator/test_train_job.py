@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 from dataclasses import replace
 from pathlib import Path
 
@@ -55,4 +56,27 @@ def test_the_same_settings_and_more_epochs_go_on(out: Path, config: TrainConfig,
     with pytest.raises(Started):
         run_train_job(
             replace(config, epochs=epochs), name="mine", out=out, dataset="simulated", resources=Resources()
+        )
+
+
+def test_a_run_that_another_process_trains_is_refused(out: Path, config: TrainConfig) -> None:
+    with (out / "train" / "mine" / ".lock").open("w") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        with pytest.raises(ValueError, match="mine is being trained by another process; wait for it"):
+            run_train_job(config, name="mine", out=out, dataset="simulated", resources=Resources())
+
+
+def test_a_damaged_checkpoint_is_passed_over_and_named(
+    out: Path, config: TrainConfig, caplog: pytest.LogCaptureFixture
+) -> None:
+    newest = out / "train" / "mine" / "checkpoint_2027"
+    newest.mkdir()
+    (newest / checkpoints.FILE).write_bytes(b"PK")
+    with pytest.raises(Started):
+        run_train_job(config, name="mine", out=out, dataset="simulated", resources=Resources())
+    assert "checkpoint_2027" in caplog.text
+    assert "the one before it" in caplog.text
+    with pytest.raises(ValueError, match=r"\['seed'\]; give this one another --name"):
+        run_train_job(
+            replace(config, seed=1), name="mine", out=out, dataset="simulated", resources=Resources()
         )

@@ -77,9 +77,12 @@ def reference(config: TrainConfig) -> tuple[Training, Metrics]:
 class Killer(threading.Thread):
     """Kills the training worker (signal 9) every time that so many checkpoints have been there."""
 
-    def __init__(self, folder: Path, counts: list[int], below: Below) -> None:
+    def __init__(
+        self, folder: Path, counts: list[int], below: Below, first: Callable[[Path], None] | None = None
+    ) -> None:
+        """`first` is done to the run's folder once the worker is dead."""
         super().__init__(daemon=True)
-        self.folder, self.counts, self.below = folder, list(counts), below
+        self.folder, self.counts, self.below, self.first = folder, list(counts), below, first
         self.killed: list[int] = []
         self.over = threading.Event()
 
@@ -98,6 +101,8 @@ class Killer(threading.Thread):
         workers = [pid for pid, title in commands if "TrainWorker" in title and pid not in self.killed]
         if workers:
             os.kill(workers[0], signal.SIGKILL)
+            if self.first:
+                self.first(self.folder)
             self.killed.append(workers[0])
             self.counts.pop(0)
 
@@ -137,6 +142,71 @@ def test_killed_run_equals_uninterrupted(
     assert untimed(again.return_value) == metrics[-1], "a finished run says once more what came of it"
     assert history(tracking, run_id) == by_key(metrics)
     assert client(tracking.uri).get_run(run_id).info.status == "FINISHED"
+
+
+def damage_newest(folder: Path) -> None:
+    """Cut the checkpoint that the run would go on from in half."""
+    path = max(folder.glob("checkpoint_*/state.pt"), key=lambda path: path.stat().st_mtime_ns)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def damage_list(folder: Path) -> None:
+    """As Ray Train leaves its list of checkpoints when it is killed while writing it."""
+    path = folder / "checkpoint_manager_snapshot.json"
+    path.write_text(path.read_text()[:200])
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("cluster", "one_thread")
+def test_damaged_newest_checkpoint_costs_epochs_but_no_numbers(
+    config: TrainConfig, tracking: TrackingServer, processes_below: Below, tmp_path: Path
+) -> None:
+    run_id = create_run(tracking.uri, "faults", "damaged")
+    tracked = Tracked(uri=tracking.uri, run_id=run_id, spool=str(tmp_path / "spool"))
+    folder = tmp_path / "train" / "damaged"
+    killer = Killer(folder, [3], processes_below, first=damage_newest)
+    killer.start()
+    result = run_training(
+        config, name="damaged", storage=tmp_path / "train", resources=Resources(), tracked=tracked
+    )
+    killer.over.set()
+    killer.join()
+    assert len(killer.killed) == 1, "the run ended before it was killed"
+    assert_undisturbed(result, config)
+    _, metrics = reference(config)
+    assert history(tracking, run_id) == by_key(metrics)
+    note = client(tracking.uri).get_run(run_id).data.tags["recovered"]
+    assert "going on from the one after epoch" in note
+    assert not list(folder.glob(".equipose-*"))
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("cluster", "one_thread")
+def test_half_a_list_of_checkpoints_costs_nothing(config: TrainConfig, tmp_path: Path) -> None:
+    def run(epochs: int) -> Any:
+        shortened = replace(config, epochs=epochs)
+        return run_training(shortened, name="list", storage=tmp_path, resources=Resources())
+
+    run(3)
+    before = {path.name for path in (tmp_path / "list").glob("checkpoint_*")}
+    damage_list(tmp_path / "list")
+    result = run(6)
+    assert_undisturbed(result, config)
+    after = {path.name for path in (tmp_path / "list").glob("checkpoint_*") if path.is_dir()}
+    assert not after & before, "what the list does not name is left behind"
+
+
+def assert_undisturbed(result: Any, config: TrainConfig) -> None:
+    """The last and the best checkpoint and the metrics are those of an uninterrupted run, bit for bit."""
+    expected, metrics = reference(config)
+    state = checkpoints.load(Path(result.checkpoint.path))
+    assert_equal(state["model"], expected.model.state_dict())
+    assert_equal(state["optimizer"], expected.optimizer.state_dict())
+    assert_equal(state["method"], expected.method.state_dict())
+    assert untimed(result.return_value) == metrics[-1]
+    assert [untimed(epoch) for epoch in state["history"]] == metrics
+    best = checkpoints.load(best_checkpoint(result))
+    assert best["history"][-1]["val/mpjpe_mm"] == expected.best_mpjpe_mm
 
 
 def history(server: TrackingServer, run_id: str) -> dict[str, list[tuple[int, float]]]:
