@@ -13,6 +13,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import uuid
 from pathlib import Path
 
 import pytest
@@ -84,6 +85,8 @@ def why_not() -> str | None:
 def cluster_file(work: Path) -> Path:
     """The project's cluster.yaml for one node in `work`, with what is installed here already."""
     config = yaml.safe_load((ROOT / "cluster.yaml").read_text())
+    # Ray keeps ssh connections in /tmp by the cluster's name: another run's must not be taken for ours.
+    config["cluster_name"] = f"equipose-{uuid.uuid4().hex[:8]}"
     config["provider"] |= {"head_ip": ADDRESS, "worker_ips": []}
     config["auth"] = {"ssh_user": "root", "ssh_private_key": str(work / "key")}
     environment = (ROOT / "clusters/environment.sh").read_text()
