@@ -83,7 +83,7 @@ class NodeKiller(threading.Thread):
         self.killed = 0
         self.times: list[float] = []
         """Of the kill and of every checkpoint since, monotonic s."""
-        self.dead: set[int] = set()
+        self.dead: dict[int, str] = {}
 
     @property
     def pause(self) -> float:
@@ -108,7 +108,7 @@ class NodeKiller(threading.Thread):
             below = self.below(raylet)
             if any("TrainWorker" in title for title in below.values()):
                 os.kill(raylet, signal.SIGKILL)
-                self.killed, self.times, self.dead = raylet, [time.monotonic()], {raylet, *below}
+                self.killed, self.times, self.dead = raylet, [time.monotonic()], {raylet: "raylet", **below}
                 return
 
 
@@ -116,10 +116,10 @@ def untimed(metrics: dict[str, float]) -> dict[str, float]:
     return {key: value for key, value in metrics.items() if not key.startswith(("time/", "memory/"))}
 
 
-def remaining(pids: set[int], patience: float) -> set[int]:
+def remaining(pids: dict[int, str], patience: float) -> dict[int, str]:
     """Those that still run after so many seconds; Ray's agents take a while to notice that they are alone."""
     deadline = time.monotonic() + patience
-    while (left := {pid for pid in pids if alive(pid)}) and time.monotonic() < deadline:
+    while (left := {pid: name for pid, name in pids.items() if alive(pid)}) and time.monotonic() < deadline:
         time.sleep(0.2)
     return left
 
@@ -150,7 +150,7 @@ def test_killed_node_costs_nothing(
     assert killer.killed, "the run ended before its node was killed"
     assert len(killer.times) > 1, "nothing was trained after the kill"
     print(f"{killer.pause:.1f} s without a checkpoint after the node was killed")
-    assert remaining(killer.dead, patience=90) == set()
+    assert remaining(killer.dead, patience=90) == {}
     assert sum(node["Alive"] for node in ray.nodes()) == 2, "the head and the other node"
 
     training, _ = build_training(config)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import threading
@@ -145,8 +146,10 @@ def test_killed_run_equals_uninterrupted(
 
 
 def damage_newest(folder: Path) -> None:
-    """Cut the checkpoint that the run would go on from in half."""
-    path = max(folder.glob("checkpoint_*/state.pt"), key=lambda path: path.stat().st_mtime_ns)
+    """Cut the checkpoint that the run would go on from in half, once what was under way is in the list."""
+    time.sleep(1.0)
+    listed = json.loads((folder / "checkpoint_manager_snapshot.json").read_text())
+    path = folder / listed["latest_checkpoint_result"]["checkpoint_dir_name"] / "state.pt"
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
 
 
