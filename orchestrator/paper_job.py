@@ -13,7 +13,7 @@ from orchestrator.grid_job import GridJob, grid_job
 from orchestrator.mlflow_client import client
 from orchestrator.paper_plan import PaperConfig, distinct
 from orchestrator.paper_report import write_report
-from orchestrator.paper_results import Finished, Links
+from orchestrator.paper_results import Finished, Links, counted
 from orchestrator.progress import SweepProgress
 from orchestrator.run_logger import RunLogger
 from orchestrator.run_tags import PROJECT, run_tags
@@ -81,7 +81,7 @@ def _train(config: PaperConfig, job: GridJob) -> Finished:
     return Finished(
         config=config,
         plan=plan,
-        results=job.run(cells, f"{len(config.tables)} tables"),
+        results=job.run(cells, counted(len(config.tables), "table")),
         place=job.place,
         provenance=provenance_label(open_store(config.base.data.store)),
     )

@@ -33,34 +33,24 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.timeout(1800)
 def test_the_papers_settings_on_a_tiny_tree(tree: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    options = [
-        "--preset",
-        "paper",
-        "--data-root",
-        str(tree),
-        "--tables",
-        "alpha",
-        "--seeds",
-        "1",
-        "--epochs",
-        "1",
-    ]
-    command = [sys.executable, str(SCRIPT), *options, "--out", str(out)]
+    short = ["--tables", "profit", "--seeds", "1", "--epochs", "1"]
+    command = [sys.executable, str(SCRIPT), "--preset", "paper", "--data-root", str(tree), *short]
+    command += ["--out", str(out)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=1700)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "1 tables: 7 runs" in done.stdout
+    assert "1 table: 2 runs" in done.stdout
     configs = [json.loads(path.read_text())["config"] for path in out.glob("cells/*/result.json")]
-    assert len(configs) == 7
+    assert len(configs) == 2
     for config in configs:
         assert (config["epochs"], config["data"]["batch"]["batch_size"]) == (1, 192)
         assert config["model"]["preset"] == "paper"
         assert (config["optimizer"]["lr"], config["optimizer"]["step_epochs"]) == (1e-3, 30)
-    strengths = {(c["method"].get("alpha_s"), c["method"].get("alpha_i")) for c in configs}
-    assert (20_000.0, 10_000.0) in strengths
+        assert (config["method"]["alpha_s"], config["method"]["alpha_i"]) == (20_000.0, 10_000.0)
+    assert {config["value_function"] for config in configs} == {"pearson", "negative_mse"}
     (report,) = out.glob("results/*/report.html")
     page = report.read_text()
     assert "simulated data; protocol P1, split S1; 8 frames" in page, "the tree says that it is simulated"
-    assert len(set(re.findall(r"/runs/([0-9a-f]{32})/", page))) == 7
+    assert len(set(re.findall(r"/runs/([0-9a-f]{32})/", page))) == 2
 
 
 def test_protocols_that_a_tiny_tree_cannot_fill_are_named_with_the_remedy(
