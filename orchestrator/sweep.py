@@ -9,7 +9,6 @@ from typing import Any
 
 import optuna
 from ray import tune
-from ray.tune.integration.ray_train import TuneReportCallback
 
 from orchestrator.asha import ProposalsOnlyASHA
 from orchestrator.progress import SweepProgress
@@ -18,6 +17,7 @@ from orchestrator.search import NUMBER, StudySearch, open_study, suggest_point, 
 from orchestrator.sweep_config import SweepConfig
 from orchestrator.sweep_progress import ShowProgress, show_finished
 from orchestrator.tracking import Tracked, create_run, flatten_config
+from orchestrator.tune_reports import reported_to_tune
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,11 +107,12 @@ def _trial(point: dict[str, Any], *, config: SweepConfig, place: SweepPlace) -> 
         tags={**place.tags, "trial_id": name, "fusion": run.model.fusion, "method": "awc"},
         params=flatten_config(run, omit=("data.store",)) | searched,
     )
-    run_training(
-        run,
-        name=name,
-        storage=place.train_path / config.name,
-        resources=config.resources,
-        tracked=Tracked(uri=place.uri, run_id=run_id, spool=str(place.root / "spool" / name)),
-        callbacks=[TuneReportCallback()],
-    )
+    with reported_to_tune() as reports:
+        run_training(
+            run,
+            name=name,
+            storage=place.train_path / config.name,
+            resources=config.resources,
+            tracked=Tracked(uri=place.uri, run_id=run_id, spool=str(place.root / "spool" / name)),
+            callbacks=[reports],
+        )

@@ -50,7 +50,11 @@ def undisturbed(finished_sweep: Any, tmp_path_factory: pytest.TempPathFactory) -
     """Results folder of the smoke sweep, whose six trials are all fixed, so that every number is."""
     out = tmp_path_factory.mktemp("undisturbed") / "out"
     sweep = type(finished_sweep.killed)(out)
-    assert sweep.ended() == 0, sweep.output
+    try:
+        assert sweep.ended() == 0, sweep.output
+    finally:
+        if sweep.process.poll() is None:
+            os.killpg(sweep.process.pid, signal.SIGKILL)
     return out
 
 
