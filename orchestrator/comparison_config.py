@@ -22,6 +22,8 @@ from orchestrator.config import TrainConfig
 REFERENCE = "plain"
 LR_FACTORS = (1 / 3, 3.0)
 """Range of the learning rate that tuning tries, as factors on the preset's."""
+SECOND_LR = 0.85
+"""Position in that range of the second candidate: about twice the preset's learning rate."""
 
 
 @dataclass(frozen=True, kw_only=True, order=True)
@@ -102,14 +104,17 @@ class ComparisonConfig:
         return replace(self.base, data=data, model=replace(self.base.model, fusion=setting.fusion))
 
     def candidates(self, setting: Setting, method: MethodConfig) -> list[TrainConfig]:
-        """What tuning tries: the defaults, then learning rate and dial at the points of a Halton sequence.
+        """What tuning tries: the defaults, another learning rate, then both at points of a Halton sequence.
 
         The points are the same for every method and do not depend on results, so all run side by side. The
-        first two are left out: a corner, and the learning rate of the defaults once more.
+        second candidate moves the learning rate alone, so that a short search does not turn a dial only
+        because it wants the other learning rate. Of the sequence the first two points are left out: a
+        corner, and the learning rate of the defaults once more.
         """
         base = replace(self.in_setting(setting), method=method, seed=self.tuning_seed)
-        points = qmc.Halton(d=2, scramble=False).random(self.budget + 1)[2:]
-        return [base, *(_tried(base, 1 - float(lr), float(dial)) for lr, dial in points)]
+        points = qmc.Halton(d=2, scramble=False).random(max(2, self.budget))[2:]
+        found = [base, _tried(base, SECOND_LR), *(_tried(base, 1 - float(x), float(y)) for x, y in points)]
+        return found[: self.budget]
 
     def defaults(self) -> dict[tuple[Setting, str], TrainConfig]:
         """(setting, method) -> the run with the method's defaults."""
@@ -181,11 +186,12 @@ def with_modalities(config: TrainConfig, modalities: tuple[str, ...]) -> TrainCo
     )
 
 
-def _tried(base: TrainConfig, lr: float, dial: float) -> TrainConfig:
-    """The run with learning rate and dial at positions in [0, 1]."""
+def _tried(base: TrainConfig, lr: float, dial: float | None = None) -> TrainConfig:
+    """The run with learning rate and dial at positions in [0, 1]; None leaves the dial where it is."""
     factor = at_dial(*LR_FACTORS, lr)
     optimizer = replace(base.optimizer, lr=base.optimizer.lr * factor)
-    return replace(base, optimizer=optimizer, method=turned(base.method, dial))
+    method = base.method if dial is None else turned(base.method, dial)
+    return replace(base, optimizer=optimizer, method=method)
 
 
 def best_candidate(cells: Iterable[Cell], results: Mapping[str, CellResult]) -> TrainConfig:
