@@ -129,4 +129,5 @@ def patient_interrupts() -> Iterator[None]:
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        # After an interrupt the process is on its way out, and one more must not change its status.
+        signal.signal(signal.SIGINT, signal.SIG_IGN if count else before)

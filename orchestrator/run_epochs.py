@@ -12,6 +12,8 @@ from orchestrator.loop import EpochResult, Training, fit
 from orchestrator.run_logger import RunLogger
 from orchestrator.tracking import Tracked
 
+PATIENCE = 90.0
+"""Seconds that an attempt waits for the one before: workers of a node that Ray has lost live on a while."""
 MAX_NOTE = 2000
 """Characters; MLflow refuses tags above 8000 bytes."""
 
@@ -45,7 +47,7 @@ def _logging(tracked: Tracked | None, training: Training) -> Iterator[RunLogger 
     if tracked is None or not training.ranks.first:
         yield None
         return
-    logger = RunLogger(tracked.uri, tracked.run_id, Path(tracked.spool))
+    logger = RunLogger(tracked.uri, tracked.run_id, Path(tracked.spool), patience=PATIENCE)
     try:
         yield logger
     except BaseException:

@@ -11,7 +11,9 @@ import fcntl
 import json
 import os
 import shutil
+import time
 from collections.abc import Iterable
+from io import FileIO
 from pathlib import Path
 from typing import Any
 
@@ -78,8 +80,8 @@ class OutboxInUseError(RuntimeError):
 class Outbox:
     """Append-only file of one run's records, locked against a second user."""
 
-    def __init__(self, spool: Path, run_id: str) -> None:
-        """Open or create; raises `OutboxInUseError` when another process has it open.
+    def __init__(self, spool: Path, run_id: str, patience: float = 0.0) -> None:
+        """Open or create; raises `OutboxInUseError` when another process has it for more than `patience` s.
 
         Raises ValueError for a run id that is no file name: it may come from somebody else's server.
         """
@@ -87,15 +89,35 @@ class Outbox:
         self.path = Path(spool) / f"{run_id}.jsonl"
         self.files = Path(spool) / f"{run_id}.files"
         self.path.parent.mkdir(parents=True, exist_ok=True)
+        deadline = time.monotonic() + patience
+        while (handle := self._opened()) is None:
+            if time.monotonic() >= deadline:
+                raise OutboxInUseError(
+                    f"{self.path} is in use by another process; a run has one logger at a time"
+                )
+            time.sleep(0.1)
+        self._handle = handle
+
+    def _opened(self) -> FileIO | None:
+        """The file, locked; None while another process has it."""
         # Unbuffered: what a full disk refuses must not come out of a buffer later, in the middle of a line.
-        self._handle = open(self.path, "a+b", buffering=0, opener=_open_unlinked)  # noqa: SIM115 - kept open
+        handle = open(self.path, "a+b", buffering=0, opener=_open_unlinked)  # noqa: SIM115 - kept open
         try:
-            fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            self._handle.close()
-            raise OutboxInUseError(
-                f"{self.path} is in use by another process; a run has one logger at a time"
-            ) from error
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            handle.close()
+            return None
+        if self._is_at_its_place(handle):
+            return handle
+        handle.close()
+        return self._opened()
+
+    def _is_at_its_place(self, handle: FileIO) -> bool:
+        """False for a file whose last owner has delivered everything and removed it."""
+        try:
+            return os.path.samestat(os.fstat(handle.fileno()), self.path.stat())
+        except FileNotFoundError:
+            return False
 
     def recover(self) -> list[Record]:
         """Records that an earlier attempt left, after cutting off a half-written last line."""
