@@ -10,6 +10,7 @@ import ray
 from orchestrator.cell_work import CellPlace, result_of, work_on
 from orchestrator.cells import Cell, CellResult
 from orchestrator.errors import FailedCellsError
+from orchestrator.orphans import end_with_parent
 from orchestrator.planning import TRIAL_CPUS
 
 RETRIES = 3
@@ -86,4 +87,5 @@ def _task(place: CellPlace) -> Any:
 
 
 def _work_on(cell: Cell, place: CellPlace) -> CellResult:
+    end_with_parent()
     return work_on(cell, place)

@@ -15,6 +15,7 @@ from orchestrator import checkpoints
 from orchestrator.assembly import build_training, run_facts
 from orchestrator.config import TrainConfig
 from orchestrator.loop import Training
+from orchestrator.orphans import end_with_parent
 from orchestrator.ranks import Ranks
 from orchestrator.resume_state import find_state
 from orchestrator.run_epochs import run_epochs
@@ -29,6 +30,7 @@ def train_worker(payload: dict[str, Any]) -> dict[str, float]:
     `recovered`. `payload`: `config` (TrainConfig), `tracked` (Tracked or None) and `folder`, that of the run
     where it is a local path, else None. Returns the last metrics.
     """
+    end_with_parent()
     config: TrainConfig = payload["config"]
     tracked: Tracked | None = payload["tracked"]
     folder: Path | None = payload["folder"]
