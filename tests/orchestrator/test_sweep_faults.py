@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import json
 import os
 import signal
@@ -96,7 +97,8 @@ def test_interrupted_at_every_stage(
         assert sweep.output.splitlines()[-1] == "equipose: interrupted; what was finished is kept"
         assert "--resume" in sweep.output
         assert sweep.survivors(patience=60) == {}, moment
-        assert [path.name for path in scratch.iterdir()] == [], moment
+        left = {path.name for path in scratch.iterdir()} - {f"torchinductor_{getpass.getuser()}"}
+        assert left == set(), moment  # the other is torch's cache, one per user
     sweep = sweep_process(out, "--resume")
     assert sweep.ended() == 0, sweep.output
     assert numbers(out) == numbers(undisturbed)
