@@ -49,29 +49,28 @@ def run_grid(cells: Sequence[Cell], place: CellPlace, concurrency: int, told: To
 def _run_left(
     cells: list[Cell], place: CellPlace, concurrency: int, told: Told
 ) -> tuple[dict[str, CellResult], dict[str, Exception]]:
-    """No more tasks are in flight than may run, so a cluster's other users are not queued behind them."""
+    """No more tasks are in flight than may run, so a cluster's other users are not queued behind them.
+
+    After Ctrl-C they end with this job's connection to Ray. They are not cancelled: Ray 2.60 ends the driver
+    when a task that it cancels completes at that moment.
+    """
     waiting, flying = list(cells), dict[ray.ObjectRef[Any], Cell]()
     results: dict[str, CellResult] = {}
     errors: dict[str, Exception] = {}
     task = _task(place)
-    try:
-        while waiting or flying:
-            while waiting and len(flying) < concurrency:
-                cell = waiting.pop(0)
-                told(cell, "running", None)
-                flying[task.remote(cell, place)] = cell
-            (ready,), _ = ray.wait(list(flying), num_returns=1)
-            cell = flying.pop(ready)
-            try:
-                results[cell.name] = ray.get(ready)
-                told(cell, "done", results[cell.name])
-            except ray.exceptions.RayError as error:
-                errors[cell.name] = error
-                told(cell, "failed", None)
-    except BaseException:
-        for reference in flying:
-            ray.cancel(reference, force=True)
-        raise
+    while waiting or flying:
+        while waiting and len(flying) < concurrency:
+            cell = waiting.pop(0)
+            told(cell, "running", None)
+            flying[task.remote(cell, place)] = cell
+        (ready,), _ = ray.wait(list(flying), num_returns=1)
+        cell = flying.pop(ready)
+        try:
+            results[cell.name] = ray.get(ready)
+            told(cell, "done", results[cell.name])
+        except ray.exceptions.RayError as error:
+            errors[cell.name] = error
+            told(cell, "failed", None)
     return results, errors
 
 

@@ -137,7 +137,8 @@ def _run_on_ray(job: Job, keys: list[SequenceKey], processes: int) -> Iterator[t
     except ray.exceptions.RayTaskError as error:
         raise error.cause from None
     finally:
-        for reference in running:
-            ray.cancel(reference)
+        # Not cancelled: Ray 2.60 ends the driver when a task that it cancels completes at that moment.
         if started:
             ray.shutdown()
+        elif running:
+            ray.wait(list(running), num_returns=len(running))

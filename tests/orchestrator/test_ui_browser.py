@@ -28,7 +28,7 @@ FLAGS = [
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
-    "--window-size=1400,3000",
+    "--window-size=1400,9000",  # charts below the fold are never drawn
     "--virtual-time-budget=20000",
     "--run-all-compositor-stages-before-draw",
 ]

@@ -53,7 +53,9 @@ def test_names(result: Validation) -> None:
     assert {"R", "RL", "RLMW"} <= subsets
     errors = {f"val/{name}" for name in ("mpjpe_mm", "root_mpjpe_mm", "pa_mpjpe_mm", "pck_150mm")}
     contributions = {
-        name for m in MODALITIES for name in (f"shapley/{m}", f"contrib/share/{m}", f"spread/{m}_mm")
+        name
+        for m in MODALITIES
+        for name in (f"shapley/{m}", f"contrib/share/{m}", f"spread/{m}_mm", f"mean/{m}_mm")
     }
     assert names == errors | contributions | {f"subset/{subset}/mpjpe_mm" for subset in subsets}
 
