@@ -28,6 +28,8 @@ def gather_dense(numbers: Floats, starts: Ints, shape: tuple[int, ...]) -> Float
 
 def gather_points(numbers: Floats, starts: Ints, positions: Ints, mask: Mask, channels: int) -> Floats:
     """[B, N, C]: points `positions` [B, N] of the clouds that begin at `starts` [B]; zeros where masked."""
+    if len(numbers) < channels:  # not one point: nothing to take from
+        return np.zeros((*positions.shape, channels), np.float32)
     first = starts[:, None] + channels * positions
     points = np.empty((*positions.shape, channels), np.float32)
     for c in range(channels):

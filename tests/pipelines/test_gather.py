@@ -15,6 +15,14 @@ from pipelines.sequence import SensorSequence
 from pipelines.store import Store
 
 
+def test_no_point_at_all() -> None:
+    """Found by the test below: one number, two channels, everything masked."""
+    found = gather_points(
+        np.ones(1, np.float32), np.array([0]), np.array([[0]]), np.array([[False]]), channels=2
+    )
+    np.testing.assert_array_equal(found, np.zeros((1, 1, 2)))
+
+
 @given(
     counts=st.lists(st.integers(0, 9), min_size=1, max_size=12),
     channels=st.integers(1, 5),
