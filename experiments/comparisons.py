@@ -9,9 +9,8 @@ from balancing.method import MethodConfig
 from balancing.registry import METHODS, method_class
 from experiments.presets import PresetName
 from models.build import Fusion
+from orchestrator.paper_plan import PAPER_EPOCHS
 
-PAPER_EPOCHS = 50
-"""The training length that the methods' schedules are given for."""
 SCHEDULES = ("window", "warmup", "every", "super_epoch")
 """Fields that count epochs; they keep their share of a shorter run."""
 

@@ -71,6 +71,11 @@ def model_config(config: TrainConfig) -> ModelConfig:
     return replace(config.model, unimodal_heads=heads)
 
 
+def own_device() -> torch.device:
+    """The accelerator that this process was given, or the CPU."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
 def run_facts(training: Training, store: Store, config: TrainConfig) -> dict[str, Any]:
     """What a run's checkpoints carry beside its state, for those who read its numbers."""
     return {

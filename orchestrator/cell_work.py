@@ -10,11 +10,9 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import torch
-
 from balancing.statistics import DivergedError
 from orchestrator import checkpoints
-from orchestrator.assembly import build_training, part_rows, run_facts
+from orchestrator.assembly import build_training, own_device, part_rows, run_facts
 from orchestrator.cells import Cell, CellResult
 from orchestrator.checkpoint_folder import BEST, CheckpointFolder
 from orchestrator.config import TrainConfig
@@ -106,8 +104,7 @@ def train_alone(config: TrainConfig, folder: Path, tracked: Tracked | None) -> P
 
     Returns the folder of the last checkpoint; the best lies beside it, in `best`.
     """
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    training, store = build_training(config, device=device)
+    training, store = build_training(config, device=own_device())
     facts = run_facts(training, store, config)
     kept = CheckpointFolder(folder)
     state = kept.load_newest()
@@ -159,10 +156,9 @@ def _train(cell: Cell, place: CellPlace, tracked: Tracked | None) -> CellResult:
 def _evaluate(cell: Cell, folder: Path) -> Evaluation:
     """Every subset of sensors on the test part, once."""
     trained = load_trained(folder / cell.select, store=cell.config.data.store)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     rows = part_rows(trained.store, cell.config.data)["test"]
     return evaluate(
-        trained.model.to(device),
+        trained.model.to(own_device()),
         trained.batches(rows),
         value_function=cell.config.value_function,
         seed=cell.config.seed,

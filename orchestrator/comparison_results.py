@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -77,9 +78,14 @@ class SettingOutcome:
         mine = self.sums.filter(pl.col("subset") == (subset or full_subset(self.sums)))
         return clustered(mine, cluster=self.cluster, metric=metric).drop("subset")
 
-    def comparison(self, subset: str | None = None) -> pl.DataFrame:
+    def comparison(self) -> pl.DataFrame:
         """Every method against plain training; see `comparison_statistics.compare`."""
-        return compare(self.errors(subset), Evidence(reference=REFERENCE))
+        return self._comparison
+
+    @functools.cached_property
+    def _comparison(self) -> pl.DataFrame:
+        """Once: the table, every summary in MLflow and the printed verdicts ask for it."""
+        return compare(self.errors(), Evidence(reference=REFERENCE))
 
     def costs(self) -> pl.DataFrame:
         """Means over seeds: parameters, seconds per epoch, Shapley's share of them, peak memory."""

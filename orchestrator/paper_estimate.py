@@ -7,11 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import torch
-
 from balancing.registry import METHODS, method_name
 from models.build import Fusion
-from orchestrator.assembly import build_training, part_rows
+from orchestrator.assembly import build_training, own_device, part_rows
 from orchestrator.cell_work import CellPlace, result_of
 from orchestrator.cells import Cell, CellResult
 from orchestrator.config import DataConfig, TrainConfig
@@ -67,8 +65,7 @@ def probe(config: TrainConfig) -> float:
     batch = config.data.batch.batch_size
     stride = max(1, rows // (PROBE_BATCHES * batch))
     data = replace(config.data, train_stride=config.data.train_stride * stride)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    training, store = build_training(replace(config, data=data, epochs=2), device=device)
+    training, store = build_training(replace(config, data=data, epochs=2), device=own_device())
     training.validation = BatchSource(store, training.validation.rows[:batch], data.batch)
     _, measured = fit(training)
     seen = len(training.train)
