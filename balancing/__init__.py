@@ -6,7 +6,7 @@ Pure torch and NumPy; no Ray, no MLflow, no process groups. `docs/methods.md` is
 from balancing.agm import AGM
 from balancing.awc import AWC
 from balancing.clustering import two_groups
-from balancing.coalitions import coalition_masks, coalition_predictions
+from balancing.coalitions import Coalitions, coalition_predictions, coalitions_of
 from balancing.compose import chain, within
 from balancing.contributions import RunningContributions, batch_contributions
 from balancing.fisher import fisher_diagonal, fisher_trace, quadratic_penalty
@@ -32,6 +32,7 @@ __all__ = [
     "PMR",
     "VALUE_FUNCTIONS",
     "CoalitionStatistics",
+    "Coalitions",
     "ContributionReport",
     "EpochPlan",
     "GBlending",
@@ -46,8 +47,8 @@ __all__ = [
     "bootstrap_interval",
     "build_method",
     "chain",
-    "coalition_masks",
     "coalition_predictions",
+    "coalitions_of",
     "contribution_report",
     "efficiency_residual",
     "evaluating",

@@ -7,11 +7,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from balancing.coalitions import coalition_predictions
+from balancing.coalitions import coalition_predictions, coalitions_of
 from balancing.method import Step
 from balancing.modes import evaluating
 from balancing.profit import value_function
-from balancing.shapley import shapley_values
 from balancing.statistics import CoalitionStatistics
 
 
@@ -29,7 +28,8 @@ def batch_contributions(step: Step, value: str = "pearson") -> Tensor:
         )
     one_group = torch.zeros(len(step.batch), dtype=torch.int64)
     local = CoalitionStatistics.from_predictions(predictions, step.batch.pose, one_group)
-    return shapley_values(value_function(value)(local.reduced(step.run.mean)))
+    worth = value_function(value)(local.reduced(step.run.mean))
+    return coalitions_of(len(model.modalities)).shapley(worth)
 
 
 class RunningContributions:

@@ -1,6 +1,6 @@
 """What each modality is worth for each single row: the per-row cooperation behind resampling.
 
-Legend: N rows, M modalities, C coalitions (2^M).
+Legend: N rows, M modalities, C coalitions (see `coalitions_of`).
 """
 
 from __future__ import annotations
@@ -11,11 +11,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from balancing.coalitions import coalition_masks, coalition_predictions
+from balancing.coalitions import coalition_predictions, coalitions_of
 from balancing.method import Run
 from balancing.modes import evaluating
 from balancing.persample import rows_of
-from balancing.shapley import shapley_values
 from models.batch import Batch
 
 
@@ -43,7 +42,8 @@ def row_errors(run: Run, rows: Tensor, scored: Tensor | None = None) -> RowError
     scored = torch.ones(len(rows), dtype=torch.bool) if scored is None else scored
     players = len(run.model.modalities)
     device = next(run.model.parameters()).device
-    table = torch.zeros(len(rows), 1 + players + (1 << players), dtype=torch.float64, device=device)
+    coalitions = len(coalitions_of(players).codes)
+    table = torch.zeros(len(rows), 1 + players + coalitions, dtype=torch.float64, device=device)
     with torch.no_grad(), evaluating(run.model):
         for batch in run.batches():
             index = batch.index.cpu().contiguous()
@@ -56,7 +56,7 @@ def row_errors(run: Run, rows: Tensor, scored: Tensor | None = None) -> RowError
                 table[place[chosen].to(device), 1 + players :] = _errors(run, rows_of(batch, chosen))
     joined = run.mean(table).cpu()
     # Each row is on one rank, so its mean over ranks is short by the factor that `seen` holds.
-    seen, present, errors = joined.split([1, players, 1 << players], dim=1)
+    seen, present, errors = joined.split([1, players, coalitions], dim=1)
     if not bool((seen > 0).all()):
         missing = rows[seen[:, 0] == 0][:5].tolist()
         raise ValueError(f"the plan visits rows {missing} that the training data lacks; plan its rows only")
@@ -90,6 +90,6 @@ def row_contributions(found: RowErrors, correctness: str, scale: float) -> Tenso
     with all its modalities is correct, each is worth 1: the "full contribution" of the paper.
     scale: m.
     """
-    masks = coalition_masks(found.present.shape[1])
-    size = (masks & found.present[:, None]).sum(dim=-1)
-    return shapley_values(size * CORRECTNESS[correctness](found.errors, scale))
+    coalitions = coalitions_of(found.present.shape[1])
+    size = (coalitions.masks & found.present[:, None]).sum(dim=-1)
+    return coalitions.shapley(size * CORRECTNESS[correctness](found.errors, scale))

@@ -29,7 +29,7 @@ def shapley_values(values: Values) -> Values:
     `values[full] - values[empty]`. Raises ValueError unless the length is a power of two up to 2^12 and
     all values are finite.
     """
-    return _apply(values, _shapley_matrix(_num_players(values)))
+    return _apply(values, shapley_matrix(_num_players(values)))
 
 
 def interaction_indices(values: Values) -> Values:
@@ -77,7 +77,7 @@ def _membership(players: int) -> npt.NDArray[np.bool_]:
 
 
 @lru_cache(maxsize=MAX_PLAYERS)
-def _shapley_matrix(players: int) -> npt.NDArray[np.float64]:
+def shapley_matrix(players: int) -> npt.NDArray[np.float64]:
     """[M, 2^M]: |S|!(M-|S|-1)!/M! for gaining coalitions, with the sign of v(S+m) - v(S)."""
     member = _membership(players)
     size = member.sum(axis=1)[:, None] - member

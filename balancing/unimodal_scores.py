@@ -11,11 +11,10 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from balancing.coalitions import coalition_predictions
+from balancing.coalitions import coalition_predictions, coalitions_of
 from balancing.method import Step
 from balancing.modes import evaluating
 from balancing.rank_means import joined_means
-from balancing.shapley import shapley_values
 
 Source = Literal["coalition", "heads"]
 """Whose prediction is judged. `coalition`: the model's own with every other feature set to zero, any fusion;
@@ -39,13 +38,14 @@ def unimodal_predictions(step: Step, source: Source) -> Tensor:
 def shapley_responses(step: Step) -> Tensor:
     """[B, M, J, 3] m each modality's Shapley share of the prediction, differentiable in all weights.
 
-    Over all 2^M coalitions, the empty one included, so they sum to the full prediction minus that of
+    Over all coalitions, the empty one included, so they sum to the full prediction minus that of
     nothing. The fusion runs in evaluation mode: dropout masks would differ between coalitions.
     """
     model = step.run.model
     with evaluating(model.fusion):
         poses = coalition_predictions(model, step.outputs.features, model.present_of(step.batch))
-    return shapley_values(poses.movedim(0, -1)).movedim(-1, 1).to(poses.dtype)
+    shares = coalitions_of(len(model.modalities)).shapley(poses.movedim(0, -1))
+    return shares.movedim(-1, 1).to(poses.dtype)
 
 
 def unimodal_errors(step: Step, predictions: Tensor, *, centred: bool) -> Tensor:

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from balancing.coalitions import coalition_masks, coalition_predictions
+from balancing.coalitions import coalition_predictions, coalitions_of
 from balancing.contributions import batch_contributions
 from balancing.method import Run, Step
 from balancing.modes import evaluating
@@ -192,7 +192,7 @@ def share_table(title: str, shares: list[Share]) -> str:
 def reencoding_table(fusion: str, training: Training, rounds: int) -> str:
     """Every coalition by a full forward of the model, or by one encoding that all coalitions share."""
     model, batch = training.model, next(iter(validation_batches(training)))
-    masks = coalition_masks(len(model.modalities))
+    masks = coalitions_of(len(model.modalities)).masks
 
     def again() -> torch.Tensor:
         return torch.stack([model(replace(batch, present=batch.present & mask)).pose for mask in masks])

@@ -21,7 +21,7 @@ from orchestrator.config import DataConfig, TrainConfig, from_json, to_json
 from pipelines.errors import DataError
 from pipelines.store import open_store
 
-FORMAT = 2
+FORMAT = 3
 """Raised when the meaning of what a cell keeps changes; older cells are then trained again."""
 RESULT = "result.json"
 

@@ -18,7 +18,7 @@ import ray
 import torch
 from torch import Tensor
 
-from balancing.coalitions import coalition_masks
+from balancing.coalitions import coalitions_of
 from balancing.modes import evaluating
 from balancing.statistics import CoalitionStatistics
 from models.batch import Batch
@@ -39,7 +39,7 @@ class PoolConfig:
     shard_rows: int = 512
     """Frames per shard, rounded up to whole batches of `BATCH_ROWS`."""
     block: int = 256
-    """Coalitions per task; 2^4 = 16 fit one block, larger M are cut."""
+    """Coalitions per task; 2^4 = 16 fit one block, those of more than 8 modalities are cut."""
 
     def __post_init__(self) -> None:
         for name in ("actors", "shard_rows", "block"):
@@ -66,12 +66,12 @@ class CoalitionWorker:
         """Return once the model is loaded; tells the driver that this actor has a place."""
 
     def evaluate(self, shard: int, rows: np.ndarray, first: int, last: int) -> CoalitionStatistics:
-        """Statistics of coalitions `first:last` (bitmasks) over the frames `rows` of a shard."""
+        """Statistics of coalitions `first:last` of `coalitions_of(M)` over the frames `rows` of a shard."""
         model = self._trained.model
         with torch.no_grad(), evaluating(model):
             if shard != self._shard:
                 self._encoded, self._shard = list(self._encode(rows)), shard
-            masks = coalition_masks(len(model.modalities))[first:last]
+            masks = coalitions_of(len(model.modalities)).masks[first:last]
             return CoalitionStatistics.merged(
                 CoalitionStatistics.from_predictions(
                     model.fuse_coalitions(features, masks, present), batch.pose, recordings(batch)
@@ -90,14 +90,17 @@ class CoalitionWorker:
 def evaluate_coalitions(
     checkpoint: Path | str, rows: np.ndarray, modalities: int, config: PoolConfig
 ) -> CoalitionStatistics:
-    """Statistics of all 2^M coalitions of a trained model over `rows`, computed on a pool of actors.
+    """Statistics of `coalitions_of(M)` of a trained model over `rows`, computed on a pool of actors.
 
     An actor that dies is restarted by Ray and its task repeated; nothing is counted twice, because a
     task's statistics are merged only when it has returned.
     """
     if len(rows) == 0:
         raise ValueError("no frames to evaluate; the chosen part of the split is empty")
-    shards, blocks = shards_of(rows, config.shard_rows), blocks_of(2**modalities, config.block)
+    shards, blocks = (
+        shards_of(rows, config.shard_rows),
+        blocks_of(len(coalitions_of(modalities).codes), config.block),
+    )
     return CoalitionStatistics.merged(map(joined, _dispatch(str(checkpoint), shards, blocks, config)))
 
 
@@ -108,7 +111,7 @@ def shards_of(rows: np.ndarray, shard_rows: int) -> list[np.ndarray]:
 
 
 def blocks_of(coalitions: int, block: int) -> list[tuple[int, int]]:
-    """(first, last) bitmasks of blocks of coalitions; last is exclusive."""
+    """(first, last) of blocks of coalitions; last is exclusive."""
     return [(i, min(i + block, coalitions)) for i in range(0, coalitions, block)]
 
 

@@ -14,7 +14,7 @@ import polars as pl
 import torch
 from numpy.typing import NDArray
 
-from balancing.coalitions import coalition_predictions
+from balancing.coalitions import coalition_predictions, coalitions_of
 from balancing.modes import evaluating
 from balancing.report import ContributionReport, contribution_report
 from balancing.statistics import CoalitionStatistics
@@ -34,7 +34,7 @@ FRAMES, JOINTS, FEATURES, REPORT = "frames.parquet", "joints.parquet", "features
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluation:
-    """What one model does with every non-empty subset of its sensors, on one list of frames."""
+    """What one model does with every non-empty subset of its sensors (beyond 8 sensors: a sample of them)."""
 
     modalities: tuple[str, ...]
     frames: pl.DataFrame
@@ -73,8 +73,7 @@ class Evaluation:
     @property
     def spread(self) -> pl.DataFrame:
         """`subset`, `spread_mm` of the predictions, `share` of the true poses' spread (1 is healthy)."""
-        masks = range(1, 1 << len(self.modalities))
-        names = [subset_name(mask, self.modalities) for mask in masks]
+        names = self.report.coalitions.names(self.modalities)[1:]
         table = pl.DataFrame({"subset": names, "spread_mm": self.report.spread_mm[1:].numpy()})
         return table.with_columns(share=pl.col("spread_mm") / self.truth_spread_mm)
 
@@ -102,7 +101,7 @@ def evaluate(
     if device is not None:
         model.to(device)
     like = next(model.parameters())
-    names = [subset_name(mask, model.modalities) for mask in range(1, 1 << len(model.modalities))]
+    names = coalitions_of(len(model.modalities)).names(model.modalities)[1:]
     errors = SubsetErrors(names, source.store.index[source.rows].select("row", *RECORDING, "sequence"))
     parts, kept, chosen = [], [], evenly_spaced(len(source), MOST_FEATURES)
     done = 0

@@ -23,7 +23,7 @@ from balancing.report import ContributionReport
 from pipelines.errors import DataError
 from pipelines.store_files import checksum, write_json
 
-FORMAT = 1
+FORMAT = 2
 
 
 @contextmanager

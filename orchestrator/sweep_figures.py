@@ -9,7 +9,6 @@ import numpy as np
 import polars as pl
 from matplotlib.figure import Figure
 
-from models.modalities import subset_name
 from orchestrator.mlflow_client import client
 from orchestrator.predictions import predict
 from orchestrator.sweep_config import OBJECTIVE
@@ -68,10 +67,7 @@ def metric_history(uri: str, run_id: str, prefix: str, names: tuple[str, ...]) -
 
 def _subset_errors(outcome: SweepOutcome) -> dict[str, dict[str, float]]:
     return {
-        role: {
-            subset_name(mask, report.modalities): float(report.mpjpe_mm[mask])
-            for mask in range(1, len(report.mpjpe_mm))
-        }
+        role: report.coalitions.shown_by_name(report.mpjpe_mm, report.modalities)
         for role, report in outcome.test.items()
     }
 

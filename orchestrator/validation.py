@@ -9,14 +9,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from balancing.coalitions import coalition_predictions
+from balancing.coalitions import coalition_predictions, coalitions_of
 from balancing.modes import evaluating
 from balancing.profit import value_function as value_function_of
-from balancing.shapley import shapley_values
 from balancing.statistics import CoalitionStatistics
 from models.batch import Batch
 from models.metrics import pose_metrics
-from models.modalities import subset_name
 from models.model import PoseModel
 from orchestrator.ranks import Ranks
 
@@ -29,9 +27,11 @@ class Validation:
     errors: dict[str, float]
     """Metric name -> value of the full model, e.g. `mpjpe_mm`."""
     statistics: CoalitionStatistics
-    """Of all 2^M coalitions, merged over ranks."""
+    """Of all coalitions of `coalitions_of(M)`, merged over ranks."""
     shapley: Tensor
     """[M] float64."""
+    sampling_error: Tensor
+    """[M] standard error of `shapley` from looking at a sample of the coalitions; 0 up to 8 modalities."""
     shapley_seconds: float
     """Time of the coalitions and their statistics on this rank; a plain validation needs one `fuse` of it."""
 
@@ -44,17 +44,19 @@ class Validation:
         """Under the tracking names: `val/*`, `subset/*/mpjpe_mm`, `shapley/*`, `contrib/share/*`, and of each
         sensor alone the `spread/*_mm` and `mean/*_mm` of its predictions over frames and coordinates."""
         named = {f"val/{name}": value for name, value in self.errors.items()}
-        subset_mm = self.statistics.mpjpe_mm()
-        for mask in range(1, len(subset_mm)):
-            named[f"subset/{subset_name(mask, self.modalities)}/mpjpe_mm"] = float(subset_mm[mask])
-        spread = self.statistics.prediction_spread()
-        mean = self.statistics.total().mean[0].mean(dim=-1)
+        coalitions = coalitions_of(len(self.modalities))
+        subsets = coalitions.shown_by_name(self.statistics.mpjpe_mm(), self.modalities)
+        named |= {f"subset/{name}/mpjpe_mm": error for name, error in subsets.items()}
+        spread = self.statistics.prediction_spread()[coalitions.alone]
+        mean = self.statistics.total().mean[0].mean(dim=-1)[coalitions.alone]
         total = float(self.shapley.abs().sum()) or 1.0
         for m, modality in enumerate(self.modalities):
             named[f"shapley/{modality}"] = float(self.shapley[m])
+            if not coalitions.exact:
+                named[f"shapley/{modality}/sampling_error"] = float(self.sampling_error[m])
             named[f"contrib/share/{modality}"] = float(self.shapley[m]) / total
-            named[f"spread/{modality}_mm"] = float(spread[1 << m]) * 1000
-            named[f"mean/{modality}_mm"] = float(mean[1 << m]) * 1000
+            named[f"spread/{modality}_mm"] = float(spread[m]) * 1000
+            named[f"mean/{modality}_mm"] = float(mean[m]) * 1000
         return named
 
 
@@ -88,12 +90,14 @@ def validate(
         raise ValueError("nothing to validate on: the validation part has no frames")
     start = time.perf_counter()
     statistics = CoalitionStatistics.merged(gathered)
-    shapley = shapley_values(value_of(statistics))
+    coalitions, worth = coalitions_of(len(model.modalities)), value_of(statistics)
+    shapley, sampling_error = coalitions.shapley(worth), coalitions.sampling_error(worth)
     extra += time.perf_counter() - start
     return Validation(
         modalities=model.modalities,
         errors={name: float(value) for name, value in metrics.compute().items()},
         statistics=statistics,
         shapley=shapley,
+        sampling_error=sampling_error,
         shapley_seconds=extra,
     )

@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from balancing.coalitions import coalition_masks, coalition_predictions
+from balancing.coalitions import coalition_predictions, coalitions_of
 from balancing.method import EpochPlan, Method, Run, Step
 from balancing.modes import evaluating
 from balancing.profit import pearson_profit
@@ -367,7 +367,7 @@ def toy_training() -> Callable[..., ToyTraining]:
 
 @pytest.fixture
 def masks() -> Callable[[int], Tensor]:
-    return coalition_masks
+    return lambda modalities: coalitions_of(modalities).masks
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from balancing.coalitions import coalition_masks, coalition_predictions
+from balancing.coalitions import coalition_predictions, coalitions_of
 from balancing.contributions import RunningContributions, batch_contributions
 from balancing.method import Method, Step
 from balancing.profit import pearson_profit
@@ -29,7 +29,7 @@ def expected(training: Any, step: Step) -> torch.Tensor:
     predictions = torch.stack(
         [
             training.model.fuse(step.outputs.features, step.batch.present & mask)
-            for mask in coalition_masks(len(training.model.modalities))
+            for mask in coalitions_of(len(training.model.modalities)).masks
         ]
     )
     training.model.train()
@@ -37,16 +37,6 @@ def expected(training: Any, step: Step) -> torch.Tensor:
     return shapley_values(
         pearson_profit(CoalitionStatistics.from_predictions(predictions, step.batch.pose, groups))
     )
-
-
-def test_masks_are_bitmasks() -> None:
-    masks = coalition_masks(3)
-    assert masks.shape == (8, 3)
-    assert masks[0b110].tolist() == [False, True, True]
-    assert masks[-1].all()
-    for bad in (0, 13):
-        with pytest.raises(ValueError, match=r"1\.\.12"):
-            coalition_masks(bad)
 
 
 @pytest.mark.parametrize("fusion", ["concat", "mlp", "attention"])
@@ -58,7 +48,7 @@ def test_coalitions_of_real_fusions(fusion: str) -> None:
     with torch.no_grad():
         found = coalition_predictions(model, features, present)
         assert found.shape == (16, 5, 17, 3)
-        for mask, row in enumerate(coalition_masks(4)):
+        for mask, row in enumerate(coalitions_of(4).masks):
             torch.testing.assert_close(found[mask], model.fuse(features, present & row), rtol=1e-4, atol=1e-5)
 
 

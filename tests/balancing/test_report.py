@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from balancing.coalitions import coalitions_of
 from balancing.report import BASELINE, bootstrap_interval, contribution_report
 from balancing.statistics import CoalitionStatistics
 
@@ -23,16 +24,16 @@ def test_interval_holds_the_scores_and_is_reproducible() -> None:
     report = contribution_report(statistics, ("rgb", "wifi"), seed=3, draws=200)
     assert (report.low < report.shapley).all()
     assert (report.shapley < report.high).all()
-    again = bootstrap_interval(statistics, seed=3, draws=200)
+    again = bootstrap_interval(statistics, coalitions_of(2), seed=3, draws=200)
     assert torch.equal(again[0], report.low)
     assert torch.equal(again[1], report.high)
-    other = bootstrap_interval(statistics, seed=4, draws=200)
+    other = bootstrap_interval(statistics, coalitions_of(2), seed=4, draws=200)
     assert not torch.equal(other[0], report.low)
 
 
 def test_interval_shrinks_with_clusters_and_level() -> None:
     def width(clusters: int, level: float = 0.95) -> float:
-        low, high = bootstrap_interval(game(clusters), seed=0, draws=300, level=level)
+        low, high = bootstrap_interval(game(clusters), coalitions_of(2), seed=0, draws=300, level=level)
         return float((high - low).mean())
 
     assert width(64) < 0.7 * width(8)
@@ -50,7 +51,9 @@ def test_clusters_are_the_unit() -> None:
         predictions.repeat(1, 5, 1, 1), target.repeat(5, 1, 1), groups.repeat(5)
     )
     for a, b in zip(
-        bootstrap_interval(once, seed=1, draws=50), bootstrap_interval(copies, seed=1, draws=50), strict=True
+        bootstrap_interval(once, coalitions_of(2), seed=1, draws=50),
+        bootstrap_interval(copies, coalitions_of(2), seed=1, draws=50),
+        strict=True,
     ):
         torch.testing.assert_close(a, b)
 
@@ -68,13 +71,13 @@ def test_report_is_complete() -> None:
 
 
 def test_one_cluster_gives_no_interval() -> None:
-    low, high = bootstrap_interval(game(clusters=1), seed=0, draws=5)
+    low, high = bootstrap_interval(game(clusters=1), coalitions_of(2), seed=0, draws=5)
     assert low.isnan().all()
     assert high.isnan().all()
 
 
 def test_rejects() -> None:
     with pytest.raises(ValueError, match="level"):
-        bootstrap_interval(game(), seed=0, level=1.5)
+        bootstrap_interval(game(), coalitions_of(2), seed=0, level=1.5)
     with pytest.raises(ValueError, match="3 modalities need 8 coalitions, got 4"):
         contribution_report(game(), ("a", "b", "c"), seed=0, draws=2)

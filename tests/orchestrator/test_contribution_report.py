@@ -19,6 +19,7 @@ def report() -> ContributionReport:
         shapley=torch.tensor([0.5, 0.0]),
         low=torch.tensor([0.4, -0.1]),
         high=torch.tensor([0.6, 0.1]),
+        sampling_error=torch.zeros(2),
         level=0.95,
         interactions=torch.zeros(2, 2),
         residual=0.0,

@@ -8,17 +8,27 @@ from typing import Any, ClassVar
 
 import pytest
 import torch
+from torch import Tensor
 
+from balancing.coalitions import coalitions_of
+from balancing.profit import pearson_profit
+from balancing.report import contribution_report
+from balancing.shapley import shapley_values
 from balancing.statistics import CoalitionStatistics
+from models.batch import Batch
 from models.build import ModelConfig
 from models.errors import mpjpe
+from models.fusion import FUSIONS, FusionOptions
+from models.heads import PoseHead
+from models.model import PoseModel
 from orchestrator import checkpoints
 from orchestrator.assembly import build_training
 from orchestrator.coalition_pool import CoalitionWorker
 from orchestrator.config import DataConfig, TrainConfig
+from orchestrator.contribution_report import report_markdown, report_metrics
 from orchestrator.loop import Training
 from orchestrator.ranks import Ranks
-from orchestrator.validation import Validation, validate
+from orchestrator.validation import Validation, recordings, validate
 from pipelines.batches import BatchConfig
 
 MODALITIES = ("rgb", "lidar", "mmwave", "wifi")
@@ -117,3 +127,51 @@ def test_nothing_to_validate_on(training: Training) -> None:
         validate(training.model, [])
     with pytest.raises(ValueError, match="unknown value function 'accuracy'"):
         validate(training.model, in_order(training), value_function="accuracy")
+
+
+class Flat(torch.nn.Module):
+    """An encoder for a toy sensor: [B, 3] to [B, 4]."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = torch.nn.Linear(3, 4)
+
+    def forward(self, inputs: Tensor, mask: Tensor | None) -> Tensor:
+        features: Tensor = self.layer(inputs)
+        return features
+
+
+def test_ten_modalities_are_judged_by_a_sample_of_their_coalitions() -> None:
+    torch.manual_seed(0)
+    names = tuple(f"s{m}" for m in range(10))
+    options = FusionOptions(hidden=8, layers=1)
+    fusion = FUSIONS["mlp"](10, 4, options)
+    model = PoseModel({name: Flat() for name in names}, fusion, PoseHead(fusion.width, None))
+    code = torch.ones(6, dtype=torch.int64)
+    batch = Batch(
+        inputs={name: torch.randn(6, 3) for name in names},
+        masks={},
+        present=torch.ones(6, 10, dtype=torch.bool),
+        pose=torch.randn(6, 17, 3),
+        index=torch.arange(6),
+        labels={"environment": code, "subject": torch.arange(6), "action": code},
+    )
+    found = validate(model, [batch])
+    assert found.statistics.mean.shape[1] == len(coalitions_of(10).codes) < 1024
+    metrics = found.metrics()
+    assert sum(name.startswith("subset/") for name in metrics) == 21
+    assert metrics["shapley/s3/sampling_error"] > 0
+
+    every = coalitions_of(10, exact_up_to=10).masks
+    with torch.no_grad():
+        predictions = model.fuse_coalitions(model.encode(batch), every)
+    everything = CoalitionStatistics.from_predictions(predictions, batch.pose, recordings(batch))
+    exact = shapley_values(pearson_profit(everything))
+    assert float(((found.shapley - exact).abs() / found.sampling_error).max()) < 5
+    assert metrics["subset/s3/mpjpe_mm"] == pytest.approx(float(everything.mpjpe_mm()[1 << 3]), rel=1e-5)
+
+    report = contribution_report(found.statistics, names, seed=0, draws=50)
+    assert report.interactions.isnan().all()
+    text = report_markdown(report, "Test part", "simulated data")
+    assert f"{len(coalitions_of(10).codes)} of 1024 coalitions" in text
+    assert "test/shapley/s3/sampling_error" in report_metrics(report, "test")
