@@ -85,17 +85,22 @@ class SweepProcess:
         while not re.search(pattern, self.output):
             assert self.process.poll() is None, f"ended before {pattern!r}:\n{self.output}"
             assert time.monotonic() < deadline, f"no {pattern!r} in time:\n{self.output}"
-            self.descendants |= descendants(self.process.pid)
+            self._look()
             time.sleep(0.1)
 
     def ended(self, timeout: float = 500) -> int:
         """Exit status, once it has ended."""
         deadline = time.monotonic() + timeout
         while self.process.poll() is None and time.monotonic() < deadline:
-            self.descendants |= descendants(self.process.pid)
+            self._look()
             time.sleep(0.2)
         assert self.process.poll() is not None, f"still running:\n{self.output}"
         return int(self.process.returncode)
+
+    def _look(self) -> None:
+        """Note what runs now; one that has ended but is not yet collected has no command line any more."""
+        found = descendants(self.process.pid)
+        self.descendants |= {p: name for p, name in found.items() if name or p not in self.descendants}
 
     def survivors(self, patience: float, besides: str = "nothing") -> dict[int, str]:
         """Processes it had started that still run after `patience` seconds, `besides` some by name."""
