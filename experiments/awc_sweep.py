@@ -5,15 +5,17 @@ Also `equipose sweep`, and `ray submit cluster.yaml experiments/awc_sweep.py`.
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import tyro
 
-from experiments.doctor import stop_at_problems
-from experiments.jobs import DEFAULT_OUT, claim_job, finish_job, job_lock, resume_job
+from experiments.job_start import start_job
+from experiments.jobs import DEFAULT_OUT, finish_job, job_lock
+from experiments.plan import plan_sweep
 from experiments.presets import PRESETS, PresetName
-from experiments.sources import PROTOCOLS, DataName, check_root, ensure_store
+from experiments.sources import PROTOCOLS, DataName, check_source, ensure_store
 from experiments.summary import print_summary
 
 if TYPE_CHECKING:
@@ -56,8 +58,6 @@ def sweep(
         plan: Print what would run and whether it could, and stop.
         quiet: Print only the summary.
     """
-    out = out.resolve()
-    stem = f"awc-{data}-{preset}"
     options = {
         "data": data,
         "data_root": str(data_root.resolve()) if data_root else None,
@@ -71,25 +71,23 @@ def sweep(
         "gpu": gpu,
         "override": list(override),
     }
+    start_job(
+        "sweeps",
+        f"awc-{data}-{preset}",
+        options,
+        out.resolve(),
+        check=check,
+        run=partial(run_job, quiet=quiet),
+        go_on=resume_command,
+        plan=plan_sweep if plan else None,
+        resume=resume,
+    )
 
-    def check() -> None:
-        check_root(data, data_root)
-        sweep_config(stem, options, store="")
-        stop_at_problems(out, options)
 
-    if plan:
-        from experiments.plan import plan_sweep
-
-        plan_sweep(resume_job(out, "sweeps", stem)[1] if resume else options, out)
-        return
-    name, options = claim_job(out, "sweeps", stem, options, resume=resume, check=check)
-    if resume:
-        stop_at_problems(out, options)
-    try:
-        run_job(name, options, out, quiet=quiet)
-    except KeyboardInterrupt:
-        print(f"go on with: {resume_command(options, out)}")
-        raise
+def check(options: dict[str, Any]) -> None:
+    """Raise ValueError for options that would not work."""
+    check_source(options)
+    sweep_config("checked", options, store="")
 
 
 def resume_command(options: dict[str, Any], out: Path) -> str:

@@ -5,16 +5,18 @@ Also `equipose compare`, `make compare`, and `ray submit cluster.yaml experiment
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import tyro
 
 from experiments.comparisons import COMPARISONS, method_configs
-from experiments.doctor import stop_at_problems
-from experiments.jobs import DEFAULT_OUT, claim_job, finish_job, job_lock, resume_job
+from experiments.job_start import start_job
+from experiments.jobs import DEFAULT_OUT, finish_job, job_lock
+from experiments.plan import plan_comparison
 from experiments.presets import PRESETS, PresetName
-from experiments.sources import PROTOCOLS, DataName, check_root, ensure_store
+from experiments.sources import PROTOCOLS, DataName, check_source, ensure_store
 from models.build import Fusion
 from pipelines.protocols import splits
 
@@ -64,8 +66,6 @@ def compare(
         plan: Print what would run and whether it could, and stop.
         quiet: Print only the tables.
     """
-    out = out.resolve()
-    stem = f"compare-{data}-{preset}"
     sizes = COMPARISONS[preset]
     options: dict[str, Any] = {
         "data": data,
@@ -83,27 +83,25 @@ def compare(
         "gpu": gpu,
         "override": list(override),
     }
+    start_job(
+        "comparisons",
+        f"compare-{data}-{preset}",
+        options,
+        out.resolve(),
+        check=check,
+        run=partial(run_job, quiet=quiet),
+        go_on=resume_command,
+        plan=plan_comparison if plan else None,
+        resume=resume,
+    )
 
-    def check() -> None:
-        check_root(data, data_root)
-        for protocol in options["protocols"] if data != "mars" else ():
-            splits(protocol, options["split"])
-        comparison_config(stem, options, store="")
-        stop_at_problems(out, options)
 
-    if plan:
-        from experiments.plan import plan_comparison
-
-        plan_comparison(resume_job(out, "comparisons", stem)[1] if resume else options, out)
-        return
-    name, options = claim_job(out, "comparisons", stem, options, resume=resume, check=check)
-    if resume:
-        stop_at_problems(out, options)
-    try:
-        run_job(name, options, out, quiet=quiet)
-    except KeyboardInterrupt:
-        print(f"go on with: {resume_command(options, out)}")
-        raise
+def check(options: dict[str, Any]) -> None:
+    """Raise ValueError for options that would not work."""
+    check_source(options)
+    for protocol in options["protocols"] if options["data"] != "mars" else ():
+        splits(protocol, options["split"])
+    comparison_config("checked", options, store="")
 
 
 def resume_command(options: dict[str, Any], out: Path) -> str:

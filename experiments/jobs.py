@@ -5,14 +5,14 @@ A job is a folder `<out>/<kind>/<name>`; kinds are `sweeps`, `comparisons` and `
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Literal
 
+from orchestrator.locks import locked
 from orchestrator.names import check_name
 from pipelines.bounded_json import parse_json
 from pipelines.readers.files import read_bytes
@@ -72,32 +72,33 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def claim_job(
-    out: Path, kind: Kind, stem: str, options: dict[str, Any], *, resume: bool, check: Callable[[], object]
+    out: Path,
+    kind: Kind,
+    stem: str,
+    options: dict[str, Any],
+    *,
+    resume: bool,
+    check: Callable[[dict[str, Any]], object],
 ) -> tuple[str, dict[str, Any]]:
     """Name and options of a new job, or with `resume` of the newest unfinished one of this stem.
 
-    check: raises ValueError for bad options of a new job, before it takes a name.
+    check: raises ValueError for options that would not work; before a new job takes a name.
     """
     if resume:
-        return resume_job(out, kind, stem)
-    check()
+        name, options = resume_job(out, kind, stem)
+        check(options)
+        return name, options
+    check(options)
     return create_job(out, kind, stem, options), options
 
 
-@contextlib.contextmanager
-def job_lock(out: Path, kind: Kind, name: str) -> Iterator[None]:
+def job_lock(out: Path, kind: Kind, name: str) -> AbstractContextManager[None]:
     """Keep a job for this process; a killed one lets go by itself.
 
     Raises ValueError when another process works on it.
     """
-    with (out / kind / name / OPTIONS).open() as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise ValueError(
-                f"job {name} in {out} is being worked on by another process; wait for it or stop it"
-            ) from None
-        yield
+    busy = f"job {name} in {out} is being worked on by another process; wait for it or stop it"
+    return locked(out / kind / name / OPTIONS, busy)
 
 
 def finish_job(out: Path, kind: Kind, name: str, outcome: dict[str, Any]) -> None:

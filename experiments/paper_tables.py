@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import os
 import shlex
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import tyro
 
-from experiments.jobs import DEFAULT_OUT, claim_job, finish_job, job_lock
+from experiments.job_start import start_job
+from experiments.jobs import DEFAULT_OUT, finish_job, job_lock
 from experiments.paper_presets import PAPER_PRESETS, PaperPresetName, paper_config
-from experiments.sources import DataName, check_root, ensure_store
+from experiments.sources import DataName, check_source, ensure_store
 
 DATA: dict[str, DataName] = {"smoke": "simulated", "quick": "simulated", "mars": "mars", "paper": "mmfi"}
 """Where a preset's frames come from unless the command line says otherwise."""
@@ -60,9 +62,7 @@ def tables(
         resume: Go on with the newest unfinished job of this preset in `out`, with its options.
         quiet: Print only the outcome.
     """
-    out = out.resolve()
     data = data or DATA[preset]
-    stem = f"tables-{data}-{preset}"
     options = {
         "preset": preset,
         "data": data,
@@ -76,21 +76,28 @@ def tables(
         "override": list(override),
         "mlflow_url": mlflow_url,
     }
+    start_job(
+        "tables",
+        f"tables-{data}-{preset}",
+        options,
+        out.resolve(),
+        check=check,
+        run=partial(run_job, quiet=quiet),
+        go_on=resume_command,
+        plan=print_plan if plan else None,
+        resume=resume,
+    )
 
-    def check() -> None:
-        check_root(data, data_root)
-        paper_config(stem, options, store="")
 
-    if plan:
-        check()
-        print_plan(options, out)
-        return
-    name, options = claim_job(out, "tables", stem, options, resume=resume, check=check)
-    try:
-        run_job(name, options, out, quiet=quiet)
-    except KeyboardInterrupt:
-        print(f"go on with: {command(options, out)} --resume")
-        raise
+def check(options: dict[str, Any]) -> None:
+    """Raise ValueError for options that would not work."""
+    check_source(options)
+    paper_config("checked", options, store="")
+
+
+def resume_command(options: dict[str, Any], out: Path) -> str:
+    """What goes on with a job, to be copied."""
+    return f"{command(options, out)} --resume"
 
 
 def command(options: dict[str, Any], out: Path) -> str:
@@ -112,10 +119,11 @@ def prepared(options: dict[str, Any], out: Path) -> Path:
 
 
 def print_plan(options: dict[str, Any], out: Path) -> None:
-    """Print what a job would train, and how long that takes here."""
+    """Print what a job would train, and how long that takes here. Raises ValueError for bad options."""
     from orchestrator.paper_estimate import estimate, plan_lines
     from orchestrator.paper_plan import check_data
 
+    check(options)
     config = paper_config("plan", options, str(prepared(options, out)))
     check_data(config)
     print("\n".join(plan_lines(config, estimate(config, out / "cells", gpu=options["gpu"]))))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 from collections.abc import Callable
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from experiments.presets import SimulatedSelection
+from orchestrator.locks import locked
 from pipelines.prepare import prepare
 from pipelines.readers.simulated import SimulatedSource
 from pipelines.simulator import SIMULATOR_VERSION, SimulatorConfig
@@ -33,6 +33,11 @@ def check_root(data: DataName, root: Path | None) -> None:
     if data != "simulated" and (root is None or not root.is_dir()):
         found = "missing" if root is None else f"{root}, which is no folder"
         raise ValueError(f"--data {data} needs --data-root, the folder of the raw files; it is {found}")
+
+
+def check_source(options: dict[str, Any]) -> None:
+    """`check_root` of a job's options."""
+    check_root(options["data"], Path(options["data_root"]) if options["data_root"] else None)
 
 
 def ensure_store(
@@ -69,8 +74,7 @@ def prepared_store(source: str, root: Any, path: Path, progress: Callable[[int, 
     Of two jobs that want the same one at once, the second waits and finds it ready.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with (path.parent / f".{path.name}.lock").open("a") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+    with locked(path.parent / f".{path.name}.lock"):
         prepare(source, root, path, progress=progress)
     return path
 

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import shutil
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -18,6 +15,7 @@ from orchestrator.checkpoint_folder import BEST, CheckpointFolder
 from orchestrator.config import TrainConfig
 from orchestrator.contribution_report import report_metrics
 from orchestrator.evaluation import Evaluation, evaluate, load_evaluation, save_evaluation
+from orchestrator.locks import locked
 from orchestrator.mlflow_client import client
 from orchestrator.predictions import load_trained
 from orchestrator.run_epochs import run_epochs
@@ -76,7 +74,7 @@ def work_on(cell: Cell, place: CellPlace) -> CellResult:
     """
     folder = place.folder(cell)
     folder.mkdir(parents=True, exist_ok=True)
-    with _lock(folder):
+    with locked(folder / ".lock"):
         tracked = _open_run(cell, place.tracking)
         result = CellResult.load(folder)
         fresh = result is None
@@ -90,13 +88,6 @@ def work_on(cell: Cell, place: CellPlace) -> CellResult:
         if tracked:
             _record(cell, place, result, tracked, curves=not fresh)
         return result
-
-
-@contextlib.contextmanager
-def _lock(folder: Path) -> Iterator[None]:
-    with (folder / ".lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 def train_alone(config: TrainConfig, folder: Path, tracked: Tracked | None) -> Path:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import logging
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +9,7 @@ from typing import Any
 
 from orchestrator import checkpoints
 from orchestrator.config import TrainConfig
+from orchestrator.locks import locked
 from orchestrator.names import check_name
 from orchestrator.planning import concurrent_runs
 from orchestrator.run_tags import experiment_name, run_tags
@@ -38,7 +37,13 @@ def run_train_job(
     """
     folder = out / "train" / check_name(name, "name")
     _check_name(folder, config)
-    with _alone(folder), tracking_server(out, host=tracking_host(session)) as server, ray_session(session):
+    folder.mkdir(parents=True, exist_ok=True)
+    busy = f"{folder} is being trained by another process; wait for it, stop it, or give another --name"
+    with (
+        locked(folder / ".lock", busy),
+        tracking_server(out, host=tracking_host(session)) as server,
+        ray_session(session),
+    ):
         if address_to_join(session):
             _, resources = concurrent_runs(resources.workers, gpu=resources.gpu, limit=1)
         replay(out / "spool" / name, server.uri)
@@ -64,20 +69,6 @@ def run_train_job(
         replay(out / "spool" / name, server.uri)
     metrics: dict[str, float] = result.return_value
     return metrics
-
-
-@contextlib.contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Keep a run for this process; a killed one lets go by itself."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".lock").open("a") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise ValueError(
-                f"{folder} is being trained by another process; wait for it, stop it, or give another --name"
-            ) from None
-        yield
 
 
 def _check_name(folder: Path, config: TrainConfig) -> None:

@@ -46,7 +46,7 @@ def test_a_job_with_failed_trials_can_go_on(tmp_path: Path) -> None:
 
 
 def test_a_new_job_is_checked_before_it_takes_a_name(tmp_path: Path) -> None:
-    def refuse() -> None:
+    def refuse(options: dict[str, int]) -> None:
         raise ValueError("bad options")
 
     with pytest.raises(ValueError, match="bad options"):
@@ -56,7 +56,7 @@ def test_a_new_job_is_checked_before_it_takes_a_name(tmp_path: Path) -> None:
 
 def test_jobs_are_claimed_anew_or_gone_on_with(tmp_path: Path) -> None:
     def claim(options: dict[str, int], *, resume: bool) -> tuple[str, dict[str, int]]:
-        return claim_job(tmp_path, "comparisons", "c", options, resume=resume, check=lambda: None)
+        return claim_job(tmp_path, "comparisons", "c", options, resume=resume, check=lambda _: None)
 
     assert claim({"seeds": 1}, resume=False) == ("c-001", {"seeds": 1})
     assert claim({"seeds": 2}, resume=False) == ("c-002", {"seeds": 2})
@@ -65,4 +65,4 @@ def test_jobs_are_claimed_anew_or_gone_on_with(tmp_path: Path) -> None:
     assert claim({"seeds": 9}, resume=True) == ("c-001", {"seeds": 1})
     assert claim({"seeds": 3}, resume=False) == ("c-003", {"seeds": 3})
     with pytest.raises(ValueError, match="no unfinished job c-"):
-        claim_job(tmp_path, "tables", "c", {}, resume=True, check=lambda: None)
+        claim_job(tmp_path, "tables", "c", {}, resume=True, check=lambda _: None)

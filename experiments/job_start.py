@@ -1,0 +1,46 @@
+"""How every resumable command begins and ends: claim the job, look at the machine, run, say how to go on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from experiments.doctor import stop_at_problems
+from experiments.jobs import Kind, claim_job, resume_job
+
+Options = dict[str, Any]
+
+
+def start_job(
+    kind: Kind,
+    stem: str,
+    options: Options,
+    out: Path,
+    *,
+    check: Callable[[Options], object],
+    run: Callable[[str, Options, Path], object],
+    go_on: Callable[[Options, Path], str],
+    plan: Callable[[Options, Path], object] | None = None,
+    resume: bool = False,
+) -> None:
+    """Run a new job, or with `resume` the newest unfinished one of this stem with the options it had.
+
+    check: raises ValueError for options that would not work; so does the doctor, and no name is taken then.
+    run: gets the job's name, options and `out`. go_on: the command that goes on with it, printed after
+    Ctrl-C. plan: is called instead of all that.
+    """
+    if plan:
+        plan(resume_job(out, kind, stem)[1] if resume else options, out)
+        return
+
+    def check_all(options: Options) -> None:
+        check(options)
+        stop_at_problems(out, options)
+
+    name, options = claim_job(out, kind, stem, options, resume=resume, check=check_all)
+    try:
+        run(name, options, out)
+    except KeyboardInterrupt:
+        print(f"go on with: {go_on(options, out)}")
+        raise

@@ -1,0 +1,94 @@
+"""The frame around sweep, compare and tables: one name per job, checks first, the way on after Ctrl-C."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from experiments import job_start
+from experiments.cli import main
+from experiments.job_start import start_job
+from experiments.jobs import finish_job
+
+Start = Callable[..., None]
+
+
+@pytest.fixture
+def looked(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """Options of the jobs that the doctor has been asked about."""
+    asked: list[dict[str, Any]] = []
+    monkeypatch.setattr(job_start, "stop_at_problems", lambda out, options: asked.append(options))
+    return asked
+
+
+def start(out: Path, run: Callable[..., object], options: dict[str, Any], **more: Any) -> None:
+    check = more.pop("check", lambda options: None)
+    start_job(
+        "sweeps", "awc", options, out, check=check, run=run, go_on=lambda o, p: f"go {o['seed']}", **more
+    )
+
+
+def test_a_job_gets_its_name_options_and_place(tmp_path: Path, looked: list[dict[str, Any]]) -> None:
+    ran: list[Any] = []
+    start(tmp_path, lambda *arguments: ran.append(arguments), {"seed": 1})
+    start(tmp_path, lambda *arguments: ran.append(arguments), {"seed": 2}, resume=True)
+    assert ran == [("awc-001", {"seed": 1}, tmp_path)] * 2, "with the options that it had"
+    assert looked == [{"seed": 1}] * 2
+
+
+def test_what_would_not_work_takes_no_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*arguments: object) -> None:
+        raise ValueError("this would not work")
+
+    with pytest.raises(ValueError, match="would not work"):
+        start(tmp_path, pytest.fail, {"seed": 1}, check=refuse)
+    monkeypatch.setattr(job_start, "stop_at_problems", refuse)
+    with pytest.raises(ValueError, match="would not work"):
+        start(tmp_path, pytest.fail, {"seed": 1})
+    assert not list(tmp_path.glob("sweeps/*"))
+
+
+def test_after_an_interrupt_the_way_on_is_printed(
+    tmp_path: Path, looked: list[dict[str, Any]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        start(tmp_path, interrupted, {"seed": 3})
+    assert capsys.readouterr().out == "go on with: go 3\n"
+
+
+def test_a_plan_starts_and_checks_nothing(tmp_path: Path, looked: list[dict[str, Any]]) -> None:
+    planned: list[Any] = []
+
+    def plan(*arguments: object) -> None:
+        planned.append(arguments)
+
+    start(tmp_path, pytest.fail, {"seed": 1}, plan=plan)
+    assert planned == [({"seed": 1}, tmp_path)]
+    assert looked == []
+    assert not list(tmp_path.iterdir())
+    start(tmp_path, lambda *arguments: None, {"seed": 4})
+    start(tmp_path, pytest.fail, {"seed": 1}, plan=plan, resume=True)
+    assert planned[1] == ({"seed": 4}, tmp_path)
+    finish_job(tmp_path, "sweeps", "awc-001", {})
+    with pytest.raises(ValueError, match="no unfinished job"):
+        start(tmp_path, pytest.fail, {"seed": 1}, plan=plan, resume=True)
+
+
+@pytest.mark.parametrize("verb", ["sweep", "compare", "tables"])
+def test_every_job_is_refused_by_the_doctor(
+    verb: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(out: Path, options: dict[str, Any]) -> None:
+        raise ValueError(f"no room for {options['workers']} workers")
+
+    monkeypatch.setattr(job_start, "stop_at_problems", refuse)
+    with pytest.raises(SystemExit, match="2"):
+        main([verb, "--preset", "smoke", "--workers", "3", "--out", str(tmp_path / "out")])
+    assert capsys.readouterr().err == "equipose: no room for 3 workers\n"
+    assert not (tmp_path / "out").exists()
