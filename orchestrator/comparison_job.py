@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from balancing.registry import method_name
 from orchestrator.cells import Cell, CellResult
 from orchestrator.comparison_config import ComparisonConfig, Setting, best_candidate
 from orchestrator.comparison_record import record
@@ -13,10 +12,9 @@ from orchestrator.comparison_results import SettingOutcome, collect
 from orchestrator.config import TrainConfig
 from orchestrator.grid_job import GridJob, grid_job
 from orchestrator.progress import SweepProgress
-from orchestrator.run_tags import experiment_name, run_tags
+from orchestrator.run_tags import experiment_name
 from orchestrator.session import SessionConfig
 from orchestrator.sweep_job import JobPlace
-from orchestrator.tracking import flatten_config
 
 Chosen = dict[tuple[Setting, str], TrainConfig]
 
@@ -44,31 +42,17 @@ def run_comparison_job(
 
     Raises `errors.FailedCellsError` when cells failed; the others are kept.
     """
-    root = (place.out / "comparisons" / config.name).resolve()
+    experiment = experiment_name(place.dataset, config.base.data)
     with grid_job(
-        root,
-        place,
-        progress,
-        experiment=experiment_name(place.dataset, config.base.data),
-        tags={**run_tags(config.base), "method": "all"},
-        params=_params(config),
-        workers=config.workers,
-        gpu=gpu,
-        session=session,
+        "comparisons", config, place, progress, experiment=experiment, gpu=gpu, session=session
     ) as job:
-        outcome = _tune_train_collect(config, job, root)
+        outcome = _tune_train_collect(config, job)
         progress.stage("tables and figures")
-        record(config, outcome.settings, outcome.chosen, job.tracking, root)
+        record(config, outcome.settings, outcome.chosen, job.tracking, job.root)
     return outcome
 
 
-def _params(config: ComparisonConfig) -> dict[str, str]:
-    """What distinguishes comparisons; methods and tuned settings stand on the children."""
-    methods = ",".join(method_name(method) for method in config.methods)
-    return flatten_config(config, omit=("base.data.store", "base.method", "methods")) | {"methods": methods}
-
-
-def _tune_train_collect(config: ComparisonConfig, job: GridJob, root: Path) -> ComparisonOutcome:
+def _tune_train_collect(config: ComparisonConfig, job: GridJob) -> ComparisonOutcome:
     candidates = config.tuning_cells()
     tuning = [cell for cells in candidates.values() for cell in cells]
     finals = len(config.settings) * len(config.methods) * len(config.seeds)
@@ -78,7 +62,7 @@ def _tune_train_collect(config: ComparisonConfig, job: GridJob, root: Path) -> C
     cells = [*config.final_cells(chosen), *config.alone_cells()]
     results = job.run(cells, "training and testing")
     outcomes = collect({cell.name: cell for cell in cells}, results, job.place)
-    return ComparisonOutcome(settings=outcomes, chosen=chosen, folder=root)
+    return ComparisonOutcome(settings=outcomes, chosen=chosen, folder=job.root)
 
 
 def _choose(

@@ -3,29 +3,79 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Literal, Protocol
 
+from balancing.method import MethodConfig
+from balancing.registry import method_name
 from orchestrator.cell_work import CellPlace, Tracking
 from orchestrator.cells import Cell, CellResult
+from orchestrator.config import TrainConfig
 from orchestrator.delivery import replay
 from orchestrator.grid import run_grid
 from orchestrator.parent_run import parent_run
 from orchestrator.planning import GIB_PER_WORKER, concurrent_runs
 from orchestrator.progress import SweepProgress
+from orchestrator.run_tags import run_tags
 from orchestrator.session import SessionConfig, ray_session, tracking_host
 from orchestrator.sweep_job import JobPlace
+from orchestrator.tracking import flatten_config
 from orchestrator.tracking_server import tracking_server
 
 ALL = 10_000
 """No other limit on the runs side by side than what the machine or cluster has room for."""
 
+Kind = Literal["comparisons", "tables"]
+"""Folders of such jobs."""
+LISTED = ("methods", "levels")
+"""Fields of configs whose names stand on the parent run, and their settings on the children."""
+
+
+class GridConfig(Protocol):
+    """What the configs of such jobs have in common."""
+
+    @property
+    def name(self) -> str:
+        """The job's, and its folder's."""
+
+    @property
+    def base(self) -> TrainConfig:
+        """The run that all cells vary."""
+
+    @property
+    def methods(self) -> Iterable[str | MethodConfig]:
+        """By name or with their settings."""
+
+    @property
+    def workers(self) -> int:
+        """Of every run."""
+
+
+def job_folder(kind: Kind, config: GridConfig, place: JobPlace) -> Path:
+    """Where a job keeps what is its own; cells are shared."""
+    return (place.out / kind / config.name).resolve()
+
+
+def job_params(config: GridConfig) -> dict[str, str]:
+    """What distinguishes jobs of a kind, for MLflow."""
+    lists = {name: ",".join(map(_named, getattr(config, name))) for name in LISTED if hasattr(config, name)}
+    return flatten_config(config, omit=("base.data.store", "base.method", *LISTED)) | lists
+
+
+def _named(item: Any) -> str:
+    """The name of a method or a level, which may be just that."""
+    if isinstance(item, MethodConfig):
+        return method_name(item)
+    return item if isinstance(item, str) else str(item.name)
+
 
 @dataclass(frozen=True, kw_only=True)
 class GridJob:
-    """An open job: where its cells go, how many fit at once, and who is told."""
+    """An open job: where its files and its cells go, how many fit at once, and who is told."""
 
+    root: Path
     place: CellPlace
     tracking: Tracking
     concurrency: int
@@ -49,35 +99,39 @@ class GridJob:
 
 @contextlib.contextmanager
 def grid_job(
-    root: Path,
+    kind: Kind,
+    config: GridConfig,
     place: JobPlace,
     progress: SweepProgress,
     *,
     experiment: str,
-    tags: Mapping[str, str],
-    params: Mapping[str, str],
-    workers: int,
     gpu: bool,
     session: SessionConfig | None = None,
     gib_per_worker: float = GIB_PER_WORKER,
 ) -> Iterator[GridJob]:
-    """Open the job of folder `root` (`<out>/<kind>/<name>`), anew or where it was interrupted.
+    """Open a job, anew or where it was interrupted.
 
     Ray and MLflow are up within the block; what a slow server has not taken by its end is sent once more.
     """
-    kind, name = root.parent.name, root.name
-    tag = kind.removesuffix("s")
+    root, name, tag = job_folder(kind, config, place), config.name, kind.removesuffix("s")
     progress.stage("starting Ray and MLflow")
     with (
         tracking_server(place.out, host=tracking_host(session)) as server,
         ray_session(session),
         parent_run(
-            server.uri, experiment, name, key=f"{kind}/{name}", tags={**tags, tag: name}, params=params
+            server.uri,
+            experiment,
+            name,
+            key=f"{kind}/{name}",
+            tags={**run_tags(config.base), "method": "all", tag: name},
+            params=job_params(config),
         ) as parent,
     ):
         spool = root / "spool"
         replay(spool, server.uri)
-        concurrency, resources = concurrent_runs(workers, gpu=gpu, limit=ALL, gib_per_worker=gib_per_worker)
+        concurrency, resources = concurrent_runs(
+            config.workers, gpu=gpu, limit=ALL, gib_per_worker=gib_per_worker
+        )
         tracking = Tracking(
             uri=server.uri,
             experiment=experiment,
@@ -86,5 +140,5 @@ def grid_job(
             spool=str(spool),
         )
         cells = CellPlace(root=(place.out / "cells").resolve(), resources=resources, tracking=tracking)
-        yield GridJob(place=cells, tracking=tracking, concurrency=concurrency, progress=progress)
+        yield GridJob(root=root, place=cells, tracking=tracking, concurrency=concurrency, progress=progress)
         replay(spool, server.uri)

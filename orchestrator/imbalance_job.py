@@ -9,7 +9,6 @@ from pathlib import Path
 
 import polars as pl
 
-from balancing.registry import method_name
 from orchestrator.cell_work import CellPlace, Tracking
 from orchestrator.cells import CellResult
 from orchestrator.comparison_figures import curve_figures
@@ -21,10 +20,9 @@ from orchestrator.imbalance_config import ImbalanceConfig
 from orchestrator.imbalance_results import LevelOutcome, alone_errors, claims_of, level_outcomes, overview
 from orchestrator.progress import SweepProgress
 from orchestrator.run_logger import RunLogger
-from orchestrator.run_tags import experiment_name, run_tags
+from orchestrator.run_tags import experiment_name
 from orchestrator.session import SessionConfig
 from orchestrator.sweep_job import JobPlace
-from orchestrator.tracking import flatten_config
 from pipelines.figures.style import save_png
 from pipelines.imbalance_claims import Claim
 from pipelines.imbalance_tables import claims_frame, claims_table
@@ -55,24 +53,16 @@ def run_imbalance_job(
 
     Raises `errors.FailedCellsError` when cells failed; the others are kept.
     """
-    root = (place.out / "comparisons" / config.name).resolve()
+    experiment = experiment_name(place.dataset, config.base.data)
     with grid_job(
-        root,
-        place,
-        progress,
-        experiment=experiment_name(place.dataset, config.base.data),
-        tags={**run_tags(config.base), "method": "all"},
-        params=_params(config),
-        workers=config.workers,
-        gpu=gpu,
-        session=session,
+        "comparisons", config, place, progress, experiment=experiment, gpu=gpu, session=session
     ) as job:
         cells = config.cells()
         job.progress.trials = len(cells)
         results = job.run(cells, "training and testing")
         progress.stage("claims, tables and figures")
-        outcome = write_outcome(config, results, job.place, root)
-        _record(config, job.tracking, root)
+        outcome = write_outcome(config, results, job.place, job.root)
+        _record(config, job.tracking, job.root)
     return outcome
 
 
@@ -106,15 +96,6 @@ def _write_level(level: LevelOutcome, folder: Path) -> None:
         figures = curve_figures(method, level.outcome.of(method), provenance)
         for name in (f"contributions-{method}", f"spread-{method}"):
             save_png(figures[name], folder / "figures" / f"{name}.png")
-
-
-def _params(config: ImbalanceConfig) -> dict[str, str]:
-    """What distinguishes two experiments; methods and their settings stand on the children."""
-    shown = flatten_config(config, omit=("base.data.store", "base.method", "methods", "levels"))
-    return shown | {
-        "methods": ",".join(method_name(method) for method in config.methods),
-        "levels": ",".join(level.name for level in config.levels),
-    }
 
 
 def _record(config: ImbalanceConfig, tracking: Tracking, root: Path) -> None:

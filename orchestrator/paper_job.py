@@ -16,10 +16,10 @@ from orchestrator.paper_report import write_report
 from orchestrator.paper_results import Finished, Links, counted
 from orchestrator.progress import SweepProgress
 from orchestrator.run_logger import RunLogger
-from orchestrator.run_tags import PROJECT, run_tags
+from orchestrator.run_tags import PROJECT
 from orchestrator.session import SessionConfig
 from orchestrator.sweep_job import JobPlace
-from orchestrator.tracking import PARENT_TAG, flatten_config
+from orchestrator.tracking import PARENT_TAG
 from orchestrator.tracking_ui import compare_page
 from pipelines.store import open_store
 
@@ -48,15 +48,12 @@ def run_paper_job(
     links_to: address at which the reader will have MLflow's pages. command: what rebuilds the report.
     Raises `errors.FailedCellsError` when cells failed; the others are kept.
     """
-    root = (place.out / "tables" / config.name).resolve()
     with grid_job(
-        root,
+        "tables",
+        config,
         place,
         progress,
         experiment=f"{PROJECT}/{place.dataset}-tables",
-        tags={**run_tags(config.base), "method": "all"},
-        params=_params(config),
-        workers=config.workers,
         gpu=gpu,
         session=session,
         gib_per_worker=config.gib_per_worker,
@@ -67,11 +64,6 @@ def run_paper_job(
         report = write_report(finished, run_links(job.tracking, links_to), folder, command=command)
         _record(folder, job.tracking)
     return PaperOutcome(finished=finished, report=report)
-
-
-def _params(config: PaperConfig) -> dict[str, str]:
-    shown = flatten_config(config, omit=("base.data.store", "base.method", "methods"))
-    return shown | {"methods": ",".join(config.methods)}
 
 
 def _train(config: PaperConfig, job: GridJob) -> Finished:
