@@ -1,0 +1,58 @@
+"""How cost grows with data, modalities, workers and trials: the curves of `docs/scaling.md`.
+
+`python -m benchmarks scaling` prints the tables; with `SCALING_FIGURE=<file>.png` it draws them as well.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+from benchmarks.scaling import contributions, epochs, sweeps
+from benchmarks.scaling.curves import figure, markdown
+from benchmarks.shapley import ACTIONS, SUBJECTS
+from benchmarks.timing import one_thread
+from experiments.presets import PRESETS
+from pipelines.figures.style import save_png
+from pipelines.prepare import prepare
+from pipelines.readers.simulated import SimulatedSource
+from pipelines.simulator import SimulatorConfig
+
+FRAMES = 40
+"""Per sequence; 64 sequences."""
+
+
+def main() -> str:
+    """All tables as Markdown."""
+    with tempfile.TemporaryDirectory() as folder:
+        store = simulated_store(Path(folder) / "store")
+        with one_thread():
+            panels = [
+                contributions.frames_panel(),
+                contributions.modalities_panel(),
+                epochs.frames_panel(store),
+                epochs.sensors_panel(store),
+            ]
+            sampling = contributions.sampling_table()
+        panels.append(contributions.pool_panel(store))
+        panels.append(epochs.workers_panel(store))
+        smoke = PRESETS["smoke"].train_config(str(store), "P1", "S1", 0)
+        small = replace(smoke, data=replace(smoke.data, train_stride=8))
+        panels.append(sweeps.trials_panel(small))
+    if path := os.environ.get("SCALING_FIGURE"):
+        save_png(figure(panels, "simulated data"), Path(path))
+    head = "## Scaling\n\nSimulated data; CPU time on one torch thread unless said otherwise."
+    return "\n\n".join([head, *map(markdown, panels), sampling])
+
+
+def simulated_store(path: Path) -> Path:
+    """2,560 frames of all four sensors."""
+    source = SimulatedSource(
+        subjects=tuple(f"S{s:02d}" for s in SUBJECTS),
+        actions=ACTIONS,
+        config=SimulatorConfig(frames=FRAMES),
+    )
+    prepare("simulated", source, path)
+    return path

@@ -1,0 +1,50 @@
+"""What a sweep costs as trials grow: tiny trials, so that what surrounds the training is what is seen."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from pathlib import Path
+
+from benchmarks.scaling.curves import Curve, Panel
+from experiments.presets import PRESETS
+from orchestrator.config import TrainConfig
+from orchestrator.progress import SweepProgress
+from orchestrator.resources import Resources
+from orchestrator.sweep_config import SearchSpace, SweepConfig
+from orchestrator.sweep_job import JobPlace, run_sweep_job
+
+TRIALS = (2, 4, 8, 16)
+
+
+def trials_panel(base: TrainConfig, trials: tuple[int, ...] = TRIALS) -> Panel:
+    """Whole jobs, wall time: Ray and MLflow up, trials, evaluation on the test part, figures, down."""
+    curves = tuple(
+        Curve(
+            name=f"{concurrency} at a time",
+            x=trials,
+            seconds=tuple(timed_sweep(base, count, concurrency) for count in trials),
+        )
+        for concurrency in (1, 2)
+    )
+    return Panel(title="One sweep", over="trials", curves=curves)
+
+
+def timed_sweep(base: TrainConfig, trials: int, concurrency: int) -> float:
+    """Seconds from start to end."""
+    preset = PRESETS["smoke"]
+    config = SweepConfig(
+        name=f"scaling-{trials}-{concurrency}",
+        base=base,
+        awc=preset.awc,
+        paper_window=preset.paper_window,
+        space=SearchSpace(window=preset.window, fusion=("concat",)),
+        trials=trials,
+        grace_epochs=preset.grace_epochs,
+        resources=Resources(cpus_per_worker=1.8 / concurrency),
+        concurrency=concurrency,
+    )
+    with tempfile.TemporaryDirectory() as folder, SweepProgress(mode="quiet") as progress:
+        start = time.perf_counter()
+        run_sweep_job(config, JobPlace(out=Path(folder)), progress)
+        return time.perf_counter() - start
