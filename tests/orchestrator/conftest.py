@@ -1,4 +1,4 @@
-"""One tracking server and one finished sweep for all tests of this folder."""
+"""One tracking server, one Ray and one finished sweep for all tests of this folder."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from balancing.awc import AWC
 from experiments.compare_methods import comparison_config
@@ -22,10 +23,34 @@ from models.build import ModelConfig
 from orchestrator.comparison_config import ComparisonConfig
 from orchestrator.config import DataConfig, TrainConfig
 from orchestrator.server_process import alive
+from orchestrator.session import SessionConfig, ray_session
 from orchestrator.tracking_server import TrackingServer, tracking_server
 from pipelines.batches import BatchConfig
 
 SCRIPTS = Path(__file__).parents[2] / "experiments"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that share a Ray in this process go last, because the others are written for none."""
+    items.sort(key=lambda item: "ray_cluster" in getattr(item, "fixturenames", ()))
+
+
+@pytest.fixture(scope="session")
+def ray_cluster() -> Iterator[None]:
+    """A local Ray of two cores in this process."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("RAY_ADDRESS", raising=False)
+        with ray_session(SessionConfig(num_cpus=2)):
+            yield
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """As in a Ray worker with one CPU; sums in another order differ in the last bit."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="session")
@@ -38,6 +63,18 @@ def small_run(store_path: Path) -> TrainConfig:
         model=ModelConfig(preset="tiny", norm="batch", dropout=0.1, modalities=sensors),
         method=AWC.Config(window=2),
         epochs=3,
+    )
+
+
+@pytest.fixture(scope="session")
+def fault_run(store_path: Path) -> TrainConfig:
+    """6 epochs of AWC on all sensors, the first 4 in its window, with batch statistics and dropout."""
+    batch = BatchConfig(batch_size=24, lidar_points=16, mmwave_points=8)
+    return TrainConfig(
+        data=DataConfig(store=str(store_path), batch=batch),
+        model=ModelConfig(preset="tiny", norm="batch", dropout=0.1),
+        method=AWC.Config(window=4),
+        epochs=6,
     )
 
 

@@ -6,12 +6,13 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
+from same_runs import untimed
 
 from orchestrator import checkpoints
 from orchestrator.cell_work import CellPlace, result_of, work_on
@@ -20,18 +21,9 @@ from orchestrator.config import TrainConfig
 from orchestrator.errors import FailedCellsError
 from orchestrator.grid import run_grid
 from orchestrator.runs import Resources
-from orchestrator.session import SessionConfig, ray_session
 
 system = pytest.mark.system
 Below = Callable[[int], dict[int, str]]
-
-
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.delenv("RAY_ADDRESS", raising=False)
-        with ray_session(SessionConfig(num_cpus=2)):
-            yield
 
 
 @pytest.fixture
@@ -71,7 +63,7 @@ class Killer(threading.Thread):
 
 
 @system
-@pytest.mark.usefixtures("cluster")
+@pytest.mark.usefixtures("ray_cluster", "one_thread")
 def test_a_killed_process_is_started_again(
     small_run: TrainConfig, place: CellPlace, processes_below: Below, tmp_path: Path
 ) -> None:
@@ -83,21 +75,14 @@ def test_a_killed_process_is_started_again(
     killer.join()
     assert len(killer.killed) == 1, "the cell ended before it was killed"
     assert told.heard == [("long", "waiting"), ("long", "running"), ("long", "done")]
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # as in a Ray worker with one CPU
     alone = work_on(cell, replace(place, root=tmp_path / "alone"))
-    torch.set_num_threads(threads)
     assert [untimed(epoch) for epoch in found.history] == [untimed(epoch) for epoch in alone.history]
     one, other = (checkpoints.load(result.folder / "last")["model"] for result in (found, alone))
     assert all(torch.equal(one[name], other[name]) for name in one)
 
 
-def untimed(metrics: dict[str, float]) -> dict[str, float]:
-    return {name: value for name, value in metrics.items() if not name.startswith(("time/", "memory/"))}
-
-
 @system
-@pytest.mark.usefixtures("cluster")
+@pytest.mark.usefixtures("ray_cluster")
 def test_a_failing_cell_loses_no_other_and_equal_ones_are_trained_once(
     small_run: TrainConfig, place: CellPlace
 ) -> None:

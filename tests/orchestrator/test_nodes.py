@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import ray
-from ray.cluster_utils import Cluster
 from ray.util.state import list_actors, list_tasks
+from ray_nodes import add_node, head_alone
 
 from orchestrator.cell_work import CellPlace, Tracking
 from orchestrator.cells import Cell
@@ -27,14 +27,13 @@ from orchestrator.grid import run_grid
 from orchestrator.mlflow_client import client
 from orchestrator.ray_cluster import find_cluster
 from orchestrator.runs import Resources, best_checkpoint, run_training
-from orchestrator.session import QUIET, SessionConfig, tracking_host
+from orchestrator.session import SessionConfig, tracking_host
 from orchestrator.tracking import Tracked, create_run
 from orchestrator.tracking_server import TrackingServer, tracking_server
 
 pytestmark = [pytest.mark.slow, pytest.mark.system, pytest.mark.timeout(1200)]
 
 SCRIPT = Path(__file__).parents[2] / "experiments" / "awc_sweep.py"
-OBJECT_STORE = 100 * 2**20
 
 
 @dataclass(frozen=True)
@@ -49,20 +48,11 @@ class Nodes:
 @pytest.fixture(scope="module")
 def nodes() -> Iterator[Nodes]:
     """The cluster, with this process as a driver on it."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.delenv("RAY_ADDRESS", raising=False)
-        for key, value in QUIET.items():
-            patch.setenv(key, value)
-        head = {"num_cpus": 0, "object_store_memory": OBJECT_STORE, "include_dashboard": True}
-        cluster = Cluster(initialize_head=True, head_node_args=head)
-        try:
-            added = [cluster.add_node(num_cpus=1, object_store_memory=OBJECT_STORE) for _ in range(2)]
-            cluster.wait_for_nodes()
-            ray.init(address=cluster.address, log_to_driver=False, logging_level="ERROR")
-            yield Nodes(cluster.address, frozenset(node.node_id for node in added))
-        finally:
-            ray.shutdown()
-            cluster.shutdown()
+    with head_alone(include_dashboard=True) as cluster:
+        added = [add_node(cluster) for _ in range(2)]
+        cluster.wait_for_nodes()
+        ray.init(address=cluster.address, log_to_driver=False, logging_level="ERROR")
+        yield Nodes(cluster.address, frozenset(node.node_id for node in added))
 
 
 @pytest.fixture(scope="module")

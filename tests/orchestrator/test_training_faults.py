@@ -7,7 +7,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,64 +15,20 @@ from typing import Any
 import pytest
 import ray
 import torch
+from same_runs import assert_equal, by_key, history, reference, untimed
 
-from balancing.awc import AWC
 from models.build import ModelConfig
 from orchestrator import checkpoints
-from orchestrator.assembly import build_training
-from orchestrator.config import DataConfig, TrainConfig
-from orchestrator.loop import Training, fit
+from orchestrator.config import TrainConfig
 from orchestrator.mlflow_client import client
 from orchestrator.runs import Resources, best_checkpoint, run_training
-from orchestrator.session import LOOPBACK, SessionConfig, ray_session
+from orchestrator.session import LOOPBACK
 from orchestrator.tracking import Tracked, create_run
 from orchestrator.tracking_server import TrackingServer
-from pipelines.batches import BatchConfig
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(400)]
 
-Metrics = list[dict[str, float]]
 Below = Callable[[int], dict[int, str]]
-
-
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[None]:
-    """A local Ray for all tests of this file."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.delenv("RAY_ADDRESS", raising=False)
-        with ray_session(SessionConfig(num_cpus=2)):
-            yield
-
-
-@pytest.fixture
-def one_thread() -> Iterator[None]:
-    """As in a Ray worker with one CPU; sums in another order differ in the last bit."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
-@pytest.fixture
-def config(store_path: Path) -> TrainConfig:
-    """6 epochs of AWC, inside its window for the first 4, with batch statistics and dropout."""
-    batch = BatchConfig(batch_size=24, lidar_points=16, mmwave_points=8)
-    return TrainConfig(
-        data=DataConfig(store=str(store_path), batch=batch),
-        model=ModelConfig(preset="tiny", norm="batch", dropout=0.1),
-        method=AWC.Config(window=4),
-        epochs=6,
-    )
-
-
-def untimed(metrics: dict[str, float]) -> dict[str, float]:
-    return {key: value for key, value in metrics.items() if not key.startswith(("time/", "memory/"))}
-
-
-def reference(config: TrainConfig) -> tuple[Training, Metrics]:
-    """The same run in this process, never interrupted."""
-    training, _ = build_training(config)
-    return training, [untimed(result.metrics) for result in fit(training)]
 
 
 class Killer(threading.Thread):
@@ -108,16 +64,16 @@ class Killer(threading.Thread):
             self.counts.pop(0)
 
 
-@pytest.mark.usefixtures("cluster", "one_thread")
+@pytest.mark.usefixtures("ray_cluster", "one_thread")
 def test_killed_run_equals_uninterrupted(
-    config: TrainConfig, tracking: TrackingServer, processes_below: Below, tmp_path: Path
+    fault_run: TrainConfig, tracking: TrackingServer, processes_below: Below, tmp_path: Path
 ) -> None:
     run_id = create_run(tracking.uri, "faults", "killed")
     tracked = Tracked(uri=tracking.uri, run_id=run_id, spool=str(tmp_path / "spool"))
 
     def run() -> Any:
         return run_training(
-            config, name="killed", storage=tmp_path / "train", resources=Resources(), tracked=tracked
+            fault_run, name="killed", storage=tmp_path / "train", resources=Resources(), tracked=tracked
         )
 
     killer = Killer(tmp_path / "train" / "killed", [2], processes_below)
@@ -127,13 +83,13 @@ def test_killed_run_equals_uninterrupted(
     killer.join()
     assert len(killer.killed) == 1, "the run ended before it was killed"
 
-    expected, metrics = reference(config)
+    expected, metrics = reference(fault_run)
     state = checkpoints.load(Path(result.checkpoint.path))
     assert_equal(state["model"], expected.model.state_dict())
     assert_equal(state["method"], expected.method.state_dict())
     assert_equal(state["optimizer"], expected.optimizer.state_dict())
     assert_equal(state["contributions"], expected.contributions)
-    assert (state["best_epoch"], state["epoch"]) == (expected.best_epoch, config.epochs)
+    assert (state["best_epoch"], state["epoch"]) == (expected.best_epoch, fault_run.epochs)
     assert untimed(result.return_value) == metrics[-1]
     assert history(tracking, run_id) == by_key(metrics)
     best = checkpoints.load(best_checkpoint(result))
@@ -160,9 +116,9 @@ def damage_list(folder: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("cluster", "one_thread")
+@pytest.mark.usefixtures("ray_cluster", "one_thread")
 def test_damaged_newest_checkpoint_costs_epochs_but_no_numbers(
-    config: TrainConfig, tracking: TrackingServer, processes_below: Below, tmp_path: Path
+    fault_run: TrainConfig, tracking: TrackingServer, processes_below: Below, tmp_path: Path
 ) -> None:
     run_id = create_run(tracking.uri, "faults", "damaged")
     tracked = Tracked(uri=tracking.uri, run_id=run_id, spool=str(tmp_path / "spool"))
@@ -170,13 +126,13 @@ def test_damaged_newest_checkpoint_costs_epochs_but_no_numbers(
     killer = Killer(folder, [3], processes_below, first=damage_newest)
     killer.start()
     result = run_training(
-        config, name="damaged", storage=tmp_path / "train", resources=Resources(), tracked=tracked
+        fault_run, name="damaged", storage=tmp_path / "train", resources=Resources(), tracked=tracked
     )
     killer.over.set()
     killer.join()
     assert len(killer.killed) == 1, "the run ended before it was killed"
-    assert_undisturbed(result, config)
-    _, metrics = reference(config)
+    assert_undisturbed(result, fault_run)
+    _, metrics = reference(fault_run)
     assert history(tracking, run_id) == by_key(metrics)
     note = client(tracking.uri).get_run(run_id).data.tags["recovered"]
     assert "going on from the one after epoch" in note
@@ -184,17 +140,17 @@ def test_damaged_newest_checkpoint_costs_epochs_but_no_numbers(
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("cluster", "one_thread")
-def test_half_a_list_of_checkpoints_costs_nothing(config: TrainConfig, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("ray_cluster", "one_thread")
+def test_half_a_list_of_checkpoints_costs_nothing(fault_run: TrainConfig, tmp_path: Path) -> None:
     def run(epochs: int) -> Any:
-        shortened = replace(config, epochs=epochs)
+        shortened = replace(fault_run, epochs=epochs)
         return run_training(shortened, name="list", storage=tmp_path, resources=Resources())
 
     run(3)
     before = {path.name for path in (tmp_path / "list").glob("checkpoint_*")}
     damage_list(tmp_path / "list")
     result = run(6)
-    assert_undisturbed(result, config)
+    assert_undisturbed(result, fault_run)
     after = {path.name for path in (tmp_path / "list").glob("checkpoint_*") if path.is_dir()}
     assert not after & before, "what the list does not name is left behind"
 
@@ -212,42 +168,12 @@ def assert_undisturbed(result: Any, config: TrainConfig) -> None:
     assert best["history"][-1]["val/mpjpe_mm"] == expected.best_mpjpe_mm
 
 
-def history(server: TrackingServer, run_id: str) -> dict[str, list[tuple[int, float]]]:
-    """Metric -> (step, value) of every point in MLflow, without timings."""
-    mlflow = client(server.uri)
-    keys = untimed(mlflow.get_run(run_id).data.metrics)
-    return {key: [(p.step, p.value) for p in mlflow.get_metric_history(run_id, key)] for key in keys}
-
-
-def by_key(metrics: Metrics) -> dict[str, list[tuple[int, float]]]:
-    """What `history` must be after these epochs."""
-    found: dict[str, list[tuple[int, float]]] = {}
-    for epoch, values in enumerate(metrics):
-        for key, value in values.items():
-            found.setdefault(key, []).append((epoch, value))
-    return found
-
-
-def assert_equal(one: Any, other: Any, same: Callable[[Any, Any], None] | None = None, at: str = "") -> None:
-    """Compare nested states; tensors bit for bit unless `same` says otherwise."""
-    if isinstance(one, dict):
-        assert one.keys() == other.keys(), at
-        for key in one:
-            assert_equal(one[key], other[key], same, f"{at}.{key}")
-    elif isinstance(one, (list, tuple)):
-        assert len(one) == len(other), at
-        for i, (a, b) in enumerate(zip(one, other, strict=True)):
-            assert_equal(a, b, same, f"{at}[{i}]")
-    elif isinstance(one, torch.Tensor):
-        (same or (lambda a, b: torch.testing.assert_close(a, b, rtol=0, atol=0, msg=at)))(one, other)
-    else:
-        assert one == other, at
-
-
-def test_two_ranks_on_ray_train_equal_one_process(cluster: None, config: TrainConfig, tmp_path: Path) -> None:
+def test_two_ranks_on_ray_train_equal_one_process(
+    ray_cluster: None, fault_run: TrainConfig, tmp_path: Path
+) -> None:
     assert ray.util.get_node_ip_address() == LOOPBACK
     config = replace(
-        config, epochs=2, dtype="float64", model=ModelConfig(preset="tiny", norm="layer", dropout=0.0)
+        fault_run, epochs=2, dtype="float64", model=ModelConfig(preset="tiny", norm="layer", dropout=0.0)
     )
     resources = Resources(workers=2, cpus_per_worker=0.5)
     result = run_training(config, name="two", storage=tmp_path, resources=resources)

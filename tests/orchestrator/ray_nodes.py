@@ -1,0 +1,53 @@
+"""Clusters of several Ray nodes on this machine, out of sight of whatever Ray runs here besides."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import tempfile
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import ray
+from ray._private import ray_constants
+from ray.cluster_utils import Cluster
+
+from orchestrator.session import LOOPBACK, QUIET
+
+OBJECT_STORE = 100 * 2**20
+
+
+@contextlib.contextmanager
+def head_alone(host: str | None = None, **options: Any) -> Iterator[Cluster]:
+    """A cluster that is a head without cores; nodes that work are added to it.
+
+    host: address of its nodes; `LOOPBACK` keeps all ports there, None is the address that Ray finds itself.
+    The folder is its own: in the common one Ray would note this cluster as that of the machine, over
+    somebody else's, and leave no note behind. Ends the driver's connection too.
+    """
+    folder = tempfile.mkdtemp(prefix="ray-", dir="/tmp")  # short, for the paths of sockets
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("RAY_ADDRESS", raising=False)
+        for key, value in (QUIET | {"RAY_TMPDIR": folder, "RAY_memory_monitor_refresh_ms": "0"}).items():
+            patch.setenv(key, value)  # no watch: others' memory is none of a test's business
+        if host == LOOPBACK:  # as in `start_local_ray`
+            patch.setenv("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
+            patch.setattr(ray_constants, "ENABLE_RAY_CLUSTER", False)
+        head = {"num_cpus": 0, "include_dashboard": False, **_node(host), **options}
+        cluster = Cluster(initialize_head=True, head_node_args=head)
+        try:
+            yield cluster
+        finally:
+            ray.shutdown()
+            cluster.shutdown()
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def add_node(cluster: Cluster, host: str | None = None) -> Any:
+    """A node with one core."""
+    return cluster.add_node(num_cpus=1, **_node(host))
+
+
+def _node(host: str | None) -> dict[str, Any]:
+    return {"object_store_memory": OBJECT_STORE} | ({"node_ip_address": host} if host else {})
