@@ -129,6 +129,7 @@ def sweep_config(name: str, options: dict[str, Any], store: str) -> SweepConfig:
 
 def run_job(name: str, options: dict[str, Any], out: Path, *, quiet: bool = False) -> None:
     """Prepare the data, run the sweep that `options` describe, print and keep its outcome."""
+    from orchestrator.errors import listed
     from orchestrator.progress import SweepProgress
     from orchestrator.sweep_job import JobPlace, run_sweep_job
 
@@ -146,7 +147,8 @@ def run_job(name: str, options: dict[str, Any], out: Path, *, quiet: bool = Fals
     finish_job(out, "sweeps", name, outcome.to_json() | {"trials_left": left})
     print_summary(outcome, config, out)
     if left:
-        print(f"{left} trials failed; mend the cause, then: {resume_command(options, out)}")
+        why = listed(outcome.table.failures) or "see MLflow"
+        print(f"{left} trials failed ({why}); mend the cause, then: {resume_command(options, out)}")
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from types import FrameType
 import tyro
 from tyro.extras import SubcommandApp
 
-from orchestrator.errors import FailedCellsError, FailedTrainingError, reason
+from orchestrator.errors import OURS, reason
 from orchestrator.server_process import TrackingServerError
 
 COMMANDS: dict[str, str] = {
@@ -44,6 +44,7 @@ LIBRARY_ERRORS = {
         "RaySystemError",
         "WorkerCrashedError",
     ),
+    "ray.tune.error": ("TuneError",),
     "sqlalchemy.exc": ("OperationalError",),
 }
 """Module -> errors of it that say that something outside has gone wrong."""
@@ -81,14 +82,14 @@ def guarded(run: Callable[[], object]) -> None:
     except (ValueError, FileNotFoundError, TrackingServerError) as error:
         print(f"equipose: {error}", file=sys.stderr)
         raise SystemExit(2) from error
-    except (FailedCellsError, FailedTrainingError) as error:
+    except OURS as error:
         print(f"equipose: {error}", file=sys.stderr)
         raise SystemExit(1) from error
     except OSError as error:
         print(f"equipose: {of_the_system(error)}", file=sys.stderr)
         raise SystemExit(1) from error
     except library_errors() as error:
-        print(f"equipose: {type(error).__name__}: {reason(error)}. {KEPT}", file=sys.stderr)
+        print(f"equipose: {type(error).__name__}: {reason(error).rstrip('.')}. {KEPT}", file=sys.stderr)
         raise SystemExit(1) from error
     except KeyboardInterrupt:
         print("equipose: interrupted; what was finished is kept", file=sys.stderr)

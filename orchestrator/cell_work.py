@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from ray.train import Result
+
 from balancing.statistics import DivergedError
 from orchestrator import checkpoints
 from orchestrator.assembly import build_training, own_device, part_rows, run_facts
@@ -14,6 +16,7 @@ from orchestrator.cells import Cell, CellResult
 from orchestrator.checkpoint_folder import BEST, CheckpointFolder
 from orchestrator.config import TrainConfig
 from orchestrator.contribution_report import report_metrics
+from orchestrator.errors import FailedTrainingError
 from orchestrator.evaluation import Evaluation, evaluate, load_evaluation, save_evaluation
 from orchestrator.locks import locked
 from orchestrator.mlflow_client import client
@@ -129,9 +132,7 @@ def _train(cell: Cell, place: CellPlace, tracked: Tracked | None) -> CellResult:
     """Alone in this process, or as a Ray Train run where there are several workers."""
     folder = place.folder(cell)
     if cell.workers > 1:
-        result = run_training(
-            cell.config, name=TRAIN, storage=folder, resources=place.resources, tracked=tracked
-        )
+        result = _train_on_ray(cell, folder, place, tracked)
         assert result.checkpoint is not None
         last, best = Path(result.checkpoint.path), best_checkpoint(result)
     else:
@@ -142,6 +143,18 @@ def _train(cell: Cell, place: CellPlace, tracked: Tracked | None) -> CellResult:
     return CellResult(
         key=cell.key, config=cell.config, history=tuple(state["history"]), folder=folder, **state["extra"]
     )
+
+
+def _train_on_ray(cell: Cell, folder: Path, place: CellPlace, tracked: Tracked | None) -> Result:
+    """As Ray Train does it, except that divergence is the same error as in a process of one's own."""
+    try:
+        return run_training(
+            cell.config, name=TRAIN, storage=folder, resources=place.resources, tracked=tracked
+        )
+    except FailedTrainingError as error:
+        if isinstance(error.cause, DivergedError):
+            raise error.cause from error
+        raise
 
 
 def _evaluate(cell: Cell, folder: Path) -> Evaluation:

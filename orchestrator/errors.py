@@ -2,7 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
+
+LASTING = (ValueError, TypeError, LookupError, AttributeError, NameError, AssertionError, ArithmeticError)
+"""Errors that come again when the same is done again: wrong settings, bad data, divergence, faults of ours.
+Everything else may be over by then: a process that is gone, a disk, a network, memory."""
+OUT_OF_MEMORY = ("OutOfMemoryError", "MemoryError")
+"""Names of errors: Ray's when it ends a process, torch's on a GPU, Python's own."""
+WRAPPED = ("cause", "health_check_failure", "controller_failure")
+"""Attributes in which Ray's errors hold the error that they are about."""
+CRASHES = ("WorkerCrashedError", "ActorDiedError", "RayActorError")
+FAILED_START = "raised in its creation task"
+"""What Ray writes where an actor did not crash, but its `__init__` raised."""
+CRASHED = (
+    "its process died: ended from outside, by a fault in native code, or by the system for lack of memory "
+    "(`dmesg` says so then)"
+)
+FEWER = (
+    "let fewer run at a time (EQUIPOSE_CONCURRENT=1 before the command, also with --resume); where one alone "
+    "is too much, begin anew with smaller batches (--override data.batch.batch_size=16) or fewer --workers. "
+    "--plan and `equipose doctor` say what fits"
+)
 
 
 class FailedCellsError(RuntimeError):
@@ -10,27 +31,99 @@ class FailedCellsError(RuntimeError):
 
     def __init__(self, errors: Mapping[str, Exception]) -> None:
         self.errors = dict(errors)
-        shown = "; ".join(f"{name}: {reason(error)}" for name, error in errors.items())
+        reasons = {name: reason(error) for name, error in errors.items()}
         super().__init__(
-            f"{len(errors)} {'run' if len(errors) == 1 else 'runs'} failed ({shown}). The others are kept: "
-            "mend the cause, then the same command with --resume"
+            f"{len(errors)} {'run' if len(errors) == 1 else 'runs'} failed ({listed(reasons)}). The others "
+            "are kept: mend the cause, then the same command with --resume"
         )
 
 
-def reason(error: Exception) -> str:
-    """The last line of what happened; Ray puts a traceback before it, others say where."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[-1] if lines else type(error).__name__
+class FailedSweepError(RuntimeError):
+    """No trial of a sweep came to an error that could be compared."""
 
 
 class FailedTrainingError(RuntimeError):
-    """A Ray Train run that kept failing; what it had finished is kept."""
+    """A Ray Train run that was given up; what it had finished is kept."""
+
+    cause: Exception | None = None
+    """What its worker, or what watches it, raised."""
+    lasting: bool = False
+    """Whether the same again would fail the same way, or has been tried often enough."""
+
+
+OURS = (FailedCellsError, FailedSweepError, FailedTrainingError)
+"""What ends a job whose parts have failed; the message is for people as it is."""
 
 
 def failed_training(name: str, folder: str, error: Exception) -> FailedTrainingError:
     """What to raise for a run that Ray Train has given up."""
-    failures = getattr(error, "worker_failures", None) or {0: error}
-    return FailedTrainingError(
-        f"run {name} failed ({reason(next(iter(failures.values())))}). Its checkpoints are kept in "
+    worker_failures = getattr(error, "worker_failures", None)
+    found = list(worker_failures.values()) if worker_failures else [_of_controller(error)]
+    cause = next((each for each in found if is_lasting(each)), found[0])
+    failed = FailedTrainingError(
+        f"run {name} failed ({reason(cause)}). Its checkpoints are kept in "
         f"{folder}: mend the cause, then the same again goes on from the newest"
     )
+    failed.cause, failed.lasting = cause, bool(worker_failures) or is_lasting(cause)
+    return failed
+
+
+def _of_controller(error: Exception) -> Exception:
+    found = getattr(error, "controller_failure", None)
+    return found if isinstance(found, Exception) else error
+
+
+def is_lasting(error: BaseException) -> bool:
+    """Whether the same again would fail the same way."""
+    return isinstance(error, LASTING) and not type(error).__module__.startswith("ray.")
+
+
+def listed(reasons: Mapping[str, str]) -> str:
+    """Names and what happened to them on one line; those to which the same happened together."""
+    groups: dict[str, list[str]] = {}
+    for name, text in reasons.items():
+        groups.setdefault(text, []).append(name)
+    return "; ".join(f"{_few(names)}: {text}" for text, names in groups.items())
+
+
+def _few(names: list[str]) -> str:
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+
+
+def reason(error: BaseException) -> str:
+    """What happened, on one line: for lack of memory with the remedy, else the last line of the message.
+
+    Of errors that libraries have wrapped, the innermost is told; Ray puts a traceback before it.
+    """
+    chain = list(_chain(error))
+    if any(_named(each, OUT_OF_MEMORY) for each in chain):
+        return f"memory ran out{_how_much(chain)}: {FEWER}"
+    if any(_named(each, CRASHES) and FAILED_START not in str(each) for each in chain):
+        return f"{CRASHED}. If it was memory: {FEWER}"
+    lines = [line.strip() for line in str(chain[-1]).splitlines() if line.strip()]
+    kind = type(chain[-1]).__name__
+    if len(chain) > 1 and lines and not isinstance(chain[-1], OURS):
+        return f"{kind}: {lines[-1]}"
+    return lines[-1] if lines else kind
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """The error and, inwards, those that libraries have wrapped in it."""
+    seen: list[BaseException] = []
+    found: object = error
+    while isinstance(found, BaseException) and not any(found is each for each in seen):
+        seen.append(found)
+        yield found
+        inner = (getattr(found, name, None) for name in WRAPPED)
+        found = next((each for each in inner if isinstance(each, BaseException)), None)
+
+
+def _named(error: BaseException, names: tuple[str, ...]) -> bool:
+    """By name, since the libraries that define these errors take seconds to import."""
+    return any(kind.__name__ in names for kind in type(error).__mro__)
+
+
+def _how_much(chain: list[BaseException]) -> str:
+    """How full memory was, if Ray says so: ` (3.8GB used / 4.0GB limit)`."""
+    found = re.search(r"was ([\d.]+GB used / [\d.]+GB limit)", "\n".join(map(str, chain)))
+    return f" ({found[1]})" if found else ""

@@ -14,7 +14,8 @@ from orchestrator.orphans import end_with_parent
 from orchestrator.planning import TRIAL_CPUS
 
 RETRIES = 3
-"""How often a cell whose process died starts again, from its newest checkpoint."""
+"""How often a cell whose process died starts again, from its newest checkpoint. A process that Ray ends for
+lack of memory is counted apart, see `session.QUIET`."""
 
 Told = Callable[[Cell, str, CellResult | None], None]
 """Hears of a cell: `waiting`, `kept` (had ended before), `running`, `done` or `failed`."""
@@ -82,6 +83,7 @@ def _task(place: CellPlace) -> Any:
         num_cpus=resources.cpus_per_worker if alone else TRIAL_CPUS,
         num_gpus=1 if alone and resources.gpu else 0,
         max_retries=RETRIES,
+        retry_exceptions=False,  # what a cell raises it would raise again
     )(_work_on)
 
 

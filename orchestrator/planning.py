@@ -18,6 +18,8 @@ SHARE_OF_MEMORY = 0.75
 """The rest is for data, caches and whatever else the machine does."""
 TRIAL_CPUS = 0.01
 """What Tune's own trial process reserves; Tune refuses zero."""
+MOST = "EQUIPOSE_CONCURRENT"
+"""Environment variable: no more runs than this side by side, whatever would fit."""
 MIN_OBJECT_STORE_MB = 80
 """Ray refuses less than 75 MB."""
 
@@ -37,19 +39,28 @@ def concurrent_runs(
     `cpus`, `memory_gib` and `gpus` default to the Ray cluster's, or to what this machine and its container
     allow before Ray is up. `gib_per_worker`: memory that one takes; more than the default where wide models
     train on large batches. A run always fits: on a machine with fewer cores than workers, workers share
-    cores. Only GPUs cannot be shared: raises ValueError where there are fewer than one run needs.
+    cores. Only GPUs cannot be shared: raises ValueError where there are fewer than one run needs. The
+    environment variable `EQUIPOSE_CONCURRENT` limits the number, e.g. after memory has run out.
     """
     cpus = cpus if cpus is not None else _cpus()
     memory_gib = memory_gib if memory_gib is not None else _memory_gib()
     for_runs = min(memory_gib * SHARE_OF_MEMORY, memory_gib - GIB_BESIDES)
     by_memory = int(for_runs / (gib_per_worker * workers))
-    fitting = [limit, int(cpus // workers), by_memory]
+    fitting = [limit, _most(), int(cpus // workers), by_memory]
     if gpu:
         fitting.append(_runs_on_gpus(workers, gpus if gpus is not None else _gpus()))
     concurrency = max(1, min(fitting))
     share = (cpus - TRIAL_CPUS * (concurrency + 1)) / (concurrency * workers)
     per_worker = max(0.01, min(1.0, int(share * 100) / 100))
     return concurrency, Resources(workers=workers, cpus_per_worker=per_worker, gpu=gpu)
+
+
+def _most() -> int:
+    """What the user allows."""
+    given = os.environ.get(MOST) or "1000000"
+    if not given.isdecimal() or int(given) < 1:
+        raise ValueError(f"{MOST} is {given!r}; give the number of runs side by side, or unset it")
+    return int(given)
 
 
 def _runs_on_gpus(workers: int, gpus: float) -> int:

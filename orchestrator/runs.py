@@ -5,17 +5,22 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import ray.exceptions
 import ray.train
 import ray.train.torch
 
 from orchestrator.config import TrainConfig
 from orchestrator.errors import failed_training
 from orchestrator.resources import Resources
+from orchestrator.retries import EndAtLastingErrors
 from orchestrator.tracking import Tracked
 from orchestrator.train_folder import clear_scratch, tidy
 
 OBJECTIVE = "val/mpjpe_mm"
 """What checkpoints are ranked by: the error of the epoch that wrote them."""
+RESTARTS = 2
+"""How often a run is started again where Ray Train gives up at once: when its controller died, or a worker
+before it trained (seen with Ray 2.60, and importing its libraries is when a worker asks for most memory)."""
 
 
 def run_training(
@@ -30,36 +35,49 @@ def run_training(
     """Train on Ray Train V2 and wait for the end.
 
     The same `name` and `storage` again resume the run from its newest checkpoint. Raises
-    `FailedTrainingError` when it keeps failing.
+    `FailedTrainingError` when processes keep dying, or a worker raised what it would raise again.
     """
     folder = None if "://" in str(storage) else Path(storage).resolve() / name
+    run_config = ray.train.RunConfig(
+        name=name,
+        storage_path=str(storage),
+        callbacks=[*(callbacks or ()), EndAtLastingErrors()],
+        failure_config=ray.train.FailureConfig(max_failures=resources.max_failures),
+        checkpoint_config=ray.train.CheckpointConfig(
+            num_to_keep=2, checkpoint_score_attribute=OBJECTIVE, checkpoint_score_order="min"
+        ),
+        logging_config=ray.train.LoggingConfig(log_level="WARNING"),
+    )
+    payload = {"config": config, "tracked": tracked, "folder": folder}
+    for retries_left in reversed(range(RESTARTS + 1)):
+        try:
+            return _fit(payload, run_config, resources)
+        except (ray.train.TrainingFailedError, ray.exceptions.RayError) as error:
+            failed = failed_training(name, f"{storage}/{name}", error)
+            if failed.lasting or not retries_left:
+                raise failed from error
+    raise AssertionError("unreachable: the last attempt returns or raises")
+
+
+def _fit(payload: dict[str, Any], run_config: ray.train.RunConfig, resources: Resources) -> ray.train.Result:
+    """One `fit`, in a folder that is in order before and after."""
+    folder: Path | None = payload["folder"]
     if folder:
         folder.mkdir(parents=True, exist_ok=True)
         tidy(folder)
     trainer = ray.train.torch.TorchTrainer(
         _train_worker,
-        train_loop_config={"config": config, "tracked": tracked, "folder": folder},
+        train_loop_config=payload,
         torch_config=ray.train.torch.TorchConfig(backend="nccl" if resources.gpu else "gloo"),
         scaling_config=ray.train.ScalingConfig(
             num_workers=resources.workers,
             use_gpu=resources.gpu,
             resources_per_worker={"CPU": resources.cpus_per_worker, **({"GPU": 1} if resources.gpu else {})},
         ),
-        run_config=ray.train.RunConfig(
-            name=name,
-            storage_path=str(storage),
-            callbacks=callbacks,
-            failure_config=ray.train.FailureConfig(max_failures=resources.max_failures),
-            checkpoint_config=ray.train.CheckpointConfig(
-                num_to_keep=2, checkpoint_score_attribute=OBJECTIVE, checkpoint_score_order="min"
-            ),
-            logging_config=ray.train.LoggingConfig(log_level="WARNING"),
-        ),
+        run_config=run_config,
     )
     try:
         return trainer.fit()
-    except ray.train.TrainingFailedError as error:
-        raise failed_training(name, f"{storage}/{name}", error) from error
     finally:
         if folder:
             clear_scratch(folder)

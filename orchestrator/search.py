@@ -7,7 +7,7 @@ Tune's own saved state is not used: it is written in several files, up to second
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import optuna
@@ -20,6 +20,8 @@ from orchestrator.sweep_config import OBJECTIVE, SearchSpace, SweepConfig
 NUMBER = "number"
 """Key of the trial's number beside the searched parameters."""
 RETRY_OF = "retry_of"
+FAILURES = "failures"
+"""Attribute of the study: why trials failed."""
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
 
 
@@ -42,6 +44,16 @@ def open_study(config: SweepConfig, url: str) -> optuna.Study:
         if trial.number not in retried:
             study.enqueue_trial(trial.params, user_attrs={RETRY_OF: trial.number})
     return study
+
+
+def keep_failures(study: optuna.Study, reasons: Mapping[str, str]) -> None:
+    """Keep why trials failed, with what is known of earlier ones; trial -> reason."""
+    study.set_user_attr(FAILURES, failures(study) | dict(reasons))
+
+
+def failures(study: optuna.Study) -> dict[str, str]:
+    """Failed trial -> why, for those of which it is known."""
+    return dict(study.user_attrs.get(FAILURES, {}))
 
 
 def trials_left(study: optuna.Study, trials: int) -> int:

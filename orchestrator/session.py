@@ -23,10 +23,12 @@ QUIET = {
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     "TUNE_DISABLE_SIGINT_HANDLER": "1",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "RAY_task_oom_retries": "3",
 }
 """Environment of the driver and its workers: poll fast enough that short epochs are not drained two
-seconds apart, keep the console for our own progress, and let Ctrl-C reach
-our code instead of ending a sweep as if it were finished."""
+seconds apart, keep the console for our own progress, let Ctrl-C reach our code instead of ending a sweep
+as if it were finished, and give up tasks that keep being ended for lack of memory, which Ray otherwise
+starts again for ever."""
 
 
 @dataclass(frozen=True, kw_only=True)

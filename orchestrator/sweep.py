@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -11,13 +14,25 @@ import optuna
 from ray import tune
 
 from orchestrator.asha import ProposalsOnlyASHA
+from orchestrator.errors import FailedTrainingError, reason
 from orchestrator.progress import SweepProgress
 from orchestrator.runs import run_training
-from orchestrator.search import NUMBER, StudySearch, open_study, suggest_point, trial_name, trials_left
+from orchestrator.search import (
+    NUMBER,
+    StudySearch,
+    keep_failures,
+    open_study,
+    suggest_point,
+    trial_name,
+    trials_left,
+)
 from orchestrator.sweep_config import SweepConfig
 from orchestrator.sweep_progress import ShowProgress, show_finished
 from orchestrator.tracking import Tracked, create_run, flatten_config
 from orchestrator.tune_reports import reported_to_tune
+
+TRIAL_RETRIES = 1
+"""How often a trial whose own process died is started again; its training has retries of its own."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +55,11 @@ class SweepPlace:
     def tune_path(self) -> Path:
         """Parent folder of the Tune experiment's state."""
         return self.root / "tune"
+
+    @property
+    def given_up(self) -> Path:
+        """Folder that names the trials whose training has been given up, and why."""
+        return self.root / "given-up"
 
     @property
     def train_path(self) -> Path:
@@ -70,10 +90,12 @@ def run_sweep(config: SweepConfig, place: SweepPlace, progress: SweepProgress) -
             storage_path=str(place.tune_path),
             callbacks=[ShowProgress(progress, config.base.epochs)],
             verbose=0,
-            failure_config=tune.FailureConfig(max_failures=1),
+            failure_config=tune.FailureConfig(max_failures=TRIAL_RETRIES),
         ),
     )
-    tuner.fit()
+    shutil.rmtree(place.given_up, ignore_errors=True)
+    results = tuner.fit()
+    keep_failures(study, {Path(result.path).name: reason(result.error) for result in results if result.error})
     return study
 
 
@@ -107,7 +129,7 @@ def _trial(point: dict[str, Any], *, config: SweepConfig, place: SweepPlace) -> 
         tags={**place.tags, "trial_id": name, "fusion": run.model.fusion, "method": "awc"},
         params=flatten_config(run, omit=("data.store",)) | searched,
     )
-    with reported_to_tune() as reports:
+    with tried_once(place.given_up / name), reported_to_tune() as reports:
         run_training(
             run,
             name=name,
@@ -116,3 +138,20 @@ def _trial(point: dict[str, Any], *, config: SweepConfig, place: SweepPlace) -> 
             tracked=Tracked(uri=place.uri, run_id=run_id, spool=str(place.root / "spool" / name)),
             callbacks=[reports],
         )
+
+
+@contextlib.contextmanager
+def tried_once(note: Path) -> Iterator[None]:
+    """A training that is given up within the block is not repeated: the next block only says why again.
+
+    Tune starts whatever has failed once more, and offers no choice by the kind of error.
+    """
+    if note.exists():
+        raise FailedTrainingError(note.read_text())
+    try:
+        yield
+    except FailedTrainingError as error:
+        if error.lasting:
+            note.parent.mkdir(exist_ok=True)
+            note.write_text(reason(error))
+        raise

@@ -101,7 +101,7 @@ def _close_children(table: SweepTable, place: SweepPlace) -> dict[str, str]:
         if run_id is None:
             continue
         runs[row["trial"]] = run_id
-        mlflow.set_tag(run_id, "status_reason", _reason(row))
+        mlflow.set_tag(run_id, "status_reason", table.failures.get(row["trial"]) or _reason(row))
         if mlflow.get_run(run_id).info.status == "RUNNING":
             end_run(place.uri, run_id, "FAILED" if row["state"] == "failed" else "FINISHED")
     return runs

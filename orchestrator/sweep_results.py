@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,8 @@ import polars as pl
 from optuna.trial import FrozenTrial, TrialState
 
 from balancing.report import ContributionReport
-from orchestrator.search import trial_name
+from orchestrator.errors import FailedSweepError, listed
+from orchestrator.search import failures, trial_name
 from orchestrator.sweep_config import OBJECTIVE
 
 COLUMNS: dict[str, Any] = {
@@ -33,6 +34,8 @@ class SweepTable:
     """The trials of a sweep, in order of creation."""
 
     frame: pl.DataFrame
+    failures: dict[str, str] = field(default_factory=dict)
+    """Failed trial -> why, for those of which it is known."""
 
     @property
     def finished(self) -> pl.DataFrame:
@@ -41,11 +44,12 @@ class SweepTable:
 
     @property
     def best(self) -> dict[str, Any]:
-        """The best trial. Raises ValueError when no trial has a value."""
+        """The best trial. Raises `errors.FailedSweepError` when no trial has a value."""
         if self.finished.is_empty():
-            raise ValueError(
-                f"no trial of the sweep finished an epoch: {self.frame['state'].to_list()}; "
-                "see the errors above, mend the cause and run the same command with --resume"
+            why = f" ({listed(self.failures)})" if self.failures else ""
+            raise FailedSweepError(
+                f"no trial of the sweep has ended well: all {self.frame.height} failed{why}. "
+                "Mend the cause, then the same command with --resume"
             )
         return self.finished.row(0, named=True)
 
@@ -69,7 +73,7 @@ STATES = {TrialState.COMPLETE: "done", TrialState.PRUNED: "stopped", TrialState.
 def sweep_table(study: optuna.Study) -> SweepTable:
     """The trials that have ended, from the study; a failed one has no value."""
     rows = [_row(trial) for trial in study.get_trials(deepcopy=False, states=tuple(STATES))]
-    return SweepTable(frame=pl.DataFrame(rows, schema=COLUMNS).sort("trial"))
+    return SweepTable(frame=pl.DataFrame(rows, schema=COLUMNS).sort("trial"), failures=failures(study))
 
 
 def _row(trial: FrozenTrial) -> dict[str, Any]:

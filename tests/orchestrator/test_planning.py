@@ -61,3 +61,16 @@ def test_the_object_store_fits_shared_memory(free_mb: float | None, expected: in
     shm = None if free_mb is None else free_mb / 1024
     machine = Machine(cpus=2, memory_gib=4, memory_free_gib=3, shm_free_gib=shm)
     assert object_store_mb(256, machine) == expected
+
+
+def test_the_user_limits_what_runs_side_by_side(monkeypatch: pytest.MonkeyPatch) -> None:
+    def runs() -> int:
+        return concurrent_runs(1, gpu=False, limit=100, cpus=8, memory_gib=64)[0]
+
+    assert runs() == 8
+    monkeypatch.setenv("EQUIPOSE_CONCURRENT", "3")
+    assert runs() == 3
+    for wrong in ("0", "-1", "many"):
+        monkeypatch.setenv("EQUIPOSE_CONCURRENT", wrong)
+        with pytest.raises(ValueError, match=f"EQUIPOSE_CONCURRENT is '{wrong}'; give the number"):
+            runs()
