@@ -11,7 +11,7 @@ export RAY_TRAIN_V2_ENABLED = 1
 help:
 	@echo "make sweep      AWC sweep on simulated data (Ray Train + Tune + Optuna, logged to MLflow)"
 	@echo "make compare    balancing methods compared over seeds, tuned with equal budget (about 15 minutes)"
-	@echo "make tables     the paper's tables and figures beside the published numbers, as one HTML report"
+	@echo "make tables     the paper's tables and figures beside the published numbers, as one HTML report (about 20 minutes)"
 	@echo "make test       whole test suite"
 	@echo "make check      ruff, mypy and the quick tests"
 	@echo "make test-slow  tests that take minutes"

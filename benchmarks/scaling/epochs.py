@@ -56,7 +56,8 @@ def sensors_panel(store: Path, stride: int = 4) -> Panel:
     config = replace(config, data=replace(config.data, train_stride=stride))
 
     def of(names: tuple[str, ...]) -> Callable[[], float]:
-        return epoch_of(replace(config, model=replace(config.model, modalities=names)))
+        data = replace(config.data, batch=replace(config.data.batch, modalities=names))
+        return epoch_of(replace(config, data=data, model=replace(config.model, modalities=names)))
 
     together = measured("together", (1, 2, 3, 4), lambda count: of(MODALITIES[:count]))
     alone = measured("that sensor alone", (1, 2, 3, 4), lambda place: of((MODALITIES[place - 1],)))
