@@ -25,9 +25,13 @@ def start_local_ray(**options: Any) -> None:
     import ray
     from ray._private import ray_constants
 
-    inherited = {name: os.environ.get(name) for name in SINGLE_MACHINE}
+    # Ray's processes inherit their own address. Without it, those of Ray Train that free what a stopped trial
+    # held look for "the" Ray of this machine, and where a second one runs they give up, or ask the wrong one.
+    port = _free_port()
+    passed_on = SINGLE_MACHINE | {"RAY_GCS_SERVER_PORT": str(port), "RAY_ADDRESS": f"{LOOPBACK}:{port}"}
+    inherited = {name: os.environ.get(name) for name in passed_on}
     switch = ray_constants.ENABLE_RAY_CLUSTER
-    os.environ.update(SINGLE_MACHINE)
+    os.environ.update(passed_on)
     # Ray read its environment when it was imported; a driver that joins a real cluster later needs it back.
     ray_constants.ENABLE_RAY_CLUSTER = False
     try:
@@ -42,6 +46,13 @@ def start_local_ray(**options: Any) -> None:
     session.chmod(0o700)  # logs and sockets, which Ray lets everybody write to
     clear_dead_sessions(session.parent)
     (session / MARK).write_text(f"{socket.gethostname()} {os.getpid()}")
+
+
+def _free_port() -> int:
+    """A port that the system has free now."""
+    with socket.socket() as probe:
+        probe.bind((LOOPBACK, 0))
+        return int(probe.getsockname()[1])
 
 
 def clear_dead_sessions(folder: Path) -> None:
