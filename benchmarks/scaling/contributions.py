@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from balancing.coalitions import Coalitions, coalitions_of
+from balancing.coalitions import ROUNDS, Coalitions, coalitions_of
 from balancing.modes import evaluating
 from balancing.profit import pearson_profit
 from balancing.statistics import CoalitionStatistics
@@ -33,6 +33,8 @@ WIDTH = 64
 ROWS = 64
 MODALITIES = (2, 3, 4, 6, 8, 9, 10, 12)
 FRAMES = (256, 1024, 4096, 16384)
+SAMPLES = 30
+REACH = 2.36
 
 
 def cpu_time(work: Callable[[], object]) -> float:
@@ -74,7 +76,7 @@ def frames_panel() -> Panel:
 
         return of_size
 
-    curves = tuple(measured(fusion, FRAMES, prepare(fusion)) for fusion in FUSIONS)
+    curves = tuple(measured(fusion, FRAMES, prepare(fusion), rounds=5) for fusion in FUSIONS)
     return Panel(title="Contributions of 4 modalities", over="frames", curves=curves)
 
 
@@ -90,32 +92,40 @@ def modalities_panel() -> Panel:
 
         return of_size
 
-    curves = [measured(fusion, MODALITIES, prepare(fusion, 8)) for fusion in FUSIONS]
-    curves.append(measured("mlp, all 2^M", (8, 9, 10, 12), prepare("mlp", 12)))
+    curves = [measured(fusion, MODALITIES, prepare(fusion, 8), rounds=9) for fusion in FUSIONS]
+    curves.append(measured("mlp, all 2^M", (8, 9, 10, 12), prepare("mlp", 12), rounds=9))
     title = f"Contributions of a batch of {ROWS}"
     return Panel(title=title, over="modalities", curves=tuple(curves), linear=False)
 
 
 def sampling_table(modalities: tuple[int, ...] = (9, 10, 12), steps: int = 400) -> str:
-    """How far the sampled contributions of a trained model lie from the exact ones."""
+    """How far sampled contributions of a trained model lie from the exact ones, over many samples."""
     lines = [
         "### Sampled against exact contributions (Pearson) of a trained model of many small sensors",
         "",
-        "| modalities | coalitions | largest score | mean error | mean error bar | largest error over bar |",
+        f"Root mean squares over the modalities and {SAMPLES} samples. 95 % of the errors should lie within "
+        f"{REACH} error bars (Student's t, {ROUNDS - 1} degrees of freedom).",
+        "",
+        "| modalities | coalitions | largest score | error | error bar | errors within reach |",
         "|---|---|---|---|---|---|",
     ]
     for count in modalities:
-        exact, found, bar = sampled_and_exact(count, steps)
-        error = (found - exact).abs()
+        exact, found, bars = sampled_and_exact(count, steps)
+        errors = (found - exact).abs()
+        within = (errors <= REACH * bars).double().mean()
         lines.append(
             f"| {count} | {len(coalitions_of(count).codes)} of {1 << count} | {exact.max():.3f} "
-            f"| {error.mean():.4f} | {bar.mean():.4f} | {(error / bar).max():.1f} |"
+            f"| {_rms(errors):.4f} | {_rms(bars):.4f} | {within:.0%} |"
         )
     return "\n".join(lines)
 
 
-def sampled_and_exact(modalities: int, steps: int) -> tuple[Tensor, Tensor, Tensor]:
-    """(exact [M], sampled [M], its standard error [M]) of a model trained for some steps."""
+def _rms(values: Tensor) -> float:
+    return float(values.square().mean().sqrt())
+
+
+def sampled_and_exact(modalities: int, steps: int, samples: int = SAMPLES) -> tuple[Tensor, Tensor, Tensor]:
+    """(exact [M], sampled [S, M], their standard errors [S, M]) of a model trained for some steps."""
     rng = torch.Generator().manual_seed(0)
     model = model_of(modalities, "mlp")
     mixing = torch.randn(modalities, 51, WIDTH, generator=rng) / 7
@@ -136,9 +146,10 @@ def sampled_and_exact(modalities: int, steps: int) -> tuple[Tensor, Tensor, Tens
     features, pose = frames(512)
     exact = coalitions_of(modalities, exact_up_to=12)
     worth = pearson_profit(statistics_of(model, features, pose, exact))
-    sample = coalitions_of(modalities)
-    seen = worth[sample.codes]
-    return exact.shapley(worth), sample.shapley(seen), sample.sampling_error(seen)
+    chosen = [coalitions_of(modalities, seed=seed) for seed in range(samples)]
+    found = torch.stack([sample.shapley(worth[sample.codes]) for sample in chosen])
+    bars = torch.stack([sample.sampling_error(worth[sample.codes]) for sample in chosen])
+    return exact.shapley(worth), found, bars
 
 
 def pool_panel(store: Path, frames: tuple[int, ...] = (1024, 4096, 16384)) -> Panel:
