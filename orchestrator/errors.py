@@ -10,6 +10,8 @@ LASTING = (ValueError, TypeError, LookupError, AttributeError, NameError, Assert
 Everything else may be over by then: a process that is gone, a disk, a network, memory."""
 OUT_OF_MEMORY = ("OutOfMemoryError", "MemoryError")
 """Names of errors: Ray's when it ends a process, torch's on a GPU, Python's own."""
+FULL = "node running low on memory"
+"""What Ray writes then, also where only its text is left of an error."""
 WRAPPED = ("cause", "health_check_failure", "controller_failure")
 """Attributes in which Ray's errors hold the error that they are about."""
 CRASHES = ("WorkerCrashedError", "ActorDiedError", "RayActorError")
@@ -96,7 +98,7 @@ def reason(error: BaseException) -> str:
     Of errors that libraries have wrapped, the innermost is told; Ray puts a traceback before it.
     """
     chain = list(_chain(error))
-    if any(_named(each, OUT_OF_MEMORY) for each in chain):
+    if any(_named(each, OUT_OF_MEMORY) or FULL in str(each) for each in chain):
         return f"memory ran out{_how_much(chain)}: {FEWER}"
     if any(_named(each, CRASHES) and FAILED_START not in str(each) for each in chain):
         return f"{CRASHED}. If it was memory: {FEWER}"

@@ -53,7 +53,7 @@ def keep_failures(study: optuna.Study, reasons: Mapping[str, str]) -> None:
 
 def failures(study: optuna.Study) -> dict[str, str]:
     """Failed trial -> why, for those of which it is known."""
-    return dict(study.user_attrs.get(FAILURES, {}))
+    return dict(sorted(study.user_attrs.get(FAILURES, {}).items()))
 
 
 def trials_left(study: optuna.Study, trials: int) -> int:

@@ -95,8 +95,13 @@ def run_sweep(config: SweepConfig, place: SweepPlace, progress: SweepProgress) -
     )
     shutil.rmtree(place.given_up, ignore_errors=True)
     results = tuner.fit()
-    keep_failures(study, {Path(result.path).name: reason(result.error) for result in results if result.error})
+    keep_failures(study, {Path(result.path).name: _why(result.error) for result in results if result.error})
     return study
+
+
+def _why(error: Exception | str) -> str:
+    """Why a trial failed; of some errors Tune keeps the text alone."""
+    return reason(error if isinstance(error, Exception) else RuntimeError(error))
 
 
 def _tune_config(config: SweepConfig, study: optuna.Study, trials: int) -> tune.TuneConfig:

@@ -44,6 +44,7 @@ def in_task(cause: Exception) -> Exception:
         (in_task(failed_training("r", "/out", WorkerGroupError("x", {1: MEMORY}))), FULL),
         (torch.OutOfMemoryError("CUDA out of memory"), "memory ran out: "),
         (MemoryError(), "memory ran out: "),
+        (RuntimeError(f"Failure # 1 (occurred at noon)\n{RAY_SAYS}"), FULL),
     ],
 )
 def test_lack_of_memory_is_one_line_with_settings_to_change(error: Exception, start: str) -> None:
