@@ -16,8 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from orchestrator.mlflow_http import AnswerError, training_client
-from orchestrator.mlflow_records import Metric, Param
+from orchestrator.mlflow_http import AnswerError, Metric, Param, training_client
 from orchestrator.spool import Outbox, OutboxInUseError, Record, leading_group
 
 logger = logging.getLogger(__name__)

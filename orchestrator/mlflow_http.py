@@ -16,11 +16,10 @@ import urllib.request
 from collections.abc import Mapping, Sequence
 from http.client import HTTPException
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote, urlencode, urlparse
 
 from orchestrator.mlflow_client import ENVIRONMENT, bypass_proxy, client
-from orchestrator.mlflow_records import Experiment, Metric, Param, RunData, RunInfo, TrackedRun
 
 API = "/api/2.0/mlflow/"
 ARTIFACTS = "/api/2.0/mlflow-artifacts/artifacts/"
@@ -35,6 +34,51 @@ class AnswerError(OSError):
         """status: of HTTP. error_code: MLflow's name for it, None where an upload has failed."""
         super().__init__(f"{error_code or status}: {message}")
         self.status, self.error_code = status, error_code
+
+
+class Metric(NamedTuple):
+    """One point: time in ms, step = epoch."""
+
+    key: str
+    value: float
+    timestamp: int
+    step: int
+
+
+class Param(NamedTuple):
+    """One parameter."""
+
+    key: str
+    value: str
+
+
+class Experiment(NamedTuple):
+    """An experiment's identity and state."""
+
+    experiment_id: str
+    lifecycle_stage: str
+
+
+class RunInfo(NamedTuple):
+    """Identity and state of a run."""
+
+    run_id: str
+    status: str
+    artifact_uri: str
+
+
+class RunData(NamedTuple):
+    """Latest metrics, and tags."""
+
+    metrics: dict[str, float]
+    tags: dict[str, str]
+
+
+class TrackedRun(NamedTuple):
+    """A run as the server has it."""
+
+    info: RunInfo
+    data: RunData
 
 
 def is_plain(uri: str) -> bool:

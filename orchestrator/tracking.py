@@ -13,8 +13,7 @@ from typing import Any
 
 from orchestrator.delivery import replay
 from orchestrator.mlflow_client import client
-from orchestrator.mlflow_http import training_client
-from orchestrator.mlflow_records import Param
+from orchestrator.mlflow_http import Param, training_client
 from orchestrator.run_logger import RunLogger
 
 __all__ = [
