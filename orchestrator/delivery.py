@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import logging
 import shutil
-import sys
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from orchestrator.mlflow_http import AnswerError, Metric, Param, training_client
+from orchestrator.mlflow_client import client
 from orchestrator.spool import Outbox, OutboxInUseError, Record, leading_group
 
 logger = logging.getLogger(__name__)
@@ -39,20 +38,13 @@ class ServerAwayError(RuntimeError):
     """The server did not answer; the same records may be sent again."""
 
 
-def failures() -> tuple[type[Exception], ...]:
-    """What a request may raise: an OSError; where MLflow's library is in use also its own."""
-    library = sys.modules.get("mlflow.exceptions")
-    return (OSError, library.MlflowException) if library else (OSError,)
-
-
 def is_refusal(error: Exception) -> bool:
     """True when the server has answered and will not take these records, now or later."""
-    answered = isinstance(error, AnswerError) or type(error).__name__ == "RestException"  # the library's
-    code = getattr(error, "error_code", None) if answered else None
-    if code:
-        return code not in TRANSIENT_CODES
-    response = getattr(error, "response", None)  # of the library's uploads
-    status = getattr(error, "status", None) or getattr(response, "status_code", None)
+    from mlflow.exceptions import RestException
+
+    if isinstance(error, RestException):
+        return error.error_code not in TRANSIENT_CODES
+    status = getattr(getattr(error, "response", None), "status_code", None)
     return status is not None and 400 <= status < 500 and status not in (404, 405, 408, 429)
 
 
@@ -74,9 +66,11 @@ class Delivery:
 
     def send(self, group: list[Record]) -> None:
         """Deliver one group; refused records go to the side file. Raises `ServerAwayError`."""
+        from mlflow.exceptions import MlflowException
+
         try:
             self._send(group)
-        except failures() as error:
+        except (MlflowException, OSError) as error:  # OSError: also what `requests` raises
             self._points = None
             if not is_refusal(error):
                 raise ServerAwayError(str(error)) from error
@@ -91,11 +85,14 @@ class Delivery:
             raise ServerAwayError(str(error)) from error
 
     def _send(self, group: list[Record]) -> None:
-        mlflow, run_id = training_client(self._uri), self.outbox.run_id
+        from mlflow.entities import Param
+
+        mlflow, run_id = client(self._uri), self.outbox.run_id
         first = group[0]
         if first["kind"] == "metric":
             self._send_metrics(mlflow, group)
         elif first["kind"] == "param":
+            # Not `log_param`, which hides the server's error code.
             mlflow.log_batch(run_id, params=[Param(first["key"], first["value"])])
         elif first["kind"] == "tag":
             mlflow.set_tag(run_id, first["key"], first["value"])
@@ -107,6 +104,8 @@ class Delivery:
             mlflow.set_terminated(run_id, first["value"], first["time"])
 
     def _send_metrics(self, mlflow: Any, group: list[Record]) -> None:
+        from mlflow.entities import Metric
+
         if self._points is None:
             self._points = logged_points(mlflow, self.outbox.run_id)
         fresh = {

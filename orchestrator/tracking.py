@@ -13,7 +13,6 @@ from typing import Any
 
 from orchestrator.delivery import replay
 from orchestrator.mlflow_client import client
-from orchestrator.mlflow_http import Param, training_client
 from orchestrator.run_logger import RunLogger
 
 __all__ = [
@@ -99,7 +98,7 @@ def git_tags(folder: Path | None = None) -> dict[str, str]:
 
 def ensure_experiment(uri: str, name: str) -> str:
     """Id of the experiment `name`, created if missing, revived if deleted. Call it on the driver."""
-    mlflow = training_client(uri)
+    mlflow = client(uri)
     experiment = mlflow.get_experiment_by_name(name)
     if experiment is None:
         # Tells the page to lead to training runs; without it, it guesses, often wrongly.
@@ -113,7 +112,7 @@ def find_run(uri: str, experiment: str, key: str) -> str | None:
     """Id of the run of an experiment whose key tag is `key`, or None."""
     if "'" in key:
         raise ValueError(f"run key {key!r} contains a quote, which MLflow cannot search for; remove it")
-    mlflow = training_client(uri)
+    mlflow = client(uri)
     found = mlflow.get_experiment_by_name(experiment)
     if found is None:
         return None
@@ -136,10 +135,12 @@ def create_run(
     parent: run id of the sweep or comparison; a parent that has a parent itself raises `ValueError`, because
     the MLflow page draws one level. Call it on the driver: two callers with one key would make two runs.
     """
+    from mlflow.entities import Param
+
     existing = find_run(uri, experiment, key) if key else None
     if existing:
         return existing
-    mlflow = training_client(uri)
+    mlflow = client(uri)
     all_tags = {name: str(value) for name, value in (tags or {}).items()}
     if key:
         all_tags[KEY_TAG] = key

@@ -21,7 +21,6 @@ from matplotlib.figure import Figure
 
 from orchestrator.delivery import is_refusal, replay
 from orchestrator.mlflow_client import client
-from orchestrator.mlflow_http import AnswerError
 from orchestrator.run_logger import RunLogger, metric_records
 from orchestrator.server_guard import signal_group
 from orchestrator.server_process import ServerFiles
@@ -255,10 +254,6 @@ def test_wrong_names_are_refused_at_once(run_id: str, tmp_path: Path) -> None:
 def test_which_errors_are_worth_another_try() -> None:
     from mlflow.exceptions import MlflowException, RestException
 
-    assert is_refusal(AnswerError(400, "INVALID_PARAMETER_VALUE", ""))
-    assert is_refusal(AnswerError(413, None, "an upload"))
-    assert not is_refusal(AnswerError(502, "INTERNAL_ERROR", ""))
-    assert not is_refusal(AnswerError(404, None, "an upload to a stranger"))
     assert is_refusal(RestException({"error_code": "INVALID_PARAMETER_VALUE"}))
     assert not is_refusal(RestException({"error_code": "TEMPORARILY_UNAVAILABLE"}))
     assert not is_refusal(MlflowException("503"))
