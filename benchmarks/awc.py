@@ -83,6 +83,7 @@ def step_of(training: Training, method: Method) -> Callable[[], None]:
     model = training.model.train()
 
     def step() -> None:
+        """Forward, the method's losses, backward and update; the weights move on from call to call."""
         training.optimizer.zero_grad(set_to_none=True)
         outputs = model(batch)
         view = Step(run=run, index=0, batch=batch, outputs=outputs, rng=torch_rng(0))

@@ -106,6 +106,7 @@ def penalty(preset: str, samples: int, rounds: int) -> str:
     fisher = {name: torch.rand_like(p) for name, p in parameters.items()}
 
     def step(constrained: bool) -> None:
+        """One training step; constrained: with the quadratic penalty of every sensor's parameters."""
         optimizer.zero_grad(set_to_none=True)
         total = loss(model(batch).pose, batch.pose).mean()
         if constrained:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import IO, Any
 from urllib.parse import urlparse
 
+from orchestrator.locks import locked
 from orchestrator.mlflow_client import LOOPBACK, bypass_proxy, client
 from orchestrator.server_guard import signal_group
 from orchestrator.server_process import (
@@ -128,22 +129,15 @@ def _running(files: ServerFiles) -> TrackingServer | None:
     return None
 
 
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    with path.open("a") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-
-
 def _enter(files: ServerFiles, users: IO[str], host: str, port: int | None) -> TrackingServer:
-    with _locked(files.start):
+    with locked(files.start):
         fcntl.flock(users, fcntl.LOCK_SH)
         return _running(files) or _start(files, host, port)
 
 
 def _leave(files: ServerFiles, users: IO[str], server: TrackingServer) -> None:
     """Give the lock back; the last user waits until guard and server are gone."""
-    with _locked(files.start):
+    with locked(files.start):
         try:
             fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
