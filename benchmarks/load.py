@@ -63,9 +63,11 @@ class Load:
     logging_of_worker: float
     """Per cent of the training workers' time, from their first line after imports, spent in logging calls."""
     logging_of_trial: float
-    """The same of the trials' whole time, with making their MLflow runs as logging."""
+    """The same of the trials' whole time, with what they take to make their MLflow runs themselves."""
     timed: int
     """Trials behind the two."""
+    making_s: float
+    """Seconds that the driver took to make all the trials' MLflow runs."""
     seconds: dict[str, float]
     """Field of `TrialTimes` -> median over trials."""
     whole_job_growth_mib: float
@@ -107,9 +109,9 @@ def run_load(out: Path, trials: int, concurrency: int, every: float = 5.0) -> Lo
     config = toy_sweep("load", store, trials=trials, concurrency=concurrency)
     progress = CountingProgress(trials, mode="lines")
     began = time.monotonic()
-    with own_temp(out / "tmp") as temp, timed_sweeps():
+    with own_temp(out / "tmp") as temp, timed_sweeps() as making:
         with ray_session(), progress:
-            with Watch(out, progress, every) as watch:
+            with Watch(out, progress, every, out / "samples.jsonl") as watch:
                 outcome = run_sweep_job(config, JobPlace(out=out), progress)
             seconds = time.monotonic() - began
             end = look(progress.ended())
@@ -118,7 +120,6 @@ def run_load(out: Path, trials: int, concurrency: int, every: float = 5.0) -> Lo
         left["files"] = left_files(temp)
     times = read_times(out / "sweeps" / config.name)
     seen = watched(watch.samples, trials, min(WARM_UP, trials // 3))
-    (out / "samples.json").write_text(json.dumps([vars(sample) for sample in watch.samples]))
     return Load(
         trials=trials,
         concurrency=concurrency,
@@ -130,6 +131,7 @@ def run_load(out: Path, trials: int, concurrency: int, every: float = 5.0) -> Lo
         logging_of_worker=share_of_worker(times),
         logging_of_trial=share_of_trial(times),
         timed=len(times),
+        making_s=making.seconds,
         seconds=medians(times),
         whole_job_growth_mib=end.driver_mib - seen.driver_warm_mib,
     )
@@ -175,6 +177,7 @@ def markdown(load: Load) -> str:
         f"{load.whole_job_growth_mib:+.0f} after figures",
         "logging, of a trial's time": f"{load.logging_of_trial:.2f} % ({load.timed} that ran to the end)",
         "logging, of a training worker's time after imports": f"{load.logging_of_worker:.2f} %",
+        "making MLflow runs in the driver": f"{load.making_s / load.trials:.3f} s per trial",
         "MLflow server": f"{seen.mlflow_cores:.2f} cores",
     }
     lines = ["## Load", "", "| what | measured |", "|---|---|"]

@@ -98,11 +98,13 @@ class Browser:
 
 
 class Watch:
-    """Looks every `every` seconds, in a `with` block around a sweep."""
+    """Looks every `every` seconds, in a `with` block around a sweep; `keep`: file of a line per sample."""
 
-    def __init__(self, out: Path, progress: CountingProgress, every: float = 5.0) -> None:
+    def __init__(
+        self, out: Path, progress: CountingProgress, every: float = 5.0, keep: Path | None = None
+    ) -> None:
         self.samples: list[Sample] = []
-        self._browser, self._progress, self._every = Browser(out), progress, every
+        self._browser, self._progress, self._every, self._keep = Browser(out), progress, every, keep
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._look_on, name="load-watch", daemon=True)
 
@@ -119,6 +121,9 @@ class Watch:
     def _look_on(self) -> None:
         while not self._over.wait(self._every):
             self.samples.append(look(self._progress.ended(), self._browser))
+            if self._keep:
+                with self._keep.open("a") as file:
+                    file.write(json.dumps(vars(self.samples[-1])) + "\n")
 
 
 def look(ended: int, browser: Browser | None = None) -> Sample:

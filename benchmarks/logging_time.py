@@ -66,7 +66,7 @@ class TrialTimes:
     trial_s: float
     """Whole trial, from the start of its function in Tune's process."""
     create_s: float
-    """Making its MLflow run, before anything else starts."""
+    """Of these, making its MLflow run, where the driver has not made it."""
     start_s: float
     """From there to the first line of the training worker: Ray Train starts its processes."""
     import_s: float
@@ -129,16 +129,17 @@ def timed_worker(payload: dict[str, Any]) -> dict[str, float]:
 
 
 @contextlib.contextmanager
-def timed_sweeps() -> Iterator[None]:
-    """Sweeps inside the block run their trials with the clock."""
+def timed_sweeps() -> Iterator[Stopwatch]:
+    """Trials of sweeps inside the block have the clock; yields the driver's, for making MLflow runs."""
     from orchestrator import sweep
 
-    original = sweep._trial
-    sweep._trial = timed_trial
+    originals = sweep._trial, sweep.create_run
+    making = Stopwatch()
+    sweep._trial, sweep.create_run = timed_trial, making.around(sweep.create_run)
     try:
-        yield
+        yield making
     finally:
-        sweep._trial = original
+        sweep._trial, sweep.create_run = originals
 
 
 def read_times(root: Path) -> list[TrialTimes]:
