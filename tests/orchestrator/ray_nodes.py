@@ -13,6 +13,7 @@ import ray
 from ray._private import ray_constants
 from ray.cluster_utils import Cluster
 
+from orchestrator.server_process import free_port
 from orchestrator.session import LOOPBACK, QUIET
 
 OBJECT_STORE = 100 * 2**20
@@ -34,7 +35,9 @@ def head_alone(host: str | None = None, **options: Any) -> Iterator[Cluster]:
         if host == LOOPBACK:  # as in `start_local_ray`
             patch.setenv("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
             patch.setattr(ray_constants, "ENABLE_RAY_CLUSTER", False)
-        head = {"num_cpus": 0, "include_dashboard": False, **_node(host), **options}
+        # Another Ray of this machine may have the dashboard's usual port.
+        ports = {"dashboard_port": free_port(LOOPBACK)}
+        head = {"num_cpus": 0, "include_dashboard": False, **ports, **_node(host), **options}
         cluster = Cluster(initialize_head=True, head_node_args=head)
         try:
             yield cluster
