@@ -6,7 +6,7 @@ from typing import Any
 
 from ray.tune.schedulers import ASHAScheduler
 
-from orchestrator.search import NUMBER
+from orchestrator.search import searched
 from orchestrator.sweep_config import OBJECTIVE, SweepConfig
 
 
@@ -32,6 +32,6 @@ class ProposalsOnlyASHA(ASHAScheduler):
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
         """CONTINUE for a reference and at the last epoch; their results still count in the rungs."""
         decision: str = super().on_trial_result(tune_controller, trial, result)
-        point = {name: value for name, value in trial.config.items() if name != NUMBER}
+        point = searched(trial.config)
         passes = point in self._references or result["epoch"] >= self._epochs
         return self.CONTINUE if passes else decision

@@ -7,11 +7,13 @@ resumed from an older checkpoint, which computes some epochs a second time.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import shutil
 import tempfile
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +34,8 @@ TRANSIENT_CODES = {
 }
 FIRST_PAUSE = 0.25
 LONGEST_PAUSE = 5.0
+REPLAY_PAUSE = 2.0
+"""Seconds between two looks for what runs have handed over."""
 
 
 class ServerAwayError(RuntimeError):
@@ -54,6 +58,13 @@ def logged_points(mlflow: Any, run_id: str) -> set[tuple[str, int]]:
     return {(key, point.step) for key in keys for point in mlflow.get_metric_history(run_id, key)}
 
 
+def failures() -> tuple[type[Exception], ...]:
+    """What a request to the server may raise."""
+    from mlflow.exceptions import MlflowException
+
+    return MlflowException, OSError  # also what `requests` raises
+
+
 class Delivery:
     """A connection of one run to the server, made anew after every failure."""
 
@@ -66,11 +77,9 @@ class Delivery:
 
     def send(self, group: list[Record]) -> None:
         """Deliver one group; refused records go to the side file. Raises `ServerAwayError`."""
-        from mlflow.exceptions import MlflowException
-
         try:
             self._send(group)
-        except (MlflowException, OSError) as error:  # OSError: also what `requests` raises
+        except failures() as error:
             self._points = None
             if not is_refusal(error):
                 raise ServerAwayError(str(error)) from error
@@ -154,6 +163,24 @@ def deliver_all(
             start += len(group)
             pause = FIRST_PAUSE
     return start
+
+
+@contextlib.contextmanager
+def replayed_meanwhile(spool: Path, uri: str, pause: float = REPLAY_PAUSE) -> Iterator[None]:
+    """A thread that delivers what runs hand over while the block lasts; at its end some may still wait."""
+    ended = threading.Event()
+
+    def body() -> None:
+        while not ended.wait(pause):
+            replay(spool, uri, timeout=pause)
+
+    thread = threading.Thread(target=body, name="mlflow-replay", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join(2 * pause)
 
 
 def replay(spool: Path, uri: str, timeout: float = 60.0) -> dict[str, int]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from orchestrator.config import TrainConfig, to_json
 from orchestrator.loop import EpochResult, Training, fit
-from orchestrator.run_logger import RunLogger
+from orchestrator.run_logger import FINISH_SECONDS, RunLogger
 from orchestrator.tracking import Tracked
 
 PATIENCE = 90.0
@@ -48,9 +48,10 @@ def _logging(tracked: Tracked | None, training: Training) -> Iterator[RunLogger 
         yield None
         return
     logger = RunLogger(tracked.uri, tracked.run_id, Path(tracked.spool), patience=PATIENCE)
+    wait = 0.0 if tracked.hand_over else FINISH_SECONDS
     try:
         yield logger
     except BaseException:
-        logger.close()
+        logger.close(wait)
         raise
-    logger.finish()
+    logger.finish(timeout=wait)

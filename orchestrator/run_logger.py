@@ -121,7 +121,10 @@ class RunLogger:
             return self._changed.wait_for(lambda: self._sent == len(self._records), timeout)
 
     def finish(self, status: str = "FINISHED", timeout: float = FINISH_SECONDS) -> bool:
-        """End the run. True when all has arrived; else the outbox stays, for `delivery.replay`."""
+        """End the run. True when all has arrived; else the outbox stays, for `delivery.replay`.
+
+        timeout: seconds to wait for the server. 0 hands over to whoever replays.
+        """
         if status not in STATUSES:
             raise ValueError(f"status {status!r} is unknown; use one of {STATUSES}")
         self._add([{"kind": "status", "value": status, "time": self._now()}])
@@ -134,9 +137,9 @@ class RunLogger:
         with self._changed:
             self._changed.notify_all()
         # A request to a server that hangs may take longer; it does no harm, the points have identities.
-        self._thread.join(1.0)
+        self._thread.join(min(1.0, timeout))
         self._outbox.close(delivered=delivered)
-        if not delivered:
+        if not delivered and timeout:
             logger.warning(
                 "%d records of run %s wait in %s",
                 len(self._records) - self._sent,

@@ -19,6 +19,8 @@ from orchestrator.sweep_config import OBJECTIVE, SearchSpace, SweepConfig
 
 NUMBER = "number"
 """Key of the trial's number beside the searched parameters."""
+RUN = "run"
+"""Key of the MLflow run that the trial logs to; None where the server was away."""
 RETRY_OF = "retry_of"
 FAILURES = "failures"
 """Attribute of the study: why trials failed."""
@@ -74,6 +76,11 @@ def suggest_point(trial: Trial, space: SearchSpace) -> dict[str, Any]:
         "window": trial.suggest_int("window", *space.window),
         "fusion": trial.suggest_categorical("fusion", list(space.fusion)),
     }
+
+
+def searched(point: Mapping[str, Any]) -> dict[str, Any]:
+    """The searched parameters of what a trial is given."""
+    return {name: value for name, value in point.items() if name not in (NUMBER, RUN)}
 
 
 class StudySearch(Searcher):

@@ -14,14 +14,17 @@ import optuna
 from ray import tune
 
 from orchestrator.asha import ProposalsOnlyASHA
+from orchestrator.delivery import failures
 from orchestrator.errors import FailedTrainingError, reason
 from orchestrator.progress import SweepProgress
 from orchestrator.runs import run_training
 from orchestrator.search import (
     NUMBER,
+    RUN,
     StudySearch,
     keep_failures,
     open_study,
+    searched,
     suggest_point,
     trial_name,
     trials_left,
@@ -84,7 +87,7 @@ def run_sweep(config: SweepConfig, place: SweepPlace, progress: SweepProgress) -
     trainable = tune.with_resources(partial(_trial, config=config, place=place), {"CPU": 0.01})
     tuner = tune.Tuner(
         trainable,
-        tune_config=_tune_config(config, study, left),
+        tune_config=_tune_config(config, place, study, left),
         run_config=tune.RunConfig(
             name=config.name,
             storage_path=str(place.tune_path),
@@ -104,15 +107,43 @@ def _why(error: Exception | str) -> str:
     return reason(error if isinstance(error, Exception) else RuntimeError(error))
 
 
-def _tune_config(config: SweepConfig, study: optuna.Study, trials: int) -> tune.TuneConfig:
+def _tune_config(config: SweepConfig, place: SweepPlace, study: optuna.Study, trials: int) -> tune.TuneConfig:
+    suggest = partial(_tracked_point, config=config, place=place)
     return tune.TuneConfig(
-        search_alg=StudySearch(study, partial(suggest_point, space=config.space), config.base.epochs),
+        search_alg=StudySearch(study, suggest, config.base.epochs),
         scheduler=ProposalsOnlyASHA(config),
         num_samples=trials,
         max_concurrent_trials=config.concurrency,
         trial_name_creator=_trial_name,
         trial_dirname_creator=_trial_name,
         reuse_actors=False,
+    )
+
+
+def _tracked_point(trial: optuna.Trial, *, config: SweepConfig, place: SweepPlace) -> dict[str, Any]:
+    """A point of the search with its MLflow run, made here because a trial would first have to import MLflow.
+
+    Where the server is away the trial asks again itself.
+    """
+    point = suggest_point(trial, config.space)
+    try:
+        return {**point, RUN: _run_of(trial_name(trial.number), point, config, place)}
+    except failures():
+        return {**point, RUN: None}
+
+
+def _run_of(name: str, point: dict[str, Any], config: SweepConfig, place: SweepPlace) -> str:
+    """Id of a trial's MLflow run, made once however often it is asked for."""
+    run = config.run_config(point)
+    return create_run(
+        place.uri,
+        place.experiment,
+        name,
+        key=place.key(name),
+        parent=place.parent_run,
+        tags={**place.tags, "trial_id": name, "fusion": run.model.fusion, "method": "awc"},
+        params=flatten_config(run, omit=("data.store",))
+        | {f"sweep.{key}": value for key, value in point.items()},
     )
 
 
@@ -123,24 +154,15 @@ def _trial_name(trial: Any) -> str:
 def _trial(point: dict[str, Any], *, config: SweepConfig, place: SweepPlace) -> None:
     """What Tune runs per trial: a Ray Train run of its own, reported epoch by epoch."""
     name = tune.get_context().get_trial_name()
-    run = config.run_config(point)
-    searched = {f"sweep.{name}": value for name, value in point.items() if name != NUMBER}
-    run_id = create_run(
-        place.uri,
-        place.experiment,
-        name,
-        key=place.key(name),
-        parent=place.parent_run,
-        tags={**place.tags, "trial_id": name, "fusion": run.model.fusion, "method": "awc"},
-        params=flatten_config(run, omit=("data.store",)) | searched,
-    )
+    run_id = point[RUN] or _run_of(name, searched(point), config, place)
+    spool = str(place.root / "spool" / name)
     with tried_once(place.given_up / name), reported_to_tune() as reports:
         run_training(
-            run,
+            config.run_config(searched(point)),
             name=name,
             storage=place.train_path / config.name,
             resources=config.resources,
-            tracked=Tracked(uri=place.uri, run_id=run_id, spool=str(place.root / "spool" / name)),
+            tracked=Tracked(uri=place.uri, run_id=run_id, spool=spool, hand_over=True),
             callbacks=[reports],
         )
 

@@ -14,7 +14,7 @@ from orchestrator.assembly import provenance_label, sources
 from orchestrator.coalition_pool import PoolConfig, evaluate_coalitions
 from orchestrator.config import to_json
 from orchestrator.contribution_report import report_markdown, report_metrics
-from orchestrator.delivery import replay
+from orchestrator.delivery import replay, replayed_meanwhile
 from orchestrator.mlflow_client import client
 from orchestrator.parent_run import parent_run
 from orchestrator.planning import concurrent_runs
@@ -80,7 +80,8 @@ def _sized(config: SweepConfig) -> SweepConfig:
 def _sweep_and_record(config: SweepConfig, place: SweepPlace, progress: SweepProgress) -> SweepOutcome:
     replay(place.root / "spool", place.uri)
     progress.stage(f"training {config.trials} trials, {config.concurrency} at a time")
-    study = run_sweep(config, place, progress)
+    with replayed_meanwhile(place.root / "spool", place.uri):
+        study = run_sweep(config, place, progress)
     table = sweep_table(study)
     runs = _close_children(table, place)
     progress.stage("evaluating AWC and plain training on the test part")

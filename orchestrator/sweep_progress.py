@@ -8,7 +8,7 @@ import optuna
 from ray import tune
 
 from orchestrator.progress import SweepProgress
-from orchestrator.search import FINISHED, NUMBER, trial_name
+from orchestrator.search import FINISHED, searched, trial_name
 from orchestrator.sweep_config import OBJECTIVE
 
 
@@ -47,5 +47,5 @@ class ShowProgress(tune.Callback):
 
     def _show(self, trial: Any, state: str, last: dict[str, Any]) -> None:
         epoch, value = last.get("epoch", 0), last.get(OBJECTIVE)
-        params = {name: value for name, value in trial.config.items() if name != NUMBER}
+        params = searched(trial.config)
         self._progress.trial(str(trial), state, epoch, self._epochs, value, params)

@@ -44,6 +44,8 @@ class Tracked:
     uri: str
     run_id: str
     spool: str
+    hand_over: bool = False
+    """Whether the run ends without waiting for the server; then whoever started it delivers what is left."""
 
 
 def _flatten(value: Any, prefix: str) -> dict[str, str]:

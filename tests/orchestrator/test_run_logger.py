@@ -19,7 +19,7 @@ from urllib.parse import urlparse
 import pytest
 from matplotlib.figure import Figure
 
-from orchestrator.delivery import is_refusal, replay
+from orchestrator.delivery import is_refusal, replay, replayed_meanwhile
 from orchestrator.mlflow_client import client
 from orchestrator.run_logger import RunLogger, metric_records
 from orchestrator.server_guard import signal_group
@@ -170,6 +170,31 @@ def test_server_away_until_the_driver_replays(tracking: TrackingServer, run_id: 
     assert [item.path for item in client(tracking.uri).list_artifacts(run_id, "notes")] == ["notes/a.txt"]
     assert replay(tmp_path, tracking.uri) == {}
     assert history(tracking, run_id) == expected(5)
+
+
+def test_hand_over_to_the_driver(tracking: TrackingServer, run_id: str, tmp_path: Path) -> None:
+    """A run that ends without waiting, in another process, while the driver replays."""
+    code = f"""
+import time
+from pathlib import Path
+from orchestrator.run_logger import RunLogger
+logger = RunLogger({tracking.uri!r}, {run_id!r}, Path({str(tmp_path / "trial")!r}))
+for epoch in range(3):
+    logger.log_metrics({{name: 100.0 / (epoch + 1) + i for i, name in enumerate({METRICS!r})}}, epoch)
+start = time.monotonic()
+logger.finish(timeout=0.0)
+print(time.monotonic() - start)
+"""
+    with replayed_meanwhile(tmp_path, tracking.uri, pause=0.2):
+        ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+        assert float(ended.stdout) < 1.0, "the run waited"
+        assert not ended.stderr
+        deadline = time.monotonic() + 30
+        while list((tmp_path / "trial").iterdir()):
+            assert time.monotonic() < deadline, "nobody delivered what was handed over"
+            time.sleep(0.1)
+    assert client(tracking.uri).get_run(run_id).info.status == "FINISHED"
+    assert history(tracking, run_id) == expected(3)
 
 
 def test_replay_reports_what_still_waits(run_id: str, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +17,17 @@ from orchestrator.errors import FailedSweepError
 from orchestrator.runs import Resources
 from orchestrator.search import (
     NUMBER,
+    RUN,
     StudySearch,
     failures,
     keep_failures,
     open_study,
+    searched,
     suggest_point,
     trial_name,
     trials_left,
 )
+from orchestrator.sweep import SweepPlace, _tracked_point
 from orchestrator.sweep_config import OBJECTIVE, SearchSpace, SweepConfig
 from orchestrator.sweep_results import parameter_importance, sweep_table
 
@@ -188,3 +192,14 @@ def test_a_sweep_without_a_value_says_why() -> None:
     keep_failures(study, {"trial-000": "diverged", "trial-001": "diverged"})
     with pytest.raises(FailedSweepError, match=r"all 2 failed \(trial-000, trial-001: diverged\)\. Mend"):
         _ = sweep_table(study).best
+
+
+def test_without_a_server_a_trial_is_given_its_point_alone(config: SweepConfig, tmp_path: Path) -> None:
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        uri = f"http://127.0.0.1:{nobody.getsockname()[1]}"
+        place = SweepPlace(root=tmp_path, uri=uri, experiment="none", parent_run="parent", tags={})
+        trial = open_study(config, "sqlite://").ask()
+        point = _tracked_point(trial, config=config, place=place)
+    assert point[RUN] is None
+    assert searched({**point, NUMBER: 0}) == config.enqueued()[0]
