@@ -58,7 +58,7 @@ def logged_points(mlflow: Any, run_id: str) -> set[tuple[str, int]]:
     return {(key, point.step) for key in keys for point in mlflow.get_metric_history(run_id, key)}
 
 
-def failures() -> tuple[type[Exception], ...]:
+def request_errors() -> tuple[type[Exception], ...]:
     """What a request to the server may raise."""
     from mlflow.exceptions import MlflowException
 
@@ -79,7 +79,7 @@ class Delivery:
         """Deliver one group; refused records go to the side file. Raises `ServerAwayError`."""
         try:
             self._send(group)
-        except failures() as error:
+        except request_errors() as error:
             self._points = None
             if not is_refusal(error):
                 raise ServerAwayError(str(error)) from error

@@ -14,7 +14,7 @@ import optuna
 from ray import tune
 
 from orchestrator.asha import ProposalsOnlyASHA
-from orchestrator.delivery import failures
+from orchestrator.delivery import request_errors
 from orchestrator.errors import FailedTrainingError, reason
 from orchestrator.progress import SweepProgress
 from orchestrator.runs import run_training
@@ -128,7 +128,7 @@ def _tracked_point(trial: optuna.Trial, *, config: SweepConfig, place: SweepPlac
     point = suggest_point(trial, config.space)
     try:
         return {**point, RUN: _run_of(trial_name(trial.number), point, config, place)}
-    except failures():
+    except request_errors():
         return {**point, RUN: None}
 
 
