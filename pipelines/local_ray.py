@@ -20,7 +20,8 @@ is on, Ray replaces 127.0.0.1 by the machine's outer address and most of its ser
 def start_local_ray(**options: Any) -> None:
     """`ray.init` for a cluster of this machine only; options as there.
 
-    Ray's token authentication stays as it is by default: on, with a token made on first use.
+    Ray's token authentication stays as it is by default: on, with a token made on first use. Raises
+    TimeoutError when Ray does not come up in the time that it gives itself.
     """
     import ray
     from ray._private import ray_constants
@@ -37,6 +38,13 @@ def start_local_ray(**options: Any) -> None:
     try:
         # "local", or Ray would join what somebody else's `ray start` left a note of on this machine.
         context = ray.init(address="local", _node_ip_address=LOOPBACK, **options)
+    except Exception as error:
+        if type(error) is not Exception:  # for this, Ray has no kind of its own
+            raise
+        raise TimeoutError(
+            f"Ray did not start on this machine, which may be too busy for it ({error}); "
+            "close other programs, or wait for them"
+        ) from error
     finally:
         ray_constants.ENABLE_RAY_CLUSTER = switch
         for name, value in inherited.items():

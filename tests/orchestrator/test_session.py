@@ -64,6 +64,29 @@ def test_local_ray_stays_on_loopback_and_stops(calls: list[Any]) -> None:
     assert options["dashboard_host"] == "127.0.0.1"
 
 
+@pytest.mark.parametrize(
+    ("error", "raised", "said"),
+    [
+        (Exception("The current node timed out during startup."), TimeoutError, "too busy for it .The curr"),
+        (ValueError("num_cpus"), ValueError, "^num_cpus$"),
+    ],
+)
+def test_a_ray_that_does_not_start_in_time_is_one_line(
+    calls: list[Any],
+    monkeypatch: pytest.MonkeyPatch,
+    error: Exception,
+    raised: type[Exception],
+    said: str,
+) -> None:
+    def init(**options: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(session.ray, "init", init)
+    with pytest.raises(raised, match=said), ray_session(SessionConfig(num_cpus=1)):
+        pass
+    assert "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER" not in os.environ
+
+
 def test_a_running_cluster_is_joined(calls: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(session, "find_cluster", here)
     monkeypatch.setenv("RAY_ADDRESS", "10.0.0.1:6379")
