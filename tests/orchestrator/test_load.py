@@ -52,8 +52,8 @@ def test_many_trials_in_one_sweep(tmp_path: Path) -> None:
 
 
 RECORDS_MIB = {"Ray GCS": 80.0}
-"""MiB per hundred trials that a process may grow by; 20 elsewhere. Ray's GCS keeps a record of every actor and
-task of the session, to a limit far above this: seven actors per trial, measured 0.6 MiB."""
+"""MiB per hundred trials that a process may grow by; 20 elsewhere. Ray's GCS keeps a record of every actor
+and task of the session, to a limit far above this: seven actors per trial, measured 0.6 MiB."""
 
 
 def soak_values(rounds: list[dict[str, Any]], name: str) -> list[float]:
