@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -277,16 +275,6 @@ def test_who_wants_the_same_cell_waits(
     assert len(trained) == 1
     assert one == two
     assert_equal(one, undisturbed[1])
-
-
-def test_the_lock_holds_between_processes(place: CellPlace, cell: Cell) -> None:
-    place.folder(cell).mkdir(parents=True)
-    script = "import fcntl, sys; fcntl.flock(open(sys.argv[1], 'w'), fcntl.LOCK_EX | fcntl.LOCK_NB)"
-    command = [sys.executable, "-c", script, str(place.folder(cell) / ".lock")]
-    with cell_work._lock(place.folder(cell)):
-        other = subprocess.run(command, capture_output=True, text=True)
-    assert "BlockingIOError" in other.stderr
-    assert subprocess.run(command).returncode == 0
 
 
 @pytest.mark.parametrize("when", ["in training", "before the test"])
