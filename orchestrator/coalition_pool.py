@@ -49,6 +49,9 @@ class PoolConfig:
 
 START_SECONDS = 300.0
 """How long the pool waits for the cluster to have room for its first actor."""
+RESTARTS = 3
+"""How often an actor that died is started again, and a task repeated; without a bound, one that needs more
+memory than there is would die for ever."""
 
 
 class CoalitionWorker:
@@ -126,7 +129,9 @@ def _dispatch(
     checkpoint: str, shards: list[np.ndarray], blocks: list[tuple[int, int]], config: PoolConfig
 ) -> list[list[CoalitionStatistics]]:
     """Give whole shards to whichever actor is free; results come back in shard order."""
-    remote = ray.remote(num_cpus=config.cpus_per_actor, max_restarts=-1, max_task_retries=-1)(CoalitionWorker)
+    remote = ray.remote(num_cpus=config.cpus_per_actor, max_restarts=RESTARTS, max_task_retries=RESTARTS)(
+        CoalitionWorker
+    )
     actors = [remote.remote(checkpoint) for _ in range(min(config.actors, len(shards)))]
     results: dict[int, list[CoalitionStatistics]] = {}
     pending = iter(range(len(shards)))
@@ -152,10 +157,10 @@ def _dispatch(
 
 
 def _next_done(refs: list[Any], working: bool) -> Any:
-    """The next call to end. Raises RuntimeError where no actor at all has started for a long time."""
+    """The next call to end. Raises TimeoutError where no actor at all has started for a long time."""
     done, _ = ray.wait(refs, num_returns=1, timeout=None if working else START_SECONDS)
     if not done:
-        raise RuntimeError(
+        raise TimeoutError(
             f"no coalition actor could start within {START_SECONDS:g} s; "
             f"the cluster has {ray.available_resources().get('CPU', 0):g} CPUs free of "
             f"{ray.cluster_resources().get('CPU', 0):g}: wait for other work, or ask for fewer CPUs per actor"

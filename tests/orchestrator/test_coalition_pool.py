@@ -225,7 +225,7 @@ def test_actors_without_a_place_hold_nothing_up(
     assert_same(evaluate_coalitions(checkpoint, ROWS, M, pool), alone, 1e-9)
 
     monkeypatch.setattr(coalition_pool, "START_SECONDS", 0.5)
-    with pytest.raises(RuntimeError, match=r"no coalition actor could start .* CPUs free of 2"):
+    with pytest.raises(TimeoutError, match=r"no coalition actor could start .* CPUs free of 2"):
         evaluate_coalitions(checkpoint, ROWS, M, PoolConfig(cpus_per_actor=3.0))
 
 
