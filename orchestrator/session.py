@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import os
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import ray
 
 from orchestrator.machine import this_machine
 from orchestrator.planning import object_store_mb
 from orchestrator.ray_cluster import check_versions, cluster_address, find_cluster, source_address
-from pipelines.local_ray import LOOPBACK, start_local_ray
+from pipelines.local_ray import LOOPBACK, clear_dead_listeners, start_local_ray
 
 QUIET = {
     "RAY_TRAIN_V2_ENABLED": "1",
@@ -99,3 +101,4 @@ def ray_session(config: SessionConfig | None = None) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+        clear_dead_listeners(Path(tempfile.gettempdir()))

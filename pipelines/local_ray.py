@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import socket
+import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,10 @@ MARK = ".equipose"
 SINGLE_MACHINE = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
 """Ray's own switch between one machine and a cluster, off by default on macOS and Windows only. While it
 is on, Ray replaces 127.0.0.1 by the machine's outer address and most of its servers listen everywhere."""
+
+
+SETTLED = 5.0
+"""Seconds; a socket that is younger may not listen yet."""
 
 
 def start_local_ray(**options: Any) -> None:
@@ -53,6 +59,7 @@ def start_local_ray(**options: Any) -> None:
     session = Path(context.address_info["session_dir"])
     session.chmod(0o700)  # logs and sockets, which Ray lets everybody write to
     clear_dead_sessions(session.parent)
+    clear_dead_listeners(Path(tempfile.gettempdir()))
     (session / MARK).write_text(f"{socket.gethostname()} {os.getpid()}")
 
 
@@ -74,6 +81,34 @@ def clear_dead_sessions(folder: Path) -> None:
         ours = mark.stat().st_uid == os.getuid() and not mark.parent.is_symlink()
         if ours and host == socket.gethostname() and pid.isdigit() and not _runs(int(pid)):
             shutil.rmtree(mark.parent, ignore_errors=True)
+
+
+def clear_dead_listeners(folder: Path) -> None:
+    """Remove what Python's multiprocessing leaves of processes that were killed: folders of dead sockets.
+
+    Ray's dashboard leaves one, `pymp-*`, every time. Folders of others, with other files, or where somebody
+    still answers stay.
+    """
+    for place in folder.glob("pymp-*"):
+        try:
+            sockets = list(place.iterdir())
+            own = place.stat().st_uid == os.getuid() and not place.is_symlink()
+            if not own or not sockets or time.time() - place.stat().st_mtime < SETTLED:
+                continue
+            if all(path.is_socket() and _is_deaf(path) for path in sockets):
+                shutil.rmtree(place)
+        except OSError:
+            continue  # removed meanwhile, or not ours to look into
+
+
+def _is_deaf(path: Path) -> bool:
+    """Whether nobody listens at a socket any more."""
+    with socket.socket(socket.AF_UNIX) as probe:
+        try:
+            probe.connect(str(path))
+        except ConnectionRefusedError:
+            return True
+    return False
 
 
 def _runs(pid: int) -> bool:

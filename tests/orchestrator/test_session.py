@@ -9,6 +9,7 @@ import re
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -22,7 +23,7 @@ from orchestrator import session
 from orchestrator.ray_cluster import RayCluster
 from orchestrator.session import QUIET, SessionConfig, ray_session
 from pipelines import local_ray
-from pipelines.local_ray import LOOPBACK, MARK, clear_dead_sessions, keep_token_private
+from pipelines.local_ray import LOOPBACK, MARK, clear_dead_listeners, clear_dead_sessions, keep_token_private
 
 
 @pytest.mark.parametrize(
@@ -144,6 +145,26 @@ def test_folders_of_dead_sessions_go_and_others_stay(tmp_path: Path) -> None:
     (tmp_path / "session_strange").mkdir()
     clear_dead_sessions(tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {*marks, "session_strange"} - {"session_dead"}
+
+
+def test_dead_sockets_of_multiprocessing_go_and_others_stay(tmp_path: Path) -> None:
+    places = {name: tmp_path / f"pymp-{name}" for name in ("dead", "alive", "empty", "mixed")}
+    for place in places.values():
+        place.mkdir()
+    alive = socket.socket(socket.AF_UNIX)
+    alive.bind(str(places["alive"] / "listener-1"))
+    alive.listen()
+    for name in ("dead", "mixed"):
+        with socket.socket(socket.AF_UNIX) as closed:
+            closed.bind(str(places[name] / "listener-1"))
+    (places["mixed"] / "notes.txt").write_text("somebody's")
+    with alive:
+        clear_dead_listeners(tmp_path)
+        assert len(list(tmp_path.iterdir())) == 4, "a young one may not listen yet"
+        for place in places.values():
+            os.utime(place, (time.time() - 60, time.time() - 60))
+        clear_dead_listeners(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {"pymp-alive", "pymp-empty", "pymp-mixed"}
 
 
 def listening(pids: set[int]) -> dict[str, set[str]]:
