@@ -162,8 +162,8 @@ def launch(files: ServerFiles, host: str, port: int) -> tuple[str, int] | None:
     if host not in LOOPBACK:
         # MLflow answers to names of loopback and of private networks only; a cluster's may be another one.
         environment.setdefault("MLFLOW_SERVER_ALLOWED_HOSTS", f"{host},{host}:*")
-    # A group of its own keeps Ctrl-C away. Not a session of its own: Linux shares the processor between sessions
-    # first, so beside a busy Ray its pages would take seconds, whatever the priorities of Ray's workers.
+    # A group of its own keeps Ctrl-C away. Not a session of its own: Linux first shares the processor between
+    # sessions, so beside a busy Ray its pages would take seconds, whatever the priorities of Ray's workers.
     guard = subprocess.Popen(
         command(files, host, port), env=environment, process_group=0, stdin=subprocess.DEVNULL
     )
