@@ -130,7 +130,8 @@ class Delivery:
         if kept.is_symlink() or not kept.is_file():
             return  # delivered by an earlier attempt, or never put there by us
         folder, _, base = name.rpartition("/")
-        with tempfile.TemporaryDirectory() as scratch:
+        # Beside the outbox, which takes it along when it goes: the process may end in the middle of this.
+        with tempfile.TemporaryDirectory(dir=kept.parent) as scratch:
             shutil.copyfile(kept, Path(scratch) / base)
             mlflow.log_artifact(self.outbox.run_id, str(Path(scratch) / base), folder or None)
         kept.unlink()

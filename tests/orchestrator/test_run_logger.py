@@ -14,11 +14,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from unittest.mock import MagicMock
 from urllib.parse import urlparse
 
 import pytest
 from matplotlib.figure import Figure
 
+from orchestrator import delivery
 from orchestrator.delivery import is_refusal, replay, replayed_meanwhile
 from orchestrator.mlflow_client import client
 from orchestrator.run_logger import RunLogger, metric_records
@@ -242,6 +244,21 @@ def test_figure_and_file(tracking: TrackingServer, run_id: str, tmp_path: Path) 
     local = Path(mlflow.download_artifacts(run_id, "figures/contributions.png", str(tmp_path)))
     assert local.read_bytes().startswith(b"\x89PNG")
     assert {item.path for item in mlflow.list_artifacts(run_id)} == {"config.json", "figures"}
+
+
+def test_an_upload_that_is_cut_short_leaves_nothing_behind(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """What is uploaded lies beside the outbox and goes with it, not among the temporary files."""
+    mlflow, places = MagicMock(), []
+    mlflow.log_artifact.side_effect = lambda run_id, path, folder: places.append(Path(path))
+    monkeypatch.setattr(delivery, "client", lambda uri: mlflow)
+    with RunLogger("http://nobody", "run", tmp_path) as logger:
+        logger.log_artifact("text", "notes/a.txt")
+    (place,) = places
+    assert place.name == "a.txt"
+    assert tmp_path / "run.files" in place.parents
+    assert not list(tmp_path.iterdir())
 
 
 def test_refused_records_are_put_aside(tracking: TrackingServer, run_id: str, tmp_path: Path) -> None:
