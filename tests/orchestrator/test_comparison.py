@@ -130,6 +130,7 @@ def test_what_people_read(finished_comparison: Any) -> None:
         assert noise not in finished_comparison.killed.output + text
 
 
+@pytest.mark.slow  # Ray's agents may take a minute to notice
 def test_nothing_is_left_running(finished_comparison: Any) -> None:
     started = finished_comparison.resumed.descendants
     assert any("raylet" in command for command in started.values())

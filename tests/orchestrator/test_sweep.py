@@ -150,6 +150,7 @@ def test_console_speaks_of_the_sweep_only(finished_sweep: Any) -> None:
     assert "look at it: equipose ui" in finished_sweep.resumed.output
 
 
+@pytest.mark.slow  # every stage is in test_sweep_faults.py
 def test_interrupted_sweep_says_how_to_go_on(sweep_process: Any, tmp_path: Path) -> None:
     sweep = sweep_process(tmp_path / "out")
     sweep.wait_for("trial-000 running")
