@@ -184,11 +184,11 @@ def replayed_meanwhile(spool: Path, uri: str, pause: float = REPLAY_PAUSE) -> It
         thread.join(2 * pause)
 
 
-def replay(spool: Path, uri: str, timeout: float = 60.0) -> dict[str, int]:
+def replay(spool: Path, uri: str, timeout: float = 60.0, patience: float = 0.0) -> dict[str, int]:
     """Deliver what runs could not deliver themselves; run id -> number of records still waiting.
 
     Empty when everything has arrived. `spool` and its subfolders are searched; outboxes that a live logger
-    holds are passed over.
+    holds for more than `patience` s are passed over.
     """
     deadline = time.monotonic() + timeout
     waiting: dict[str, int] = {}
@@ -197,7 +197,7 @@ def replay(spool: Path, uri: str, timeout: float = 60.0) -> dict[str, int]:
         if run_id.endswith(".rejected"):
             continue
         try:
-            outbox = Outbox(path.parent, run_id)
+            outbox = Outbox(path.parent, run_id, patience)
         except OutboxInUseError:
             continue
         records = outbox.recover()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,9 @@ from orchestrator.sweep_figures import sweep_figures
 from orchestrator.sweep_results import SweepOutcome, SweepTable, parameter_importance, sweep_table
 from orchestrator.tracking import end_run, find_run, flatten_config
 from orchestrator.tracking_server import tracking_server
+
+PATIENCE = 30.0
+"""Seconds that the end of a sweep waits for a trial's process to let go of its outbox."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,12 +93,13 @@ def _sweep_and_record(config: SweepConfig, place: SweepPlace, progress: SweepPro
     progress.stage("drawing figures")
     _record(config, place, outcome, runs, parameter_importance(study, config.seed))
     replay(place.root / "spool", place.uri)  # what a slow server has not taken in time
+    _end_runs(outcome.table, runs, place)  # an outbox begins with the status RUNNING
     return outcome
 
 
 def _close_children(table: SweepTable, place: SweepPlace) -> dict[str, str]:
     """Deliver what workers could not, end the runs of stopped trials; trial -> run id."""
-    replay(place.root / "spool", place.uri)
+    replay(place.root / "spool", place.uri, patience=PATIENCE)
     mlflow = client(place.uri)
     runs: dict[str, str] = {}
     for row in table.frame.iter_rows(named=True):
@@ -103,9 +108,16 @@ def _close_children(table: SweepTable, place: SweepPlace) -> dict[str, str]:
             continue
         runs[row["trial"]] = run_id
         mlflow.set_tag(run_id, "status_reason", table.failures.get(row["trial"]) or _reason(row))
-        if mlflow.get_run(run_id).info.status == "RUNNING":
-            end_run(place.uri, run_id, "FAILED" if row["state"] == "failed" else "FINISHED")
+    _end_runs(table, runs, place)
     return runs
+
+
+def _end_runs(table: SweepTable, runs: Mapping[str, str], place: SweepPlace) -> None:
+    """End the runs of trials that were stopped, or that died, before they could do it themselves."""
+    mlflow = client(place.uri)
+    for trial, state in table.frame.select("trial", "state").iter_rows():
+        if trial in runs and mlflow.get_run(runs[trial]).info.status == "RUNNING":
+            end_run(place.uri, runs[trial], "FAILED" if state == "failed" else "FINISHED")
 
 
 def _reason(row: dict[str, Any]) -> str:

@@ -17,6 +17,7 @@ from pathlib import Path
 from unittest.mock import MagicMock
 from urllib.parse import urlparse
 
+import polars as pl
 import pytest
 from matplotlib.figure import Figure
 
@@ -26,7 +27,11 @@ from orchestrator.mlflow_client import client
 from orchestrator.run_logger import RunLogger, metric_records
 from orchestrator.server_guard import signal_group
 from orchestrator.server_process import ServerFiles
-from orchestrator.tracking import create_run
+from orchestrator.spool import Outbox
+from orchestrator.sweep import SweepPlace
+from orchestrator.sweep_job import _end_runs
+from orchestrator.sweep_results import SweepTable
+from orchestrator.tracking import create_run, end_run
 from orchestrator.tracking_server import TrackingServer
 
 History = dict[str, list[tuple[int, float]]]
@@ -244,6 +249,32 @@ def test_figure_and_file(tracking: TrackingServer, run_id: str, tmp_path: Path) 
     local = Path(mlflow.download_artifacts(run_id, "figures/contributions.png", str(tmp_path)))
     assert local.read_bytes().startswith(b"\x89PNG")
     assert {item.path for item in mlflow.list_artifacts(run_id)} == {"config.json", "figures"}
+
+
+def test_replay_waits_for_a_run_that_is_about_to_let_go(
+    tracking: TrackingServer, run_id: str, tmp_path: Path
+) -> None:
+    """The end of a sweep: the last trial is stopped, and its process takes a moment to go."""
+    held = Outbox(tmp_path, run_id)
+    held.append([{"kind": "status", "value": "RUNNING"}, *metric_records(values(0), 0, 1)])
+    threading.Timer(0.5, held.close, kwargs={"delivered": False}).start()
+    assert replay(tmp_path, tracking.uri, patience=30) == {}
+    assert history(tracking, run_id) == expected(1)
+
+
+def test_a_stopped_run_that_is_replayed_late_is_ended_again(
+    tracking: TrackingServer, run_id: str, tmp_path: Path
+) -> None:
+    place = SweepPlace(root=tmp_path, uri=tracking.uri, experiment="logging", parent_run="none", tags={})
+    frame = pl.DataFrame({"trial": ["trial-000"], "state": ["stopped"]})
+    end_run(tracking.uri, run_id, "FINISHED")
+    left = Outbox(tmp_path, run_id)
+    left.append([{"kind": "status", "value": "RUNNING"}])
+    left.close(delivered=False)
+    replay(tmp_path, tracking.uri)
+    assert client(tracking.uri).get_run(run_id).info.status == "RUNNING"
+    _end_runs(SweepTable(frame=frame), {"trial-000": run_id}, place)
+    assert client(tracking.uri).get_run(run_id).info.status == "FINISHED"
 
 
 def test_an_upload_that_is_cut_short_leaves_nothing_behind(
