@@ -26,7 +26,7 @@ EXACT_PLAYERS = 8
 """With more modalities than this (2^8 = 256 coalitions) contributions are estimated from a sample."""
 
 ROUNDS = 8
-"""Independent estimates of a sample: enough to see their spread. 12 modalities take about 900 coalitions."""
+"""Independent estimates of a sample: enough to see their spread. 12 modalities take 778 coalitions."""
 
 MOST_PLAYERS = 32
 """A bound against mistakes; 32 modalities take about 8,000 coalitions."""

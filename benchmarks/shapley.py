@@ -21,7 +21,7 @@ from balancing.contributions import batch_contributions
 from balancing.method import Run, Step
 from balancing.modes import evaluating
 from balancing.statistics import CoalitionStatistics
-from benchmarks.timing import compare, markdown, one_thread
+from benchmarks.timing import compare, cpu_seconds, markdown, one_thread
 from models.batch import Batch
 from models.build import ModelConfig, build_model
 from models.errors import mpjpe
@@ -65,13 +65,7 @@ class Share:
 def main(frames: int = 40, rounds: int = ROUNDS, paper: bool = True) -> str:
     """All tables as Markdown."""
     with tempfile.TemporaryDirectory() as folder, one_thread():
-        store = Path(folder) / "store"
-        source = SimulatedSource(
-            subjects=tuple(f"S{s:02d}" for s in SUBJECTS),
-            actions=ACTIONS,
-            config=SimulatorConfig(frames=frames),
-        )
-        prepare("simulated", source, store)
+        store = simulated_store(Path(folder) / "store", frames)
         trainings = {fusion: build(store, fusion) for fusion in FUSIONS}
         parts = [
             "## Shapley contributions",
@@ -112,11 +106,15 @@ def build(store: Path, fusion: str, preset: str = "small", batch: int = 64) -> T
     return build_training(config_of(store, fusion, preset, batch))[0]
 
 
-def cpu_seconds(run: Callable[[], object]) -> float:
-    """CPU time of one call, all threads of this process."""
-    start = time.process_time()
-    run()
-    return time.process_time() - start
+def simulated_store(path: Path, frames: int) -> Path:
+    """A store of `frames` simulated frames of each of 64 sequences, all four sensors."""
+    source = SimulatedSource(
+        subjects=tuple(f"S{s:02d}" for s in SUBJECTS),
+        actions=ACTIONS,
+        config=SimulatorConfig(frames=frames),
+    )
+    prepare("simulated", source, path)
+    return path
 
 
 def validation_batches(training: Training) -> Iterable[Batch]:

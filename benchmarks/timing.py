@@ -22,6 +22,13 @@ def one_thread() -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
+def cpu_seconds(run: Callable[[], object]) -> float:
+    """CPU time of one call, all threads of this process."""
+    start = time.process_time()
+    run()
+    return time.process_time() - start
+
+
 @dataclass(frozen=True)
 class Measurement:
     """Seconds of one candidate over the rounds of one comparison."""

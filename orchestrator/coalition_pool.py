@@ -100,10 +100,8 @@ def evaluate_coalitions(
     """
     if len(rows) == 0:
         raise ValueError("no frames to evaluate; the chosen part of the split is empty")
-    shards, blocks = (
-        shards_of(rows, config.shard_rows),
-        blocks_of(len(coalitions_of(modalities).codes), config.block),
-    )
+    shards = shards_of(rows, config.shard_rows)
+    blocks = blocks_of(len(coalitions_of(modalities).codes), config.block)
     return CoalitionStatistics.merged(map(joined, _dispatch(str(checkpoint), shards, blocks, config)))
 
 

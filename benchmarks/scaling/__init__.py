@@ -12,22 +12,19 @@ from pathlib import Path
 
 from benchmarks.scaling import contributions, epochs, sweeps
 from benchmarks.scaling.curves import figure, markdown
-from benchmarks.shapley import ACTIONS, SUBJECTS
+from benchmarks.shapley import simulated_store
 from benchmarks.timing import one_thread
 from experiments.presets import PRESETS
 from pipelines.figures.style import save_png
-from pipelines.prepare import prepare
-from pipelines.readers.simulated import SimulatedSource
-from pipelines.simulator import SimulatorConfig
 
 FRAMES = 40
-"""Per sequence; 64 sequences."""
+"""Per sequence; with 64 sequences 2,560 in all."""
 
 
 def main() -> str:
     """All tables as Markdown."""
     with tempfile.TemporaryDirectory() as folder:
-        store = simulated_store(Path(folder) / "store")
+        store = simulated_store(Path(folder) / "store", FRAMES)
         with one_thread():
             panels = [
                 contributions.frames_panel(),
@@ -45,14 +42,3 @@ def main() -> str:
         save_png(figure(panels, "simulated data"), Path(path))
     head = "## Scaling\n\nSimulated data; CPU time on one torch thread unless said otherwise."
     return "\n\n".join([head, *map(markdown, panels), sampling])
-
-
-def simulated_store(path: Path) -> Path:
-    """2,560 frames of all four sensors."""
-    source = SimulatedSource(
-        subjects=tuple(f"S{s:02d}" for s in SUBJECTS),
-        actions=ACTIONS,
-        config=SimulatorConfig(frames=FRAMES),
-    )
-    prepare("simulated", source, path)
-    return path

@@ -21,6 +21,7 @@ from balancing.profit import pearson_profit
 from balancing.statistics import CoalitionStatistics
 from benchmarks.scaling.curves import Panel, measured
 from benchmarks.shapley import build, config_of
+from benchmarks.timing import cpu_seconds
 from models.errors import mpjpe
 from models.fusion import FUSIONS, FusionOptions
 from models.heads import PoseHead
@@ -35,13 +36,6 @@ MODALITIES = (2, 3, 4, 6, 8, 9, 10, 12)
 FRAMES = (256, 1024, 4096, 16384)
 SAMPLES = 30
 REACH = 2.36
-
-
-def cpu_time(work: Callable[[], object]) -> float:
-    """CPU seconds of a call."""
-    start = time.process_time()
-    work()
-    return time.process_time() - start
 
 
 def model_of(modalities: int, fusion: str) -> PoseModel:
@@ -72,7 +66,7 @@ def frames_panel() -> Panel:
 
         def of_size(frames: int) -> Callable[[], float]:
             features, pose = torch.randn(frames, 4, WIDTH), torch.randn(frames, 17, 3)
-            return lambda: cpu_time(lambda: statistics_of(model, features, pose, coalitions_of(4)))
+            return lambda: cpu_seconds(lambda: statistics_of(model, features, pose, coalitions_of(4)))
 
         return of_size
 
@@ -88,7 +82,7 @@ def modalities_panel() -> Panel:
             model = model_of(modalities, fusion)
             features, pose = torch.randn(ROWS, modalities, WIDTH), torch.randn(ROWS, 17, 3)
             coalitions = coalitions_of(modalities, exact_up_to=exact_up_to)
-            return lambda: cpu_time(lambda: statistics_of(model, features, pose, coalitions))
+            return lambda: cpu_seconds(lambda: statistics_of(model, features, pose, coalitions))
 
         return of_size
 

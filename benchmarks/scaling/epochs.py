@@ -9,9 +9,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from benchmarks.scaling.contributions import cpu_time
 from benchmarks.scaling.curves import Curve, Panel, measured
 from benchmarks.shapley import config_of
+from benchmarks.timing import cpu_seconds
 from models.modalities import LETTERS, MODALITIES
 from orchestrator.assembly import build_training
 from orchestrator.config import TrainConfig
@@ -27,7 +27,7 @@ EPOCHS = 4
 def epoch_of(config: TrainConfig) -> Callable[[], float]:
     """CPU seconds of an epoch with its validation and contributions, in this process."""
     training = build_training(config)[0]
-    return lambda: cpu_time(lambda: run_epoch(training))
+    return lambda: cpu_seconds(lambda: run_epoch(training))
 
 
 def frames_panel(store: Path) -> Panel:
