@@ -8,6 +8,7 @@ Tune's own saved state is not used: it is written in several files, up to second
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import optuna
@@ -15,6 +16,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from ray.tune.search import Searcher
 
 from models.randomness import derive_seed
+from orchestrator.databases import whole_database
 from orchestrator.sweep_config import OBJECTIVE, SearchSpace, SweepConfig
 
 NUMBER = "number"
@@ -27,15 +29,14 @@ FAILURES = "failures"
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
 
 
-def open_study(config: SweepConfig, url: str) -> optuna.Study:
+def open_study(config: SweepConfig, database: Path) -> optuna.Study:
     """The study of a sweep, new or as an earlier driver left it, with every reference point in its queue.
 
     Failed trials are queued again, once each.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    study = optuna.create_study(
-        study_name=config.name, storage=optuna.storages.RDBStorage(url), load_if_exists=True
-    )
+    storage = optuna.storages.RDBStorage(whole_database(database, _make_tables))
+    study = optuna.create_study(study_name=config.name, storage=storage, load_if_exists=True)
     # Not carried over from the earlier driver, so derived from how far it had come.
     seed = derive_seed(config.seed, "search", len(study.trials)) % 2**32
     study.sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=len(config.enqueued()))
@@ -46,6 +47,10 @@ def open_study(config: SweepConfig, url: str) -> optuna.Study:
         if trial.number not in retried:
             study.enqueue_trial(trial.params, user_attrs={RETRY_OF: trial.number})
     return study
+
+
+def _make_tables(url: str) -> None:
+    optuna.storages.RDBStorage(url).engine.dispose()
 
 
 def keep_failures(study: optuna.Study, reasons: Mapping[str, str]) -> None:

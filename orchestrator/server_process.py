@@ -15,11 +15,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator import server_guard
+from orchestrator.databases import sqlite_url, whole_database
 from orchestrator.mlflow_client import LOOPBACK
 
 START_SECONDS = 180.0
 DIRECTORY_TAG = "equipose.directory"
 """Set on the default experiment: tells our server from a stranger on the same port."""
+
+ARTIFACTS = "mlflow-artifacts:/"
+"""Where runs say that their files are: with the server, which knows the folder."""
 
 SERVER_ENVIRONMENT = {
     "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
@@ -101,7 +105,10 @@ def wait_until_answers(uri: str, directory: Path, guard_pid: int) -> bool:
 
 
 def create_database(files: ServerFiles) -> None:
-    """Create the tables before any other process opens the file: MLflow's own migration is a race."""
+    """Create the tables before any other process opens the file: MLflow's own migration is a race.
+
+    Raises TrackingServerError when the file that is there cannot be used.
+    """
     from mlflow.entities import ExperimentTag
     from mlflow.exceptions import MlflowException
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
@@ -109,9 +116,10 @@ def create_database(files: ServerFiles) -> None:
 
     for name in ("mlflow.store.db", "alembic"):  # they tell of every table that they create
         logging.getLogger(name).setLevel(logging.WARNING)
-    address = f"sqlite:///{files.database}"
+    address = sqlite_url(files.database)
     try:
-        store = SqlAlchemyStore(address, "mlflow-artifacts:/")
+        whole_database(files.database, lambda url: SqlAlchemyStore(url, ARTIFACTS).engine.dispose())
+        store = SqlAlchemyStore(address, ARTIFACTS)
     except MlflowException as error:
         if "out-of-date database schema" not in str(error):
             raise
@@ -150,7 +158,7 @@ def command(files: ServerFiles, host: str, port: int) -> list[str]:
     """Guard and server; one worker process, because SQLite has one writer anyway."""
     guard = [server_guard.__file__, *map(str, (files.users, files.state, files.pid, files.log))]
     server = ["-m", "mlflow", "server", "--host", host, "--port", str(port), "--workers", "1"]
-    store = ["--backend-store-uri", f"sqlite:///{files.database}"]
+    store = ["--backend-store-uri", sqlite_url(files.database)]
     artifacts = ["--serve-artifacts", "--artifacts-destination", files.artifacts.as_uri()]
     return [sys.executable, *guard, sys.executable, *server, *store, *artifacts]
 

@@ -50,9 +50,9 @@ class SweepPlace:
     """Copied onto every child, because MLflow filters one level only."""
 
     @property
-    def study_url(self) -> str:
-        """SQLAlchemy URL of the Optuna storage, for optuna-dashboard."""
-        return f"sqlite:///{self.root / 'optuna.db'}"
+    def study_database(self) -> Path:
+        """SQLite file of the Optuna study, which `optuna-dashboard` opens."""
+        return self.root / "optuna.db"
 
     @property
     def tune_path(self) -> Path:
@@ -79,7 +79,7 @@ def run_sweep(config: SweepConfig, place: SweepPlace, progress: SweepProgress) -
 
     Returns the study, which holds what came of it.
     """
-    study = open_study(config, place.study_url)
+    study = open_study(config, place.study_database)
     show_finished(progress, study, config.base.epochs)
     left = trials_left(study, config.trials)
     if left < 1:

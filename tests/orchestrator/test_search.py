@@ -47,13 +47,13 @@ def config() -> SweepConfig:
 
 
 @pytest.fixture
-def url(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path / 'optuna.db'}"
+def database(tmp_path: Path) -> Path:
+    return tmp_path / "optuna.db"
 
 
-def driver(config: SweepConfig, url: str) -> tuple[optuna.Study, StudySearch]:
+def driver(config: SweepConfig, database: Path) -> tuple[optuna.Study, StudySearch]:
     """What a driver holds that starts on the study now."""
-    study = open_study(config, url)
+    study = open_study(config, database)
     return study, StudySearch(study, lambda trial: suggest_point(trial, config.space), EPOCHS)
 
 
@@ -65,8 +65,8 @@ def run(search: StudySearch, trial_id: str, epochs: int, value: float = 100.0) -
     return point
 
 
-def test_reference_points_come_first_then_the_sampler(config: SweepConfig, url: str) -> None:
-    _, search = driver(config, url)
+def test_reference_points_come_first_then_the_sampler(config: SweepConfig, database: Path) -> None:
+    _, search = driver(config, database)
     points = [search.suggest(f"t{i}") for i in range(8)]
     assert [p.pop(NUMBER) for p in points] == list(range(8))
     assert points[:6] == config.enqueued()
@@ -76,12 +76,12 @@ def test_reference_points_come_first_then_the_sampler(config: SweepConfig, url: 
         assert 0 <= point["window"] <= 2
 
 
-def test_a_trial_left_running_goes_on_under_its_number(config: SweepConfig, url: str) -> None:
-    _, killed = driver(config, url)
+def test_a_trial_left_running_goes_on_under_its_number(config: SweepConfig, database: Path) -> None:
+    _, killed = driver(config, database)
     first = run(killed, "a", EPOCHS)
     killed.on_trial_complete("a")
     left = [run(killed, "b", 1), run(killed, "c", 0)]
-    study, resumed = driver(config, url)
+    study, resumed = driver(config, database)
     assert trials_left(study, config.trials) == 7
     assert [resumed.suggest("x"), resumed.suggest("y")] == left
     assert resumed.suggest("z")[NUMBER] == 3
@@ -94,29 +94,29 @@ def test_a_trial_left_running_goes_on_under_its_number(config: SweepConfig, url:
     assert trial.intermediate_values == {1: 99.0, 2: 98.0, 3: 97.0}
 
 
-def test_a_driver_killed_while_asking_loses_no_reference_point(config: SweepConfig, url: str) -> None:
-    study = open_study(config, url)
+def test_a_driver_killed_while_asking_loses_no_reference_point(config: SweepConfig, database: Path) -> None:
+    study = open_study(config, database)
     study.ask()  # the row is there, its parameters are not yet
-    _, resumed = driver(config, url)
+    _, resumed = driver(config, database)
     points = [resumed.suggest(f"t{i}") for i in range(6)]
     assert [{k: v for k, v in p.items() if k != NUMBER} for p in points] == config.enqueued()
 
 
-def test_stopped_early_counts_as_pruned(config: SweepConfig, url: str) -> None:
-    study, search = driver(config, url)
+def test_stopped_early_counts_as_pruned(config: SweepConfig, database: Path) -> None:
+    study, search = driver(config, database)
     run(search, "a", 1)
     search.on_trial_complete("a", {"epoch": 2, OBJECTIVE: 98.0})
     assert (study.trials[0].state, study.trials[0].value) == (TrialState.PRUNED, 98.0)
     assert trials_left(study, config.trials) == 7
 
 
-def test_failed_trials_are_tried_again_once(config: SweepConfig, url: str) -> None:
-    study, search = driver(config, url)
+def test_failed_trials_are_tried_again_once(config: SweepConfig, database: Path) -> None:
+    study, search = driver(config, database)
     failed = run(search, "a", 1)
     search.on_trial_complete("a", error=True)
     assert study.trials[0].state == TrialState.FAIL
     for _ in range(2):  # resumed twice, queued once
-        study, search = driver(config, url)
+        study, search = driver(config, database)
     points = [search.suggest(f"t{i}") for i in range(6)]
     again = [p for p in points if p["fusion"] == failed["fusion"] and p["window"] == failed["window"]]
     assert len(again) == 1
@@ -124,8 +124,8 @@ def test_failed_trials_are_tried_again_once(config: SweepConfig, url: str) -> No
     assert trials_left(study, config.trials) == 8
 
 
-def test_a_diverged_trial_ends_like_any_other(config: SweepConfig, url: str) -> None:
-    study, search = driver(config, url)
+def test_a_diverged_trial_ends_like_any_other(config: SweepConfig, database: Path) -> None:
+    study, search = driver(config, database)
     run(search, "a", EPOCHS, float("inf"))
     search.on_trial_complete("a")
     run(search, "b", EPOCHS)
@@ -135,8 +135,8 @@ def test_a_diverged_trial_ends_like_any_other(config: SweepConfig, url: str) -> 
     assert table.frame["state"].to_list() == ["done", "done"]
 
 
-def test_table_best_and_plain(config: SweepConfig, url: str) -> None:
-    study, search = driver(config, url)
+def test_table_best_and_plain(config: SweepConfig, database: Path) -> None:
+    study, search = driver(config, database)
     for i, value in enumerate([100.0, 110.0, 90.0, 95.0]):
         run(search, str(i), EPOCHS if i else 2, value)
         search.on_trial_complete(str(i))
@@ -154,8 +154,8 @@ def test_table_best_and_plain(config: SweepConfig, url: str) -> None:
     assert len(table.finished) == 4, "a failed trial is never best, whatever it reached"
 
 
-def test_importance_needs_four_different_trials(config: SweepConfig, url: str) -> None:
-    study, search = driver(config, url)
+def test_importance_needs_four_different_trials(config: SweepConfig, database: Path) -> None:
+    study, search = driver(config, database)
     for i in range(5):
         assert parameter_importance(study, 0) == {} or i > 3
         run(search, str(i), EPOCHS, 100.0 + i)
@@ -165,8 +165,8 @@ def test_importance_needs_four_different_trials(config: SweepConfig, url: str) -
     assert shares.keys() <= {"alpha_s", "ratio", "window", "fusion"}
 
 
-def test_tune_may_pickle_and_save_it(config: SweepConfig, url: str, tmp_path: Path) -> None:
-    _, search = driver(config, url)
+def test_tune_may_pickle_and_save_it(config: SweepConfig, database: Path, tmp_path: Path) -> None:
+    _, search = driver(config, database)
     search.save_to_dir(str(tmp_path))
     assert pickle.loads(pickle.dumps(search._study)).study_name == "search"
 
@@ -199,7 +199,7 @@ def test_without_a_server_a_trial_is_given_its_point_alone(config: SweepConfig, 
         nobody.bind(("127.0.0.1", 0))
         uri = f"http://127.0.0.1:{nobody.getsockname()[1]}"
         place = SweepPlace(root=tmp_path, uri=uri, experiment="none", parent_run="parent", tags={})
-        trial = open_study(config, "sqlite://").ask()
+        trial = open_study(config, tmp_path / "optuna.db").ask()
         point = _tracked_point(trial, config=config, place=place)
     assert point[RUN] is None
     assert searched({**point, NUMBER: 0}) == config.enqueued()[0]
