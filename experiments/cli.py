@@ -9,6 +9,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from types import FrameType
 
 import tyro
@@ -22,10 +23,10 @@ COMMANDS: dict[str, str] = {
     "prepare": "experiments.datasets:prepare",
     "inspect": "experiments.datasets:inspect",
     "train": "experiments.train:train",
-    "sweep": "experiments.awc_sweep:sweep",
-    "compare": "experiments.compare_methods:compare",
-    "controlled": "experiments.controlled_imbalance:controlled",
-    "tables": "experiments.paper_tables:tables",
+    "sweep": "experiments.sweep:sweep",
+    "compare": "experiments.compare:compare",
+    "controlled": "experiments.controlled:controlled",
+    "tables": "experiments.tables:tables",
     "doctor": "experiments.doctor:doctor",
     "ui": "experiments.viewer:ui",
 }
@@ -45,7 +46,7 @@ LIBRARY_ERRORS = {
         "WorkerCrashedError",
     ),
     "ray.tune.error": ("TuneError",),
-    "sqlalchemy.exc": ("OperationalError",),
+    "sqlalchemy.exc": ("DatabaseError",),
 }
 """Module -> errors of it that say that something outside has gone wrong."""
 KEPT = "What was finished is kept: mend the cause, then the same command (a job: with --resume)"
@@ -65,13 +66,17 @@ def main(args: Sequence[str] | None = None) -> None:
     """
     given = list(sys.argv[1:] if args is None else args)
     if given and given[0] in COMMANDS:
-        verb = given[0]
-        guarded(lambda: tyro.cli(command(verb), prog=f"equipose {verb}", args=given[1:]))
+        guarded(lambda: tyro.cli(command(given[0]), prog=f"equipose {given[0]}", args=given[1:]))
         return
     app = SubcommandApp()
     for verb in COMMANDS:
         app.command(name=verb)(command(verb))
     guarded(lambda: app.cli(prog="equipose", args=given))
+
+
+def run_script(verb: str) -> None:
+    """A verb as a script of its own. The verb is imported in here, so that Ctrl-C is heard from the start."""
+    guarded(lambda: tyro.cli(command(verb), prog=Path(sys.argv[0]).name))
 
 
 def guarded(run: Callable[[], object]) -> None:
@@ -89,7 +94,7 @@ def guarded(run: Callable[[], object]) -> None:
         print(f"equipose: {of_the_system(error)}", file=sys.stderr)
         raise SystemExit(1) from error
     except library_errors() as error:
-        print(f"equipose: {type(error).__name__}: {reason(error).rstrip('.')}. {KEPT}", file=sys.stderr)
+        print(f"equipose: {of_a_library(error)}", file=sys.stderr)
         raise SystemExit(1) from error
     except KeyboardInterrupt:
         print("equipose: interrupted; what was finished is kept", file=sys.stderr)
@@ -102,6 +107,13 @@ def of_the_system(error: OSError) -> str:
         return f"{error}. {KEPT}"
     where = f" ({error.filename})" if error.filename else ""
     return f"the disk is full{where}: free some space or choose another --out. {KEPT}"
+
+
+def of_a_library(error: BaseException) -> str:
+    """What a library could not do: of its errors, the first one that was raised says it best."""
+    while error.__cause__:
+        error = error.__cause__
+    return f"{type(error).__name__}: {reason(error).rstrip('.')}. {KEPT}"
 
 
 def library_errors() -> tuple[type[Exception], ...]:

@@ -25,7 +25,7 @@ def plan_sweep(options: dict[str, Any], out: Path) -> None:
 
     Raises ValueError that names the option that is wrong.
     """
-    from experiments.awc_sweep import sweep_config
+    from experiments.sweep import sweep_config
 
     config = sweep_config("plan", _without_gpu(options), str(planned_store(options, out)[0]))
     print(
@@ -40,7 +40,7 @@ def plan_comparison(options: dict[str, Any], out: Path) -> None:
 
     Raises ValueError that names the option that is wrong.
     """
-    from experiments.compare_methods import comparison_config
+    from experiments.compare import comparison_config
 
     config = comparison_config("plan", _without_gpu(options), str(planned_store(options, out)[0]))
     tuning = [cell for cells in config.tuning_cells().values() for cell in cells]

@@ -9,6 +9,7 @@ import sys
 import threading
 from pathlib import Path
 
+import optuna
 import pytest
 
 from experiments.cli import guarded
@@ -18,6 +19,7 @@ from experiments.sources import ensure_store
 from orchestrator.errors import failed_training
 from pipelines.store import open_store
 
+ROOT = Path(__file__).parents[2]
 JOB = """
 import time
 from experiments.cli import guarded
@@ -53,6 +55,26 @@ def test_a_second_interrupt_does_not_cut_the_first_short(times: int) -> None:
     assert ("already stopping" in err) == (times > 1)
     assert err.splitlines()[-1] == "equipose: interrupted; what was finished is kept"
     assert "Traceback" not in err
+
+
+@pytest.mark.parametrize("verb", ["script", "-m experiments"])
+def test_an_interrupt_is_heard_while_libraries_are_imported(verb: str, tmp_path: Path) -> None:
+    script = [str(ROOT / "experiments" / "awc_sweep.py")]
+    command = script if verb == "script" else [*verb.split(), "sweep"]
+    process = subprocess.Popen(
+        [sys.executable, "-X", "importtime", *command, "--preset", "smoke", "--out", str(tmp_path / "out")],
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stderr is not None
+    assert any("torch._" in line for line in process.stderr)  # a part of torch is there, and more to come
+    process.send_signal(signal.SIGINT)
+    lines = [line for line in process.stderr.read().splitlines() if "import time:" not in line]
+    assert process.wait(timeout=30) == 130
+    assert lines == ["equipose: interrupted; what was finished is kept"]
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize(
@@ -93,6 +115,14 @@ def test_a_lost_server_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="1"):
         guarded(fail)
     assert "MlflowException: Max retries exceeded. What was finished is kept" in capsys.readouterr().err
+
+
+def test_of_a_database_the_cause_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "optuna.db").write_text("not a database " * 100)
+
+    with pytest.raises(SystemExit, match="1"):
+        guarded(lambda: optuna.storages.RDBStorage(f"sqlite:///{tmp_path / 'optuna.db'}"))
+    assert capsys.readouterr().err.startswith("equipose: DatabaseError: file is not a database. What was")
 
 
 def test_two_jobs_that_start_at_once_prepare_their_data_once(tmp_path: Path) -> None:

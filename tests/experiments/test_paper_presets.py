@@ -10,10 +10,10 @@ import pytest
 
 from balancing.awc import AWC
 from balancing.plain import Plain
-from experiments import paper_tables
+from experiments import tables
 from experiments.cli import main
 from experiments.paper_presets import PAPER_PRESETS, paper_config
-from experiments.paper_tables import command, pages_address
+from experiments.tables import command, pages_address
 from orchestrator.paper_plan import TABLES
 from pipelines.paper_a import METHODS
 from pipelines.protocols import splits
@@ -156,7 +156,7 @@ def test_bad_options_take_no_job_name(
     args: tuple[str, ...], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    monkeypatch.setattr(paper_tables, "run_job", lambda *_, **__: pytest.fail("the job ran"))
+    monkeypatch.setattr(tables, "run_job", lambda *_, **__: pytest.fail("the job ran"))
     with pytest.raises(SystemExit) as ended:
         main(["tables", *args, "--out", str(tmp_path / "out")])
     assert ended.value.code == 2

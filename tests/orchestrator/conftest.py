@@ -18,7 +18,7 @@ import pytest
 import torch
 
 from balancing.awc import AWC
-from experiments.compare_methods import comparison_config
+from experiments.compare import comparison_config
 from models.build import ModelConfig
 from orchestrator.comparison_config import ComparisonConfig
 from orchestrator.config import DataConfig, TrainConfig

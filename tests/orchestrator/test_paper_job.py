@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from experiments.paper_presets import paper_config
-from experiments.paper_tables import tables
+from experiments.tables import tables
 from orchestrator.cell_work import CellPlace, result_of, work_on
 from orchestrator.paper_plan import PaperConfig, distinct
 from orchestrator.runs import Resources

@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 from scipy import stats
 
-from experiments.controlled_imbalance import experiment, print_outcome
+from experiments.controlled import experiment, print_outcome
 from experiments.imbalance_presets import IMBALANCE, SENSORS, WEAK, level_stores
 from orchestrator.cell_work import CellPlace, evaluation_of, work_on
 from orchestrator.imbalance_config import ImbalanceConfig, Level

@@ -9,7 +9,7 @@ import pytest
 
 from balancing.registry import method_name
 from experiments.cli import main
-from experiments.compare_methods import comparison_config
+from experiments.compare import comparison_config
 
 OPTIONS: dict[str, Any] = {
     "data": "simulated",
