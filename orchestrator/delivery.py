@@ -7,13 +7,11 @@ resumed from an older checkpoint, which computes some epochs a second time.
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import shutil
 import tempfile
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +32,6 @@ TRANSIENT_CODES = {
 }
 FIRST_PAUSE = 0.25
 LONGEST_PAUSE = 5.0
-REPLAY_PAUSE = 2.0
-"""Seconds between two looks for what runs have handed over."""
 
 
 class ServerAwayError(RuntimeError):
@@ -164,24 +160,6 @@ def deliver_all(
             start += len(group)
             pause = FIRST_PAUSE
     return start
-
-
-@contextlib.contextmanager
-def replayed_meanwhile(spool: Path, uri: str, pause: float = REPLAY_PAUSE) -> Iterator[None]:
-    """A thread that delivers what runs hand over while the block lasts; at its end some may still wait."""
-    ended = threading.Event()
-
-    def body() -> None:
-        while not ended.wait(pause):
-            replay(spool, uri, timeout=pause)
-
-    thread = threading.Thread(target=body, name="mlflow-replay", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        thread.join(2 * pause)
 
 
 def replay(spool: Path, uri: str, timeout: float = 60.0, patience: float = 0.0) -> dict[str, int]:

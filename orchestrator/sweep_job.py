@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,10 @@ from orchestrator.assembly import provenance_label, sources
 from orchestrator.coalition_pool import PoolConfig, evaluate_coalitions
 from orchestrator.config import to_json
 from orchestrator.contribution_report import report_markdown, report_metrics
-from orchestrator.delivery import replay, replayed_meanwhile
+from orchestrator.delivery import replay
+from orchestrator.meanwhile import meanwhile
 from orchestrator.mlflow_client import client
+from orchestrator.orphaned_groups import LOOK_SECONDS, remove_orphaned_groups
 from orchestrator.parent_run import parent_run
 from orchestrator.planning import concurrent_runs
 from orchestrator.progress import SweepProgress
@@ -31,6 +34,8 @@ from orchestrator.sweep_results import SweepOutcome, SweepTable, parameter_impor
 from orchestrator.tracking import end_run, find_run, flatten_config
 from orchestrator.tracking_server import tracking_server
 
+REPLAY_SECONDS = 2.0
+"""Between two looks for what trials have handed over, and at most for each."""
 PATIENCE = 30.0
 """Seconds that the end of a sweep waits for a trial's process to let go of its outbox."""
 
@@ -71,7 +76,8 @@ def run_sweep_job(
         )
         if address_to_join(session):
             config = _sized(config)
-        return _sweep_and_record(config, sweep_place, progress)
+        with meanwhile("orphaned-groups", remove_orphaned_groups, LOOK_SECONDS):
+            return _sweep_and_record(config, sweep_place, progress)
 
 
 def _sized(config: SweepConfig) -> SweepConfig:
@@ -82,9 +88,10 @@ def _sized(config: SweepConfig) -> SweepConfig:
 
 
 def _sweep_and_record(config: SweepConfig, place: SweepPlace, progress: SweepProgress) -> SweepOutcome:
-    replay(place.root / "spool", place.uri)
+    spool = place.root / "spool"
+    replay(spool, place.uri)
     progress.stage(f"training {config.trials} trials, {config.concurrency} at a time")
-    with replayed_meanwhile(place.root / "spool", place.uri):
+    with meanwhile("mlflow-replay", partial(replay, spool, place.uri, REPLAY_SECONDS), REPLAY_SECONDS):
         study = run_sweep(config, place, progress)
     table = sweep_table(study)
     runs = _close_children(table, place)
@@ -92,7 +99,7 @@ def _sweep_and_record(config: SweepConfig, place: SweepPlace, progress: SweepPro
     outcome = _evaluate(config, place, table)
     progress.stage("drawing figures")
     _record(config, place, outcome, runs, parameter_importance(study, config.seed))
-    replay(place.root / "spool", place.uri)  # what a slow server has not taken in time
+    replay(spool, place.uri)  # what a slow server has not taken in time
     _end_runs(outcome.table, runs, place)  # an outbox begins with the status RUNNING
     return outcome
 

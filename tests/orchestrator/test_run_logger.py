@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from unittest.mock import MagicMock
@@ -22,7 +23,8 @@ import pytest
 from matplotlib.figure import Figure
 
 from orchestrator import delivery
-from orchestrator.delivery import is_refusal, replay, replayed_meanwhile
+from orchestrator.delivery import is_refusal, replay
+from orchestrator.meanwhile import meanwhile
 from orchestrator.mlflow_client import client
 from orchestrator.run_logger import RunLogger, metric_records
 from orchestrator.server_guard import signal_group
@@ -192,7 +194,7 @@ start = time.monotonic()
 logger.finish(timeout=0.0)
 print(time.monotonic() - start)
 """
-    with replayed_meanwhile(tmp_path, tracking.uri, pause=0.2):
+    with meanwhile("replay", partial(replay, tmp_path, tracking.uri), 0.2):
         ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
         assert float(ended.stdout) < 1.0, "the run waited"
         assert not ended.stderr
