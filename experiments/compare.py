@@ -17,6 +17,7 @@ from pipelines.protocols import splits
 
 if TYPE_CHECKING:
     from orchestrator.comparison_config import ComparisonConfig
+    from orchestrator.config import TrainConfig
 
 
 def compare(
@@ -91,12 +92,12 @@ def compare(
     )
 
 
-def check(options: dict[str, Any]) -> None:
-    """Raise ValueError for options that would not work."""
+def check(options: dict[str, Any]) -> TrainConfig:
+    """The run that all others vary. Raises ValueError for options that would not work."""
     check_source(options)
     for protocol in options["protocols"] if options["data"] != "mars" else ():
         splits(protocol, options["split"])
-    comparison_config("checked", options, store="")
+    return comparison_config("checked", options, store="").base
 
 
 def resume_command(options: dict[str, Any], out: Path) -> str:

@@ -13,6 +13,7 @@ from rich.table import Table
 from experiments.jobs import DEFAULT_OUT
 
 if TYPE_CHECKING:
+    from orchestrator.config import TrainConfig
     from orchestrator.doctor import Check, Wanted
     from orchestrator.examination import Examination
 
@@ -31,7 +32,17 @@ def doctor(out: Path = DEFAULT_OUT, workers: int = 1, gpu: bool = False, store: 
     from orchestrator.doctor import Wanted
     from orchestrator.examination import examine
 
-    report(examine(out.resolve(), Wanted(workers=workers, gpu=gpu), store), Wanted(workers=workers, gpu=gpu))
+    wanted = Wanted(workers=workers, gpu=gpu)
+    report(examine(out.resolve(), wanted, store), wanted)
+
+
+def wanted_by(options: dict[str, Any], base: TrainConfig) -> Wanted:
+    """What a job with these options asks for; `base` is the run that all its runs vary."""
+    from orchestrator.doctor import Wanted
+    from orchestrator.planning import gib_of_worker
+
+    workers, gpu = options["workers"], options["gpu"]
+    return Wanted(workers=workers, gpu=gpu, worker_gib=gib_of_worker(base, gpu=gpu))
 
 
 def report(found: Examination, wanted: Wanted, limit: int = 10_000) -> None:
@@ -54,15 +65,11 @@ def fitting(found: Examination, wanted: Wanted, limit: int) -> str:
     return f"fits here: {runs} {many} at a time, {each}{' and a GPU' if wanted.gpu else ''}"
 
 
-def stop_at_problems(out: Path, options: dict[str, Any]) -> None:
-    """What a job does first: raise ValueError with every problem and its remedy, print warnings to stderr.
-
-    options: of the job; `workers` and `gpu` are looked at.
-    """
-    from orchestrator.doctor import Wanted
+def stop_at_problems(out: Path, wanted: Wanted) -> None:
+    """What a job does first: raise ValueError with every problem and its remedy, print warnings to stderr."""
     from orchestrator.examination import examine
 
-    found = examine(out, Wanted(workers=options["workers"], gpu=options["gpu"]))
+    found = examine(out, wanted)
     if found.problems:
         listed = " | ".join(map(str, found.problems))
         raise ValueError(f"this would not work: {listed} (`equipose doctor` shows all checks)")

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from experiments.doctor import stop_at_problems
+from experiments.doctor import stop_at_problems, wanted_by
 from experiments.jobs import Kind, claim_job, resume_job
+
+if TYPE_CHECKING:
+    from orchestrator.config import TrainConfig
 
 Options = dict[str, Any]
 
@@ -18,7 +21,7 @@ def start_job(
     options: Options,
     out: Path,
     *,
-    check: Callable[[Options], object],
+    check: Callable[[Options], TrainConfig],
     run: Callable[[str, Options, Path], object],
     go_on: Callable[[Options, Path], str],
     plan: Callable[[Options, Path], object] | None = None,
@@ -26,7 +29,8 @@ def start_job(
 ) -> None:
     """Run a new job, or with `resume` the newest unfinished one of this stem with the options it had.
 
-    check: raises ValueError for options that would not work; so does the doctor, and no name is taken then.
+    check: raises ValueError for options that would not work, as the doctor does, and no name is taken then;
+    returns the run that all others vary.
     run: gets the job's name, options and `out`. go_on: the command that goes on with it, printed after
     Ctrl-C. plan: is called instead of all that.
     """
@@ -35,8 +39,7 @@ def start_job(
         return
 
     def check_all(options: Options) -> None:
-        check(options)
-        stop_at_problems(out, options)
+        stop_at_problems(out, wanted_by(options, check(options)))
 
     name, options = claim_job(out, kind, stem, options, resume=resume, check=check_all)
     try:

@@ -10,7 +10,6 @@ from experiments.comparisons import method_configs
 from experiments.presets import PRESETS, Preset, SimulatedSelection, codes
 from orchestrator.config import OptimizerConfig
 from orchestrator.paper_plan import TABLES, PaperConfig
-from orchestrator.planning import GIB_PER_WORKER
 from pipelines.batches import BatchConfig
 from pipelines.paper_a import METHODS
 
@@ -27,8 +26,6 @@ class PaperPreset:
     """Column of a table -> (protocol, split)."""
     seeds: int = 3
     fisher_fraction: float = 1.0
-    gib_per_worker: float = GIB_PER_WORKER
-    """Memory that a worker without a GPU takes."""
 
 
 MMFI_COLUMNS = {protocol: (protocol, "S1") for protocol in ("P1", "P2", "P3")}
@@ -79,7 +76,7 @@ PAPER_PRESETS: dict[PaperPresetName, PaperPreset] = {
         columns={"MARS": ("MARS", "time")},
         fisher_fraction=0.25,
     ),
-    "paper": PaperPreset(sizes=PRESETS["paper"], columns=MMFI_COLUMNS, gib_per_worker=20.0),
+    "paper": PaperPreset(sizes=PRESETS["paper"], columns=MMFI_COLUMNS),
 }
 """`smoke` is for tests, `quick` fits 40 minutes on two cores, `mars` has real radar and motion, `paper` the
 paper's settings: Adam 1e-3, x0.1 at epoch 30, batch 192, 50 epochs, alpha 20k/10k, K 20, three seeds.
@@ -125,7 +122,6 @@ def paper_config(name: str, options: dict[str, Any], store: str) -> PaperConfig:
         methods=methods,
         seeds=tuple(range(options["seeds"] if options["seeds"] is not None else preset.seeds)),
         workers=options["workers"],
-        gib_per_worker=GIB_PER_WORKER if options["gpu"] else preset.gib_per_worker,
         tables=tuple(options["tables"]) or TABLES,
     )
 

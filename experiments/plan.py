@@ -5,12 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from experiments.doctor import report
+from experiments.doctor import report, wanted_by
 from experiments.presets import PRESETS
 from experiments.sources import store_path
 
 if TYPE_CHECKING:
     from orchestrator.comparison_config import ComparisonConfig
+    from orchestrator.config import TrainConfig
 
 
 def planned_store(options: dict[str, Any], out: Path) -> tuple[Path, bool]:
@@ -32,7 +33,7 @@ def plan_sweep(options: dict[str, Any], out: Path) -> None:
         f"sweep of {config.trials} trials, {config.base.epochs} epochs each; "
         f"the first {len(config.enqueued())} are the paper's setting and plain training per fusion"
     )
-    _finish(options, out, config.trials)
+    _finish(options, config.base, out, config.trials)
 
 
 def plan_comparison(options: dict[str, Any], out: Path) -> None:
@@ -53,7 +54,7 @@ def plan_comparison(options: dict[str, Any], out: Path) -> None:
         f"compare {len(config.methods)} methods over {len(config.seeds)} seeds, {alone} of sensors alone; "
         f"{kept} are kept already, {total - kept} to train"
     )
-    _finish(options, out, total - kept)
+    _finish(options, config.base, out, total - kept)
 
 
 def kept_cells(config: ComparisonConfig, out: Path) -> int:
@@ -78,12 +79,11 @@ def _without_gpu(options: dict[str, Any]) -> dict[str, Any]:
     return options | {"gpu": False}
 
 
-def _finish(options: dict[str, Any], out: Path, runs: int) -> None:
+def _finish(options: dict[str, Any], base: TrainConfig, out: Path, runs: int) -> None:
     """The data, the checks, and what fits."""
-    from orchestrator.doctor import Wanted
     from orchestrator.examination import examine
 
     store, ready = planned_store(options, out)
     print(f"data: {store}, {'prepared' if ready else 'to be prepared'}")
-    wanted = Wanted(workers=options["workers"], gpu=options["gpu"])
+    wanted = wanted_by(options, base)
     report(examine(out, wanted, str(store) if ready else None), wanted, max(1, runs))

@@ -14,6 +14,7 @@ from experiments.sources import PROTOCOLS, DataName, check_source, ensure_store
 from experiments.summary import print_summary
 
 if TYPE_CHECKING:
+    from orchestrator.config import TrainConfig
     from orchestrator.sweep_config import SweepConfig
 
 
@@ -79,10 +80,10 @@ def sweep(
     )
 
 
-def check(options: dict[str, Any]) -> None:
-    """Raise ValueError for options that would not work."""
+def check(options: dict[str, Any]) -> TrainConfig:
+    """The run that all trials vary. Raises ValueError for options that would not work."""
     check_source(options)
-    sweep_config("checked", options, store="")
+    return sweep_config("checked", options, store="").base
 
 
 def resume_command(options: dict[str, Any], out: Path) -> str:
@@ -96,11 +97,10 @@ def sweep_config(name: str, options: dict[str, Any], store: str) -> SweepConfig:
     Raises ValueError that names the option that is wrong.
     """
     from experiments.overrides import with_overrides
-    from orchestrator.planning import concurrent_runs
+    from orchestrator.planning import concurrent_runs, gib_of_worker
     from orchestrator.sweep_config import SweepConfig
 
     preset = PRESETS[options["preset"]].shortened(options["epochs"], options["trials"])
-    concurrency, resources = concurrent_runs(options["workers"], gpu=options["gpu"], limit=preset.trials)
     base = preset.train_config(
         store,
         options["protocol"],
@@ -108,9 +108,16 @@ def sweep_config(name: str, options: dict[str, Any], store: str) -> SweepConfig:
         options["seed"],
         real=options["data"] != "simulated",
     )
+    base = with_overrides(base, options["override"])
+    concurrency, resources = concurrent_runs(
+        options["workers"],
+        gpu=options["gpu"],
+        limit=preset.trials,
+        worker_gib=gib_of_worker(base, gpu=options["gpu"]),
+    )
     return SweepConfig(
         name=name,
-        base=with_overrides(base, options["override"]),
+        base=base,
         awc=preset.awc,
         paper_window=preset.paper_window,
         space=preset.space(),

@@ -6,12 +6,15 @@ import os
 import shlex
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from experiments.job_start import start_job
 from experiments.jobs import DEFAULT_OUT, finish_job, job_lock
 from experiments.paper_presets import PAPER_PRESETS, PaperPresetName, paper_config
 from experiments.sources import DataName, check_source, ensure_store
+
+if TYPE_CHECKING:
+    from orchestrator.config import TrainConfig
 
 DATA: dict[str, DataName] = {"smoke": "simulated", "quick": "simulated", "mars": "mars", "paper": "mmfi"}
 """Where a preset's frames come from unless the command line says otherwise."""
@@ -84,10 +87,10 @@ def tables(
     )
 
 
-def check(options: dict[str, Any]) -> None:
-    """Raise ValueError for options that would not work."""
+def check(options: dict[str, Any]) -> TrainConfig:
+    """The run that all others vary. Raises ValueError for options that would not work."""
     check_source(options)
-    paper_config("checked", options, store="")
+    return paper_config("checked", options, store="").base
 
 
 def resume_command(options: dict[str, Any], out: Path) -> str:

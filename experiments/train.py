@@ -7,7 +7,7 @@ from pathlib import Path
 
 import tyro
 
-from experiments.doctor import stop_at_problems
+from experiments.doctor import stop_at_problems, wanted_by
 from experiments.jobs import DEFAULT_OUT
 from experiments.overrides import with_overrides
 from experiments.presets import PRESETS, PresetName
@@ -72,7 +72,7 @@ def train(
     if dry_run:
         print(json.dumps(to_json(config), indent=2))
         return
-    stop_at_problems(out, {"workers": workers, "gpu": gpu})
+    stop_at_problems(out, wanted_by({"workers": workers, "gpu": gpu}, config))
     _, resources = concurrent_runs(workers, gpu=gpu, limit=1)
     name = name or f"{method}-{fusion}-s{seed}"
     metrics = run_train_job(config, name=name, out=out, dataset=data, resources=resources)

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import Literal
 
 from orchestrator.machine import Machine
-from orchestrator.planning import GIB_BESIDES, GIB_PER_WORKER, object_store_mb
+from orchestrator.planning import GIB_BESIDES, GIB_PER_WORKER, gib_of_run, object_store_mb
 from orchestrator.ray_cluster import ClusterNode
 
 Verdict = Literal["ok", "warning", "problem"]
 
-GIB_PER_BARE_WORKER = 0.45
-"""Memory of a Train worker that has only imported its libraries, measured; less cannot work."""
+SURELY_TOO_LITTLE = 0.8
+"""Share of the memory that a run is expected to take; with less it would only be ended by the system."""
 DISK_GIB = 2.0
 """What a sweep of a small model with its store takes; checkpoints of large models take more."""
 OPEN_FILES = 4096
@@ -41,11 +41,18 @@ class Wanted:
 
     workers: int = 1
     gpu: bool = False
+    worker_gib: float = GIB_PER_WORKER
+    """Memory that a worker takes, see `planning.gib_of_worker`."""
+
+    @property
+    def counted(self) -> str:
+        """`1 worker`, `2 workers`."""
+        return f"{self.workers} {'worker' if self.workers == 1 else 'workers'}"
 
 
 def check_cpus(cpus: float, wanted: Wanted) -> Check:
     """Too few cores make a job slow, not stuck: reservations are scaled down to what is there."""
-    found = f"{cpus:g} cores for {wanted.workers} workers"
+    found = f"{cpus:g} cores for {wanted.counted}"
     if cpus >= wanted.workers:
         return Check(name="CPUs", verdict="ok", found=found)
     return Check(
@@ -64,19 +71,18 @@ def check_gpus(gpus: float, wanted: Wanted) -> Check:
     return Check(
         name="GPUs",
         verdict="problem",
-        found=f"{gpus:g} for {wanted.workers} workers with one each: the job would wait for ever",
+        found=f"{gpus:g} for {wanted.counted} with one each: the job would wait for ever",
         remedy="take fewer --workers, or leave --gpu out",
     )
 
 
 def check_memory(machine: Machine, wanted: Wanted) -> Check:
     """One run with everything around it; how many fit side by side is `planning.concurrent_runs`'s affair."""
-    needed = GIB_BESIDES + GIB_PER_WORKER * wanted.workers
-    least = GIB_BESIDES + GIB_PER_BARE_WORKER * wanted.workers
+    needed = GIB_BESIDES + gib_of_run(wanted.workers, wanted.worker_gib)
     have = f"{machine.memory_gib:.1f} GiB, {machine.memory_free_gib:.1f} free"
     found = f"{have}; one run takes about {needed:.1f}"
-    if machine.memory_gib < least:
-        remedy = f"{least:.1f} GiB is the least: take fewer --workers, or raise the container's limit"
+    if machine.memory_gib < SURELY_TOO_LITTLE * needed:
+        remedy = "take smaller batches (--override data.batch.batch_size=16), fewer --workers, or more memory"
         return Check(name="memory", verdict="problem", found=found, remedy=remedy)
     if machine.memory_free_gib < needed:
         remedy = "close other programs, or take smaller batches; Ray ends workers when 95% is used"

@@ -50,6 +50,7 @@ class Examination:
             wanted.workers,
             gpu=wanted.gpu,
             limit=limit,
+            worker_gib=wanted.worker_gib,
             cpus=self.cpus,
             memory_gib=self.memory_gib,
             gpus=self.gpus,

@@ -16,7 +16,7 @@ from orchestrator.config import TrainConfig
 from orchestrator.delivery import replay
 from orchestrator.grid import run_grid
 from orchestrator.parent_run import parent_run
-from orchestrator.planning import GIB_PER_WORKER, concurrent_runs
+from orchestrator.planning import concurrent_runs, gib_of_worker
 from orchestrator.progress import SweepProgress
 from orchestrator.run_tags import run_tags
 from orchestrator.session import SessionConfig, ray_session, tracking_host
@@ -107,7 +107,6 @@ def grid_job(
     experiment: str,
     gpu: bool,
     session: SessionConfig | None = None,
-    gib_per_worker: float = GIB_PER_WORKER,
 ) -> Iterator[GridJob]:
     """Open a job, anew or where it was interrupted.
 
@@ -130,7 +129,7 @@ def grid_job(
         spool = root / "spool"
         replay(spool, server.uri)
         concurrency, resources = concurrent_runs(
-            config.workers, gpu=gpu, limit=ALL, gib_per_worker=gib_per_worker
+            config.workers, gpu=gpu, limit=ALL, worker_gib=gib_of_worker(config.base, gpu=gpu)
         )
         tracking = Tracking(
             uri=server.uri,

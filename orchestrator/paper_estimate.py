@@ -15,7 +15,7 @@ from orchestrator.cells import Cell, CellResult
 from orchestrator.config import DataConfig, TrainConfig
 from orchestrator.loop import fit
 from orchestrator.paper_plan import PaperConfig, distinct
-from orchestrator.planning import concurrent_runs
+from orchestrator.planning import concurrent_runs, gib_of_worker
 from pipelines.batches import BatchSource
 from pipelines.store import open_store
 
@@ -49,7 +49,7 @@ def estimate(config: PaperConfig, folder: Path, *, gpu: bool = False) -> Estimat
     """
     cells = tuple(distinct(config.cells()))
     concurrency, resources = concurrent_runs(
-        config.workers, gpu=gpu, limit=len(cells), gib_per_worker=config.gib_per_worker
+        config.workers, gpu=gpu, limit=len(cells), worker_gib=gib_of_worker(config.base, gpu=gpu)
     )
     place = CellPlace(root=folder, resources=resources)
     ended = {cell.name: result for cell in cells if (result := result_of(cell, place)) is not None}

@@ -56,7 +56,6 @@ def run_paper_job(
         experiment=f"{PROJECT}/{place.dataset}-tables",
         gpu=gpu,
         session=session,
-        gib_per_worker=config.gib_per_worker,
     ) as job:
         finished = _train(config, job)
         progress.stage("writing the report")

@@ -19,7 +19,6 @@ from orchestrator.assembly import part_rows
 from orchestrator.cells import Cell
 from orchestrator.comparison_config import with_modalities
 from orchestrator.config import TrainConfig, to_json
-from orchestrator.planning import GIB_PER_WORKER
 from pipelines.errors import DataError
 from pipelines.paper_a import ALPHAS, PAPER_A, SENSORS, WINDOWS, alpha_row, main_row, window_row
 from pipelines.paper_a import METHODS as MAIN_METHODS
@@ -54,8 +53,6 @@ class PaperConfig:
     seeds: tuple[int, ...] = (0, 1, 2)
     tables: tuple[str, ...] = TABLES
     workers: int = 1
-    gib_per_worker: float = GIB_PER_WORKER
-    """Memory that one worker takes, for the number of runs side by side."""
     select: Literal["best", "last"] = "best"
 
     def __post_init__(self) -> None:

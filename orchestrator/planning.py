@@ -7,15 +7,27 @@ import os
 
 import ray
 
+from orchestrator.config import TrainConfig
 from orchestrator.machine import GIB, Machine, this_machine
 from orchestrator.resources import Resources
 
-GIB_PER_WORKER = 1.25
-"""Memory of one Train worker with its share of the controller, measured at 0.9 to 1.2 GiB plus data."""
-GIB_BESIDES = 1.5
-"""Memory of what runs once: Ray's head 0.5, the MLflow server 0.55, the driver 0.4, measured."""
-SHARE_OF_MEMORY = 0.75
-"""The rest is for data, caches and whatever else the machine does."""
+GIB_BESIDES = 1.55
+"""Memory of what runs once, measured: the driver 0.45, the MLflow server 0.4, Ray's own processes 0.7."""
+GIB_PER_RUN = 0.9
+"""Of what Ray Train runs around a run's workers, measured: trial and controller 0.25 each, helpers 0.4."""
+GIB_PER_WORKER = 0.45
+"""Of one training worker before its model and its batches."""
+WIDTHS: dict[str, tuple[float, float]] = {
+    "tiny": (0.0, 0.0005),
+    "small": (0.0, 0.0015),
+    "paper": (3.5, 0.085),
+}
+"""Model preset -> what a worker takes besides on the CPU: GiB for weights, gradients and Adam's moments with
+their copies, and GiB per frame of a batch, each measured with the preset's own number of points."""
+SHARE_FOR_RUNS = 0.75
+"""Of all memory; the rest is for data, caches and whatever else the machine does."""
+SHARE_OF_ALL = 0.9
+"""Of all memory, for everything together: Ray ends workers when 95 % is used."""
 TRIAL_CPUS = 0.01
 """What Tune's own trial process reserves; Tune refuses zero."""
 MOST = "EQUIPOSE_CONCURRENT"
@@ -32,20 +44,20 @@ def concurrent_runs(
     cpus: float | None = None,
     memory_gib: float | None = None,
     gpus: float | None = None,
-    gib_per_worker: float = GIB_PER_WORKER,
+    worker_gib: float = GIB_PER_WORKER,
 ) -> tuple[int, Resources]:
     """Number of concurrent runs, and what each takes, so that none waits for ever.
 
     `cpus`, `memory_gib` and `gpus` default to the Ray cluster's, or to what this machine and its container
-    allow before Ray is up. `gib_per_worker`: memory that one takes; more than the default where wide models
-    train on large batches. A run always fits: on a machine with fewer cores than workers, workers share
-    cores. Only GPUs cannot be shared: raises ValueError where there are fewer than one run needs. The
-    environment variable `EQUIPOSE_CONCURRENT` limits the number, e.g. after memory has run out.
+    allow before Ray is up. `worker_gib`: memory that a worker takes, see `gib_of_worker`. A run always fits:
+    on a machine with fewer cores than workers, workers share cores. Only GPUs cannot be shared: raises
+    ValueError where there are fewer than one run needs. The environment variable `EQUIPOSE_CONCURRENT` limits
+    the number, e.g. after memory has run out.
     """
     cpus = cpus if cpus is not None else _cpus()
     memory_gib = memory_gib if memory_gib is not None else _memory_gib()
-    for_runs = min(memory_gib * SHARE_OF_MEMORY, memory_gib - GIB_BESIDES)
-    by_memory = int(for_runs / (gib_per_worker * workers))
+    for_runs = min(memory_gib * SHARE_FOR_RUNS, memory_gib * SHARE_OF_ALL - GIB_BESIDES)
+    by_memory = int(for_runs / gib_of_run(workers, worker_gib))
     fitting = [limit, _most(), int(cpus // workers), by_memory]
     if gpu:
         fitting.append(_runs_on_gpus(workers, gpus if gpus is not None else _gpus()))
@@ -53,6 +65,17 @@ def concurrent_runs(
     share = (cpus - TRIAL_CPUS * (concurrency + 1)) / (concurrency * workers)
     per_worker = max(0.01, min(1.0, int(share * 100) / 100))
     return concurrency, Resources(workers=workers, cpus_per_worker=per_worker, gpu=gpu)
+
+
+def gib_of_worker(config: TrainConfig, *, gpu: bool) -> float:
+    """Memory that one training worker takes; on a GPU its model and batches are there."""
+    fixed, per_frame = WIDTHS[config.model.preset]
+    return GIB_PER_WORKER + (0.0 if gpu else fixed + per_frame * config.data.batch.batch_size)
+
+
+def gib_of_run(workers: int, worker_gib: float = GIB_PER_WORKER) -> float:
+    """Memory that one run takes with everything that Ray Train starts for it; none without workers."""
+    return GIB_PER_RUN + workers * worker_gib if workers else 0.0
 
 
 def _most() -> int:

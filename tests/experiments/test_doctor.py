@@ -10,6 +10,7 @@ import pytest
 from experiments.cli import main
 from experiments.doctor import stop_at_problems
 from orchestrator import examination
+from orchestrator.doctor import Wanted
 from orchestrator.machine import Machine
 
 Say = Callable[..., tuple[int, str]]
@@ -39,7 +40,7 @@ def say(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.
 def test_a_small_machine_is_enough(say: Say, tmp_path: Path) -> None:
     status, out = say("doctor")
     assert status == 0
-    assert "fits here: 2 runs at a time, each 1 worker of 0.98 CPUs" in out
+    assert "fits here: 1 run at a time, each 1 worker of 1 CPUs" in out
     assert list(tmp_path.iterdir()) == []
 
 
@@ -64,13 +65,13 @@ def test_plans_start_nothing(say: Say, tmp_path: Path, verb: str, words: str) ->
     assert status == 0, out
     assert words in out
     assert "to be prepared" in out
-    assert "fits here: 2 runs at a time" in out
+    assert "fits here: 1 run at a time" in out
     assert list(tmp_path.iterdir()) == []
     assert say(verb, "--preset", "smoke", "--plan", "--gpu")[0] == 1
 
 
 def test_a_job_that_cannot_work_is_refused_before_it_begins(say: Say, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"this would not work: GPUs: 0 for 1 workers .*leave --gpu out"):
-        stop_at_problems(tmp_path, {"workers": 1, "gpu": True})
+    with pytest.raises(ValueError, match=r"this would not work: GPUs: 0 for 1 worker .*leave --gpu out"):
+        stop_at_problems(tmp_path, Wanted(gpu=True))
     assert say("compare", "--preset", "smoke", "--gpu")[0] == 2
     assert not (tmp_path / "equipose-out" / "comparisons").exists()

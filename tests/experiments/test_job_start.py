@@ -12,31 +12,35 @@ from experiments import job_start
 from experiments.cli import main
 from experiments.job_start import start_job
 from experiments.jobs import finish_job
+from experiments.presets import PRESETS
+from orchestrator.doctor import Wanted
 
 Start = Callable[..., None]
 
 
 @pytest.fixture
-def looked(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
-    """Options of the jobs that the doctor has been asked about."""
-    asked: list[dict[str, Any]] = []
-    monkeypatch.setattr(job_start, "stop_at_problems", lambda out, options: asked.append(options))
+def looked(monkeypatch: pytest.MonkeyPatch) -> list[Wanted]:
+    """What the jobs asked for that the doctor has looked at."""
+    asked: list[Wanted] = []
+    monkeypatch.setattr(job_start, "stop_at_problems", lambda out, wanted: asked.append(wanted))
     return asked
 
 
 def start(out: Path, run: Callable[..., object], options: dict[str, Any], **more: Any) -> None:
-    check = more.pop("check", lambda options: None)
+    check = more.pop("check", lambda options: PRESETS["paper"].train_config("", "P1", "S1", 0))
+    options = {"workers": 3, "gpu": False, **options}
     start_job(
         "sweeps", "awc", options, out, check=check, run=run, go_on=lambda o, p: f"go {o['seed']}", **more
     )
 
 
-def test_a_job_gets_its_name_options_and_place(tmp_path: Path, looked: list[dict[str, Any]]) -> None:
+def test_a_job_gets_its_name_options_and_place(tmp_path: Path, looked: list[Wanted]) -> None:
     ran: list[Any] = []
     start(tmp_path, lambda *arguments: ran.append(arguments), {"seed": 1})
     start(tmp_path, lambda *arguments: ran.append(arguments), {"seed": 2}, resume=True)
-    assert ran == [("awc-001", {"seed": 1}, tmp_path)] * 2, "with the options that it had"
-    assert looked == [{"seed": 1}] * 2
+    assert ran == [("awc-001", {"workers": 3, "gpu": False, "seed": 1}, tmp_path)] * 2, "as it began"
+    assert [wanted.workers for wanted in looked] == [3, 3]
+    assert all(wanted.worker_gib > 18 for wanted in looked), "of the run's own size"
 
 
 def test_what_would_not_work_takes_no_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -52,7 +56,7 @@ def test_what_would_not_work_takes_no_name(tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_after_an_interrupt_the_way_on_is_printed(
-    tmp_path: Path, looked: list[dict[str, Any]], capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, looked: list[Wanted], capsys: pytest.CaptureFixture[str]
 ) -> None:
     def interrupted(*arguments: object) -> None:
         raise KeyboardInterrupt
@@ -62,19 +66,19 @@ def test_after_an_interrupt_the_way_on_is_printed(
     assert capsys.readouterr().out == "go on with: go 3\n"
 
 
-def test_a_plan_starts_and_checks_nothing(tmp_path: Path, looked: list[dict[str, Any]]) -> None:
+def test_a_plan_starts_and_checks_nothing(tmp_path: Path, looked: list[Wanted]) -> None:
     planned: list[Any] = []
 
     def plan(*arguments: object) -> None:
         planned.append(arguments)
 
     start(tmp_path, pytest.fail, {"seed": 1}, plan=plan)
-    assert planned == [({"seed": 1}, tmp_path)]
+    assert [options["seed"] for options, _ in planned] == [1]
     assert looked == []
     assert not list(tmp_path.iterdir())
     start(tmp_path, lambda *arguments: None, {"seed": 4})
     start(tmp_path, pytest.fail, {"seed": 1}, plan=plan, resume=True)
-    assert planned[1] == ({"seed": 4}, tmp_path)
+    assert [options["seed"] for options, _ in planned] == [1, 4]
     finish_job(tmp_path, "sweeps", "awc-001", {})
     with pytest.raises(ValueError, match="no unfinished job"):
         start(tmp_path, pytest.fail, {"seed": 1}, plan=plan, resume=True)
@@ -84,8 +88,8 @@ def test_a_plan_starts_and_checks_nothing(tmp_path: Path, looked: list[dict[str,
 def test_every_job_is_refused_by_the_doctor(
     verb: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def refuse(out: Path, options: dict[str, Any]) -> None:
-        raise ValueError(f"no room for {options['workers']} workers")
+    def refuse(out: Path, wanted: Wanted) -> None:
+        raise ValueError(f"no room for {wanted.workers} workers")
 
     monkeypatch.setattr(job_start, "stop_at_problems", refuse)
     with pytest.raises(SystemExit, match="2"):

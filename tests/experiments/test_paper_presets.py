@@ -53,8 +53,6 @@ def test_the_paper_preset_has_the_papers_settings() -> None:
     assert paper.columns == {name: (name, "S1") for name in ("P1", "P2", "P3")}
     assert tuple(paper.methods) == tuple(METHODS)
     assert paper.tables == TABLES
-    assert paper.gib_per_worker == 20.0
-    assert paper_config("t", options(gpu=True), "").gib_per_worker < 2, "the GPU has the activations"
     assert [paper.window(k) for k in (5, 10, 15, 20, 25, 30)] == [5, 10, 15, 20, 25, 30]
 
 

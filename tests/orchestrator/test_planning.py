@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from experiments.presets import PRESETS
+from models.build import PRESETS as PRESETS_OF_MODELS
+from orchestrator.config import TrainConfig
 from orchestrator.machine import Machine
 from orchestrator.planning import (
     GIB_BESIDES,
-    GIB_PER_WORKER,
     TRIAL_CPUS,
+    WIDTHS,
     concurrent_runs,
+    gib_of_run,
+    gib_of_worker,
     object_store_mb,
 )
 
@@ -18,7 +25,8 @@ from orchestrator.planning import (
     ("cpus", "memory", "workers", "limit", "expected"),
     [
         (2, 24, 1, 10, 2),
-        (2, 4, 1, 10, 2),
+        (2, 8, 1, 10, 2),
+        (2, 4, 1, 10, 1),
         (2, 2, 1, 10, 1),
         (2, 24, 2, 10, 1),
         (1, 24, 4, 10, 1),
@@ -33,16 +41,27 @@ def test_concurrency_follows_cores_memory_and_limit(
     assert concurrency == expected
     reserved = concurrency * (workers * resources.cpus_per_worker + TRIAL_CPUS)
     assert reserved <= cpus
-    assert concurrency == 1 or concurrency * workers * GIB_PER_WORKER + GIB_BESIDES <= memory
+    assert concurrency == 1 or concurrency * gib_of_run(workers) + GIB_BESIDES <= 0.9 * memory
 
 
 def test_large_runs_follow_one_another() -> None:
-    def fitting(memory_gib: float) -> int:
-        return concurrent_runs(1, gpu=False, limit=100, cpus=16, memory_gib=memory_gib, gib_per_worker=20.0)[
-            0
-        ]
+    paper = PRESETS["paper"].train_config("store", "P1", "S1", 0)
+    assert 18 < gib_of_worker(paper, gpu=False) < 22, "measured: about 20 with batches of 192"
+    assert gib_of_worker(paper, gpu=True) < 1, "the GPU has weights and batches"
+    small = replace(paper, data=replace(paper.data, batch=replace(paper.data.batch, batch_size=16)))
 
-    assert [fitting(memory_gib) for memory_gib in (16, 24, 64, 128)] == [1, 1, 2, 4]
+    def fitting(config: TrainConfig, memory_gib: float) -> int:
+        worker_gib = gib_of_worker(config, gpu=False)
+        return concurrent_runs(
+            1, gpu=False, limit=100, cpus=16, memory_gib=memory_gib, worker_gib=worker_gib
+        )[0]
+
+    assert [fitting(paper, memory_gib) for memory_gib in (16, 24, 64, 128)] == [1, 1, 2, 4]
+    assert [fitting(small, memory_gib) for memory_gib in (16, 24, 64, 128)] == [1, 2, 7, 15]
+
+
+def test_every_preset_of_a_model_has_its_memory() -> None:
+    assert set(WIDTHS) == set(PRESETS_OF_MODELS)
 
 
 @pytest.mark.parametrize(("gpus", "workers", "expected"), [(8, 2, 4), (3, 2, 1), (4, 1, 4)])
