@@ -1,11 +1,9 @@
-"""Train one model with one balancing method on Ray Train: `python experiments/train.py`."""
+"""Train one model with one balancing method on Ray Train: `equipose train`."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
-
-import tyro
 
 from experiments.doctor import stop_at_problems, wanted_by
 from experiments.jobs import DEFAULT_OUT
@@ -80,9 +78,3 @@ def train(
         f"{name}: validation MPJPE {metrics['val/mpjpe_mm']:.1f} mm, best {metrics['best/mpjpe_mm']:.1f} mm"
     )
     print(f"look at it: equipose ui {out}")
-
-
-if __name__ == "__main__":
-    from experiments.cli import guarded
-
-    guarded(lambda: tyro.cli(train, prog="train.py"))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import runpy
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from experiments.cli import COMMANDS, guarded, main
+import experiments
+from experiments.cli import COMMANDS, command, guarded, main
 from orchestrator.server_process import TrackingServerError
 
 Run = Callable[..., tuple[int, str, str]]
@@ -35,6 +37,27 @@ def test_help(run: Run, verb: list[str]) -> None:
     assert f"usage: equipose {' '.join(verb)}".strip() in out
     if not verb:
         assert all(name in out for name in COMMANDS)
+
+
+SCRIPTS = {
+    "awc_sweep": "sweep",
+    "compare_methods": "compare",
+    "controlled_imbalance": "controlled",
+    "paper_tables": "tables",
+}
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_scripts_are_verbs(
+    name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    script = Path(experiments.__file__).parent / f"{name}.py"
+    monkeypatch.setattr("sys.argv", [str(script), "--help"])
+    with pytest.raises(SystemExit, match="0"):
+        runpy.run_path(str(script), run_name="__main__")
+    shown = capsys.readouterr().out
+    assert f"usage: {name}.py" in shown
+    assert command(SCRIPTS[name]).__doc__.splitlines()[0] in " ".join(shown.split())
 
 
 @pytest.mark.parametrize(
