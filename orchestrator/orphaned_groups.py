@@ -18,9 +18,9 @@ def remove_orphaned_groups() -> int:
 
     Ray does that itself when the actor dies, and Ray Train looks a second time. Both miss a group that is
     made after Ray has taken the actor for dead, up to 0.2 s before its process ends: a Train controller sees
-    in these instants that its worker is gone, and makes a group for the next attempt. On a busy machine about
-    one in twenty trials that ASHA stops leaves one, and with each fewer trials run side by side, until the
-    sweep waits for cores that nobody uses.
+    in these instants that its worker is gone, and makes a group for the next attempt. On a busy machine 2 of
+    21 trials that ASHA had stopped left one. With each, fewer trials run side by side, until the sweep waits
+    for cores that nobody uses.
     """
     orphans = list(_orphans())
     for group in orphans:
