@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -35,6 +34,7 @@ from orchestrator.assembly import build_training
 from orchestrator.config import DataConfig, TrainConfig
 from orchestrator.loop import EpochResult, Training, fit
 from orchestrator.ranks import Ranks
+from orchestrator.server_process import free_port
 from pipelines.batches import BatchConfig
 
 
@@ -99,13 +99,6 @@ def _rank_main(rank: int, port: int, configs: dict[str, TrainConfig], out: str) 
         dist.destroy_process_group()
 
 
-def free_port() -> int:
-    """A port that is free just now."""
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return int(s.getsockname()[1])
-
-
 EXACT = {
     "dataset": AWC.Config(window=3),
     "paper": AWC.Config(window=3, fisher="per_batch", anchor="init", contributions="batch"),
@@ -157,7 +150,7 @@ def every_method(store: Path) -> dict[str, TrainConfig]:
 @pytest.mark.system
 def test_two_ranks_equal_one_with_every_method(store_path: Path, tmp_path: Path) -> None:
     configs = every_method(store_path)
-    mp.spawn(_rank_main, args=(free_port(), configs, str(tmp_path)), nprocs=2)
+    mp.spawn(_rank_main, args=(free_port("127.0.0.1"), configs, str(tmp_path)), nprocs=2)
     for name, config in configs.items():
         ranks = [torch.load(tmp_path / f"{name}-{rank}.pt", weights_only=True) for rank in range(2)]
         assert_close(ranks[0]["model"], ranks[1]["model"], 0.0, name)
@@ -171,7 +164,9 @@ def test_two_ranks_equal_one(store_path: Path, tmp_path: Path) -> None:
         store_path, AWC.Config(window=3), model=ModelConfig(preset="tiny", norm="batch")
     )
     mp.spawn(
-        _rank_main, args=(free_port(), {**configs, "batch-norm": with_batch_norm}, str(tmp_path)), nprocs=2
+        _rank_main,
+        args=(free_port("127.0.0.1"), {**configs, "batch-norm": with_batch_norm}, str(tmp_path)),
+        nprocs=2,
     )
 
     def rank(name: str, number: int) -> dict[str, Any]:
