@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from experiments.comparisons import COMPARISONS, method_configs
 from experiments.job_start import start_job
-from experiments.jobs import DEFAULT_OUT, finish_job, job_lock
+from experiments.jobs import DEFAULT_OUT, finish_job, job_lock, resume_command
 from experiments.plan import plan_comparison
 from experiments.presets import PRESETS, PresetName
 from experiments.sources import PROTOCOLS, DataName, check_source, ensure_store
@@ -86,7 +86,7 @@ def compare(
         out.resolve(),
         check=check,
         run=partial(run_job, quiet=quiet),
-        go_on=resume_command,
+        go_on=partial(resume_command, "compare"),
         plan=plan_comparison if plan else None,
         resume=resume,
     )
@@ -98,11 +98,6 @@ def check(options: dict[str, Any]) -> TrainConfig:
     for protocol in options["protocols"] if options["data"] != "mars" else ():
         splits(protocol, options["split"])
     return comparison_config("checked", options, store="").base
-
-
-def resume_command(options: dict[str, Any], out: Path) -> str:
-    """What goes on with a job, to be copied."""
-    return f"equipose compare --data {options['data']} --preset {options['preset']} --out {out} --resume"
 
 
 VARIED = {

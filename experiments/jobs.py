@@ -106,6 +106,11 @@ def finish_job(out: Path, kind: Kind, name: str, outcome: dict[str, Any]) -> Non
     _write(out / kind / name / OUTCOME, outcome)
 
 
+def resume_command(verb: str, options: dict[str, Any], out: Path) -> str:
+    """What goes on with a job, to be copied."""
+    return f"equipose {verb} --data {options['data']} --preset {options['preset']} --out {out} --resume"
+
+
 def _write(path: Path, content: dict[str, Any]) -> None:
     """At once or not at all: half a file would keep the job from being gone on with."""
     with atomic(path) as file:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from experiments.job_start import start_job
-from experiments.jobs import DEFAULT_OUT, finish_job, job_lock
+from experiments.jobs import DEFAULT_OUT, finish_job, job_lock, resume_command
 from experiments.plan import plan_sweep
 from experiments.presets import PRESETS, PresetName
 from experiments.sources import PROTOCOLS, DataName, check_source, ensure_store
@@ -74,7 +74,7 @@ def sweep(
         out.resolve(),
         check=check,
         run=partial(run_job, quiet=quiet),
-        go_on=resume_command,
+        go_on=partial(resume_command, "sweep"),
         plan=plan_sweep if plan else None,
         resume=resume,
     )
@@ -86,18 +86,13 @@ def check(options: dict[str, Any]) -> TrainConfig:
     return sweep_config("checked", options, store="").base
 
 
-def resume_command(options: dict[str, Any], out: Path) -> str:
-    """What goes on with a job, to be copied."""
-    return f"equipose sweep --data {options['data']} --preset {options['preset']} --out {out} --resume"
-
-
 def sweep_config(name: str, options: dict[str, Any], store: str) -> SweepConfig:
     """The sweep that a job's options describe, on a prepared store, sized for this machine or cluster.
 
     Raises ValueError that names the option that is wrong.
     """
     from experiments.overrides import with_overrides
-    from orchestrator.planning import concurrent_runs, gib_of_worker
+    from orchestrator.planning import concurrent_runs_of
     from orchestrator.sweep_config import SweepConfig
 
     preset = PRESETS[options["preset"]].shortened(options["epochs"], options["trials"])
@@ -109,11 +104,8 @@ def sweep_config(name: str, options: dict[str, Any], store: str) -> SweepConfig:
         real=options["data"] != "simulated",
     )
     base = with_overrides(base, options["override"])
-    concurrency, resources = concurrent_runs(
-        options["workers"],
-        gpu=options["gpu"],
-        limit=preset.trials,
-        worker_gib=gib_of_worker(base, gpu=options["gpu"]),
+    concurrency, resources = concurrent_runs_of(
+        base, options["workers"], gpu=options["gpu"], limit=preset.trials
     )
     return SweepConfig(
         name=name,
@@ -150,4 +142,4 @@ def run_job(name: str, options: dict[str, Any], out: Path, *, quiet: bool = Fals
     print_summary(outcome, config, out)
     if left:
         why = listed(outcome.table.failures) or "see MLflow"
-        print(f"{left} trials failed ({why}); mend the cause, then: {resume_command(options, out)}")
+        print(f"{left} trials failed ({why}); mend the cause, then: {resume_command('sweep', options, out)}")

@@ -16,7 +16,7 @@ from orchestrator.config import TrainConfig
 from orchestrator.delivery import replay
 from orchestrator.grid import run_grid
 from orchestrator.parent_run import parent_run
-from orchestrator.planning import concurrent_runs, gib_of_worker
+from orchestrator.planning import concurrent_runs_of
 from orchestrator.progress import SweepProgress
 from orchestrator.run_tags import run_tags
 from orchestrator.session import SessionConfig, ray_session, tracking_host
@@ -128,9 +128,7 @@ def grid_job(
     ):
         spool = root / "spool"
         replay(spool, server.uri)
-        concurrency, resources = concurrent_runs(
-            config.workers, gpu=gpu, limit=ALL, worker_gib=gib_of_worker(config.base, gpu=gpu)
-        )
+        concurrency, resources = concurrent_runs_of(config.base, config.workers, gpu=gpu, limit=ALL)
         tracking = Tracking(
             uri=server.uri,
             experiment=experiment,

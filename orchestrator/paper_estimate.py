@@ -15,7 +15,7 @@ from orchestrator.cells import Cell, CellResult
 from orchestrator.config import DataConfig, TrainConfig
 from orchestrator.loop import fit
 from orchestrator.paper_plan import PaperConfig, distinct
-from orchestrator.planning import concurrent_runs, gib_of_worker
+from orchestrator.planning import concurrent_runs_of
 from pipelines.batches import BatchSource
 from pipelines.store import open_store
 
@@ -48,9 +48,7 @@ def estimate(config: PaperConfig, folder: Path, *, gpu: bool = False) -> Estimat
     their ratios. Subsets of sensors count like all sensors, which is too much rather than too little.
     """
     cells = tuple(distinct(config.cells()))
-    concurrency, resources = concurrent_runs(
-        config.workers, gpu=gpu, limit=len(cells), worker_gib=gib_of_worker(config.base, gpu=gpu)
-    )
+    concurrency, resources = concurrent_runs_of(config.base, config.workers, gpu=gpu, limit=len(cells))
     place = CellPlace(root=folder, resources=resources)
     ended = {cell.name: result for cell in cells if (result := result_of(cell, place)) is not None}
     missing = [cell for cell in cells if cell.name not in ended]

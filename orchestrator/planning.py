@@ -67,6 +67,11 @@ def concurrent_runs(
     return concurrency, Resources(workers=workers, cpus_per_worker=per_worker, gpu=gpu)
 
 
+def concurrent_runs_of(config: TrainConfig, workers: int, *, gpu: bool, limit: int) -> tuple[int, Resources]:
+    """The same for runs like this one, whose widths and batches say what memory a worker takes."""
+    return concurrent_runs(workers, gpu=gpu, limit=limit, worker_gib=gib_of_worker(config, gpu=gpu))
+
+
 def gib_of_worker(config: TrainConfig, *, gpu: bool) -> float:
     """Memory that one training worker takes; on a GPU its model and batches are there."""
     fixed, per_frame = WIDTHS[config.model.preset]

@@ -21,7 +21,7 @@ from orchestrator.meanwhile import meanwhile
 from orchestrator.mlflow_client import client
 from orchestrator.orphaned_groups import LOOK_SECONDS, remove_orphaned_groups
 from orchestrator.parent_run import parent_run
-from orchestrator.planning import concurrent_runs, gib_of_worker
+from orchestrator.planning import concurrent_runs_of
 from orchestrator.progress import SweepProgress
 from orchestrator.run_logger import RunLogger
 from orchestrator.run_tags import experiment_name, run_tags
@@ -83,11 +83,8 @@ def run_sweep_job(
 def _sized(config: SweepConfig) -> SweepConfig:
     """The same sweep, as wide as the cluster that has been joined; it was planned on the driver's machine."""
     taken = config.resources
-    concurrency, resources = concurrent_runs(
-        taken.workers,
-        gpu=taken.gpu,
-        limit=config.trials,
-        worker_gib=gib_of_worker(config.base, gpu=taken.gpu),
+    concurrency, resources = concurrent_runs_of(
+        config.base, taken.workers, gpu=taken.gpu, limit=config.trials
     )
     return replace(config, concurrency=concurrency, resources=resources)
 
