@@ -3,25 +3,31 @@
 Pure torch and NumPy; no Ray, no MLflow, no process groups. `docs/methods.md` is the guide.
 """
 
-from balancing.agm import AGM
-from balancing.awc import AWC
-from balancing.clustering import two_groups
-from balancing.coalitions import Coalitions, coalition_predictions, coalitions_of
-from balancing.compose import chain, within
-from balancing.contributions import RunningContributions, batch_contributions
-from balancing.fisher import fisher_diagonal, fisher_trace, quadratic_penalty
-from balancing.g_blending import GBlending
-from balancing.method import EpochPlan, Losses, Method, MethodConfig, Run, Step, total_loss
-from balancing.mmpareto import MMPareto
-from balancing.modes import evaluating
-from balancing.ogm_ge import OGMGE
-from balancing.opm import OPM
-from balancing.pmr import PMR
-from balancing.profit import VALUE_FUNCTIONS, negative_mpjpe, negative_mse, pearson_profit, value_function
-from balancing.registry import METHODS, build_method, method_class, method_name
-from balancing.report import ContributionReport, bootstrap_interval, contribution_report
-from balancing.shapley import efficiency_residual, interaction_indices, shapley_values
-from balancing.statistics import CoalitionStatistics
+from equipose.balancing.compose import chain, within
+from equipose.balancing.evaluation_mode import evaluating
+from equipose.balancing.fisher.diagonal import fisher_diagonal, fisher_trace, quadratic_penalty
+from equipose.balancing.method import EpochPlan, Losses, Method, MethodConfig, Run, Step, total_loss
+from equipose.balancing.methods.agm import AGM
+from equipose.balancing.methods.awc.awc import AWC
+from equipose.balancing.methods.awc.clustering import two_groups
+from equipose.balancing.methods.g_blending import GBlending
+from equipose.balancing.methods.mmpareto import MMPareto
+from equipose.balancing.methods.ogm_ge import OGMGE
+from equipose.balancing.methods.opm import OPM
+from equipose.balancing.methods.pmr import PMR
+from equipose.balancing.registry import METHODS, build_method, method_class, method_name
+from equipose.balancing.shapley.coalitions import Coalitions, coalition_predictions, coalitions_of
+from equipose.balancing.shapley.report import ContributionReport, bootstrap_interval, contribution_report
+from equipose.balancing.shapley.running import RunningContributions, batch_contributions
+from equipose.balancing.shapley.statistics import CoalitionStatistics
+from equipose.balancing.shapley.value_functions import (
+    VALUE_FUNCTIONS,
+    negative_mpjpe,
+    negative_mse,
+    pearson_profit,
+    value_function,
+)
+from equipose.balancing.shapley.values import efficiency_residual, interaction_indices, shapley_values
 
 __all__ = [
     "AGM",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
-from balancing.method import MethodConfig
+from equipose.balancing.method import MethodConfig
 
 
 def choice(method: str, config: MethodConfig, name: str, known: Iterable[str]) -> None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from balancing.method import EpochPlan, Losses, Method, Run, Step, total_loss
-from balancing.probes import probe_losses
-from balancing.train_step import Stepping, plain_step
+from equipose.balancing.method import EpochPlan, Losses, Method, Run, Step, total_loss
+from equipose.balancing.parts.detached_heads import probe_losses
+from equipose.balancing.train_step import Stepping, plain_step
 
 
 def chain(**methods: Method) -> Method:

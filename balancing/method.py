@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from models.batch import Batch, Outputs
+from equipose.models.batch import Batch, Outputs
 
 if TYPE_CHECKING:
-    from balancing.train_step import Stepping
-    from models.model import PoseModel
+    from equipose.balancing.train_step import Stepping
+    from equipose.models.model import PoseModel
 
 Losses = dict[str, Tensor]
 """Named scalars, each a mean over this rank's batch, in metres. `pose` is the task loss;
@@ -162,7 +162,8 @@ class Method:
         """The whole optimisation step; only called when `owns_step`.
 
         It works on `stepping.run.model`, never on the wrapped one, reduces gradients itself through
-        `run.mean`, and keeps the buffers of all ranks equal (`balancing.own_step` has the pieces).
+        `run.mean`, and keeps the buffers of all ranks equal (the pieces are in
+        `equipose.balancing.parts.alternating`).
         """
         raise NotImplementedError(f"{type(self).__name__} sets owns_step but defines no take_step()")
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from balancing.method import POSE, Losses, Method, Run, Step, total_loss
-from models.batch import Batch, Outputs
-from models.errors import mpjpe
+from equipose.balancing.method import POSE, Losses, Method, Run, Step, total_loss
+from equipose.models.batch import Batch, Outputs
+from equipose.models.errors import mpjpe
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,19 +13,19 @@ from pathlib import Path
 
 import torch
 
-from balancing.awc import AWC
-from balancing.method import POSE, Method, Run, Step, total_loss
 from benchmarks.timing import Measurement, compare, markdown, one_thread
-from models.build import ModelConfig
-from models.errors import mpjpe
-from models.randomness import torch_rng
-from orchestrator.assembly import build_training
-from orchestrator.config import DataConfig, TrainConfig
-from orchestrator.loop import Training
-from pipelines.batches import BatchConfig
-from pipelines.prepare import prepare
-from pipelines.readers.simulated import SimulatedSource
-from pipelines.simulator import SimulatorConfig
+from equipose.balancing.method import POSE, Method, Run, Step, total_loss
+from equipose.balancing.methods.awc.awc import AWC
+from equipose.models.build import ModelConfig
+from equipose.models.errors import mpjpe
+from equipose.models.randomness import torch_rng
+from equipose.orchestrator.training.build import build_training
+from equipose.orchestrator.training.config import DataConfig, TrainConfig
+from equipose.orchestrator.training.loop import Training
+from equipose.pipelines.batches.source import BatchConfig
+from equipose.pipelines.prepare import prepare
+from equipose.pipelines.readers.simulated import SimulatedSource
+from equipose.pipelines.simulator import SimulatorConfig
 
 STEP_BOUND = 10.0
 """Per cent of a plain step, outside the Fisher pass."""

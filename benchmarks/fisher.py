@@ -8,14 +8,14 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from balancing.fisher import fisher_diagonal, quadratic_penalty
-from balancing.modes import evaluating
-from balancing.persample import looped_squares, rows_of
 from benchmarks.timing import compare, markdown
-from models.batch import Batch
-from models.build import ModelConfig, build_model
-from models.model import PoseModel
-from models.randomness import torch_rng
+from equipose.balancing.evaluation_mode import evaluating
+from equipose.balancing.fisher.diagonal import fisher_diagonal, quadratic_penalty
+from equipose.balancing.fisher.per_sample import looped_squares, rows_of
+from equipose.models.batch import Batch
+from equipose.models.build import ModelConfig, build_model
+from equipose.models.model import PoseModel
+from equipose.models.randomness import torch_rng
 
 SAMPLES = 128
 """Samples per estimate; enough to fill one batched pass, and the loop takes a second or two."""

@@ -23,17 +23,17 @@ from typing import Any
 from benchmarks.load_checks import left_in_ray, left_processes, settled, sweep_problems
 from benchmarks.load_watch import CountingProgress, Watch, Watched, look, watched
 from benchmarks.logging_time import medians, read_times, share_of_trial, share_of_worker, timed_sweeps
-from models.build import ModelConfig
-from orchestrator.config import DataConfig, OptimizerConfig, TrainConfig
-from orchestrator.planning import TRIAL_CPUS
-from orchestrator.resources import Resources
-from orchestrator.session import ray_session
-from orchestrator.sweep_config import SearchSpace, SweepConfig
-from orchestrator.sweep_job import JobPlace, run_sweep_job
-from pipelines.batches import BatchConfig
-from pipelines.prepare import prepare
-from pipelines.readers.simulated import SimulatedSource
-from pipelines.simulator import SimulatorConfig
+from equipose.models.build import ModelConfig
+from equipose.orchestrator.cluster.capacity import TRIAL_CPUS
+from equipose.orchestrator.cluster.session import ray_session
+from equipose.orchestrator.resources import Resources
+from equipose.orchestrator.sweep.config import SearchSpace, SweepConfig
+from equipose.orchestrator.sweep.job import JobPlace, run_sweep_job
+from equipose.orchestrator.training.config import DataConfig, OptimizerConfig, TrainConfig
+from equipose.pipelines.batches.source import BatchConfig
+from equipose.pipelines.prepare import prepare
+from equipose.pipelines.readers.simulated import SimulatedSource
+from equipose.pipelines.simulator import SimulatorConfig
 
 SUBJECTS = ("S08", "S09", "S18", "S19", "S21", "S25", "S31", "S39")
 ACTIONS = ("A02", "A13")

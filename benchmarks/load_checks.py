@@ -13,8 +13,8 @@ import optuna
 from optuna.trial import TrialState
 
 from benchmarks.process_table import below, processes
-from models.modalities import MODALITIES, subset_name
-from orchestrator.search import trial_name
+from equipose.models.modalities import MODALITIES, subset_name
+from equipose.orchestrator.sweep.search import trial_name
 
 Found = TypeVar("Found")
 Histories = dict[str, list[int]]

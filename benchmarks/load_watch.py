@@ -14,8 +14,8 @@ from types import TracebackType
 from typing import Any
 
 from benchmarks.process_table import below, largest_by_kind, memory_mib, open_files, processes, threads
-from orchestrator.progress import ENDED, SweepProgress
-from orchestrator.server_process import ServerFiles
+from equipose.orchestrator.jobs.progress import ENDED, SweepProgress
+from equipose.orchestrator.tracking.server_process import ServerFiles
 
 TIMEOUT = 60.0
 RUNS_PER_PAGE = 100

@@ -21,11 +21,11 @@ import scipy.io
 import torch
 
 from benchmarks.timing import Measurement, compare, markdown, one_thread
-from models.randomness import numpy_rng
-from pipelines.batches import BatchConfig, BatchSource
-from pipelines.prepare import prepare
-from pipelines.simulator import SimulatorConfig, write_mmfi_tree
-from pipelines.store import Store
+from equipose.models.randomness import numpy_rng
+from equipose.pipelines.batches.source import BatchConfig, BatchSource
+from equipose.pipelines.prepare import prepare
+from equipose.pipelines.simulator import SimulatorConfig, write_mmfi_tree
+from equipose.pipelines.store import Store
 
 ACTIONS = ("A02", "A03", "A04", "A05")
 BATCH = 32

@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from orchestrator.sweep import SweepPlace
-    from orchestrator.sweep_config import SweepConfig
+    from equipose.orchestrator.sweep.config import SweepConfig
+    from equipose.orchestrator.sweep.run import SweepPlace
 
 LOGGER_CALLS = (
     "__init__",
@@ -80,10 +80,11 @@ class TrialTimes:
 
 
 def timed_trial(point: dict[str, Any], *, config: SweepConfig, place: SweepPlace) -> None:
-    """`orchestrator.sweep._trial` with a clock in it; runs in Tune's process of the trial."""
+    """`equipose.orchestrator.sweep.run._trial` with a clock in it; runs in Tune's process of the trial."""
     from ray import tune
 
-    from orchestrator import runs, sweep
+    from equipose.orchestrator.ray_train import run as runs
+    from equipose.orchestrator.sweep import run as sweep
 
     began = time.time()
     making = Stopwatch()
@@ -106,10 +107,10 @@ def timed_trial(point: dict[str, Any], *, config: SweepConfig, place: SweepPlace
 
 
 def timed_worker(payload: dict[str, Any]) -> dict[str, float]:
-    """`orchestrator.workers.train_worker` with a clock around every call of its logger."""
+    """`equipose.orchestrator.ray_train.worker.train_worker` with a clock around every call of its logger."""
     called, began = time.time(), time.perf_counter()
-    from orchestrator.run_logger import RunLogger
-    from orchestrator.workers import train_worker
+    from equipose.orchestrator.ray_train.worker import train_worker
+    from equipose.orchestrator.tracking.run_logger import RunLogger
 
     logging, ending = Stopwatch(), Stopwatch()
     RunLogger.finish = ending.around(RunLogger.finish)  # type: ignore[method-assign]
@@ -131,7 +132,7 @@ def timed_worker(payload: dict[str, Any]) -> dict[str, float]:
 @contextlib.contextmanager
 def timed_sweeps() -> Iterator[Stopwatch]:
     """Trials of sweeps inside the block have the clock; yields the driver's, for making MLflow runs."""
-    from orchestrator import sweep
+    from equipose.orchestrator.sweep import run as sweep
 
     originals = sweep._trial, sweep.create_run
     making = Stopwatch()

@@ -15,17 +15,17 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from balancing.method import EpochPlan, Method, Run, Step
-from balancing.persample import rows_of
-from balancing.registry import METHODS, build_method
-from balancing.train_step import Stepping, take_step
 from benchmarks.models import MEAN_POSE, random_batch
 from benchmarks.timing import compare, one_thread
-from models.batch import Batch
-from models.build import ModelConfig, build_model
-from models.errors import mpjpe
-from models.model import PoseModel
-from models.randomness import torch_rng
+from equipose.balancing.fisher.per_sample import rows_of
+from equipose.balancing.method import EpochPlan, Method, Run, Step
+from equipose.balancing.registry import METHODS, build_method
+from equipose.balancing.train_step import Stepping, take_step
+from equipose.models.batch import Batch
+from equipose.models.build import ModelConfig, build_model
+from equipose.models.errors import mpjpe
+from equipose.models.model import PoseModel
+from equipose.models.randomness import torch_rng
 
 AWC_BOUND = 10.0
 """Per cent of a plain step, outside the Fisher pass."""

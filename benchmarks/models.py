@@ -9,12 +9,12 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.timing import compare, markdown
-from models.batch import Batch
-from models.build import ModelConfig, build_model
-from models.encoders import PRESETS
-from models.errors import mpjpe
-from models.fusion import FUSIONS
-from models.model import PoseModel
+from equipose.models.batch import Batch
+from equipose.models.build import ModelConfig, build_model
+from equipose.models.encoders import PRESETS
+from equipose.models.errors import mpjpe
+from equipose.models.fusion import FUSIONS
+from equipose.models.model import PoseModel
 
 MEAN_POSE = torch.zeros(17, 3)
 POINTS = {"lidar": (96, 3), "mmwave": (32, 5)}

@@ -16,30 +16,30 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from balancing.coalitions import coalition_predictions, coalitions_of
-from balancing.contributions import batch_contributions
-from balancing.method import Run, Step
-from balancing.modes import evaluating
-from balancing.statistics import CoalitionStatistics
 from benchmarks.timing import compare, cpu_seconds, markdown, one_thread
-from models.batch import Batch
-from models.build import ModelConfig, build_model
-from models.errors import mpjpe
-from models.fusion import FUSIONS
-from models.metrics import pose_metrics
-from models.model import PoseModel
-from models.randomness import torch_rng
-from orchestrator import checkpoints
-from orchestrator.assembly import build_training
-from orchestrator.coalition_pool import PoolConfig, evaluate_coalitions
-from orchestrator.config import DataConfig, TrainConfig
-from orchestrator.loop import Training, run_epoch
-from orchestrator.session import ray_session
-from orchestrator.validation import recordings, validate
-from pipelines.batches import BatchConfig
-from pipelines.prepare import prepare
-from pipelines.readers.simulated import SimulatedSource
-from pipelines.simulator import SimulatorConfig
+from equipose.balancing.evaluation_mode import evaluating
+from equipose.balancing.method import Run, Step
+from equipose.balancing.shapley.coalitions import coalition_predictions, coalitions_of
+from equipose.balancing.shapley.running import batch_contributions
+from equipose.balancing.shapley.statistics import CoalitionStatistics
+from equipose.models.batch import Batch
+from equipose.models.build import ModelConfig, build_model
+from equipose.models.errors import mpjpe
+from equipose.models.fusion import FUSIONS
+from equipose.models.metrics import pose_metrics
+from equipose.models.model import PoseModel
+from equipose.models.randomness import torch_rng
+from equipose.orchestrator.checkpoints import state as checkpoints
+from equipose.orchestrator.cluster.session import ray_session
+from equipose.orchestrator.evaluation.coalition_pool import PoolConfig, evaluate_coalitions
+from equipose.orchestrator.training.build import build_training
+from equipose.orchestrator.training.config import DataConfig, TrainConfig
+from equipose.orchestrator.training.loop import Training, run_epoch
+from equipose.orchestrator.training.validation import recordings, validate
+from equipose.pipelines.batches.source import BatchConfig
+from equipose.pipelines.prepare import prepare
+from equipose.pipelines.readers.simulated import SimulatedSource
+from equipose.pipelines.simulator import SimulatorConfig
 
 BOUNDS = {"concat": 1.0, "mlp": 1.0, "attention": 5.0}
 """Per cent of an epoch that validates anyway."""

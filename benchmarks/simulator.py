@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from benchmarks.timing import compare
-from models.modalities import MODALITIES
-from pipelines.simulator import SimulatorConfig, observe, simulate_motion
+from equipose.models.modalities import MODALITIES
+from equipose.pipelines.simulator import SimulatorConfig, observe, simulate_motion
 
 
 def main() -> str:

@@ -18,9 +18,9 @@ from scipy.stats import theilslopes
 from benchmarks.load import PATIENCE, left_files, own_temp, toy_store, toy_sweep
 from benchmarks.load_checks import left_in_ray, left_processes, settled, sweep_problems
 from benchmarks.load_watch import CountingProgress, look
-from orchestrator.session import ray_session
-from orchestrator.sweep_job import JobPlace, run_sweep_job
-from orchestrator.tracking_server import tracking_server
+from equipose.orchestrator.cluster.session import ray_session
+from equipose.orchestrator.sweep.job import JobPlace, run_sweep_job
+from equipose.orchestrator.tracking.server import tracking_server
 
 TRIALS = 8
 CONCURRENCY = 8

@@ -1,6 +1,6 @@
-"""`python -m experiments` is `equipose`."""
+"""`python -m equipose.experiments` is `equipose`."""
 
-from experiments.cli import main
+from equipose.experiments.cli import main
 
 if __name__ == "__main__":
     main()

@@ -15,20 +15,20 @@ from types import FrameType
 import tyro
 from tyro.extras import SubcommandApp
 
-from orchestrator.errors import OURS, reason
-from orchestrator.server_process import TrackingServerError
+from equipose.orchestrator.errors import OURS, reason
+from equipose.orchestrator.tracking.server_process import TrackingServerError
 
 COMMANDS: dict[str, str] = {
-    "simulate": "experiments.datasets:simulate",
-    "prepare": "experiments.datasets:prepare",
-    "inspect": "experiments.datasets:inspect",
-    "train": "experiments.train:train",
-    "sweep": "experiments.sweep:sweep",
-    "compare": "experiments.compare:compare",
-    "controlled": "experiments.controlled:controlled",
-    "tables": "experiments.tables:tables",
-    "doctor": "experiments.doctor:doctor",
-    "ui": "experiments.viewer:ui",
+    "simulate": "equipose.experiments.commands.datasets:simulate",
+    "prepare": "equipose.experiments.commands.datasets:prepare",
+    "inspect": "equipose.experiments.commands.datasets:inspect",
+    "train": "equipose.experiments.commands.train:train",
+    "sweep": "equipose.experiments.commands.sweep:sweep",
+    "compare": "equipose.experiments.commands.compare:compare",
+    "controlled": "equipose.experiments.commands.controlled:controlled",
+    "tables": "equipose.experiments.commands.tables:tables",
+    "doctor": "equipose.experiments.commands.doctor:doctor",
+    "ui": "equipose.experiments.commands.ui:ui",
 }
 """Verb -> where its function is; the function's signature is the verb's options. Named and not imported,
 because looking at a store should not wait for torch and Ray."""
@@ -60,7 +60,7 @@ def command(verb: str) -> Callable[..., None]:
 
 
 def main(args: Sequence[str] | None = None) -> None:
-    """Entry point of `equipose` and `python -m experiments`.
+    """Entry point of `equipose` and `python -m equipose.experiments`.
 
     Bad input ends with one clear line on stderr and status 2; Ctrl-C with status 130.
     """

@@ -1,6 +1,6 @@
 """`equipose compare` as a script, for `ray submit`: balancing methods compared fairly."""
 
-from experiments.cli import run_script
+from equipose.experiments.cli import run_script
 
 if __name__ == "__main__":
     run_script("compare")

@@ -1,16 +1,16 @@
 """What is trained: encoders, fusions, heads, pose errors and metrics. Pure torch.
 
-Metrics live in `models.metrics`, which needs torchmetrics and is imported where it is used.
+Metrics live in `equipose.models.metrics`, which needs torchmetrics and is imported where it is used.
 """
 
 from __future__ import annotations
 
-from models.batch import Batch, Outputs
-from models.build import ModelConfig, build_model
-from models.encoders import ENCODERS
-from models.fusion import FUSIONS
-from models.modalities import LETTERS, MODALITIES, subset_name
-from models.model import PoseModel
+from equipose.models.batch import Batch, Outputs
+from equipose.models.build import ModelConfig, build_model
+from equipose.models.encoders import ENCODERS
+from equipose.models.fusion import FUSIONS
+from equipose.models.modalities import LETTERS, MODALITIES, subset_name
+from equipose.models.model import PoseModel
 
 __all__ = [
     "ENCODERS",

@@ -10,7 +10,7 @@ from typing import Literal, TypeVar
 import torch
 from torch import Tensor
 
-from models.encoders import (
+from equipose.models.encoders import (
     ENCODERS,
     NORMS,
     PRESETS,
@@ -22,11 +22,11 @@ from models.encoders import (
     VideoPose3D,
     temporal_widths,
 )
-from models.fusion import FUSIONS, Absent, FusionOptions
-from models.heads import PoseHead, UnimodalHeads
-from models.modalities import MODALITIES
-from models.model import PoseModel
-from models.randomness import derive_seed
+from equipose.models.fusion import FUSIONS, Absent, FusionOptions
+from equipose.models.heads import PoseHead, UnimodalHeads
+from equipose.models.modalities import MODALITIES
+from equipose.models.model import PoseModel
+from equipose.models.randomness import derive_seed
 
 T = TypeVar("T")
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from models.skeleton import ROOT
+from equipose.models.skeleton import ROOT
 
 
 def joint_errors(prediction: Tensor, target: Tensor) -> Tensor:

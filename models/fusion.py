@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from models.heads import PoseHead, as_pose
+from equipose.models.heads import PoseHead, as_pose
 
 Absent = Literal["zero", "mask"]
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from models.skeleton import NUM_JOINTS
+from equipose.models.skeleton import NUM_JOINTS
 
 
 def as_pose(flat: Tensor) -> Tensor:

@@ -11,9 +11,9 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from models.batch import Batch, Outputs
-from models.fusion import ConcatFusion, Fusion, linear_parts
-from models.heads import PoseHead, UnimodalHeads, as_pose
+from equipose.models.batch import Batch, Outputs
+from equipose.models.fusion import ConcatFusion, Fusion, linear_parts
+from equipose.models.heads import PoseHead, UnimodalHeads, as_pose
 
 
 class PoseModel(nn.Module):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from models.model import PoseModel
+from equipose.models.model import PoseModel
 
 
 class GradientNorms:

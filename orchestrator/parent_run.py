@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Mapping
 
-from orchestrator.mlflow_client import client
-from orchestrator.tracking import PARENT_TAG, create_run, end_run
+from equipose.orchestrator.tracking.client import client
+from equipose.orchestrator.tracking.runs import PARENT_TAG, create_run, end_run
 
 
 @contextlib.contextmanager

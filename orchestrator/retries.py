@@ -10,7 +10,7 @@ from typing import Any
 
 from ray.train import UserCallback
 
-from orchestrator.errors import is_lasting
+from equipose.orchestrator.errors import is_lasting
 
 
 class EndAtLastingErrors(UserCallback):

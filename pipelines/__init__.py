@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from pipelines.errors import DataError
-from pipelines.protocols import select, splits
-from pipelines.store import Store, open_store
+from equipose.pipelines.files.errors import DataError
+from equipose.pipelines.protocols import select, splits
+from equipose.pipelines.store import Store, open_store
 
 __all__ = ["DataError", "Store", "open_store", "select", "splits"]

@@ -9,8 +9,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from models.skeleton import NUM_JOINTS
-from pipelines.sequence import Defect, FloatArray, Ragged, RawSequence, SensorSequence
+from equipose.models.skeleton import NUM_JOINTS
+from equipose.pipelines.sequence import Defect, FloatArray, Ragged, RawSequence, SensorSequence
 
 SHAPES: dict[str, tuple[int | None, ...]] = {
     "rgb": (17, 2),

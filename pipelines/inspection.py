@@ -10,9 +10,9 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from pipelines.cleaning import CHECKED
-from pipelines.protocols import MARS_SPLITS, PARTS, PROTOCOLS, SPLITS, assign
-from pipelines.store import Store
+from equipose.pipelines.cleaning import CHECKED
+from equipose.pipelines.protocols import MARS_SPLITS, PARTS, PROTOCOLS, SPLITS, assign
+from equipose.pipelines.store import Store
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,11 +14,11 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from pipelines.cleaning import assemble
-from pipelines.errors import DataError
-from pipelines.local_ray import start_local_ray
-from pipelines.readers import Reader, name_of, reader_of
-from pipelines.store import SequenceKey, Store, StoreHeader, StoreWriter
+from equipose.orchestrator.cluster.local_ray import start_local_ray
+from equipose.pipelines.cleaning import assemble
+from equipose.pipelines.files.errors import DataError
+from equipose.pipelines.readers import Reader, name_of, reader_of
+from equipose.pipelines.store import SequenceKey, Store, StoreHeader, StoreWriter
 
 RAY_FROM = {"running": 16, "stopped": 128}
 """Sequences left to read from which `parallel=True` uses Ray, where one is running and where it has to be

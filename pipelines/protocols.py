@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
-from pipelines.errors import DataError
+from equipose.pipelines.files.errors import DataError
 
 PARTS: tuple[str, ...] = ("train", "validation", "test")
 SUBJECTS: tuple[str, ...] = tuple(f"S{n:02d}" for n in range(1, 41))

@@ -56,7 +56,7 @@ class Defect:
 class RawSequence:
     """One sequence as its source has it: nothing checked, cleaned or converted yet.
 
-    `pipelines.cleaning.assemble` turns it into a `SensorSequence`, the same way for every source.
+    `equipose.pipelines.cleaning.assemble` turns it into a `SensorSequence`, the same way for every source.
     """
 
     environment: str

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from pipelines.prepare import prepare
-from pipelines.readers.simulated import SimulatedSource
-from pipelines.simulator import SimulatorConfig
-from pipelines.store import Store
+from equipose.pipelines.prepare import prepare
+from equipose.pipelines.readers.simulated import SimulatedSource
+from equipose.pipelines.simulator import SimulatorConfig
+from equipose.pipelines.store import Store
 
 # Tests compute on tiny tensors, where a second thread costs more than it saves.
 torch.set_num_threads(1)

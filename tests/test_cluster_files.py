@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 import yaml
 from ray.autoscaler._private.util import prepare_config, validate_config
 
-from experiments.cli import COMMANDS
+from equipose.experiments.cli import COMMANDS
 
 ROOT = Path(__file__).resolve().parent.parent
 FILES = ("cluster.yaml", "clusters/aws.yaml", "clusters/gcp.yaml")
@@ -47,9 +48,8 @@ def test_everything_mounted_exists_and_is_all_that_is_installed(name: str) -> No
     mounts = config(name)["file_mounts"]
     for remote, local in mounts.items():
         assert local.startswith("~/.ray/") or (ROOT / local).exists(), remote
-    packages = re.search(r"^packages = \[(.*?)\]", (ROOT / "pyproject.toml").read_text(), re.M | re.S)
-    assert packages
-    folders = {name.split(".")[0] for name in re.findall(r'"([\w.]+)"', packages[1])}
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    folders = set(project["tool"]["setuptools"]["package-dir"].values())
     needed = folders | {"pyproject.toml", "constraints.txt", "README.md", "LICENSE"}
     assert needed == {local for local in mounts.values() if "environment" not in local and "~" not in local}
 

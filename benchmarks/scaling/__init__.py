@@ -14,8 +14,8 @@ from benchmarks.scaling import contributions, epochs, sweeps
 from benchmarks.scaling.curves import figure, markdown
 from benchmarks.shapley import simulated_store
 from benchmarks.timing import one_thread
-from experiments.presets import PRESETS
-from pipelines.figures.style import save_png
+from equipose.experiments.presets.sizes import PRESETS
+from equipose.pipelines.figures.style import save_png
 
 FRAMES = 40
 """Per sequence; with 64 sequences 2,560 in all."""

@@ -15,20 +15,20 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from balancing.coalitions import ROUNDS, Coalitions, coalitions_of
-from balancing.modes import evaluating
-from balancing.profit import pearson_profit
-from balancing.statistics import CoalitionStatistics
 from benchmarks.scaling.curves import Panel, measured
 from benchmarks.shapley import build, config_of
 from benchmarks.timing import cpu_seconds
-from models.errors import mpjpe
-from models.fusion import FUSIONS, FusionOptions
-from models.heads import PoseHead
-from models.model import PoseModel
-from orchestrator import checkpoints
-from orchestrator.coalition_pool import PoolConfig, evaluate_coalitions
-from orchestrator.session import ray_session
+from equipose.balancing.evaluation_mode import evaluating
+from equipose.balancing.shapley.coalitions import ROUNDS, Coalitions, coalitions_of
+from equipose.balancing.shapley.statistics import CoalitionStatistics
+from equipose.balancing.shapley.value_functions import pearson_profit
+from equipose.models.errors import mpjpe
+from equipose.models.fusion import FUSIONS, FusionOptions
+from equipose.models.heads import PoseHead
+from equipose.models.model import PoseModel
+from equipose.orchestrator.checkpoints import state as checkpoints
+from equipose.orchestrator.cluster.session import ray_session
+from equipose.orchestrator.evaluation.coalition_pool import PoolConfig, evaluate_coalitions
 
 WIDTH = 64
 ROWS = 64

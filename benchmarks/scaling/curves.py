@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.figure import Figure
 
-from pipelines.figures.style import MARKERS, method_colour, new_figure, tidy
+from equipose.pipelines.figures.style import MARKERS, method_colour, new_figure, tidy
 
 
 @dataclass(frozen=True, kw_only=True)

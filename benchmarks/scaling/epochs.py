@@ -12,13 +12,13 @@ from pathlib import Path
 from benchmarks.scaling.curves import Curve, Panel, measured
 from benchmarks.shapley import config_of
 from benchmarks.timing import cpu_seconds
-from models.modalities import LETTERS, MODALITIES
-from orchestrator.assembly import build_training
-from orchestrator.config import TrainConfig
-from orchestrator.loop import run_epoch
-from orchestrator.resources import Resources
-from orchestrator.runs import run_training
-from orchestrator.session import ray_session
+from equipose.models.modalities import LETTERS, MODALITIES
+from equipose.orchestrator.cluster.session import ray_session
+from equipose.orchestrator.ray_train.run import run_training
+from equipose.orchestrator.resources import Resources
+from equipose.orchestrator.training.build import build_training
+from equipose.orchestrator.training.config import TrainConfig
+from equipose.orchestrator.training.loop import run_epoch
 
 STRIDES = (16, 8, 4, 2, 1)
 EPOCHS = 4

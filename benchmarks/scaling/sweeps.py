@@ -7,12 +7,12 @@ import time
 from pathlib import Path
 
 from benchmarks.scaling.curves import Curve, Panel
-from experiments.presets import PRESETS
-from orchestrator.config import TrainConfig
-from orchestrator.progress import SweepProgress
-from orchestrator.resources import Resources
-from orchestrator.sweep_config import SearchSpace, SweepConfig
-from orchestrator.sweep_job import JobPlace, run_sweep_job
+from equipose.experiments.presets.sizes import PRESETS
+from equipose.orchestrator.jobs.progress import SweepProgress
+from equipose.orchestrator.resources import Resources
+from equipose.orchestrator.sweep.config import SearchSpace, SweepConfig
+from equipose.orchestrator.sweep.job import JobPlace, run_sweep_job
+from equipose.orchestrator.training.config import TrainConfig
 
 TRIALS = (2, 4, 8, 16)
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from models.encoders.base import NORMS, Encoder, Norm
-from models.encoders.metafi import MetaFi
-from models.encoders.point_transformer import PointTransformer
-from models.encoders.presets import PRESETS, EncoderConfig, Preset, temporal_widths
-from models.encoders.videopose import VideoPose3D
+from equipose.models.encoders.base import NORMS, Encoder, Norm
+from equipose.models.encoders.metafi import MetaFi
+from equipose.models.encoders.point_transformer import PointTransformer
+from equipose.models.encoders.presets import PRESETS, EncoderConfig, Preset, temporal_widths
+from equipose.models.encoders.videopose import VideoPose3D
 
 ENCODERS: Mapping[str, type[VideoPose3D] | type[PointTransformer] | type[MetaFi]] = MappingProxyType(
     {"rgb": VideoPose3D, "lidar": PointTransformer, "mmwave": PointTransformer, "wifi": MetaFi}

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from models.encoders.base import Norm, channel_norm
+from equipose.models.encoders.base import Norm, channel_norm
 
 
 class ChannelAttention(nn.Module):

@@ -14,9 +14,9 @@ from typing import Literal
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from models.encoders.base import Encoder, Norm, channel_norm
-from models.encoders.channel_transformer import ChannelTransformer
-from models.encoders.resnet import ResNet
+from equipose.models.encoders.base import Encoder, Norm, channel_norm
+from equipose.models.encoders.channel_transformer import ChannelTransformer
+from equipose.models.encoders.resnet import ResNet
 
 ANTENNAS = 3
 

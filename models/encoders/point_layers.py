@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from models.encoders.base import Norm
-from models.encoders.points import farthest_points, gather, gather_mask, nearest
+from equipose.models.encoders.base import Norm
+from equipose.models.encoders.points import farthest_points, gather, gather_mask, nearest
 
 
 class RowBatchNorm(nn.BatchNorm1d):

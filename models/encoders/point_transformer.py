@@ -10,9 +10,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from models.encoders.base import Encoder, Norm
-from models.encoders.point_layers import TransitionDown, TransitionKeep, VectorAttention
-from models.encoders.points import masked_mean
+from equipose.models.encoders.base import Encoder, Norm
+from equipose.models.encoders.point_layers import TransitionDown, TransitionKeep, VectorAttention
+from equipose.models.encoders.points import masked_mean
 
 
 class PointTrunk(nn.Module):

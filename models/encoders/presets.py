@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from models.encoders.metafi import MetaFi
-from models.encoders.point_transformer import PointTransformer
-from models.encoders.videopose import VideoPose3D
+from equipose.models.encoders.metafi import MetaFi
+from equipose.models.encoders.point_transformer import PointTransformer
+from equipose.models.encoders.videopose import VideoPose3D
 
 EncoderConfig = VideoPose3D.Config | PointTransformer.Config | MetaFi.Config
 

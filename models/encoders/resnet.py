@@ -9,7 +9,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from models.encoders.base import Norm, channel_norm
+from equipose.models.encoders.base import Norm, channel_norm
 
 
 class BasicBlock(nn.Module):

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from models.encoders.base import Encoder, Norm, channel_norm
-from models.skeleton import COCO_KEYPOINTS
+from equipose.models.encoders.base import Encoder, Norm, channel_norm
+from equipose.models.skeleton import COCO_KEYPOINTS
 
 
 def normalise_pixels(pixels: Tensor, width: float, height: float) -> Tensor:

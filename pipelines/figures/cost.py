@@ -10,8 +10,8 @@ from matplotlib.figure import Figure
 from matplotlib.transforms import Bbox
 from numpy.typing import ArrayLike
 
-from pipelines.figures.style import MARKERS, method_colour, new_figure, tidy
-from pipelines.figures.subsets import mean_and_deviation
+from equipose.pipelines.figures.style import MARKERS, method_colour, new_figure, tidy
+from equipose.pipelines.figures.subsets import mean_and_deviation
 
 OFFSETS = ((7, 5), (7, -13), (-7, 5), (-7, -13), (7, 18), (7, -26), (-7, 18), (-7, -26))
 """Places of a name around its point, in points; the first without overlap is taken."""

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike, NDArray
 
-from pipelines.figures.style import MARKERS, colour_of, new_figure, same_length, tidy
+from equipose.pipelines.figures.style import MARKERS, colour_of, new_figure, same_length, tidy
 
 History = Mapping[str, ArrayLike]
 

@@ -11,8 +11,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 
-from models.randomness import derive_seed, numpy_rng
-from pipelines.figures.style import MARKERS, colour_of, new_figure, tidy
+from equipose.models.randomness import derive_seed, numpy_rng
+from equipose.pipelines.figures.style import MARKERS, colour_of, new_figure, tidy
 
 PERPLEXITY = 30.0
 """Neighbours that t-SNE looks at, where there are enough points."""

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from pipelines.figures.curves import History, draw_curves
-from pipelines.figures.style import method_colour, new_figure, tidy
+from equipose.pipelines.figures.curves import History, draw_curves
+from equipose.pipelines.figures.style import method_colour, new_figure, tidy
 
 
 @dataclass(frozen=True, kw_only=True)

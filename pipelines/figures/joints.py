@@ -13,8 +13,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 
-from models.skeleton import JOINTS
-from pipelines.figures.style import new_figure, tidy
+from equipose.models.skeleton import JOINTS
+from equipose.pipelines.figures.style import new_figure, tidy
 
 
 def joint_means(errors: Mapping[str, ArrayLike], joints: Sequence[str]) -> NDArray[np.float64]:

@@ -1,6 +1,6 @@
 """All sensor subsets as a lattice: does one sensor more help?
 
-Legend: M modalities, S seeds; a subset is a bitmask, see `models.modalities`.
+Legend: M modalities, S seeds; a subset is a bitmask, see `equipose.models.modalities`.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy.typing import ArrayLike, NDArray
 
-from models.modalities import subset_name
-from pipelines.figures.style import new_figure
+from equipose.models.modalities import subset_name
+from equipose.pipelines.figures.style import new_figure
 
 HURTS, HELPS = "#D7191C", "#B8B8B8"
 

@@ -13,8 +13,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
-from models.skeleton import BONES, NUM_JOINTS, ROOT
-from pipelines.figures.style import TRUTH_COLOUR, method_colour, new_figure
+from equipose.models.skeleton import BONES, NUM_JOINTS, ROOT
+from equipose.pipelines.figures.style import TRUTH_COLOUR, method_colour, new_figure
 
 Poses = NDArray[np.floating]
 VIEWS = {"front": 0, "side": 2}

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 
-from pipelines.figures.style import method_colour, method_hatch, new_figure, tidy
+from equipose.pipelines.figures.style import method_colour, method_hatch, new_figure, tidy
 
 MAX_LABELLED = 16
 """More bars than this get no numbers; they would overlap."""

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from pipelines.figures.style import method_colour, new_figure, tidy
+from equipose.pipelines.figures.style import method_colour, new_figure, tidy
 
 Trials = pl.DataFrame | Iterable[Mapping[str, Any]]
 """One row per trial: parameters and the objective under their names."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from pipelines.readers.contract import Reader, name_of
-from pipelines.readers.mars import MarsReader
-from pipelines.readers.mmfi import MmfiReader
-from pipelines.readers.simulated import SimulatedReader, SimulatedSource
+from equipose.pipelines.readers.contract import Reader, name_of
+from equipose.pipelines.readers.mars import MarsReader
+from equipose.pipelines.readers.mmfi import MmfiReader
+from equipose.pipelines.readers.simulated import SimulatedReader, SimulatedSource
 
 READERS: dict[str, Reader] = {
     "mmfi": MmfiReader(),

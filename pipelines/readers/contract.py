@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from typing import Any, Protocol
 
-from pipelines.errors import DataError
-from pipelines.sequence import RawSequence
-from pipelines.store_format import SequenceKey
+from equipose.pipelines.files.errors import DataError
+from equipose.pipelines.sequence import RawSequence
+from equipose.pipelines.store.format import SequenceKey
 
 _PATTERNS = {"environment": r"E\d\d", "subject": r"S\d\d", "action": r"A\d\d", "part": r"[a-z]*"}
 

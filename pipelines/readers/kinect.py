@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from models.skeleton import JOINTS
+from equipose.models.skeleton import JOINTS
 
 KINECT_JOINTS: tuple[str, ...] = (
     *("SpineBase", "SpineMid", "Neck", "Head"),

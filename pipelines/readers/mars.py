@@ -14,15 +14,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.modalities import MODALITIES
-from pipelines.containment import contained
-from pipelines.errors import DataError
-from pipelines.readers.contract import check_key
-from pipelines.readers.mars_files import MarsPart, read_part
-from pipelines.readers.movements import MOVEMENTS
-from pipelines.sequence import Defect, RawSequence
-from pipelines.simulator import PROVENANCE, SimulatorConfig, observe
-from pipelines.store_format import SequenceKey
+from equipose.models.modalities import MODALITIES
+from equipose.pipelines.files.errors import DataError
+from equipose.pipelines.files.path_safety import contained
+from equipose.pipelines.readers.contract import check_key
+from equipose.pipelines.readers.mars_files import MarsPart, read_part
+from equipose.pipelines.readers.movements import MOVEMENTS
+from equipose.pipelines.sequence import Defect, RawSequence
+from equipose.pipelines.simulator import PROVENANCE, SimulatorConfig, observe
+from equipose.pipelines.store.format import SequenceKey
 
 Array = NDArray[np.float64]
 

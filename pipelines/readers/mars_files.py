@@ -13,10 +13,10 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from pipelines.errors import DataError
-from pipelines.readers.files import MAX_FRAMES, read_bytes
-from pipelines.readers.kinect import KINECT_JOINTS, to_joints, to_pose, to_sensor_frame
-from pipelines.readers.movements import Cuts, find_cuts
+from equipose.pipelines.files.errors import DataError
+from equipose.pipelines.readers.frame_files import MAX_FRAMES, read_bytes
+from equipose.pipelines.readers.kinect import KINECT_JOINTS, to_joints, to_pose, to_sensor_frame
+from equipose.pipelines.readers.movements import Cuts, find_cuts
 
 KINECT_COLUMNS: tuple[str, ...] = tuple(f"{joint}_{axis}" for axis in "XYZ" for joint in KINECT_JOINTS)
 RADAR_COLUMNS: tuple[str, ...] = ("Frame #", "# Obj", "X", "Y", "Z", "Doppler", "Intensity", "Abs Time")

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from pipelines.readers.contract import check_key
-from pipelines.sequence import RawSequence
-from pipelines.simulator import PROVENANCE, SimulatorConfig, environment_of, simulate_sequence
-from pipelines.store_format import SequenceKey
+from equipose.pipelines.readers.contract import check_key
+from equipose.pipelines.sequence import RawSequence
+from equipose.pipelines.simulator import PROVENANCE, SimulatorConfig, environment_of, simulate_sequence
+from equipose.pipelines.store.format import SequenceKey
 
 
 @dataclass(frozen=True, kw_only=True)

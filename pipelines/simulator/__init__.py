@@ -1,10 +1,10 @@
 """Simulated people and sensors: 27 procedural actions, and what four sensors would record of any motion."""
 
-from pipelines.simulator.actions import ACTIONS
-from pipelines.simulator.config import SIMULATOR_VERSION, SUBJECTS, SimulatorConfig, environment_of
-from pipelines.simulator.motion import simulate_motion
-from pipelines.simulator.observe import PROVENANCE, observe, simulate_sequence
-from pipelines.simulator.tree import MARKER, claim_tree, write_mmfi_tree, write_sequence
+from equipose.pipelines.simulator.config import SIMULATOR_VERSION, SUBJECTS, SimulatorConfig, environment_of
+from equipose.pipelines.simulator.observe import PROVENANCE, observe, simulate_sequence
+from equipose.pipelines.simulator.people.actions import ACTIONS
+from equipose.pipelines.simulator.people.motion import simulate_motion
+from equipose.pipelines.simulator.tree import MARKER, claim_tree, write_mmfi_tree, write_sequence
 
 __all__ = [
     "ACTIONS",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-from models.modalities import MODALITIES
+from equipose.models.modalities import MODALITIES
 
 SIMULATOR_VERSION = "1"
 """Changes whenever the same configuration would give other numbers; part of every provenance."""

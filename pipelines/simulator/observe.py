@@ -8,20 +8,20 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from models.modalities import MODALITIES
-from models.randomness import numpy_rng
-from models.skeleton import NUM_JOINTS
-from pipelines.sequence import Defect, RawSequence
-from pipelines.simulator.actions import ACTIONS
-from pipelines.simulator.body import body
-from pipelines.simulator.camera import observe_rgb
-from pipelines.simulator.config import SIMULATOR_VERSION, SUBJECTS, SimulatorConfig, environment_of
-from pipelines.simulator.csi import observe_wifi
-from pipelines.simulator.lidar import observe_lidar
-from pipelines.simulator.motion import simulate_motion
-from pipelines.simulator.person import person
-from pipelines.simulator.radar import observe_mmwave
-from pipelines.simulator.signals import spells
+from equipose.models.modalities import MODALITIES
+from equipose.models.randomness import numpy_rng
+from equipose.models.skeleton import NUM_JOINTS
+from equipose.pipelines.sequence import Defect, RawSequence
+from equipose.pipelines.simulator.config import SIMULATOR_VERSION, SUBJECTS, SimulatorConfig, environment_of
+from equipose.pipelines.simulator.people.actions import ACTIONS
+from equipose.pipelines.simulator.people.body import body
+from equipose.pipelines.simulator.people.motion import simulate_motion
+from equipose.pipelines.simulator.people.person import person
+from equipose.pipelines.simulator.sensors.camera import observe_rgb
+from equipose.pipelines.simulator.sensors.csi import observe_wifi
+from equipose.pipelines.simulator.sensors.lidar import observe_lidar
+from equipose.pipelines.simulator.sensors.radar import observe_mmwave
+from equipose.pipelines.simulator.sensors.signals import spells
 
 Array = NDArray[np.float64]
 PROVENANCE = f"simulated:{SIMULATOR_VERSION}"

@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.io import savemat
 
-from pipelines.simulator.actions import motion_of
-from pipelines.simulator.config import SimulatorConfig, environment_of
-from pipelines.simulator.motion import simulate_motion
-from pipelines.simulator.observe import PROVENANCE, readings
+from equipose.pipelines.simulator.config import SimulatorConfig, environment_of
+from equipose.pipelines.simulator.observe import PROVENANCE, readings
+from equipose.pipelines.simulator.people.actions import motion_of
+from equipose.pipelines.simulator.people.motion import simulate_motion
 
 Array = NDArray[np.float64]
 MARKER = ".equipose-simulation.json"

@@ -12,16 +12,16 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from balancing.coalitions import coalition_predictions, coalitions_of
-from balancing.method import EpochPlan, Method, Run, Step
-from balancing.modes import evaluating
-from balancing.profit import pearson_profit
-from balancing.shapley import shapley_values
-from balancing.statistics import CoalitionStatistics
-from balancing.train_step import Stepping, take_step
-from models.batch import Batch, Outputs
-from models.modalities import MODALITIES
-from models.randomness import derive_seed, torch_rng
+from equipose.balancing.evaluation_mode import evaluating
+from equipose.balancing.method import EpochPlan, Method, Run, Step
+from equipose.balancing.shapley.coalitions import coalition_predictions, coalitions_of
+from equipose.balancing.shapley.statistics import CoalitionStatistics
+from equipose.balancing.shapley.value_functions import pearson_profit
+from equipose.balancing.shapley.values import shapley_values
+from equipose.balancing.train_step import Stepping, take_step
+from equipose.models.batch import Batch, Outputs
+from equipose.models.modalities import MODALITIES
+from equipose.models.randomness import derive_seed, torch_rng
 
 JOINTS = 17
 INPUTS = 5

@@ -11,10 +11,10 @@ import pytest
 import torch
 from contract_subjects import Subject
 
-from balancing.method import Method, Step
-from balancing.registry import build_method
-from balancing.train_step import task_losses
-from models.randomness import torch_rng
+from equipose.balancing.method import Method, Step
+from equipose.balancing.registry import build_method
+from equipose.balancing.train_step import task_losses
+from equipose.models.randomness import torch_rng
 
 
 @dataclass(frozen=True)

@@ -6,23 +6,23 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from balancing.adaptive_awc import AdaptiveAWC
-from balancing.agm import AGM
-from balancing.awc import AWC
-from balancing.compose import chain, within
-from balancing.continuous_awc import ContinuousAWC
-from balancing.g_blending import GBlending
-from balancing.method import Method, MethodConfig
-from balancing.mla import MLA
-from balancing.mmpareto import MMPareto
-from balancing.modality_resampling import ModalityResampling
-from balancing.ogm_ge import OGMGE
-from balancing.opm import OPM
-from balancing.pmr import PMR
-from balancing.recon_boost import ReconBoost
-from balancing.registry import METHODS, build_method
-from balancing.relearning import Relearning
-from balancing.sample_resampling import SampleResampling
+from equipose.balancing.compose import chain, within
+from equipose.balancing.method import Method, MethodConfig
+from equipose.balancing.methods.agm import AGM
+from equipose.balancing.methods.awc.adaptive import AdaptiveAWC
+from equipose.balancing.methods.awc.awc import AWC
+from equipose.balancing.methods.awc.continuous import ContinuousAWC
+from equipose.balancing.methods.g_blending import GBlending
+from equipose.balancing.methods.mla import MLA
+from equipose.balancing.methods.mmpareto import MMPareto
+from equipose.balancing.methods.modality_resampling import ModalityResampling
+from equipose.balancing.methods.ogm_ge import OGMGE
+from equipose.balancing.methods.opm import OPM
+from equipose.balancing.methods.pmr import PMR
+from equipose.balancing.methods.recon_boost import ReconBoost
+from equipose.balancing.methods.relearning import Relearning
+from equipose.balancing.methods.sample_resampling import SampleResampling
+from equipose.balancing.registry import METHODS, build_method
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 import torch
 
-from balancing.compose import chain, within
-from balancing.method import EpochPlan, Losses, Method, Run, Step, total_loss
-from balancing.train_step import Stepping
+from equipose.balancing.compose import chain, within
+from equipose.balancing.method import EpochPlan, Losses, Method, Run, Step, total_loss
+from equipose.balancing.train_step import Stepping
 
 
 class Recorder(Method):

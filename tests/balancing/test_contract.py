@@ -8,7 +8,7 @@ import pytest
 from contract_checks import Check, Toys, checks_of
 from contract_subjects import ACTING, Subject, registered, subjects
 
-from balancing.registry import METHODS, method_name
+from equipose.balancing.registry import METHODS, method_name
 
 SUITE = [
     pytest.param(subject, check, id=f"{subject.name} {name}")

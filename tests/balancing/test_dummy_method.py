@@ -11,9 +11,9 @@ import torch
 from contract_checks import Toys, checks_of
 from contract_subjects import Subject, configured, registered, subjects
 
-from balancing.gradients import scale_gradients
-from balancing.method import POSE, EpochPlan, Losses, Method, MethodConfig, Run, Step
-from balancing.registry import METHODS
+from equipose.balancing.method import POSE, EpochPlan, Losses, Method, MethodConfig, Run, Step
+from equipose.balancing.parts.gradients import scale_gradients
+from equipose.balancing.registry import METHODS
 
 
 class Dummy(Method):

@@ -5,10 +5,10 @@ from dataclasses import FrozenInstanceError, dataclass, is_dataclass
 
 import pytest
 
-from balancing.awc import AWC
-from balancing.method import MethodConfig
-from balancing.plain import Plain
-from balancing.registry import METHODS, build_method, method_class, method_name
+from equipose.balancing.method import MethodConfig
+from equipose.balancing.methods.awc.awc import AWC
+from equipose.balancing.methods.plain import Plain
+from equipose.balancing.registry import METHODS, build_method, method_class, method_name
 
 
 @pytest.mark.parametrize("name", METHODS)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from balancing.registry import METHODS
 from benchmarks import methods
 from benchmarks.timing import one_thread
-from models.build import ModelConfig
+from equipose.balancing.registry import METHODS
+from equipose.models.build import ModelConfig
 
 
 def test_one_row_per_registered_method() -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from balancing.coalitions import coalitions_of
 from benchmarks.scaling import contributions
 from benchmarks.scaling.curves import Curve, Panel, figure, markdown, measured
+from equipose.balancing.shapley.coalitions import coalitions_of
 
 
 def test_a_line_is_found_and_written_down() -> None:

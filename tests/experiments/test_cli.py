@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 import experiments
-from experiments.cli import COMMANDS, command, guarded, main
-from orchestrator.server_process import TrackingServerError
+from equipose.experiments.cli import COMMANDS, command, guarded, main
+from equipose.orchestrator.tracking.server_process import TrackingServerError
 
 Run = Callable[..., tuple[int, str, str]]
 

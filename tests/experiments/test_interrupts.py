@@ -12,17 +12,17 @@ from pathlib import Path
 import optuna
 import pytest
 
-from experiments.cli import guarded
-from experiments.jobs import OPTIONS, create_job, resume_job
-from experiments.presets import PRESETS
-from experiments.sources import ensure_store
-from orchestrator.errors import failed_training
-from pipelines.store import open_store
+from equipose.experiments.cli import guarded
+from equipose.experiments.jobs.records import OPTIONS, create_job, resume_job
+from equipose.experiments.presets.sizes import PRESETS
+from equipose.experiments.presets.sources import ensure_store
+from equipose.orchestrator.errors import failed_training
+from equipose.pipelines.store import open_store
 
 ROOT = Path(__file__).parents[2]
 JOB = """
 import time
-from experiments.cli import guarded
+from equipose.experiments.cli import guarded
 
 def job():
     try:
@@ -160,7 +160,7 @@ def test_a_job_that_cannot_write_its_options_leaves_nothing_to_resume(
     def full(descriptor: int) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("pipelines.store_files.os.fsync", full)
+    monkeypatch.setattr("equipose.pipelines.store.folder.os.fsync", full)
     with pytest.raises(OSError, match="No space left"):
         create_job(tmp_path, "sweeps", "awc", {})
     monkeypatch.undo()

@@ -21,7 +21,7 @@ from typing import Any
 from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 
-from pipelines.sequence import Defect
+from equipose.pipelines.sequence import Defect
 
 PATIENCE = 20
 """Seconds for one input; most take milliseconds."""

@@ -15,23 +15,23 @@ import pyarrow as pa
 import scipy.io
 import torch
 
-from experiments.jobs import create_job, resume_job
-from orchestrator import checkpoints
-from orchestrator.server_process import ServerFiles
-from orchestrator.spool import Outbox
-from orchestrator.tracking_server import _state
-from pipelines.cleaning import assemble, clean_frame
-from pipelines.prepare import prepare
-from pipelines.readers import MmfiReader, SimulatedSource
-from pipelines.readers.files import parse_npy, read_csi, read_points
-from pipelines.readers.mars_files import KINECT_COLUMNS, RADAR_COLUMNS, _read_part, read_part
-from pipelines.sequence import Defect
-from pipelines.simulator import MARKER, SimulatorConfig, write_mmfi_tree
-from pipelines.store import Store, StoreHeader, StoreWriter, open_store
-from pipelines.store_check import read_defects, read_frames, read_index
-from pipelines.store_format import from_record_batch
-from pipelines.store_layout import locate
-from pipelines.store_writer import _read_part as read_store_part
+from equipose.experiments.jobs.records import create_job, resume_job
+from equipose.orchestrator.checkpoints import state as checkpoints
+from equipose.orchestrator.tracking.outbox import Outbox
+from equipose.orchestrator.tracking.server import _state
+from equipose.orchestrator.tracking.server_process import ServerFiles
+from equipose.pipelines.cleaning import assemble, clean_frame
+from equipose.pipelines.prepare import prepare
+from equipose.pipelines.readers import MmfiReader, SimulatedSource
+from equipose.pipelines.readers.frame_files import parse_npy, read_csi, read_points
+from equipose.pipelines.readers.mars_files import KINECT_COLUMNS, RADAR_COLUMNS, _read_part, read_part
+from equipose.pipelines.sequence import Defect
+from equipose.pipelines.simulator import MARKER, SimulatorConfig, write_mmfi_tree
+from equipose.pipelines.store import Store, StoreHeader, StoreWriter, open_store
+from equipose.pipelines.store.checks import read_defects, read_frames, read_index
+from equipose.pipelines.store.format import from_record_batch
+from equipose.pipelines.store.layout import locate
+from equipose.pipelines.store.writer import _read_part as read_store_part
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,8 +7,8 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from models.batch import Batch
-from models.modalities import MODALITIES
+from equipose.models.batch import Batch
+from equipose.models.modalities import MODALITIES
 
 MakeBatch = Callable[..., Batch]
 

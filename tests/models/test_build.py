@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 import torch
 
-from models.build import ModelConfig, build_model
-from models.encoders import PRESETS
-from models.encoders.metafi import MetaFi
-from models.encoders.point_transformer import PointTransformer
-from models.encoders.videopose import VideoPose3D
+from equipose.models.build import ModelConfig, build_model
+from equipose.models.encoders import PRESETS
+from equipose.models.encoders.metafi import MetaFi
+from equipose.models.encoders.point_transformer import PointTransformer
+from equipose.models.encoders.videopose import VideoPose3D
 
 MEAN = torch.arange(51.0).view(17, 3)
 

@@ -13,7 +13,15 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 from torch import Tensor
 
-from models.errors import joint_errors, mpjpe, pa_mpjpe, pck, procrustes_align, root_aligned, root_mpjpe
+from equipose.models.errors import (
+    joint_errors,
+    mpjpe,
+    pa_mpjpe,
+    pck,
+    procrustes_align,
+    root_aligned,
+    root_mpjpe,
+)
 
 Array = NDArray[np.float64]
 

@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from models.fusion import FUSIONS, Fusion, FusionOptions, linear_coalitions, linear_parts
-from models.heads import PoseHead
-from models.model import PoseModel
+from equipose.models.fusion import FUSIONS, Fusion, FusionOptions, linear_coalitions, linear_parts
+from equipose.models.heads import PoseHead
+from equipose.models.model import PoseModel
 
 D = 8
 CASES = [(name, "zero") for name in FUSIONS] + [("attention", "mask")]

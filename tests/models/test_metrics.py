@@ -9,8 +9,16 @@ import pytest
 import torch
 from torch import Tensor
 
-from models.errors import joint_errors, mpjpe, pa_mpjpe, pck, root_aligned, root_mpjpe
-from models.metrics import MPJPE, PAMPJPE, PCK, PerJointMPJPE, PoseMetric, RootAlignedMPJPE, pose_metrics
+from equipose.models.errors import joint_errors, mpjpe, pa_mpjpe, pck, root_aligned, root_mpjpe
+from equipose.models.metrics import (
+    MPJPE,
+    PAMPJPE,
+    PCK,
+    PerJointMPJPE,
+    PoseMetric,
+    RootAlignedMPJPE,
+    pose_metrics,
+)
 
 Values = Callable[[Tensor, Tensor], Tensor]
 

@@ -8,9 +8,9 @@ from itertools import permutations
 import pytest
 import torch
 
-from models.batch import Batch
-from models.build import ModelConfig, build_model
-from models.model import PoseModel
+from equipose.models.batch import Batch
+from equipose.models.build import ModelConfig, build_model
+from equipose.models.model import PoseModel
 
 Make = Callable[..., Batch]
 

@@ -17,15 +17,15 @@ from typing import Any
 import pytest
 import torch
 
-from balancing.awc import AWC
-from experiments.compare import comparison_config
-from models.build import ModelConfig
-from orchestrator.comparison_config import ComparisonConfig
-from orchestrator.config import DataConfig, TrainConfig
-from orchestrator.server_process import alive
-from orchestrator.session import SessionConfig, ray_session
-from orchestrator.tracking_server import TrackingServer, tracking_server
-from pipelines.batches import BatchConfig
+from equipose.balancing.methods.awc.awc import AWC
+from equipose.experiments.commands.compare import comparison_config
+from equipose.models.build import ModelConfig
+from equipose.orchestrator.cluster.session import SessionConfig, ray_session
+from equipose.orchestrator.comparison.config import ComparisonConfig
+from equipose.orchestrator.tracking.server import TrackingServer, tracking_server
+from equipose.orchestrator.tracking.server_process import alive
+from equipose.orchestrator.training.config import DataConfig, TrainConfig
+from equipose.pipelines.batches.source import BatchConfig
 
 SCRIPTS = Path(__file__).parents[2] / "experiments"
 

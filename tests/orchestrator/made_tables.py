@@ -10,20 +10,21 @@ from typing import Any, cast
 import polars as pl
 import pytest
 
-from balancing.awc import AWC
-from balancing.plain import Plain
-from balancing.registry import method_name
-from models.build import ModelConfig
-from models.modalities import subset_name
-from orchestrator import comparison_results, paper_results
-from orchestrator.cell_work import CellPlace
-from orchestrator.cells import Cell, CellResult
-from orchestrator.config import DataConfig, TrainConfig
-from orchestrator.evaluation import Evaluation
-from orchestrator.paper_plan import PaperConfig, distinct
-from orchestrator.paper_results import Finished
-from orchestrator.runs import Resources
-from pipelines.batches import BatchConfig
+from equipose.balancing.methods.awc.awc import AWC
+from equipose.balancing.methods.plain import Plain
+from equipose.balancing.registry import method_name
+from equipose.models.build import ModelConfig
+from equipose.models.modalities import subset_name
+from equipose.orchestrator.comparison import results as comparison_results
+from equipose.orchestrator.evaluation.evaluation import Evaluation
+from equipose.orchestrator.grid.run_one import CellPlace
+from equipose.orchestrator.grid.run_spec import Cell, CellResult
+from equipose.orchestrator.paper import results as paper_results
+from equipose.orchestrator.paper.plan import PaperConfig, distinct
+from equipose.orchestrator.paper.results import Finished
+from equipose.orchestrator.ray_train.run import Resources
+from equipose.orchestrator.training.config import DataConfig, TrainConfig
+from equipose.pipelines.batches.source import BatchConfig
 
 SUBJECTS = tuple(f"S{n:02d}" for n in range(1, 9))
 FRAMES = 5

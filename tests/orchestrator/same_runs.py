@@ -7,11 +7,11 @@ from typing import Any
 
 import torch
 
-from orchestrator.assembly import build_training
-from orchestrator.config import TrainConfig
-from orchestrator.loop import Training, fit
-from orchestrator.mlflow_client import client
-from orchestrator.tracking_server import TrackingServer
+from equipose.orchestrator.tracking.client import client
+from equipose.orchestrator.tracking.server import TrackingServer
+from equipose.orchestrator.training.build import build_training
+from equipose.orchestrator.training.config import TrainConfig
+from equipose.orchestrator.training.loop import Training, fit
 
 Metrics = list[dict[str, float]]
 Points = dict[str, list[tuple[int, float]]]

@@ -15,8 +15,14 @@ from ray.exceptions import (
 )
 from ray.train import ControllerError, WorkerGroupError
 
-from balancing.statistics import DivergedError
-from orchestrator.errors import FailedCellsError, FailedTrainingError, failed_training, is_lasting, reason
+from equipose.balancing.shapley.statistics import DivergedError
+from equipose.orchestrator.errors import (
+    FailedCellsError,
+    FailedTrainingError,
+    failed_training,
+    is_lasting,
+    reason,
+)
 
 RAY_SAYS = (
     "1 worker(s) were killed due to the node running low on memory. Memory on the node (IP: 127.0.0.1) was "

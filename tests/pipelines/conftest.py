@@ -9,11 +9,11 @@ import numpy as np
 import polars as pl
 import pytest
 
-from pipelines.paper_table import RESULT_COLUMNS, ColumnGroup, PaperTable, paper_table
-from pipelines.published import Published, PublishedTable, TableRow
-from pipelines.sequence import Defect, Ragged, SensorSequence
-from pipelines.store import Store, StoreHeader, StoreWriter
-from pipelines.tables import Caption
+from equipose.pipelines.paper.published import Published, PublishedTable, TableRow
+from equipose.pipelines.paper.table import RESULT_COLUMNS, ColumnGroup, PaperTable, paper_table
+from equipose.pipelines.sequence import Defect, Ragged, SensorSequence
+from equipose.pipelines.store import Store, StoreHeader, StoreWriter
+from equipose.pipelines.tables.table import Caption
 
 MakeSequence = Callable[..., SensorSequence]
 

@@ -7,11 +7,11 @@ import io
 import pytest
 from rich.console import Console
 
-from pipelines.inspection import describe, render
-from pipelines.prepare import prepare
-from pipelines.protocols import select
-from pipelines.simulator import PROVENANCE, SimulatorConfig, write_mmfi_tree
-from pipelines.store import Store
+from equipose.pipelines.inspection import describe, render
+from equipose.pipelines.prepare import prepare
+from equipose.pipelines.protocols import select
+from equipose.pipelines.simulator import PROVENANCE, SimulatorConfig, write_mmfi_tree
+from equipose.pipelines.store import Store
 
 
 @pytest.fixture(scope="module")

@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipelines.errors import DataError
-from pipelines.prepare import prepare
-from pipelines.readers import SimulatedReader, SimulatedSource
-from pipelines.sequence import RawSequence
-from pipelines.simulator import SimulatorConfig, write_mmfi_tree
-from pipelines.store import SequenceKey, open_store
+from equipose.pipelines.files.errors import DataError
+from equipose.pipelines.prepare import prepare
+from equipose.pipelines.readers import SimulatedReader, SimulatedSource
+from equipose.pipelines.sequence import RawSequence
+from equipose.pipelines.simulator import SimulatorConfig, write_mmfi_tree
+from equipose.pipelines.store import SequenceKey, open_store
 
 CONFIG = SimulatorConfig(frames=3, radar_empty=0.3, csi_infinite=0.05)
 SOURCE = SimulatedSource(subjects=("S01", "S12"), actions=("A02", "A13"), config=CONFIG)
@@ -112,7 +112,7 @@ def test_a_store_of_another_version_is_refused(tmp_path: Path) -> None:
 def test_ray_is_used_where_it_pays(
     monkeypatch: pytest.MonkeyPatch, parallel: bool | int, running: bool, sequences: int, expected: str
 ) -> None:
-    module = importlib.import_module("pipelines.prepare")
+    module = importlib.import_module("equipose.pipelines.prepare")
     monkeypatch.setattr(module, "_run_on_ray", lambda job, keys, processes: iter([("ray", processes)]))
     monkeypatch.setattr(module, "prepare_sequence", lambda job, key: 1)
     monkeypatch.setitem(sys.modules, "ray", SimpleNamespace(is_initialized=lambda: running))

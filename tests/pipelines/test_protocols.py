@@ -10,8 +10,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from pipelines.errors import DataError
-from pipelines.protocols import GAP_FRAMES, PARTS, PROTOCOLS, SPLITS, select, small_cast, splits
+from equipose.pipelines.files.errors import DataError
+from equipose.pipelines.protocols import GAP_FRAMES, PARTS, PROTOCOLS, SPLITS, select, small_cast, splits
 
 PAIRS = list(itertools.product(PROTOCOLS, SPLITS))
 

@@ -16,10 +16,10 @@ import pytest
 import torch
 from torch import nn
 
-from models.encoders import PRESETS, PointTransformer
-from models.encoders.channel_transformer import ChannelTransformer
-from models.encoders.point_layers import PointMLP, VectorAttention
-from models.encoders.points import farthest_points
+from equipose.models.encoders import PRESETS, PointTransformer
+from equipose.models.encoders.channel_transformer import ChannelTransformer
+from equipose.models.encoders.point_layers import PointMLP, VectorAttention
+from equipose.models.encoders.points import farthest_points
 
 BACKBONES = "MMFi_HPE/backbones"
 

@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from models.batch import Batch
-from models.build import ModelConfig
-from models.encoders import ENCODERS, NORMS, Encoder, Norm
+from equipose.models.batch import Batch
+from equipose.models.build import ModelConfig
+from equipose.models.encoders import ENCODERS, NORMS, Encoder, Norm
 
 Make = Callable[..., Batch]
 

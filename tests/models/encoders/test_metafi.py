@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from models.encoders.metafi import MetaFi
+from equipose.models.encoders.metafi import MetaFi
 
 
 def parameters(module: torch.nn.Module) -> int:

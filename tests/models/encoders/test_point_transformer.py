@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from models.encoders import NORMS, PRESETS, Norm
-from models.encoders.point_transformer import PointTransformer
+from equipose.models.encoders import NORMS, PRESETS, Norm
+from equipose.models.encoders.point_transformer import PointTransformer
 
 CONFIGS = {
     "down": PointTransformer.Config(base=8, width=8, neighbours=4, levels=(6, 2)),

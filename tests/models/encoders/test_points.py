@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from models.encoders.points import farthest_points, gather, gather_mask, masked_mean, nearest
+from equipose.models.encoders.points import farthest_points, gather, gather_mask, masked_mean, nearest
 
 
 def cloud(batch: int = 3, points: int = 12) -> torch.Tensor:

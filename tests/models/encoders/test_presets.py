@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from models.encoders import ENCODERS, PRESETS, temporal_widths
+from equipose.models.encoders import ENCODERS, PRESETS, temporal_widths
 
 
 def test_every_preset_sizes_every_encoder() -> None:

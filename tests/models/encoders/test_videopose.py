@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from models.encoders.videopose import VideoPose3D, normalise_pixels
+from equipose.models.encoders.videopose import VideoPose3D, normalise_pixels
 
 SHRINK = 1024 * 51 + 51
 """Parameters of the published last layer, which a pose model does not have."""

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipelines.readers.mars_files import KINECT_COLUMNS, RADAR_COLUMNS
-from pipelines.simulator import SimulatorConfig, write_mmfi_tree
+from equipose.pipelines.readers.mars_files import KINECT_COLUMNS, RADAR_COLUMNS
+from equipose.pipelines.simulator import SimulatorConfig, write_mmfi_tree
 
 FRAMES = 5
 

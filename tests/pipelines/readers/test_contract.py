@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipelines.cleaning import CHECKED, REASONS, assemble
-from pipelines.errors import DataError
-from pipelines.readers import READERS, SimulatedSource, reader_of
-from pipelines.readers.contract import check_key, name_of
-from pipelines.sequence import Defect, RawSequence
-from pipelines.simulator import SimulatorConfig
-from pipelines.store import SequenceKey
+from equipose.pipelines.cleaning import CHECKED, REASONS, assemble
+from equipose.pipelines.files.errors import DataError
+from equipose.pipelines.readers import READERS, SimulatedSource, reader_of
+from equipose.pipelines.readers.contract import check_key, name_of
+from equipose.pipelines.sequence import Defect, RawSequence
+from equipose.pipelines.simulator import SimulatorConfig
+from equipose.pipelines.store import SequenceKey
 
 
 @pytest.fixture(params=sorted(READERS))

@@ -13,16 +13,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipelines.cleaning import clean_frame
-from pipelines.errors import DataError
-from pipelines.readers import MarsReader, files, mars_files, mmfi
-from pipelines.readers.files import parse_npy
-from pipelines.readers.mars_files import KINECT_COLUMNS
-from pipelines.readers.mat5 import MAX_ELEMENTS, MatError, load_array
-from pipelines.readers.mmfi import MmfiReader, provenance
-from pipelines.sequence import Defect
-from pipelines.simulator import MARKER
-from pipelines.store import SequenceKey
+from equipose.pipelines.cleaning import clean_frame
+from equipose.pipelines.files.errors import DataError
+from equipose.pipelines.readers import MarsReader, mars_files, mmfi
+from equipose.pipelines.readers import frame_files as files
+from equipose.pipelines.readers.frame_files import parse_npy
+from equipose.pipelines.readers.mars_files import KINECT_COLUMNS
+from equipose.pipelines.readers.mat5 import MAX_ELEMENTS, MatError, load_array
+from equipose.pipelines.readers.mmfi import MmfiReader, provenance
+from equipose.pipelines.sequence import Defect
+from equipose.pipelines.simulator import MARKER
+from equipose.pipelines.store import SequenceKey
 
 KEY = SequenceKey("E01", "S01", "A02")
 LIMIT = 2**20

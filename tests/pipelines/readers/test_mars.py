@@ -8,15 +8,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.skeleton import JOINTS
-from pipelines.cleaning import assemble
-from pipelines.errors import DataError
-from pipelines.readers.kinect import KINECT_JOINTS, SAME_PLACE, to_joints, to_pose
-from pipelines.readers.mars import MarsReader
-from pipelines.readers.mars_files import KINECT_COLUMNS, read_part, read_table
-from pipelines.readers.movements import cuts_in_counter, cuts_in_motion, find_cuts
-from pipelines.simulator import PROVENANCE
-from pipelines.store import SequenceKey
+from equipose.models.skeleton import JOINTS
+from equipose.pipelines.cleaning import assemble
+from equipose.pipelines.files.errors import DataError
+from equipose.pipelines.readers.kinect import KINECT_JOINTS, SAME_PLACE, to_joints, to_pose
+from equipose.pipelines.readers.mars import MarsReader
+from equipose.pipelines.readers.mars_files import KINECT_COLUMNS, read_part, read_table
+from equipose.pipelines.readers.movements import cuts_in_counter, cuts_in_motion, find_cuts
+from equipose.pipelines.simulator import PROVENANCE
+from equipose.pipelines.store import SequenceKey
 
 REAL = Path(__file__).resolve().parents[4] / "shared" / "data" / "mars"
 needs_real = pytest.mark.skipif(not REAL.exists(), reason=f"needs the real MARS data in {REAL}")

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import scipy.io
 
-from pipelines.readers.files import parse_npy
-from pipelines.readers.mat5 import MatError, MatTruncatedError, load_array
+from equipose.pipelines.readers.frame_files import parse_npy
+from equipose.pipelines.readers.mat5 import MatError, MatTruncatedError, load_array
 
 LIMIT = 2**20
 REAL = Path(__file__).resolve().parents[4] / "shared" / "data" / "mmfi" / "frame001.mat"

@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 import scipy.io
 
-from pipelines.cleaning import assemble
-from pipelines.errors import DataError
-from pipelines.readers.mmfi import MmfiReader, provenance
-from pipelines.sequence import SensorSequence
-from pipelines.simulator import MARKER, PROVENANCE
-from pipelines.store import SequenceKey
+from equipose.pipelines.cleaning import assemble
+from equipose.pipelines.files.errors import DataError
+from equipose.pipelines.readers.mmfi import MmfiReader, provenance
+from equipose.pipelines.sequence import SensorSequence
+from equipose.pipelines.simulator import MARKER, PROVENANCE
+from equipose.pipelines.store import SequenceKey
 
 KEY = SequenceKey("E01", "S01", "A02")
 RGB, LIDAR, RADAR, WIFI = (

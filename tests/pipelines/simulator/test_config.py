@@ -6,8 +6,8 @@ import dataclasses
 
 import pytest
 
-from models.modalities import MODALITIES
-from pipelines.simulator import SimulatorConfig, environment_of
+from equipose.models.modalities import MODALITIES
+from equipose.pipelines.simulator import SimulatorConfig, environment_of
 
 
 def test_missing_dials_are_one() -> None:

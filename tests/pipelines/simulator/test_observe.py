@@ -5,8 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from models.modalities import MODALITIES
-from pipelines.simulator import PROVENANCE, SimulatorConfig, observe, simulate_motion, simulate_sequence
+from equipose.models.modalities import MODALITIES
+from equipose.pipelines.simulator import (
+    PROVENANCE,
+    SimulatorConfig,
+    observe,
+    simulate_motion,
+    simulate_sequence,
+)
 
 CONFIG = SimulatorConfig(frames=60)
 

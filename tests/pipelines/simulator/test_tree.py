@@ -9,7 +9,13 @@ import numpy as np
 import pytest
 from scipy.io import loadmat
 
-from pipelines.simulator import MARKER, PROVENANCE, SimulatorConfig, simulate_sequence, write_mmfi_tree
+from equipose.pipelines.simulator import (
+    MARKER,
+    PROVENANCE,
+    SimulatorConfig,
+    simulate_sequence,
+    write_mmfi_tree,
+)
 
 CONFIG = SimulatorConfig(frames=6, radar_empty=0.5, csi_infinite=0.1)
 

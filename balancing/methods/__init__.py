@@ -1,0 +1,1 @@
+"""Balancing methods, a file each. `equipose.balancing.registry` lists them by name."""

@@ -1,0 +1,25 @@
+"""AWC whose weights follow the contributions themselves instead of two clusters (ours)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from equipose.balancing.methods.awc.awc import AWC
+
+
+class ContinuousAWC(AWC):
+    """AWC with `weights="continuous"` under a name of its own, so that comparisons can list both.
+
+    alpha_m = alpha_i + (alpha_s - alpha_i) * max(0, p_m - 1/M) / (1 - 1/M), p_m being the modality's share
+    of the Shapley scores. Two clusters give the full alpha_s to whoever is ahead, however little; here the
+    weight grows with the lead.
+    """
+
+    @dataclass(frozen=True, kw_only=True)
+    class Config(AWC.Config):
+        """AWC's settings."""
+
+        weights: Literal["clusters", "continuous"] = "continuous"
+
+    config: Config

@@ -1,0 +1,99 @@
+"""MMPareto: let the joint and the unimodal gradient of an encoder agree, without losing length.
+
+Wei and Hu, "MMPareto: Boosting Multimodal Learning with Innocent Unimodal Assistance", ICML 2024. For each
+encoder, with g_mm the gradient of the joint loss and g_u that of the modality's own head:
+
+    k = (1/2, 1/2) where cos(g_mm, g_u) > 0, else the weights of the shortest mix (min-norm)
+    g = 2 k_mm g_mm + 2 k_u g_u,  then  g <- gamma * max(1, |g_mm + g_u| / |g|) * g
+
+Fusion and heads keep the plain sum. Nothing in it belongs to classification, so a pose needs no change.
+Losses that are neither, such as penalties, are added after the mixing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import accumulate, pairwise
+
+import torch
+from torch import Tensor, nn
+
+from equipose.balancing import checks
+from equipose.balancing.method import POSE, Losses, Method, MethodConfig, Step
+from equipose.balancing.parts.epoch_means import EpochMeans
+from equipose.balancing.parts.gradients import assign_gradients, flat_gradient, min_norm_weights
+
+
+def mixing_weights(joint: Tensor, own: Tensor) -> tuple[float, float]:
+    """(k_mm, k_u) for two gradients [P]: halves unless they conflict."""
+    return (0.5, 0.5) if float(joint @ own) > 0 else min_norm_weights(joint, own)
+
+
+def mixed(joint: Tensor, own: Tensor, gamma: float, keep_length: bool) -> tuple[Tensor, float]:
+    """The encoder's gradient [P] from its two, and k_u.
+
+    Opposite gradients mix to zero, which no factor can lengthen; they stay so.
+    """
+    k_joint, k_own = mixing_weights(joint, own)
+    found = 2 * k_joint * joint + 2 * k_own * own
+    length, wanted = float(found.norm()), float((joint + own).norm())
+    stretch = wanted / length if keep_length and 0 < length < wanted else 1.0
+    return gamma * stretch * found, k_own
+
+
+class MMPareto(Method):
+    """Gradient integration per encoder; owns the backward pass and needs unimodal heads."""
+
+    @dataclass(frozen=True, kw_only=True)
+    class Config(MethodConfig):
+        """The official code's values."""
+
+        gamma: float = 1.5
+        """Factor on every encoder's gradient, against the loss of noise that shorter gradients bring."""
+        keep_length: bool = True
+        """Lengthen a mix that is shorter than the plain sum."""
+
+        def __post_init__(self) -> None:
+            super().__post_init__()
+            checks.positive("mmpareto", self, "gamma")
+
+    config: Config
+    needs = frozenset({"unimodal_heads"})
+    claims = frozenset({"unimodal losses"})
+    owns_backward = True
+
+    def __init__(self, config: Config | None = None) -> None:
+        super().__init__(config)
+        self.recorded = EpochMeans("unimodal_weight")
+
+    def backward(self, losses: Losses, step: Step) -> None:
+        """One gradient for the joint loss, one for all heads together, joined over ranks, then mixed.
+
+        A head's loss reaches its own encoder only, so one pass over their sum keeps them apart.
+        """
+        own_names = [f"{POSE}/{modality}" for modality in step.run.model.modalities]
+        own = torch.stack([losses[name] for name in own_names]).sum()
+        others = [loss for name, loss in losses.items() if name not in {POSE, *own_names}]
+        parts = [losses[POSE], own] + ([torch.stack(others).sum()] if others else [])
+        parameters, encoders = encoders_first(step)
+        last = len(parts) - 1
+        flat = torch.stack([flat_gradient(p, parameters, keep_graph=i < last) for i, p in enumerate(parts)])
+        flat = step.run.mean(flat)
+        result = flat.sum(dim=0)
+        weights = []
+        for place in encoders:
+            found, weight = mixed(flat[0, place], flat[1, place], self.config.gamma, self.config.keep_length)
+            result[place] = found + flat[2:, place].sum(dim=0)
+            weights.append(weight)
+        assign_gradients(result, parameters)
+        self.recorded.add(step, torch.tensor(weights, dtype=torch.float64))
+
+
+def encoders_first(step: Step) -> tuple[list[nn.Parameter], list[slice]]:
+    """All trainable parameters, those of each encoder together, and each encoder's place when flat."""
+    groups = [[p for p in group.values() if p.requires_grad] for group in step.groups.values()]
+    parameters = [p for group in groups for p in group]
+    among_encoders = {id(p) for p in parameters}
+    rest = [p for p in step.run.model.parameters() if p.requires_grad and id(p) not in among_encoders]
+    ends = list(accumulate(sum(p.numel() for p in group) for group in groups))
+    return parameters + rest, [slice(start, end) for start, end in pairwise([0, *ends])]

@@ -1,0 +1,93 @@
+"""Diagnosing & Re-learning (Wei et al., ECCV 2024, arXiv 2407.09705): soften encoders that memorise.
+
+At some epochs every encoder is pulled back towards its first weights, the more, the better its features
+serve the training data than held-out data:
+
+    theta_m <- w_m theta_m,init + (1 - w_m) theta_m,    w_m = tanh(lambda |P_train,m - P_val,m|).
+
+The paper's P is the purity of clusters with respect to classes; a pose has none, so by default P is the
+Pearson correlation of a linear probe (`equipose.balancing.parts.diagnosis`). As in the public code, only
+parameters move: the optimiser's state and the statistics of normalisation layers stay. Validation data is
+looked at, never trained on, and test data is not seen.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from equipose.balancing import checks
+from equipose.balancing.method import Method, MethodConfig, Run
+from equipose.balancing.methods.awc.awc import evenly_spaced
+from equipose.balancing.parts.diagnosis import Diagnosis, diagnosis_gaps
+
+NAME = "relearning"
+
+
+def pulled(parameter: Tensor, initial: Tensor, weight: float) -> Tensor:
+    """The weights `weight` of the way back to the initial ones."""
+    return weight * initial.to(parameter) + (1 - weight) * parameter
+
+
+class Relearning(Method):
+    """Every few epochs, a few times, encoders are pulled towards their first weights."""
+
+    @dataclass(frozen=True, kw_only=True)
+    class Config(MethodConfig):
+        """The paper's values; `diagnosis` is what it leaves open for regression."""
+
+        strength: float = 3.0
+        """lambda."""
+        every: int = 20
+        """Epochs between two re-learnings; the first comes after as many."""
+        times: int = 3
+        """Most re-learnings of a run."""
+        diagnosis: Diagnosis = "probe"
+        """P: correlation of a linear probe, or cluster purity against the action labels."""
+        fraction: float = 1.0
+        """Share of the training batches that are diagnosed, evenly spaced; validation is used whole."""
+
+        def __post_init__(self) -> None:
+            super().__post_init__()
+            checks.positive(NAME, self, "strength", zero=True)
+            checks.at_least(NAME, self, "every", 1)
+            checks.at_least(NAME, self, "times", 0)
+            checks.choice(NAME, self, "diagnosis", ("probe", "purity"))
+            checks.share(NAME, self, "fraction")
+
+    config: Config
+
+    def __init__(self, config: Config | None = None) -> None:
+        super().__init__(config)
+        self.initial: dict[str, Tensor] = {}
+        """Encoder weights at the first epoch that the method saw."""
+
+    def on_epoch_start(self, run: Run) -> None:
+        """Remember the first weights; at the epochs due, diagnose and pull back."""
+        c = self.config
+        groups = run.model.encoder_parameters()
+        if not self.initial:
+            self.initial = {name: p.detach().clone() for g in groups.values() for name, p in g.items()}
+        if c.strength == 0 or run.epoch == 0 or run.epoch % c.every or run.epoch // c.every > c.times:
+            return
+        if run.validation_batches is None:
+            raise ValueError("relearning compares training with validation data, but this run has none")
+        train = evenly_spaced(run.batches(), c.fraction)
+        gaps = diagnosis_gaps(run, train, run.validation_batches(), c.diagnosis)
+        weights = torch.tanh(c.strength * gaps).tolist()
+        for (modality, group), weight in zip(groups.items(), weights, strict=True):
+            run.log(f"method/relearned/{modality}", weight)
+            with torch.no_grad():
+                for name, parameter in group.items():
+                    parameter.copy_(pulled(parameter, self.initial[name], weight))
+
+    def state_dict(self) -> dict[str, Any]:
+        """The first weights."""
+        return {"initial": self.initial}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Inverse of `state_dict`."""
+        self.initial = dict(state["initial"])

@@ -1,0 +1,1 @@
+"""Pieces that several methods share: gradients, unimodal scores, resampling, passes over the data."""

@@ -1,0 +1,51 @@
+"""How far each modality is ahead in a step, with the settings that OGM-GE and OPM share for it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from equipose.balancing import checks
+from equipose.balancing.method import MethodConfig, Step
+from equipose.balancing.parts.unimodal_scores import (
+    RATIOS,
+    SOURCES,
+    Ratio,
+    Source,
+    bounded_scores,
+    lead,
+    unimodal_errors,
+    unimodal_predictions,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LeadConfig(MethodConfig):
+    """How a lead is read off poses, and off more than two modalities."""
+
+    ratio: Ratio = "mean"
+    """What a lead is relative to: the `mean` over the others, or the `weakest`."""
+    unimodal: Source = "coalition"
+    """Whose prediction stands for a modality alone."""
+    centred: bool = True
+    """Move the predictions of `unimodal="coalition"` to the mean target before judging them."""
+    temperature: float | None = None
+    """tau in m of the score exp(-e / tau); None takes the mean error over the modalities, so scores have
+    no unit."""
+
+
+def check_leads(method: str, config: LeadConfig) -> None:
+    """Raises ValueError naming the method's field, its value and the remedy."""
+    checks.choice(method, config, "ratio", RATIOS)
+    checks.choice(method, config, "unimodal", SOURCES)
+    if config.temperature is not None:
+        checks.positive(method, config, "temperature")
+
+
+def leads(step: Step, config: LeadConfig) -> Tensor:
+    """[M] float64, above 1 for those ahead (`unimodal_scores.lead`); equal on all ranks."""
+    predictions = unimodal_predictions(step, config.unimodal)
+    centred = config.centred and config.unimodal == "coalition"
+    errors = unimodal_errors(step, predictions, centred=centred)
+    return lead(bounded_scores(errors, config.temperature), config.ratio)

@@ -1,0 +1,33 @@
+"""Losses of the joint head and of every unimodal head over whole parts of the data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor
+
+from equipose.balancing.evaluation_mode import evaluating
+from equipose.balancing.method import POSE, Run
+from equipose.models.batch import Batch
+
+
+def head_names(run: Run) -> list[str]:
+    """Names of the losses, joint head first."""
+    return [POSE, *(f"{POSE}/{modality}" for modality in run.model.modalities)]
+
+
+def head_losses(run: Run, batches: Iterable[Batch]) -> Tensor:
+    """[1 + M] float64 mean loss in m of the joint head and every unimodal head, joined over ranks."""
+    model = run.model
+    total = torch.zeros(
+        2 + len(model.modalities), dtype=torch.float64, device=next(model.parameters()).device
+    )
+    with torch.no_grad(), evaluating(model):
+        for batch in batches:
+            features = model.encode(batch)
+            poses = [model.fuse(features, model.present_of(batch)), *model.unimodal(features).values()]
+            sums = [run.loss(pose, batch.pose).sum().double() for pose in poses]
+            total += torch.stack([*sums, sums[0].new_tensor(len(batch))])
+    total = run.mean(total).cpu()
+    return total[:-1] / total[-1]

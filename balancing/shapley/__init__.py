@@ -1,0 +1,1 @@
+"""Shapley values of modalities: coalitions, value functions, exact and sampled values, reports."""

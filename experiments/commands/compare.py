@@ -1,0 +1,167 @@
+"""Compare balancing methods fairly: `equipose compare`, `experiments/compare_methods.py`."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from equipose.experiments.jobs.plan import plan_comparison
+from equipose.experiments.jobs.records import DEFAULT_OUT, finish_job, job_lock, resume_command
+from equipose.experiments.jobs.start import start_job
+from equipose.experiments.presets.comparison import COMPARISONS, method_configs
+from equipose.experiments.presets.sizes import PRESETS, PresetName
+from equipose.experiments.presets.sources import PROTOCOLS, DataName, check_source, ensure_store
+from equipose.models.build import Fusion
+from equipose.pipelines.protocols import splits
+
+if TYPE_CHECKING:
+    from equipose.orchestrator.comparison.config import ComparisonConfig
+    from equipose.orchestrator.training.config import TrainConfig
+
+
+def compare(
+    data: DataName = "simulated",
+    data_root: Path | None = None,
+    preset: PresetName = "quick",
+    methods: tuple[str, ...] = (),
+    seeds: int | None = None,
+    fusions: tuple[Fusion, ...] = (),
+    protocols: tuple[str, ...] = (),
+    split: str | None = None,
+    budget: int | None = None,
+    epochs: int | None = None,
+    alone: bool = True,
+    out: Path = DEFAULT_OUT,
+    workers: int = 1,
+    gpu: bool = False,
+    override: tuple[str, ...] = (),
+    resume: bool = False,
+    plan: bool = False,
+    quiet: bool = False,
+) -> None:
+    """Tune every method with equal budget, train each for every seed, read the test part once, compare.
+
+    Args:
+        data: Where the frames come from; the simulator needs no download.
+        data_root: Folder of the raw files, for `mars` and `mmfi`.
+        preset: `smoke`, `quick` (ten methods, three seeds) or `paper` (all methods, fusions and protocols).
+        methods: Instead of the preset's; `plain` is always there.
+        seeds: How many, counted from 0.
+        fusions: Instead of the preset's.
+        protocols: Of P1, P2, P3 (MARS: `MARS`); one table each.
+        split: S1, S2 or S3 (MARS: `time` or `subject`).
+        budget: Settings tried per method on validation subjects; 1 tunes nothing.
+        epochs: Instead of the preset's number; schedules keep their share.
+        alone: Also train every sensor alone, as the reference of what it can reach.
+        out: Results folder; jobs may share it, and equal runs are trained once.
+        workers: Ray Train workers per run (DDP ranks).
+        gpu: Give every worker a GPU.
+        override: Any other setting of every run, e.g. `optimizer.lr=3e-4 model.norm=layer`.
+        resume: Go on with the newest unfinished job of this data and preset in `out`, with its options.
+        plan: Print what would run and whether it could, and stop.
+        quiet: Print only the tables.
+    """
+    sizes = COMPARISONS[preset]
+    options: dict[str, Any] = {
+        "data": data,
+        "data_root": str(data_root.resolve()) if data_root else None,
+        "preset": preset,
+        "methods": list(dict.fromkeys(("plain", *(methods or sizes.methods)))),
+        "seeds": seeds if seeds is not None else sizes.seeds,
+        "fusions": list(fusions or sizes.fusions),
+        "protocols": list(protocols or (sizes.protocols if data != "mars" else None) or PROTOCOLS[data][:1]),
+        "split": split or PROTOCOLS[data][1],
+        "budget": budget if budget is not None else sizes.budget,
+        "epochs": epochs if epochs is not None else sizes.epochs,
+        "alone": alone,
+        "workers": workers,
+        "gpu": gpu,
+        "override": list(override),
+    }
+    start_job(
+        "comparisons",
+        f"compare-{data}-{preset}",
+        options,
+        out.resolve(),
+        check=check,
+        run=partial(run_job, quiet=quiet),
+        go_on=partial(resume_command, "compare"),
+        plan=plan_comparison if plan else None,
+        resume=resume,
+    )
+
+
+def check(options: dict[str, Any]) -> TrainConfig:
+    """The run that all others vary. Raises ValueError for options that would not work."""
+    check_source(options)
+    for protocol in options["protocols"] if options["data"] != "mars" else ():
+        splits(protocol, options["split"])
+    return comparison_config("checked", options, store="").base
+
+
+VARIED = {
+    "seed": "--seeds",
+    "epochs": "--epochs",
+    "method": "--methods",
+    "model.fusion": "--fusions",
+    "data.protocol": "--protocols",
+    "data.split": "--split",
+}
+"""Settings that a comparison varies or fits its schedules to, and the option that does."""
+
+
+def _check_overrides(overrides: list[str]) -> None:
+    """Raise ValueError for an override that the comparison itself would replace."""
+    for text in overrides:
+        path = text.partition("=")[0]
+        option = VARIED.get("method" if path.startswith("method.") else path)
+        if option:
+            raise ValueError(f"override {text!r} is not kept, a comparison sets {path}; use {option}")
+
+
+def comparison_config(name: str, options: dict[str, Any], store: str) -> ComparisonConfig:
+    """The comparison that a job's options describe, on a prepared store.
+
+    Raises ValueError that names the option that is wrong.
+    """
+    from equipose.experiments.presets.overrides import with_overrides
+    from equipose.orchestrator.comparison.config import ComparisonConfig
+
+    _check_overrides(options["override"])
+    sizes = COMPARISONS[options["preset"]]
+    epochs = options["epochs"]
+    preset = PRESETS[options["preset"]].shortened(epochs, None)
+    protocol, split = options["protocols"][0], options["split"]
+    base = preset.train_config(store, protocol, split, 0, real=options["data"] != "simulated")
+    return ComparisonConfig(
+        name=name,
+        base=with_overrides(base, options["override"]),
+        methods=method_configs(tuple(options["methods"]), epochs, sizes.fisher_fraction),
+        seeds=tuple(range(options["seeds"])),
+        fusions=tuple(options["fusions"]),
+        splits=tuple((protocol, split) for protocol in options["protocols"]),
+        budget=options["budget"],
+        alone=options["alone"],
+        workers=options["workers"],
+    )
+
+
+def run_job(name: str, options: dict[str, Any], out: Path, *, quiet: bool = False) -> None:
+    """Prepare the data, run the comparison that `options` describe, print and keep its outcome."""
+    from equipose.experiments.jobs.comparison_summary import outcome_json, print_comparison
+    from equipose.orchestrator.comparison.job import run_comparison_job
+    from equipose.orchestrator.jobs.progress import SweepProgress
+    from equipose.orchestrator.sweep.job import JobPlace
+
+    preset = PRESETS[options["preset"]]
+    root = Path(options["data_root"]) if options["data_root"] else None
+    progress = SweepProgress(noun="runs", mode="quiet" if quiet else None)
+    with job_lock(out, "comparisons", name), progress:
+        progress.stage(f"preparing {options['data']} data")
+        store = ensure_store(options["data"], root, out, preset.simulated)
+        config = comparison_config(name, options, str(store))
+        place = JobPlace(out=out, dataset=options["data"])
+        outcome = run_comparison_job(config, place, progress, gpu=options["gpu"])
+    finish_job(out, "comparisons", name, outcome_json(outcome))
+    print_comparison(outcome, out)

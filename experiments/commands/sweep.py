@@ -1,0 +1,145 @@
+"""Sweep AWC strength, critical-window length and fusion: `equipose sweep`, `experiments/awc_sweep.py`."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from equipose.experiments.jobs.plan import plan_sweep
+from equipose.experiments.jobs.records import DEFAULT_OUT, finish_job, job_lock, resume_command
+from equipose.experiments.jobs.start import start_job
+from equipose.experiments.jobs.sweep_summary import print_summary
+from equipose.experiments.presets.sizes import PRESETS, PresetName
+from equipose.experiments.presets.sources import PROTOCOLS, DataName, check_source, ensure_store
+
+if TYPE_CHECKING:
+    from equipose.orchestrator.sweep.config import SweepConfig
+    from equipose.orchestrator.training.config import TrainConfig
+
+
+def sweep(
+    data: DataName = "simulated",
+    data_root: Path | None = None,
+    preset: PresetName = "quick",
+    protocol: str | None = None,
+    split: str | None = None,
+    out: Path = DEFAULT_OUT,
+    seed: int = 0,
+    trials: int | None = None,
+    epochs: int | None = None,
+    workers: int = 1,
+    gpu: bool = False,
+    override: tuple[str, ...] = (),
+    resume: bool = False,
+    plan: bool = False,
+    quiet: bool = False,
+) -> None:
+    """Sweep AWC strength, critical window and fusion with Ray Tune and Optuna; log it to MLflow.
+
+    Args:
+        data: Where the frames come from; the simulator needs no download.
+        data_root: Folder of the raw files, for `mars` and `mmfi`.
+        preset: `smoke` (a minute or two), `quick` (minutes on two cores) or `paper` (the paper's settings).
+        protocol: P1, P2 or P3 (MARS: `MARS`).
+        split: S1, S2 or S3 (MARS: `time` or `subject`).
+        out: Results folder; jobs may share it.
+        seed: Of weights, batches and the search.
+        trials: Instead of the preset's number.
+        epochs: Instead of the preset's number.
+        workers: Ray Train workers per trial (DDP ranks).
+        gpu: Give every worker a GPU.
+        override: Any other setting of every trial, e.g. `optimizer.lr=3e-4 data.batch.radar_frames=3`.
+        resume: Go on with the newest unfinished job of this data and preset in `out`, with its options.
+        plan: Print what would run and whether it could, and stop.
+        quiet: Print only the summary.
+    """
+    options = {
+        "data": data,
+        "data_root": str(data_root.resolve()) if data_root else None,
+        "preset": preset,
+        "protocol": protocol or PROTOCOLS[data][0],
+        "split": split or PROTOCOLS[data][1],
+        "seed": seed,
+        "trials": trials,
+        "epochs": epochs,
+        "workers": workers,
+        "gpu": gpu,
+        "override": list(override),
+    }
+    start_job(
+        "sweeps",
+        f"awc-{data}-{preset}",
+        options,
+        out.resolve(),
+        check=check,
+        run=partial(run_job, quiet=quiet),
+        go_on=partial(resume_command, "sweep"),
+        plan=plan_sweep if plan else None,
+        resume=resume,
+    )
+
+
+def check(options: dict[str, Any]) -> TrainConfig:
+    """The run that all trials vary. Raises ValueError for options that would not work."""
+    check_source(options)
+    return sweep_config("checked", options, store="").base
+
+
+def sweep_config(name: str, options: dict[str, Any], store: str) -> SweepConfig:
+    """The sweep that a job's options describe, on a prepared store, sized for this machine or cluster.
+
+    Raises ValueError that names the option that is wrong.
+    """
+    from equipose.experiments.presets.overrides import with_overrides
+    from equipose.orchestrator.cluster.capacity import concurrent_runs_of
+    from equipose.orchestrator.sweep.config import SweepConfig
+
+    preset = PRESETS[options["preset"]].shortened(options["epochs"], options["trials"])
+    base = preset.train_config(
+        store,
+        options["protocol"],
+        options["split"],
+        options["seed"],
+        real=options["data"] != "simulated",
+    )
+    base = with_overrides(base, options["override"])
+    concurrency, resources = concurrent_runs_of(
+        base, options["workers"], gpu=options["gpu"], limit=preset.trials
+    )
+    return SweepConfig(
+        name=name,
+        base=base,
+        awc=preset.awc,
+        paper_window=preset.paper_window,
+        space=preset.space(),
+        trials=preset.trials,
+        seed=options["seed"],
+        grace_epochs=preset.grace_epochs,
+        resources=resources,
+        concurrency=concurrency,
+    )
+
+
+def run_job(name: str, options: dict[str, Any], out: Path, *, quiet: bool = False) -> None:
+    """Prepare the data, run the sweep that `options` describe, print and keep its outcome."""
+    from equipose.orchestrator.errors import listed
+    from equipose.orchestrator.jobs.progress import SweepProgress
+    from equipose.orchestrator.sweep.job import JobPlace, run_sweep_job
+
+    preset = PRESETS[options["preset"]].shortened(options["epochs"], options["trials"])
+    root = Path(options["data_root"]) if options["data_root"] else None
+    with (
+        job_lock(out, "sweeps", name),
+        SweepProgress(preset.trials, mode="quiet" if quiet else None) as progress,
+    ):
+        progress.stage(f"preparing {options['data']} data")
+        store = ensure_store(options["data"], root, out, preset.simulated)
+        config = sweep_config(name, options, str(store))
+        outcome = run_sweep_job(config, JobPlace(out=out, dataset=options["data"]), progress)
+    left = config.trials - len(outcome.table.finished)
+    finish_job(out, "sweeps", name, outcome.to_json() | {"trials_left": left})
+    print_summary(outcome, config, out)
+    if left:
+        why = listed(outcome.table.failures) or "see MLflow"
+        print(f"{left} trials failed ({why}); mend the cause, then: {resume_command('sweep', options, out)}")

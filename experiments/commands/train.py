@@ -1,0 +1,80 @@
+"""Train one model with one balancing method on Ray Train: `equipose train`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from equipose.experiments.commands.doctor import stop_at_problems, wanted_by
+from equipose.experiments.jobs.records import DEFAULT_OUT
+from equipose.experiments.presets.overrides import with_overrides
+from equipose.experiments.presets.sizes import PRESETS, PresetName
+from equipose.experiments.presets.sources import PROTOCOLS, DataName, check_root, ensure_store
+from equipose.models.build import Fusion
+from equipose.orchestrator.training.config import to_json
+
+
+def train(
+    data: DataName = "simulated",
+    data_root: Path | None = None,
+    preset: PresetName = "quick",
+    method: str = "awc",
+    fusion: Fusion = "concat",
+    protocol: str | None = None,
+    split: str | None = None,
+    out: Path = DEFAULT_OUT,
+    name: str | None = None,
+    seed: int = 0,
+    epochs: int | None = None,
+    workers: int = 1,
+    gpu: bool = False,
+    override: tuple[str, ...] = (),
+    dry_run: bool = False,
+) -> None:
+    """Train one model on Ray Train and log it to MLflow.
+
+    Running it again with the same --name goes on from the newest checkpoint.
+
+    Args:
+        data: Where the frames come from; the simulator needs no download.
+        data_root: Folder of the raw files, for `mars` and `mmfi`.
+        preset: Sizes: `smoke`, `quick` or `paper`.
+        method: Balancing method, e.g. `plain` or `awc`.
+        fusion: How features are fused.
+        protocol: P1, P2 or P3 (MARS: `MARS`).
+        split: S1, S2 or S3 (MARS: `time` or `subject`).
+        out: Results folder; jobs may share it.
+        name: Of the run; by default `<method>-<fusion>-s<seed>`.
+        seed: Of weights and batches.
+        epochs: Instead of the preset's number.
+        workers: Ray Train workers (DDP ranks).
+        gpu: Give every worker a GPU.
+        override: Any other setting, e.g. `method.alpha_s=1e4 optimizer.lr=3e-4 model.norm=layer`.
+        dry_run: Print the resolved settings and stop before anything is trained.
+    """
+    from equipose.orchestrator.cluster.capacity import concurrent_runs
+    from equipose.orchestrator.ray_train.job import run_train_job
+
+    check_root(data, data_root)
+    out = out.resolve()
+    sizes = PRESETS[preset].shortened(epochs, None)
+    store = ensure_store(data, data_root, out, sizes.simulated)
+    base = sizes.train_config(
+        str(store),
+        protocol or PROTOCOLS[data][0],
+        split or PROTOCOLS[data][1],
+        seed,
+        real=data != "simulated",
+    )
+    config = with_overrides(base, (f"method={method}", f"model.fusion={fusion}", *override))
+    if dry_run:
+        print(json.dumps(to_json(config), indent=2))
+        return
+    stop_at_problems(out, wanted_by({"workers": workers, "gpu": gpu}, config))
+    _, resources = concurrent_runs(workers, gpu=gpu, limit=1)
+    name = name or f"{method}-{fusion}-s{seed}"
+    metrics = run_train_job(config, name=name, out=out, dataset=data, resources=resources)
+    print(
+        f"{name}: validation MPJPE {metrics['val/mpjpe_mm']:.1f} mm, best {metrics['best/mpjpe_mm']:.1f} mm"
+    )
+    print(f"look at it: equipose ui {out}")

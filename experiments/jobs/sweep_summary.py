@@ -1,0 +1,81 @@
+"""What a person reads when a sweep has ended: the best setting, whether balancing helped, where it all is."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from equipose.orchestrator.evaluation.report_formats import report_line
+from equipose.orchestrator.sweep.config import OBJECTIVE, SweepConfig
+from equipose.orchestrator.sweep.results import SweepOutcome
+
+UNDERPOWERED = (
+    "one seed per setting: differences of this size can be chance, and the best of many trials looks "
+    "better than it is. Compare methods over several seeds before believing one."
+)
+
+
+def print_summary(
+    outcome: SweepOutcome, config: SweepConfig, out: Path, console: Console | None = None
+) -> None:
+    """Print the trials, the best setting beside plain training, and how to look at everything."""
+    console = console or Console()
+    console.print(trials_table(outcome))
+    best = outcome.table.best
+    console.print(f"best: [bold]{describe(best)}[/bold], validation MPJPE {best[OBJECTIVE]:.1f} mm")
+    console.print(verdict(outcome.table.compared))
+    console.print(f"[dim]{outcome.provenance}; {UNDERPOWERED}[/dim]")
+    for role, report in outcome.test.items():
+        console.print(f"test ({role}, {outcome.trials[role]}): {report_line(report)}")
+    shown = os.path.relpath(out) if out.is_relative_to(Path.cwd()) else str(out)
+    console.print(f"results: {shown} (sweep {config.name})\nlook at it: equipose ui {shown}")
+
+
+def verdict(compared: dict[str, dict[str, Any]]) -> str:
+    """Whether AWC was better than plain training with the same fusion, on the validation part."""
+    if len(compared) < 2:
+        return f"only {next(iter(compared))} was tried with this fusion: nothing to compare it with"
+    awc, plain = compared["awc"], compared["plain"]
+    gain = plain[OBJECTIVE] - awc[OBJECTIVE]
+    words = "AWC helped" if gain > 0 else "AWC did not help"
+    return (
+        f"{words} in this sweep: best AWC ({awc['trial']}) {awc[OBJECTIVE]:.1f} mm, "
+        f"plain ({plain['trial']}) {plain[OBJECTIVE]:.1f} mm, difference {-gain:+.1f} mm"
+    )
+
+
+def trials_table(outcome: SweepOutcome) -> Table:
+    """The trials of a sweep, best first; errors in mm on the validation part."""
+    table = Table(title=f"AWC sweep on {outcome.provenance}: validation MPJPE, mm")
+    for column in ("trial", "fusion", "alpha_S", "alpha_I", "K", "epochs", "MPJPE", ""):
+        table.add_column(column, justify="left" if column in ("trial", "fusion", "") else "right")
+    for row in outcome.table.finished.iter_rows(named=True):
+        table.add_row(
+            row["trial"],
+            row["fusion"],
+            *alphas(row),
+            str(row["window"]),
+            str(row["epochs"]),
+            f"{row[OBJECTIVE]:.1f}",
+            row["state"],
+        )
+    return table
+
+
+def alphas(row: dict[str, Any]) -> tuple[str, str]:
+    """alpha_S and alpha_I of a trial; dashes for plain training, which has none."""
+    if row["window"] == 0:
+        return "-", "-"
+    return f"{row['alpha_s']:.3g}", f"{row['alpha_s'] * row['ratio']:.3g}"
+
+
+def describe(row: dict[str, Any]) -> str:
+    """A trial's setting in words."""
+    if row["window"] == 0:
+        return f"{row['trial']}: plain training, {row['fusion']} fusion"
+    strong, weak = alphas(row)
+    return f"{row['trial']}: {row['fusion']} fusion, alpha_S {strong}, alpha_I {weak}, K {row['window']}"

@@ -1,0 +1,86 @@
+"""Which methods, seeds and settings a comparison of each size has, and how schedules fit short runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+from equipose.balancing.method import MethodConfig
+from equipose.balancing.registry import METHODS, method_class
+from equipose.experiments.presets.sizes import PresetName
+from equipose.models.build import Fusion
+from equipose.orchestrator.paper.plan import PAPER_EPOCHS
+
+SCHEDULES = ("window", "warmup", "every", "super_epoch")
+"""Fields that count epochs; they keep their share of a shorter run."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ComparisonSizes:
+    """The parts of a comparison that a preset decides."""
+
+    methods: tuple[str, ...]
+    seeds: int
+    fusions: tuple[Fusion, ...] = ("concat",)
+    protocols: tuple[str, ...] | None = None
+    """None: the data source's own protocol."""
+    budget: int = 2
+    epochs: int
+    fisher_fraction: float = 1.0
+
+
+COMPARISONS: dict[PresetName, ComparisonSizes] = {
+    "smoke": ComparisonSizes(methods=("plain", "awc", "mmpareto"), seeds=2, epochs=2),
+    "quick": ComparisonSizes(
+        methods=(
+            "plain",
+            "awc",
+            "awc_continuous",
+            "ogm_ge",
+            "agm",
+            "opm",
+            "g_blending",
+            "mmpareto",
+            "modality_resampling",
+            "relearning",
+        ),
+        seeds=3,
+        epochs=10,
+        fisher_fraction=0.25,
+    ),
+    "paper": ComparisonSizes(
+        methods=tuple(METHODS),
+        seeds=3,
+        fusions=("concat", "mlp", "attention"),
+        protocols=("P1", "P2", "P3"),
+        budget=5,
+        epochs=PAPER_EPOCHS,
+    ),
+}
+"""`smoke` is for tests, `quick` fits 20 minutes on two cores, `paper` has all methods, fusions, protocols."""
+
+
+def fitted(config: MethodConfig, epochs: int) -> MethodConfig:
+    """The method's schedule shortened as the run is: a window of 20 epochs of 50 becomes 4 of 10."""
+    share = epochs / PAPER_EPOCHS
+    counts = {f.name: getattr(config, f.name) for f in fields(config) if f.name in SCHEDULES}
+    changed: dict[str, Any] = {
+        name: max(1, round(value * share))
+        for name, value in counts.items()
+        if value is not None and value > 0
+    }
+    return replace(config, **changed)
+
+
+def method_configs(names: tuple[str, ...], epochs: int, fisher_fraction: float) -> tuple[MethodConfig, ...]:
+    """The methods with their defaults, schedules fitted to the run; Fisher passes on a share of the batches.
+
+    Raises ValueError for an unknown name.
+    """
+    configs = []
+    for name in names:
+        config = fitted(method_class(name).Config(), epochs)
+        known: dict[str, Any] = {"fisher_fraction": fisher_fraction}
+        names_here = {f.name for f in fields(config)}
+        configs.append(replace(config, **{k: v for k, v in known.items() if k in names_here}))
+    return tuple(configs)

@@ -1,0 +1,124 @@
+"""Settings of the controlled experiment on imbalance: the dial, the data of every level, the training."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from equipose.experiments.presets.comparison import method_configs
+from equipose.experiments.presets.sizes import PRESETS, SimulatedSelection
+from equipose.experiments.presets.sources import prepared_store
+from equipose.models.build import ModelConfig
+from equipose.orchestrator.imbalance.config import ImbalanceConfig, Level
+from equipose.orchestrator.training.config import DataConfig, OptimizerConfig, TrainConfig
+from equipose.pipelines.batches.source import BatchConfig
+from equipose.pipelines.readers.simulated import SimulatedSource
+from equipose.pipelines.simulator import SimulatorConfig
+
+ImbalancePresetName = Literal["smoke", "small"]
+WEAK = "mmwave"
+SENSORS: tuple[str, ...] = ("rgb", "lidar", WEAK)
+NOISE = {"rgb": 4.0, "lidar": 8.0, WEAK: 0.0}
+"""The others worse and the radar better than MM-Fi's, so that at informativeness 1 all three sensors, each
+trained alone, reach about the same error: then a lower level differs by its informativeness only."""
+FISHER_FRACTION = 0.25
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImbalancePreset:
+    """One size of the experiment."""
+
+    simulated: SimulatedSelection
+    model: Literal["tiny", "small", "paper"]
+    batch: BatchConfig
+    epochs: int
+    train_stride: int = 1
+    """Train on every n-th frame; neighbours are nearly alike."""
+    informativeness: tuple[float, ...] = (1.0, 0.5, 0.1)
+    """Of the weak sensor, level by level."""
+    methods: tuple[str, ...] = ("plain", "awc", "ogm_ge", "mmpareto")
+    seeds: int = 3
+
+
+IMBALANCE: dict[ImbalancePresetName, ImbalancePreset] = {
+    "smoke": ImbalancePreset(
+        simulated=PRESETS["smoke"].simulated,
+        model="tiny",
+        batch=BatchConfig(modalities=SENSORS, batch_size=32, lidar_points=16, mmwave_points=8),
+        epochs=3,
+        informativeness=(1.0, 0.1),
+        methods=("plain", "awc"),
+        seeds=2,
+    ),
+    "small": ImbalancePreset(
+        simulated=PRESETS["quick"].simulated,
+        model="small",
+        batch=BatchConfig(modalities=SENSORS, batch_size=64, lidar_points=64, mmwave_points=24),
+        epochs=10,
+    ),
+}
+"""`smoke` is for tests; `small` is the experiment of docs/imbalance.md."""
+
+
+def dials(informativeness: float, frames: int) -> SimulatorConfig:
+    """The simulator at one level; only the weak sensor's data depends on `informativeness`."""
+    return SimulatorConfig(
+        frames=frames,
+        noise=NOISE,
+        informativeness={WEAK: informativeness},
+        radar_clutter=0.0,
+        radar_ghosts=0.0,
+        radar_empty=0.0,
+    )
+
+
+def level_stores(
+    preset: ImbalancePreset, out: Path, progress: Callable[[int, int], None] | None = None
+) -> tuple[Level, ...]:
+    """A level for every informativeness, its data prepared below `out` unless it is there already."""
+    levels = []
+    for informativeness in preset.informativeness:
+        chosen, config = preset.simulated, dials(informativeness, preset.simulated.frames)
+        source = SimulatedSource(subjects=chosen.subjects, actions=chosen.actions, config=config)
+        digest = hashlib.sha256(repr((chosen, config)).encode()).hexdigest()[:10]
+        store = out / "stores" / f"simulated-{digest}"
+        prepared_store("simulated", source, store, progress)
+        levels.append(Level(name=f"informativeness {informativeness:g}", store=str(store)))
+    return tuple(levels)
+
+
+def imbalance_config(
+    name: str,
+    preset: ImbalancePreset,
+    levels: tuple[Level, ...],
+    *,
+    methods: tuple[str, ...],
+    seeds: int,
+    epochs: int,
+    lr: float = 1e-3,
+    workers: int = 1,
+) -> ImbalanceConfig:
+    """The experiment of a preset on prepared levels.
+
+    Raises ValueError that names the setting that is wrong.
+    """
+    batch = preset.batch
+    base = TrainConfig(
+        data=DataConfig(store=levels[0].store, train_stride=preset.train_stride, batch=batch),
+        model=ModelConfig(preset=preset.model, modalities=batch.modalities, window=batch.window),
+        # The paper lowers the rate once, after 30 of 50 epochs.
+        optimizer=OptimizerConfig(lr=lr, step_epochs=max(1, round(0.6 * epochs))),
+        epochs=epochs,
+    )
+    return ImbalanceConfig(
+        name=name,
+        base=base,
+        weak=WEAK,
+        levels=levels,
+        methods=method_configs(methods, epochs, FISHER_FRACTION),
+        seeds=tuple(range(seeds)),
+        workers=workers,
+    )

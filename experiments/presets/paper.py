@@ -1,0 +1,158 @@
+"""How large a rebuild of the paper's tables is: which data, widths and lengths."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from equipose.experiments.presets.comparison import method_configs
+from equipose.experiments.presets.sizes import PRESETS, Preset, SimulatedSelection, codes
+from equipose.orchestrator.paper.plan import TABLES, PaperConfig
+from equipose.orchestrator.training.config import OptimizerConfig
+from equipose.pipelines.batches.source import BatchConfig
+from equipose.pipelines.paper.awc import METHODS
+
+PaperPresetName = Literal["smoke", "quick", "mars", "paper"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PaperPreset:
+    """One size of the tables."""
+
+    sizes: Preset
+    """Data, widths, batches and optimiser."""
+    columns: dict[str, tuple[str, str]]
+    """Column of a table -> (protocol, split)."""
+    seeds: int = 3
+    fisher_fraction: float = 1.0
+
+
+MMFI_COLUMNS = {protocol: (protocol, "S1") for protocol in ("P1", "P2", "P3")}
+"""The paper never names its split; S1 is what its WiFi-only error points to."""
+
+
+def _sizes(**changes: Any) -> Preset:
+    """Sizes with what only a sweep needs filled in."""
+    return Preset(trials=1, window=(0, 1), paper_window=1, grace_epochs=1, **changes)
+
+
+EVERYBODY = codes("S", *range(1, 41))
+PAPER_PRESETS: dict[PaperPresetName, PaperPreset] = {
+    "smoke": PaperPreset(
+        sizes=_sizes(
+            simulated=SimulatedSelection(subjects=EVERYBODY, actions=codes("A", 2, 1), frames=2),
+            real_stride=16,
+            model="tiny",
+            batch=BatchConfig(batch_size=32, lidar_points=32, mmwave_points=16),
+            optimizer=OptimizerConfig(),
+            epochs=1,
+        ),
+        columns=MMFI_COLUMNS,
+        seeds=1,
+    ),
+    "quick": PaperPreset(
+        sizes=_sizes(
+            simulated=SimulatedSelection(
+                subjects=EVERYBODY, actions=codes("A", 3, 13, 22, 1, 8, 15), frames=10
+            ),
+            model="tiny",
+            batch=BatchConfig(batch_size=32, lidar_points=96, mmwave_points=24),
+            optimizer=OptimizerConfig(lr=3e-3, step_epochs=8),
+            epochs=12,
+        ),
+        columns=MMFI_COLUMNS,
+        fisher_fraction=0.25,
+    ),
+    "mars": PaperPreset(
+        sizes=_sizes(
+            simulated=PRESETS["quick"].simulated,
+            real_stride=8,
+            model="tiny",
+            batch=BatchConfig(batch_size=32, lidar_points=96, mmwave_points=24),
+            optimizer=OptimizerConfig(lr=3e-3, step_epochs=8),
+            epochs=12,
+        ),
+        columns={"MARS": ("MARS", "time")},
+        fisher_fraction=0.25,
+    ),
+    "paper": PaperPreset(sizes=PRESETS["paper"], columns=MMFI_COLUMNS),
+}
+"""`smoke` is for tests, `quick` fits 40 minutes on two cores, `mars` has real radar and motion, `paper` the
+paper's settings: Adam 1e-3, x0.1 at epoch 30, batch 192, 50 epochs, alpha 20k/10k, K 20, three seeds.
+Without a GPU a batch of 192 at the paper's widths takes about 20 GiB, so runs follow one another there.
+`quick` has all subjects and half of its actions in P1, half in P2."""
+
+
+Columns = Mapping[str, tuple[str, str]]
+"""Column of a table -> (protocol, split)."""
+VARIED: dict[str, str] = {
+    "seed": "--seeds",
+    "epochs": "--epochs",
+    "method": "the method's name, such as awc.alpha_s=15000",
+    "model.fusion": "--tables",
+    "data.protocol": "--columns",
+    "data.split": "--columns",
+    "data.store": "--data",
+    "value_function": "--tables",
+}
+"""Settings that the tables vary, and what to use instead of overriding them."""
+
+
+def paper_config(name: str, options: dict[str, Any], store: str) -> PaperConfig:
+    """The tables that a job's options describe, on a prepared store. Raises ValueError for bad options."""
+    from equipose.experiments.presets.overrides import with_overrides
+
+    preset = PAPER_PRESETS[options["preset"]]
+    epochs = options["epochs"] if options["epochs"] is not None else preset.sizes.epochs
+    protocol, split = next(iter(preset.columns.values()))
+    base = preset.sizes.shortened(epochs, None).train_config(
+        store, protocol, split, 0, real=options["data"] != "simulated"
+    )
+    names = tuple(METHODS)
+    of_runs, of_methods = split_overrides(options["override"], names)
+    fitted = zip(names, method_configs(names, epochs, preset.fisher_fraction), strict=True)
+    methods = {
+        name: with_overrides(replace(base, method=method), of_methods[name]).method for name, method in fitted
+    }
+    return PaperConfig(
+        name=name,
+        base=with_overrides(base, of_runs),
+        columns=chosen_columns(preset.columns, options["columns"]),
+        methods=methods,
+        seeds=tuple(range(options["seeds"] if options["seeds"] is not None else preset.seeds)),
+        workers=options["workers"],
+        tables=tuple(options["tables"]) or TABLES,
+    )
+
+
+def chosen_columns(
+    columns: Mapping[str, tuple[str, str]], names: Sequence[str]
+) -> dict[str, tuple[str, str]]:
+    """The named columns in the preset's order, all where none is named; ValueError for an unknown one."""
+    unknown = sorted(set(names) - set(columns))
+    if unknown:
+        raise ValueError(f"columns {unknown} are unknown; this preset has {list(columns)}")
+    return {name: place for name, place in columns.items() if not names or name in names}
+
+
+def split_overrides(
+    overrides: Sequence[str], methods: Sequence[str]
+) -> tuple[list[str], dict[str, list[str]]]:
+    """What changes every run, and per method what changes its settings (`awc.alpha_s=15000`).
+
+    Raises ValueError for an override that the tables would replace.
+    """
+    of_runs: list[str] = []
+    of_methods: dict[str, list[str]] = {name: [] for name in methods}
+    for text in overrides:
+        path = text.partition("=")[0]
+        owner, _, field = path.partition(".")
+        if owner in of_methods:
+            of_methods[owner].append(f"method.{text.removeprefix(owner + '.')}" if field else text)
+            continue
+        remedy = VARIED.get("method" if owner == "method" else path)
+        if remedy:
+            raise ValueError(f"override {text!r} is not kept, the tables vary {path}; use {remedy}")
+        of_runs.append(text)
+    return of_runs, of_methods

@@ -1,0 +1,141 @@
+"""Settings of the jobs that people run: how much data, which widths, how long."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from equipose.balancing.methods.awc.awc import AWC
+from equipose.models.build import ModelConfig
+from equipose.orchestrator.sweep.config import SearchSpace
+from equipose.orchestrator.training.config import DataConfig, OptimizerConfig, TrainConfig
+from equipose.pipelines.batches.source import BatchConfig
+
+PresetName = Literal["smoke", "quick", "paper"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SimulatedSelection:
+    """What the embedded default simulates."""
+
+    subjects: tuple[str, ...]
+    actions: tuple[str, ...]
+    frames: int
+    """Per sequence, 10 Hz."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preset:
+    """One size of the AWC sweep."""
+
+    simulated: SimulatedSelection
+    real_stride: int = 1
+    """Train on every n-th frame of real data, of which there is more; neighbours are nearly alike."""
+    model: Literal["tiny", "small", "paper"]
+    batch: BatchConfig
+    optimizer: OptimizerConfig
+    epochs: int
+    trials: int
+    window: tuple[int, int]
+    """Range of K that is searched."""
+    awc: AWC.Config = field(default_factory=AWC.Config)
+    """What the sweep does not search."""
+    paper_window: int
+    """The paper's K = 20 of 50 epochs, scaled to `epochs`."""
+
+    grace_epochs: int
+    """Epochs before ASHA may stop a trial: past the longest window, so that no window is cut short."""
+
+    def shortened(self, epochs: int | None, trials: int | None) -> Preset:
+        """The same preset with another length or budget; windows keep their share of the epochs."""
+        if epochs is None:
+            return replace(self, trials=trials or self.trials)
+        share = epochs / self.epochs
+        return replace(
+            self,
+            epochs=epochs,
+            trials=trials or self.trials,
+            window=(self.window[0], max(1, round(self.window[1] * share))),
+            paper_window=max(1, round(self.paper_window * share)),
+            grace_epochs=max(1, min(epochs, round(self.grace_epochs * share))),
+        )
+
+    def space(self) -> SearchSpace:
+        """The search space of the sweep."""
+        return SearchSpace(window=self.window)
+
+    def train_config(
+        self, store: str, protocol: str, split: str, seed: int, *, real: bool = False
+    ) -> TrainConfig:
+        """The run that every trial varies; `real` data is thinned as the preset says."""
+        stride = self.real_stride if real else 1
+        return TrainConfig(
+            data=DataConfig(
+                store=store, protocol=protocol, split=split, train_stride=stride, batch=self.batch
+            ),
+            model=ModelConfig(preset=self.model, window=self.batch.window),
+            optimizer=self.optimizer,
+            epochs=self.epochs,
+            seed=seed,
+        )
+
+
+def codes(letter: str, *numbers: int) -> tuple[str, ...]:
+    """`("S", 1, 12)` as `("S01", "S12")`."""
+    return tuple(f"{letter}{number:02d}" for number in numbers)
+
+
+PRESETS: dict[str, Preset] = {
+    "smoke": Preset(
+        simulated=SimulatedSelection(
+            subjects=codes("S", 8, 9, 18, 19, 21, 25, 31, 39), actions=codes("A", 2, 13), frames=16
+        ),
+        real_stride=8,
+        model="tiny",
+        batch=BatchConfig(batch_size=32, lidar_points=32, mmwave_points=16),
+        optimizer=OptimizerConfig(step_epochs=30),
+        epochs=2,
+        trials=6,
+        window=(0, 2),
+        paper_window=1,
+        grace_epochs=2,
+    ),
+    "quick": Preset(
+        simulated=SimulatedSelection(
+            subjects=codes("S", 1, 7, 8, 9, 14, 17, 18, 19, 21, 24, 28, 29, 34, 35, 36, 40),
+            actions=codes("A", 3, 13, 19, 22),
+            frames=32,
+        ),
+        real_stride=4,
+        model="small",
+        batch=BatchConfig(batch_size=64, lidar_points=96, mmwave_points=24),
+        optimizer=OptimizerConfig(step_epochs=5),
+        epochs=8,
+        trials=10,
+        window=(0, 5),
+        awc=AWC.Config(fisher_fraction=0.25),
+        paper_window=3,
+        grace_epochs=6,
+    ),
+    "paper": Preset(
+        simulated=SimulatedSelection(
+            subjects=codes("S", *range(1, 41)),
+            actions=codes("A", 2, 3, 4, 5, 13, 14, 17, 18, 19, 20, 21, 22, 23, 27),
+            frames=297,
+        ),
+        model="paper",
+        batch=BatchConfig(batch_size=192, lidar_points=1024, mmwave_points=128),
+        optimizer=OptimizerConfig(step_epochs=30),
+        epochs=50,
+        trials=60,
+        window=(0, 30),
+        paper_window=20,
+        grace_epochs=31,
+    ),
+}
+"""`smoke` is for tests (a minute or two), `quick` the default (minutes on two cores), `paper` the paper's
+settings (Adam 1e-3, x0.1 at epoch 30, batch 192, 50 epochs) for a machine with GPUs.
+
+The subjects of `smoke` and `quick` come from all four environments and are chosen so that S1 has every action
+in training, validation and test, near 60/20/20. `quick` estimates Fisher information on a quarter of the
+batches, which halves the time of an epoch inside the window."""

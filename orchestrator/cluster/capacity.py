@@ -1,0 +1,133 @@
+"""How many runs fit side by side on the machine or cluster at hand."""
+
+from __future__ import annotations
+
+import math
+import os
+
+import ray
+
+from equipose.orchestrator.cluster.machine import GIB, Machine, this_machine
+from equipose.orchestrator.resources import Resources
+from equipose.orchestrator.training.config import TrainConfig
+
+GIB_BESIDES = 1.55
+"""Memory of what runs once, measured: the driver 0.45, the MLflow server 0.4, Ray's own processes 0.7."""
+GIB_PER_RUN = 0.9
+"""Of what Ray Train runs around a run's workers, measured: trial and controller 0.25 each, helpers 0.4."""
+GIB_PER_WORKER = 0.45
+"""Of one training worker before its model and its batches."""
+WIDTHS: dict[str, tuple[float, float]] = {
+    "tiny": (0.0, 0.0005),
+    "small": (0.0, 0.0015),
+    "paper": (3.5, 0.085),
+}
+"""Model preset -> what a worker takes besides on the CPU: GiB for weights, gradients and Adam's moments with
+their copies, and GiB per frame of a batch, each measured with the preset's own number of points."""
+SHARE_FOR_RUNS = 0.75
+"""Of all memory; the rest is for data, caches and whatever else the machine does."""
+SHARE_OF_ALL = 0.9
+"""Of all memory, for everything together: Ray ends workers when 95 % is used."""
+TRIAL_CPUS = 0.01
+"""What Tune's own trial process reserves; Tune refuses zero."""
+MOST = "EQUIPOSE_CONCURRENT"
+"""Environment variable: no more runs than this side by side, whatever would fit."""
+MIN_OBJECT_STORE_MB = 80
+"""Ray refuses less than 75 MB."""
+
+
+def concurrent_runs(
+    workers: int,
+    *,
+    gpu: bool,
+    limit: int,
+    cpus: float | None = None,
+    memory_gib: float | None = None,
+    gpus: float | None = None,
+    worker_gib: float = GIB_PER_WORKER,
+) -> tuple[int, Resources]:
+    """Number of concurrent runs, and what each takes, so that none waits for ever.
+
+    `cpus`, `memory_gib` and `gpus` default to the Ray cluster's, or to what this machine and its container
+    allow before Ray is up. `worker_gib`: memory that a worker takes, see `gib_of_worker`. A run always fits:
+    on a machine with fewer cores than workers, workers share cores. Only GPUs cannot be shared: raises
+    ValueError where there are fewer than one run needs. The environment variable `EQUIPOSE_CONCURRENT` limits
+    the number, e.g. after memory has run out.
+    """
+    cpus = cpus if cpus is not None else _cpus()
+    memory_gib = memory_gib if memory_gib is not None else _memory_gib()
+    for_runs = min(memory_gib * SHARE_FOR_RUNS, memory_gib * SHARE_OF_ALL - GIB_BESIDES)
+    by_memory = int(for_runs / gib_of_run(workers, worker_gib))
+    fitting = [limit, _most(), int(cpus // workers), by_memory]
+    if gpu:
+        fitting.append(_runs_on_gpus(workers, gpus if gpus is not None else _gpus()))
+    concurrency = max(1, min(fitting))
+    share = (cpus - TRIAL_CPUS * (concurrency + 1)) / (concurrency * workers)
+    per_worker = max(0.01, min(1.0, int(share * 100) / 100))
+    return concurrency, Resources(workers=workers, cpus_per_worker=per_worker, gpu=gpu)
+
+
+def concurrent_runs_of(config: TrainConfig, workers: int, *, gpu: bool, limit: int) -> tuple[int, Resources]:
+    """The same for runs like this one, whose widths and batches say what memory a worker takes."""
+    return concurrent_runs(workers, gpu=gpu, limit=limit, worker_gib=gib_of_worker(config, gpu=gpu))
+
+
+def gib_of_worker(config: TrainConfig, *, gpu: bool) -> float:
+    """Memory that one training worker takes; on a GPU its model and batches are there."""
+    fixed, per_frame = WIDTHS[config.model.preset]
+    return GIB_PER_WORKER + (0.0 if gpu else fixed + per_frame * config.data.batch.batch_size)
+
+
+def gib_of_run(workers: int, worker_gib: float = GIB_PER_WORKER) -> float:
+    """Memory that one run takes with everything that Ray Train starts for it; none without workers."""
+    return GIB_PER_RUN + workers * worker_gib if workers else 0.0
+
+
+def _most() -> int:
+    """What the user allows."""
+    given = os.environ.get(MOST) or "1000000"
+    if not given.isdecimal() or int(given) < 1:
+        raise ValueError(f"{MOST} is {given!r}; give the number of runs side by side, or unset it")
+    return int(given)
+
+
+def _runs_on_gpus(workers: int, gpus: float) -> int:
+    if gpus < workers:
+        raise ValueError(
+            f"--gpu with --workers {workers} needs {workers} GPUs, there are {gpus:g}: it would wait for "
+            "ever; take fewer workers, leave --gpu out, or (where a cluster starts nodes on demand) raise "
+            "min_workers"
+        )
+    return 10**9 if math.isinf(gpus) else int(gpus // workers)
+
+
+def object_store_mb(wanted: int, machine: Machine) -> int:
+    """Size of Ray's object store that fits into /dev/shm.
+
+    Where not even the smallest one does (Docker gives 64 MB), Ray is left to use a folder on disk instead.
+    """
+    if machine.shm_free_gib is None or machine.shm_free_gib * 1024 < MIN_OBJECT_STORE_MB / 0.9:
+        return wanted
+    return min(wanted, int(machine.shm_free_gib * 1024 * 0.9))
+
+
+def _cpus() -> float:
+    if ray.is_initialized():
+        return float(ray.cluster_resources().get("CPU", 1))
+    return max(1.0, this_machine().cpus)
+
+
+def _gpus() -> float:
+    """Unknown, so any number, while the cluster to be joined has not been asked yet."""
+    if ray.is_initialized():
+        return float(ray.cluster_resources().get("GPU", 0))
+    return math.inf if os.environ.get("RAY_ADDRESS") else float(this_machine().gpus)
+
+
+def _memory_gib() -> float:
+    """Of all nodes; of one alone not more than its container allows, which Ray may not have seen."""
+    mine = this_machine().memory_gib
+    if not ray.is_initialized():
+        return mine
+    found = float(ray.cluster_resources().get("memory", 8 * GIB)) / GIB
+    return min(found, mine) if sum(node["Alive"] for node in ray.nodes()) == 1 else found

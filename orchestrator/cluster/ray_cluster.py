@@ -1,0 +1,132 @@
+"""The Ray cluster that a job is told to join: where it is, whether it answers, and what it runs."""
+
+from __future__ import annotations
+
+import platform
+import socket
+from dataclasses import dataclass
+from typing import Any
+
+import ray
+
+from equipose.orchestrator.cluster.machine import GIB
+
+CONNECT_SECONDS = 5.0
+ALIVE = 0
+"""State of a node in the head's table (`GcsNodeInfo.GcsNodeState`)."""
+REMEDY = (
+    "start the cluster (`ray up cluster.yaml`, or `ray start --head`), correct RAY_ADDRESS, "
+    "or unset it to use a Ray of this machine alone"
+)
+
+
+def cluster_address(given: str) -> str | None:
+    """`host:port` that a value of RAY_ADDRESS stands for; None for `local`, a Ray of one's own.
+
+    `auto` is the cluster of the last `ray start` on this machine. Ray itself would also take any other Ray
+    that happens to run here, such as another user's sweep. Raises ValueError with a remedy.
+    """
+    if given == "local":
+        return None
+    if given.startswith("ray://"):
+        raise ValueError(
+            f"RAY_ADDRESS is {given!r}, but training needs a driver on a node of the cluster, not a Ray "
+            "client; use `ray submit cluster.yaml SCRIPT`, or run there with RAY_ADDRESS=auto"
+        )
+    address = _of_this_node() if given == "auto" else given
+    if address is None:
+        raise ValueError(f"RAY_ADDRESS is 'auto', but no `ray start` has run on this machine; {REMEDY}")
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdigit():
+        raise ValueError(f"RAY_ADDRESS is {address!r}; give host:port, 'auto' or 'local', or unset it")
+    return address
+
+
+def _of_this_node() -> str | None:
+    """What `ray start` has noted on this machine."""
+    from ray._private.utils import read_ray_address
+
+    found = read_ray_address()
+    return str(found) if found else None
+
+
+def source_address(address: str) -> str:
+    """The address of this machine that the cluster's head, and so its network, knows it by.
+
+    Raises ValueError when nothing listens at `address`.
+    """
+    host, _, port = address.rpartition(":")
+    try:
+        with socket.create_connection((host, int(port)), timeout=CONNECT_SECONDS) as connection:
+            return str(connection.getsockname()[0])
+    except OSError as error:
+        raise ValueError(f"the Ray cluster at {address} does not answer ({error}); {REMEDY}") from error
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClusterNode:
+    """A node that is alive, and what it offers to Ray."""
+
+    address: str
+    cpus: float
+    gpus: float
+    memory_gib: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class RayCluster:
+    """A running cluster, asked without joining it."""
+
+    address: str
+    ray_version: str
+    python_version: str
+    nodes: tuple[ClusterNode, ...]
+
+
+def find_cluster(address: str) -> RayCluster:
+    """Ask the cluster's head who it is; a second at most, where `ray.init` would try for twenty.
+
+    Raises ValueError when nothing answers, or when it does not accept our token.
+    """
+    from ray._common.usage.usage_lib import get_cluster_metadata
+    from ray._raylet import GcsClient  # type: ignore[attr-defined]
+
+    source_address(address)
+    try:
+        head = GcsClient(address=address)
+        versions = get_cluster_metadata(head)
+        nodes = head.get_all_node_info().values()
+    except ray.exceptions.AuthenticationError as error:
+        raise ValueError(
+            f"the Ray cluster at {address} does not accept our token; set RAY_AUTH_MODE=token and put the "
+            "cluster's token into ~/.ray/auth_token (RAY_AUTH_MODE=disabled where it has none)"
+        ) from error
+    except (ConnectionError, ray.exceptions.RpcError) as error:
+        raise ValueError(f"what listens at {address} is no Ray cluster ({error}); {REMEDY}") from error
+    return RayCluster(
+        address=address,
+        ray_version=versions["ray_version"],
+        python_version=versions["python_version"],
+        nodes=tuple(_node(node) for node in nodes if node.state == ALIVE),
+    )
+
+
+def _node(info: Any) -> ClusterNode:
+    offered = info.resources_total
+    return ClusterNode(
+        address=info.node_manager_address,
+        cpus=offered.get("CPU", 0.0),
+        gpus=offered.get("GPU", 0.0),
+        memory_gib=offered.get("memory", 0.0) / GIB,
+    )
+
+
+def check_versions(cluster: RayCluster) -> None:
+    """Raise ValueError when the cluster runs another Ray or Python than this process."""
+    ours = (ray.__version__, platform.python_version())
+    if (cluster.ray_version, cluster.python_version) != ours:
+        raise ValueError(
+            f"the Ray cluster at {cluster.address} runs Ray {cluster.ray_version} on Python "
+            f"{cluster.python_version}, here are Ray {ours[0]} and Python {ours[1]}; install the same "
+            "on both (constraints.txt), or unset RAY_ADDRESS to use a Ray of this machine alone"
+        )

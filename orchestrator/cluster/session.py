@@ -1,0 +1,109 @@
+"""Ray itself: join the cluster that is there, or start a small local one and stop it again."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import ray
+
+from equipose.orchestrator.cluster.capacity import object_store_mb
+from equipose.orchestrator.cluster.local_ray import LOOPBACK, clear_dead_listeners, start_local_ray
+from equipose.orchestrator.cluster.machine import this_machine
+from equipose.orchestrator.cluster.ray_cluster import (
+    check_versions,
+    cluster_address,
+    find_cluster,
+    source_address,
+)
+
+QUIET = {
+    "RAY_TRAIN_V2_ENABLED": "1",
+    "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.2",
+    "RAY_TRAIN_ENABLE_PRINT_PATCH": "0",
+    "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",
+    "RAY_AIR_NEW_OUTPUT": "0",
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",
+    "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "RAY_task_oom_retries": "3",
+}
+"""Environment of the driver and its workers: poll fast enough that short epochs are not drained two
+seconds apart, keep the console for our own progress, let Ctrl-C reach our code instead of ending a sweep
+as if it were finished, and give up tasks that keep being ended for lack of memory, which Ray otherwise
+starts again for ever."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SessionConfig:
+    """How to reach Ray."""
+
+    address: str | None = None
+    """Of a running cluster; None joins the one of `RAY_ADDRESS` or, without that, starts a local one.
+
+    Only these two are asked, so that a job never lands in a Ray that happens to run on the machine. `auto`
+    is the cluster that `ray start` (and so `ray up`) made this machine a node of.
+    """
+    num_cpus: int | None = None
+    """Of a local cluster; None takes the cores that this process may use."""
+    object_store_mb: int = 256
+    """Of a local cluster; less where /dev/shm has no room for it."""
+
+    def __post_init__(self) -> None:
+        if self.num_cpus is not None and self.num_cpus < 1:
+            raise ValueError(f"num_cpus must be at least 1, got {self.num_cpus}")
+        if self.object_store_mb < 80:
+            raise ValueError(f"object_store_mb must be at least 80, got {self.object_store_mb}")
+
+
+def address_to_join(config: SessionConfig | None = None) -> str | None:
+    """`host:port` of the cluster that a session would join; None where it starts a Ray of its own.
+
+    Raises ValueError for an address that cannot be used.
+    """
+    given = (config.address if config else None) or os.environ.get("RAY_ADDRESS")
+    return cluster_address(given) if given else None
+
+
+def tracking_host(config: SessionConfig | None = None) -> str:
+    """Where this job's tracking server must listen: loopback, or on a cluster where all nodes reach it."""
+    address = address_to_join(config)
+    return source_address(address) if address else LOOPBACK
+
+
+@contextlib.contextmanager
+def ray_session(config: SessionConfig | None = None) -> Iterator[None]:
+    """Ray for the duration of a block; whoever started it stops it, nobody else.
+
+    Raises ValueError when a cluster that is to be joined is not there, or runs other versions.
+    """
+    config = config or SessionConfig()
+    for key, value in QUIET.items():
+        os.environ.setdefault(key, value)
+    if ray.is_initialized():
+        yield
+        return
+    address = address_to_join(config)
+    if address:
+        environment = {"env_vars": {key: os.environ[key] for key in QUIET}}
+        check_versions(find_cluster(address))
+        ray.init(address=address, runtime_env=environment, log_to_driver=False)
+    else:
+        start_local_ray(
+            num_cpus=config.num_cpus or len(os.sched_getaffinity(0)),
+            object_store_memory=object_store_mb(config.object_store_mb, this_machine()) * 2**20,
+            include_dashboard=True,
+            dashboard_host=LOOPBACK,
+            log_to_driver=False,
+            logging_level="ERROR",
+        )
+    try:
+        yield
+    finally:
+        ray.shutdown()
+        clear_dead_listeners(Path(tempfile.gettempdir()))

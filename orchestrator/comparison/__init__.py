@@ -1,0 +1,1 @@
+"""Comparison of balancing methods: its runs, results, tables, figures and MLflow record."""

@@ -1,0 +1,199 @@
+"""What a comparison of balancing methods is, and the cells it consists of.
+
+Methods x seeds x settings. First every method is tuned, with equal budget, on validation subjects and a seed
+of its own; then each is trained with the chosen settings for every seed and reads the test part once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from scipy.stats import qmc
+
+from equipose.balancing.method import MethodConfig
+from equipose.balancing.registry import METHODS, method_name
+from equipose.balancing.search_spaces import at_dial, turned
+from equipose.models.build import Fusion
+from equipose.orchestrator.grid.run_spec import Cell, CellResult
+from equipose.orchestrator.training.config import TrainConfig
+
+REFERENCE = "plain"
+LR_FACTORS = (1 / 3, 3.0)
+"""Range of the learning rate that tuning tries, as factors on the preset's."""
+SECOND_LR = 0.85
+"""Position in that range of the second candidate: about twice the preset's learning rate."""
+
+
+@dataclass(frozen=True, kw_only=True, order=True)
+class Setting:
+    """One table of a comparison: what is held fixed while methods are compared."""
+
+    fusion: Fusion
+    protocol: str
+    split: str
+
+    @property
+    def name(self) -> str:
+        """Such as `concat P1-S1`."""
+        return f"{self.fusion} {self.protocol}-{self.split}"
+
+    @property
+    def slug(self) -> str:
+        """The same as a folder's name: `concat-P1-S1`."""
+        return self.name.replace(" ", "-")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ComparisonConfig:
+    """Which methods are compared, where, how often, and how hard each is tuned."""
+
+    name: str
+    base: TrainConfig
+    """The run that all cells vary."""
+    methods: tuple[MethodConfig, ...]
+    """With `plain` among them: it is what all others are compared to."""
+    seeds: tuple[int, ...] = (0, 1, 2)
+    fusions: tuple[Fusion, ...] = ("concat",)
+    splits: tuple[tuple[str, str], ...] = (("P1", "S1"),)
+    """(protocol, split)."""
+    budget: int = 2
+    """Settings tried per method before the comparison; 1 trains all with the defaults."""
+    tuning_seed: int = 1000
+    """Of weights and batches while tuning; none of `seeds`, so no chosen setting was lucky with one."""
+    alone: bool = True
+    """Also train every sensor alone: what a joint model's sensor could reach at most on its own."""
+    workers: int = 1
+    select: Literal["best", "last"] = "best"
+
+    def __post_init__(self) -> None:
+        names = [method_name(method) for method in self.methods]
+        if REFERENCE not in names:
+            raise ValueError(f"methods {names} lack {REFERENCE!r}, which all are compared to; add it")
+        for what, values in (
+            ("methods", names),
+            ("seeds", self.seeds),
+            ("fusions", self.fusions),
+            ("splits", self.splits),
+        ):
+            if not values or len(set(values)) < len(values):
+                raise ValueError(f"{what} must be different and at least one, got {list(values)}")
+        if self.tuning_seed in self.seeds:
+            raise ValueError(f"tuning_seed {self.tuning_seed} is one of the seeds {self.seeds}; take another")
+        for what, count in (("budget", self.budget), ("workers", self.workers)):
+            if count < 1:
+                raise ValueError(f"{what} must be at least 1, got {count}")
+        if len(self.base.model.modalities) < 2:
+            raise ValueError(
+                f"model.modalities is {self.base.model.modalities}: nothing to balance; take two or more"
+            )
+
+    @property
+    def settings(self) -> tuple[Setting, ...]:
+        """Every fusion on every split."""
+        return tuple(
+            Setting(fusion=fusion, protocol=protocol, split=split)
+            for protocol, split in self.splits
+            for fusion in self.fusions
+        )
+
+    def in_setting(self, setting: Setting) -> TrainConfig:
+        """The base run in a setting."""
+        data = replace(self.base.data, protocol=setting.protocol, split=setting.split)
+        return replace(self.base, data=data, model=replace(self.base.model, fusion=setting.fusion))
+
+    def candidates(self, setting: Setting, method: MethodConfig) -> list[TrainConfig]:
+        """What tuning tries: the defaults, another learning rate, then both at points of a Halton sequence.
+
+        The points are the same for every method and do not depend on results, so all run side by side. The
+        second candidate moves the learning rate alone, so that a short search does not turn a dial only
+        because it wants the other learning rate. Of the sequence the first two points are left out: a
+        corner, and the learning rate of the defaults once more.
+        """
+        base = replace(self.in_setting(setting), method=method, seed=self.tuning_seed)
+        points = qmc.Halton(d=2, scramble=False).random(max(2, self.budget))[2:]
+        found = [base, _tried(base, SECOND_LR), *(_tried(base, 1 - float(x), float(y)) for x, y in points)]
+        return found[: self.budget]
+
+    def defaults(self) -> dict[tuple[Setting, str], TrainConfig]:
+        """(setting, method) -> the run with the method's defaults."""
+        return {
+            (setting, method_name(method)): replace(self.in_setting(setting), method=method)
+            for setting in self.settings
+            for method in self.methods
+        }
+
+    def tuning_cells(self) -> dict[tuple[Setting, str], list[Cell]]:
+        """(setting, method) -> its candidates as cells; empty where nothing is tuned."""
+        if self.budget == 1:
+            return {}
+        return {
+            (setting, method_name(method)): [
+                self._cell(f"tune-{number} {method_name(method)}", setting, config, "tuning")
+                for number, config in enumerate(self.candidates(setting, method))
+            ]
+            for setting in self.settings
+            for method in self.methods
+        }
+
+    def final_cells(self, chosen: Mapping[tuple[Setting, str], TrainConfig]) -> list[Cell]:
+        """Every method in every setting with its chosen settings, seed by seed.
+
+        Seeds vary slowest, so an interrupted comparison has complete seeds first.
+        """
+        return [
+            self._cell(f"{name} s{seed}", setting, replace(chosen[setting, name], seed=seed))
+            for seed in self.seeds
+            for setting in self.settings
+            for name in map(method_name, self.methods)
+        ]
+
+    def alone_cells(self) -> list[Cell]:
+        """Every sensor trained alone with plain training, per protocol and split, for every seed."""
+        if not self.alone or len(self.base.model.modalities) < 2:
+            return []
+        first = [setting for setting in self.settings if setting.fusion == self.fusions[0]]
+        return [
+            self._cell(f"{modality} alone s{seed}", setting, replace(one, seed=seed))
+            for seed in self.seeds
+            for setting in first
+            for modality in self.base.model.modalities
+            for one in [with_modalities(self.in_setting(setting), (modality,))]
+        ]
+
+    def _cell(self, name: str, setting: Setting, config: TrainConfig, stage: str = "test") -> Cell:
+        """A cell, named by its setting too where there are several."""
+        full = name if len(self.settings) == 1 else f"{name} {setting.name}"
+        return Cell(
+            name=full,
+            config=config,
+            stage=stage,
+            workers=self.workers,
+            evaluate=stage == "test",
+            select=self.select,
+        )
+
+
+def with_modalities(config: TrainConfig, modalities: tuple[str, ...]) -> TrainConfig:
+    """Plain training of a model of some of the sensors."""
+    batch = replace(config.data.batch, modalities=modalities)
+    return replace(
+        config,
+        method=METHODS[REFERENCE].Config(),
+        data=replace(config.data, batch=batch),
+        model=replace(config.model, modalities=modalities),
+    )
+
+
+def _tried(base: TrainConfig, lr: float, dial: float | None = None) -> TrainConfig:
+    """The run with learning rate and dial at positions in [0, 1]; None leaves the dial where it is."""
+    factor = at_dial(*LR_FACTORS, lr)
+    optimizer = replace(base.optimizer, lr=base.optimizer.lr * factor)
+    method = base.method if dial is None else turned(base.method, dial)
+    return replace(base, optimizer=optimizer, method=method)
+
+
+def best_candidate(cells: Iterable[Cell], results: Mapping[str, CellResult]) -> TrainConfig:
+    """The candidate with the least validation error; the earlier one where two are equal."""
+    return min(cells, key=lambda cell: results[cell.name].validation_mm).config

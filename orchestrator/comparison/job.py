@@ -1,0 +1,76 @@
+"""The whole job around a comparison: Ray and MLflow up, tune, train, test, tables and figures, all down."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from equipose.orchestrator.cluster.session import SessionConfig
+from equipose.orchestrator.comparison.config import ComparisonConfig, Setting, best_candidate
+from equipose.orchestrator.comparison.record import record
+from equipose.orchestrator.comparison.results import SettingOutcome, collect
+from equipose.orchestrator.grid.job import GridJob, grid_job
+from equipose.orchestrator.grid.run_spec import Cell, CellResult
+from equipose.orchestrator.jobs.progress import SweepProgress
+from equipose.orchestrator.sweep.job import JobPlace
+from equipose.orchestrator.training.config import TrainConfig
+from equipose.orchestrator.training.run_tags import experiment_name
+
+Chosen = dict[tuple[Setting, str], TrainConfig]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ComparisonOutcome:
+    """What came of a comparison, and where its files are."""
+
+    settings: tuple[SettingOutcome, ...]
+    chosen: Chosen
+    """(setting, method) -> the settings that tuning chose."""
+    folder: Path
+    """Tables and figures."""
+
+
+def run_comparison_job(
+    config: ComparisonConfig,
+    place: JobPlace,
+    progress: SweepProgress,
+    *,
+    gpu: bool = False,
+    session: SessionConfig | None = None,
+) -> ComparisonOutcome:
+    """Run a comparison, or go on with an interrupted one; cells that have ended are not repeated.
+
+    Raises `errors.FailedCellsError` when cells failed; the others are kept.
+    """
+    experiment = experiment_name(place.dataset, config.base.data)
+    with grid_job(
+        "comparisons", config, place, progress, experiment=experiment, gpu=gpu, session=session
+    ) as job:
+        outcome = _tune_train_collect(config, job)
+        progress.stage("tables and figures")
+        record(config, outcome.settings, outcome.chosen, job.tracking, job.root)
+    return outcome
+
+
+def _tune_train_collect(config: ComparisonConfig, job: GridJob) -> ComparisonOutcome:
+    candidates = config.tuning_cells()
+    tuning = [cell for cells in candidates.values() for cell in cells]
+    finals = len(config.settings) * len(config.methods) * len(config.seeds)
+    job.progress.trials = len(tuning) + finals + len(config.alone_cells())
+    tried = job.run(tuning, "tuning on validation subjects") if tuning else {}
+    chosen = _choose(config, candidates, tried)
+    cells = [*config.final_cells(chosen), *config.alone_cells()]
+    results = job.run(cells, "training and testing")
+    outcomes = collect({cell.name: cell for cell in cells}, results, job.place)
+    return ComparisonOutcome(settings=outcomes, chosen=chosen, folder=job.root)
+
+
+def _choose(
+    config: ComparisonConfig,
+    candidates: dict[tuple[Setting, str], list[Cell]],
+    tried: dict[str, CellResult],
+) -> Chosen:
+    """The best candidate of every method in every setting; the defaults where nothing was tuned."""
+    if candidates:
+        return {which: best_candidate(cells, tried) for which, cells in candidates.items()}
+    return config.defaults()

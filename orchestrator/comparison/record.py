@@ -1,0 +1,147 @@
+"""Where a comparison's results go: files in its folder, and the same on its parent run in MLflow."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from equipose.orchestrator.comparison.config import ComparisonConfig, Setting
+from equipose.orchestrator.comparison.figures import comparison_figures
+from equipose.orchestrator.comparison.results import SettingOutcome, Trained
+from equipose.orchestrator.comparison.tables import comparison_tables, tuned_frame, tuned_row
+from equipose.orchestrator.grid.run_one import Tracking, cell_metrics
+from equipose.orchestrator.tracking.run_logger import RunLogger
+from equipose.orchestrator.tracking.runs import create_run
+from equipose.orchestrator.training.config import TrainConfig, to_json
+from equipose.pipelines.tables.formats import to_csv, to_latex, to_markdown
+from equipose.pipelines.tables.table import Table
+
+
+def write_tables(tables: dict[str, Table], folder: Path) -> None:
+    """Every table as Markdown, LaTeX and CSV."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, table in tables.items():
+        (folder / f"{name}.md").write_text(to_markdown(table))
+        (folder / f"{name}.tex").write_text(to_latex(table, label=f"tab:{name}"))
+        (folder / f"{name}.csv").write_text(to_csv(table))
+
+
+def record(
+    config: ComparisonConfig,
+    outcomes: tuple[SettingOutcome, ...],
+    chosen: dict[tuple[Setting, str], TrainConfig],
+    tracking: Tracking,
+    root: Path,
+) -> None:
+    """Write tables and figures of every setting below `root`, and put them on the parent run.
+
+    Every method also gets a child run with its means over seeds, so that MLflow's compare view shows methods
+    rather than seeds.
+    """
+    with RunLogger(tracking.uri, tracking.parent_run, Path(tracking.spool)) as logger:
+        logger.log_artifact(json.dumps(to_json(config.base), indent=2), "config.json")
+        for outcome in outcomes:
+            folder = root / outcome.setting.slug
+            write_tables(comparison_tables(outcome), folder / "tables")
+            mine = {name: run for (setting, name), run in chosen.items() if setting == outcome.setting}
+            (folder / "tables" / "tuned.csv").write_text(tuned_frame(mine).write_csv())
+            _write_figures(outcome, folder / "figures")
+            for path in sorted([*folder.glob("tables/*"), *folder.glob("figures/*.png")]):
+                logger.log_artifact(path, str(path.relative_to(root)))
+            numbers = method_numbers(outcome)
+            logger.log_metrics(
+                {
+                    f"test/{outcome.setting.slug}/{method}/mpjpe_mm": row["test/mpjpe_mm"]
+                    for method, row in numbers.items()
+                },
+                step=0,
+            )
+            for method, metrics in numbers.items():
+                _summary_run(outcome, method, metrics, tracking, several=len(outcomes) > 1)
+
+
+def _write_figures(outcome: SettingOutcome, folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, figure in comparison_figures(outcome).items():
+        for kind in ("png", "pdf"):
+            figure.savefig(folder / f"{name}.{kind}", bbox_inches="tight")
+
+
+def method_numbers(outcome: SettingOutcome) -> dict[str, dict[str, float]]:
+    """method -> means over seeds under the tracking names, `<name>/std` of test numbers over several seeds.
+
+    `test/minus_plain_mm` with `/low` and `/high` is the difference to plain and its 95 % interval. The test
+    error comes first, since MLflow's compare view draws the first metric unasked.
+    """
+    numbers = {}
+    for method in outcome.methods:
+        rows = pl.DataFrame([_own_numbers(run) for run in outcome.of(method)])
+        numbers[method] = {name: float(value) for name, value in rows.mean().row(0, named=True).items()}
+        if len(rows) > 1:
+            spread = rows.select(pl.col("^test/.*$").std()).row(0, named=True)
+            numbers[method] |= {f"{name}/std": float(value) for name, value in spread.items()}
+    for row in _compared(outcome):
+        numbers[row["method"]] |= {
+            "test/minus_plain_mm": row["difference_mm"],
+            "test/minus_plain_mm/low": row["low_mm"],
+            "test/minus_plain_mm/high": row["high_mm"],
+        }
+    return numbers
+
+
+def _own_numbers(run: Trained) -> dict[str, float]:
+    """What a mean over seeds is taken of: all but the bounds of each seed's own intervals."""
+    numbers = cell_metrics(run.result, run.evaluation)
+    first = {"test/mpjpe_mm": numbers["test/mpjpe_mm"]}
+    return first | {name: v for name, v in numbers.items() if not name.endswith(("/low", "/high"))}
+
+
+def _compared(outcome: SettingOutcome) -> list[dict[str, Any]]:
+    return outcome.comparison().to_dicts() if len(outcome.methods) > 1 else []
+
+
+def _tuned(config: TrainConfig) -> dict[str, str]:
+    """What tuning chose; a dial is one parameter, since one name stands for other things in other methods."""
+    row = {name: f"{value:.4g}" for name, value in tuned_row(config).items()}
+    lr = row.pop("lr")
+    return {"tuned.lr": lr, "tuned.dial": ", ".join(f"{k} {v}" for k, v in row.items()) or "none"}
+
+
+def _summary_run(
+    outcome: SettingOutcome, method: str, numbers: dict[str, float], tracking: Tracking, *, several: bool
+) -> None:
+    """A child run that stands for a method, over its seeds; named by its setting where there are several."""
+    runs = outcome.of(method)
+    setting = outcome.setting
+    verdicts = {row["method"]: row["verdict"] for row in _compared(outcome)}
+    seeds = f"{len(runs)} seeds" if len(runs) > 1 else "1 seed"
+    name = f"{method} {setting.name} ({seeds})" if several else f"{method} ({seeds})"
+    run_id = create_run(
+        tracking.uri,
+        tracking.experiment,
+        name,
+        key=f"{tracking.parent_run}/{setting.slug}/{method}",
+        parent=tracking.parent_run,
+        tags={
+            **tracking.tags,
+            "stage": "summary",
+            "method": method,
+            "fusion": setting.fusion,
+            "protocol": setting.protocol,
+            "split": setting.split,
+            "fingerprint": runs[0].result.fingerprint,
+            "provenance": runs[0].result.provenance,
+            "verdict": verdicts.get(method, "what all are compared to"),
+        },
+        params={
+            "method": method,
+            "fusion": setting.fusion,
+            "seeds": ",".join(str(run.seed) for run in runs),
+            **_tuned(runs[0].result.config),
+        },
+    )
+    with RunLogger(tracking.uri, run_id, Path(tracking.spool)) as logger:
+        logger.log_metrics(numbers, step=0)

@@ -1,0 +1,198 @@
+"""What a finished comparison says: per setting the test errors, the differences to plain, and the costs."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import polars as pl
+
+from equipose.balancing.registry import method_name
+from equipose.models.modalities import subset_name
+from equipose.orchestrator.comparison.config import REFERENCE, Setting
+from equipose.orchestrator.evaluation.evaluation import Evaluation
+from equipose.orchestrator.grid.run_one import CellPlace, evaluation_of
+from equipose.orchestrator.grid.run_spec import Cell, CellResult
+from equipose.pipelines.statistics.comparison import ComparisonConfig as Evidence
+from equipose.pipelines.statistics.comparison import compare, method_errors
+from equipose.pipelines.statistics.subset_errors import clustered, full_subset, recording_sums
+from equipose.pipelines.tables.table import Caption, Table, results_table, score_rows
+
+MIN_SUBJECTS = Evidence().min_clusters
+"""With fewer test subjects, recordings are what the statistics resample, and the table says so."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trained:
+    """One trained and tested cell of a comparison."""
+
+    method: str
+    """Or the sensor, for a model of one sensor alone."""
+    seed: int
+    cell: Cell
+    result: CellResult
+    evaluation: Evaluation
+
+    @property
+    def spread(self) -> pl.DataFrame:
+        """`method`, `seed`, `subset`, `spread_mm`, `share`, see `Evaluation.spread`."""
+        return labels(self.evaluation.spread, self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SettingOutcome:
+    """All methods and seeds in one setting, on one and the same test frames."""
+
+    setting: Setting
+    runs: tuple[Trained, ...]
+    """Methods in their order, and seeds within them."""
+    alone: tuple[Trained, ...]
+    """Models of one sensor each; empty where none were trained."""
+    sums: pl.DataFrame
+    """Errors of every method, seed, subset and recording.
+
+    See `equipose.pipelines.statistics.subset_errors.recording_sums`.
+    """
+    joints: pl.DataFrame
+    """The same per joint, of the full model."""
+
+    @property
+    def modalities(self) -> tuple[str, ...]:
+        """Of the models with all sensors."""
+        return self.runs[0].evaluation.modalities
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """In the order of the comparison."""
+        return tuple(dict.fromkeys(run.method for run in self.runs))
+
+    @property
+    def cluster(self) -> str:
+        """What the statistics resample: `subject`, or `recording` where there are too few of them."""
+        return "subject" if self.sums["subject"].n_unique() >= MIN_SUBJECTS else "recording"
+
+    def of(self, method: str) -> list[Trained]:
+        """A method's runs, seed by seed."""
+        return [run for run in self.runs if run.method == method]
+
+    def errors(self, subset: str | None = None, metric: str = "mpjpe_mm") -> pl.DataFrame:
+        """The table that `comparison_statistics.compare` takes: of one subset, or of all sensors."""
+        mine = self.sums.filter(pl.col("subset") == (subset or full_subset(self.sums)))
+        return clustered(mine, cluster=self.cluster, metric=metric).drop("subset")
+
+    def comparison(self) -> pl.DataFrame:
+        """Every method against plain training; see `comparison_statistics.compare`."""
+        return self._comparison
+
+    @functools.cached_property
+    def _comparison(self) -> pl.DataFrame:
+        """Once: the table, every summary in MLflow and the printed verdicts ask for it."""
+        return compare(self.errors(), Evidence(reference=REFERENCE))
+
+    def costs(self) -> pl.DataFrame:
+        """Means over seeds: parameters, seconds per epoch, Shapley's share of them, peak memory."""
+        rows = [{"method": run.method, **run.result.costs()} for run in self.runs]
+        mean = pl.DataFrame(rows).group_by("method", maintain_order=True).mean()
+        return mean.select(
+            "method",
+            pl.col("parameters").cast(pl.Int64),
+            pl.col("epoch_s").alias("s/epoch"),
+            (100 * pl.col("shapley_share")).alias("Shapley, % of time"),
+            pl.col("peak_memory_mib").cast(pl.Int64).alias("peak memory, MiB"),
+        )
+
+    def caption(self, title: str) -> Caption:
+        """What every table of this setting must say."""
+        first = self.runs[0]
+        return Caption(
+            title=title,
+            provenance=first.result.provenance,
+            protocol=self.setting.protocol,
+            split=self.setting.split,
+            frames=first.evaluation.report.num_samples,
+            fingerprint=first.result.fingerprint,
+        )
+
+    def table(self) -> Table:
+        """The main table: errors, difference to plain with its test, costs."""
+        fingerprint = self.runs[0].result.fingerprint
+        scores = pl.concat(
+            score_rows(method_errors(self.errors(metric=metric)), column, fingerprint)
+            for metric, column in (("mpjpe_mm", "MPJPE"), ("pa_mpjpe_mm", "PA-MPJPE"))
+        )
+        return results_table(
+            scores,
+            self.caption(f"Balancing methods, {self.setting.fusion} fusion, test part"),
+            comparison=self.comparison() if len(self.methods) > 1 else None,
+            costs=self.costs(),
+            reference=REFERENCE,
+            units=f"{self.cluster}s",
+        )
+
+
+def collect(
+    cells: Mapping[str, Cell], results: Mapping[str, CellResult], place: CellPlace
+) -> tuple[SettingOutcome, ...]:
+    """The outcomes of all settings from finished cells, in the order of the cells.
+
+    Raises ValueError when runs of one setting were judged on different data.
+    """
+    trained = [_trained(cell, results[name], place) for name, cell in cells.items()]
+    full = max((run.cell.config.model.modalities for run in trained), key=len)
+    settings = dict.fromkeys(setting_of(run.cell) for run in trained)
+    outcomes = []
+    for setting in settings:
+        same = [run for run in trained if run.cell.config.model.modalities == full]
+        runs = [run for run in same if setting_of(run.cell) == setting]
+        if not runs:
+            continue
+        data = runs[0].cell.config.data
+        alone = [
+            run
+            for run in trained
+            if run.cell.config.model.modalities != full
+            and (run.cell.config.data.protocol, run.cell.config.data.split) == (data.protocol, data.split)
+        ]
+        outcomes.append(_outcome(setting, runs, alone))
+    return tuple(outcomes)
+
+
+def setting_of(cell: Cell) -> Setting:
+    """The setting a cell belongs to."""
+    data = cell.config.data
+    return Setting(fusion=cell.config.model.fusion, protocol=data.protocol, split=data.split)
+
+
+def _trained(cell: Cell, result: CellResult, place: CellPlace) -> Trained:
+    modalities = cell.config.model.modalities
+    method = method_name(cell.config.method) if len(modalities) > 1 else subset_name(1, modalities)
+    return Trained(
+        method=method,
+        seed=cell.config.seed,
+        cell=cell,
+        result=result,
+        evaluation=evaluation_of(cell, place),
+    )
+
+
+def _outcome(setting: Setting, runs: list[Trained], alone: list[Trained]) -> SettingOutcome:
+    prints = sorted({run.result.fingerprint for run in [*runs, *alone]})
+    if len(prints) > 1:
+        raise ValueError(
+            f"{setting.name}: runs on different data, fingerprints {prints}; compare each on its own"
+        )
+    order = {method: place for place, method in enumerate(dict.fromkeys(run.method for run in runs))}
+    ordered = sorted(runs, key=lambda run: (order[run.method], run.seed))
+    return SettingOutcome(
+        setting=setting,
+        runs=tuple(ordered),
+        alone=tuple(sorted(alone, key=lambda run: run.seed)),
+        sums=pl.concat(recording_sums(labels(run.evaluation.frames, run)) for run in ordered),
+        joints=pl.concat(labels(run.evaluation.joints, run) for run in ordered),
+    )
+
+
+def labels(table: pl.DataFrame, run: Trained) -> pl.DataFrame:
+    """A table of one run, with its `method` and `seed`."""
+    return table.with_columns(method=pl.lit(run.method), seed=pl.lit(run.seed, pl.Int64))

@@ -1,0 +1,1 @@
+"""Checks before anything starts: what would hang, fail or run out."""

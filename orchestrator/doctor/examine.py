@@ -1,0 +1,165 @@
+"""The doctor's rounds: facts of this machine, its Ray and its tracking, judged. Starts nothing."""
+
+from __future__ import annotations
+
+import os
+import resource
+import socket
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+
+import ray
+
+from equipose.orchestrator.cluster.capacity import concurrent_runs
+from equipose.orchestrator.cluster.local_ray import LOOPBACK
+from equipose.orchestrator.cluster.machine import (
+    Machine,
+    existing_folder,
+    filesystem_of,
+    free_gib,
+    this_machine,
+)
+from equipose.orchestrator.cluster.ray_cluster import (
+    ClusterNode,
+    RayCluster,
+    check_versions,
+    cluster_address,
+    find_cluster,
+)
+from equipose.orchestrator.cluster.session import SessionConfig, address_to_join
+from equipose.orchestrator.doctor import checks as doctor
+from equipose.orchestrator.doctor.checks import Check, Wanted
+from equipose.orchestrator.doctor.tracking import check_tracking
+from equipose.orchestrator.resources import Resources
+
+TESTED_RAY = "2.60"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Examination:
+    """What was looked at, and what there is to share among runs."""
+
+    checks: tuple[Check, ...]
+    cpus: float
+    memory_gib: float
+    gpus: float
+
+    @property
+    def problems(self) -> list[Check]:
+        """What would keep a job from working."""
+        return [check for check in self.checks if check.verdict == "problem"]
+
+    def fitting(self, wanted: Wanted, limit: int = 10_000) -> tuple[int, Resources]:
+        """Number of runs at a time, and what each takes. Raises ValueError where not one fits."""
+        return concurrent_runs(
+            wanted.workers,
+            gpu=wanted.gpu,
+            limit=limit,
+            worker_gib=wanted.worker_gib,
+            cpus=self.cpus,
+            memory_gib=self.memory_gib,
+            gpus=self.gpus,
+        )
+
+
+def examine(out: Path, wanted: Wanted, store: str | None = None) -> Examination:
+    """Everything a job needs, in a second or two. `out`: its results folder; `store`: of its data, if any."""
+    machine = this_machine()
+    cluster, about_ray = _ray_checks()
+    nodes = cluster.nodes if cluster else (_as_node(machine),)
+    checks = [
+        *doctor.check_nodes(nodes, wanted),
+        doctor.check_memory(machine, wanted if cluster is None else Wanted(workers=0)),
+        doctor.check_shared_memory(machine, SessionConfig().object_store_mb),
+        doctor.check_disk(free_gib(out), str(out), writable=os.access(existing_folder(out), os.W_OK)),
+        doctor.check_open_files(resource.getrlimit(resource.RLIMIT_NOFILE)[0]),
+        *about_ray,
+        check_tracking(out),
+        check_ports(),
+    ]
+    if cluster:
+        checks.append(doctor.check_shared_folder(nodes, str(out), filesystem_of(out)))
+    if store:
+        checks.append(check_store(store))
+    return Examination(
+        checks=tuple(checks),
+        cpus=sum(node.cpus for node in nodes),
+        memory_gib=sum(node.memory_gib for node in nodes),
+        gpus=sum(node.gpus for node in nodes),
+    )
+
+
+def _as_node(machine: Machine) -> ClusterNode:
+    """This machine, as the one node of the Ray that a job would start."""
+    return ClusterNode(address=LOOPBACK, cpus=machine.cpus, gpus=machine.gpus, memory_gib=machine.memory_gib)
+
+
+def _ray_checks() -> tuple[RayCluster | None, list[Check]]:
+    """The cluster that jobs will join, if any, and what is to be said about Ray."""
+    version = ray.__version__
+    if version.startswith(TESTED_RAY):
+        release = Check(name="Ray", verdict="ok", found=version)
+    else:
+        remedy = "if it misbehaves: pip install -c constraints.txt ray"
+        found = f"{version}, tested with {TESTED_RAY}"
+        release = Check(name="Ray", verdict="warning", found=found, remedy=remedy)
+    cluster, which = _cluster_check()
+    joining = cluster is not None or which.verdict == "problem"
+    return cluster, [release, which, _token_check(joining)]
+
+
+def _cluster_check() -> tuple[RayCluster | None, Check]:
+    try:
+        address = address_to_join()
+        if address is None:
+            return None, Check(name="Ray cluster", verdict="ok", found=_own_ray())
+        cluster = find_cluster(address)
+        check_versions(cluster)
+    except ValueError as error:
+        return None, Check(name="Ray cluster", verdict="problem", found=str(error))
+    size = f"{len(cluster.nodes)} nodes, {sum(node.cpus for node in cluster.nodes):g} CPUs"
+    return cluster, Check(name="Ray cluster", verdict="ok", found=f"joins {address}: {size}")
+
+
+def _own_ray() -> str:
+    """What happens without RAY_ADDRESS, with a hint at a cluster that one may have meant."""
+    try:
+        noted = cluster_address("auto")
+    except ValueError:
+        noted = None
+    hint = f"; `ray start` has run here ({noted}): RAY_ADDRESS=auto joins that" if noted else ""
+    return f"jobs start one for themselves, on loopback{hint}"
+
+
+def _token_check(joining: bool) -> Check:
+    path = Path(os.environ.get("RAY_AUTH_TOKEN_PATH") or Path.home() / ".ray" / "auth_token")
+    inline = bool(os.environ.get("RAY_AUTH_TOKEN"))
+    private = inline or not path.is_file() or not path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO)
+    return doctor.check_token(
+        os.environ.get("RAY_AUTH_MODE"), present=inline or path.is_file(), private=private, joining=joining
+    )
+
+
+def check_ports() -> Check:
+    """Ray and MLflow take ports that the system has free; some sandboxes allow none."""
+    try:
+        with socket.create_server(("127.0.0.1", 0)):
+            return Check(name="ports", verdict="ok", found="chosen by the system, on loopback")
+    except OSError as error:
+        remedy = "allow this program to listen on 127.0.0.1"
+        return Check(name="ports", verdict="problem", found=f"none can be had ({error})", remedy=remedy)
+
+
+def check_store(path: str) -> Check:
+    """Whether a store can be opened, and which data it holds."""
+    from equipose.pipelines.files.errors import DataError
+    from equipose.pipelines.store import open_store
+
+    try:
+        store = open_store(path)
+    except (DataError, OSError) as error:
+        remedy = "prepare it (equipose prepare), or correct the path"
+        return Check(name="store", verdict="problem", found=str(error), remedy=remedy)
+    found = f"{len(store.keys)} sequences, fingerprint {store.fingerprint[:16]}"
+    return Check(name="store", verdict="ok", found=found)

@@ -1,0 +1,73 @@
+"""Whether a job's numbers will find a place: the user's tracking server, or the folder of our own."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+from equipose.orchestrator.cluster.machine import existing_folder
+from equipose.orchestrator.doctor.checks import Check
+
+SECONDS = 5.0
+
+
+def check_tracking(out: Path) -> Check:
+    """The server of MLFLOW_TRACKING_URI, or the database that a server of ours would open in `out`."""
+    uri = os.environ.get("MLFLOW_TRACKING_URI")
+    return _server(uri) if uri else _database(out)
+
+
+def _server(uri: str) -> Check:
+    if not uri.startswith(("http://", "https://")):
+        return Check(
+            name="MLflow",
+            verdict="problem",
+            found=f"MLFLOW_TRACKING_URI is {uri!r}, a file that many workers would write at once",
+            remedy=f"start a server over it (mlflow server --backend-store-uri {uri}) or unset the variable",
+        )
+    try:
+        with urllib.request.urlopen(f"{uri.rstrip('/')}/version", timeout=SECONDS) as reply:
+            version = reply.read(40).decode(errors="replace").strip()
+    except (OSError, ValueError) as error:  # URLError is an OSError
+        return Check(
+            name="MLflow",
+            verdict="problem",
+            found=f"{uri} does not answer ({error})",
+            remedy="start it, correct MLFLOW_TRACKING_URI, or unset it to get a local server",
+        )
+    return Check(name="MLflow", verdict="ok", found=f"{uri} answers, version {version}")
+
+
+def _database(out: Path) -> Check:
+    path = out / "mlflow.db"
+    if not path.exists():
+        writable = os.access(existing_folder(out), os.W_OK)
+        return Check(
+            name="MLflow",
+            verdict="ok" if writable else "problem",
+            found=f"a local server over {path}, " + ("to be made" if writable else "which cannot be made"),
+            remedy="" if writable else "give --out a folder that you may write to",
+        )
+    try:
+        with contextlib.closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as database:
+            database.execute("select count(*) from experiments").fetchone()
+        writable = os.access(path, os.W_OK)
+    except sqlite3.OperationalError as error:
+        if "locked" not in str(error):
+            return _unreadable(path, error)
+        writable = True  # a job is writing to it now
+    except sqlite3.DatabaseError as error:
+        return _unreadable(path, error)
+    if not writable:
+        remedy = "make it writable, or choose another --out"
+        return Check(name="MLflow", verdict="problem", found=f"{path} is read-only", remedy=remedy)
+    return Check(name="MLflow", verdict="ok", found=f"a local server over {path}")
+
+
+def _unreadable(path: Path, error: sqlite3.Error) -> Check:
+    remedy = "move it away, or choose another --out"
+    return Check(name="MLflow", verdict="problem", found=f"{path} cannot be read ({error})", remedy=remedy)

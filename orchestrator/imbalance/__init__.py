@@ -1,0 +1,1 @@
+"""The controlled experiment on modality imbalance: its runs, claims and results."""

@@ -1,0 +1,121 @@
+"""The controlled experiment on imbalance: one sensor made weaker step by step, everything else held fixed.
+
+Levels x methods x seeds on simulated data, and beside them the models that the claims are measured against:
+trained without the weak sensor, and on every sensor alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from equipose.balancing.method import MethodConfig
+from equipose.balancing.registry import method_name
+from equipose.orchestrator.comparison.config import REFERENCE, with_modalities
+from equipose.orchestrator.grid.run_spec import Cell
+from equipose.orchestrator.training.config import TrainConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class Level:
+    """One position of the dial, and the data simulated with it."""
+
+    name: str
+    """For people and tables, such as `informativeness 0.1`."""
+    store: str
+
+    @property
+    def slug(self) -> str:
+        """The name as a folder's name."""
+        return self.name.replace(" ", "-")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImbalanceConfig:
+    """What is trained: all levels with the same settings."""
+
+    name: str
+    base: TrainConfig
+    """The run that all cells vary; its store is replaced by each level's."""
+    weak: str
+    """The sensor that the dial makes weaker."""
+    levels: tuple[Level, ...]
+    """From as informative as the others, the control, to nearly noise."""
+    methods: tuple[MethodConfig, ...]
+    seeds: tuple[int, ...] = (0, 1, 2)
+    workers: int = 1
+    select: Literal["best", "last"] = "last"
+    """Which checkpoint is tested; the claims are about what training ends in."""
+
+    def __post_init__(self) -> None:
+        names = [method_name(method) for method in self.methods]
+        if REFERENCE not in names:
+            raise ValueError(f"methods {names} lack {REFERENCE!r}, which the claims are about; add it")
+        for what, values in (
+            ("methods", names),
+            ("seeds", self.seeds),
+            ("levels", [level.name for level in self.levels]),
+        ):
+            if not values or len(set(values)) < len(values):
+                raise ValueError(f"{what} must be different and at least one, got {list(values)}")
+        if self.weak not in self.modalities or len(self.modalities) < 2:
+            raise ValueError(
+                f"weak is {self.weak!r} and model.modalities {self.modalities}; name one of two or more"
+            )
+
+    @property
+    def modalities(self) -> tuple[str, ...]:
+        """All sensors of the joint models."""
+        return self.base.model.modalities
+
+    @property
+    def others(self) -> tuple[str, ...]:
+        """All but the weak one."""
+        return tuple(name for name in self.modalities if name != self.weak)
+
+    def joint_cells(self, level: Level) -> list[Cell]:
+        """Every method and seed with all sensors at a level."""
+        return [
+            self._cell(
+                f"{method_name(method)} {level.slug} s{seed}", level, replace(self.base, method=method), seed
+            )
+            for seed in self.seeds
+            for method in self.methods
+        ]
+
+    def weak_cells(self, level: Level) -> list[Cell]:
+        """The weak sensor trained alone at a level, seed by seed."""
+        config = with_modalities(self.base, (self.weak,))
+        return [
+            self._cell(f"{self.weak} alone {level.slug} s{seed}", level, config, seed) for seed in self.seeds
+        ]
+
+    def rest_cells(self) -> list[Cell]:
+        """Plain training without the weak sensor. The dial leaves the data of the others as it is, bit for
+        bit, so the first level stands for all."""
+        config, first = with_modalities(self.base, self.others), self.levels[0]
+        return [self._cell(f"without {self.weak} s{seed}", first, config, seed) for seed in self.seeds]
+
+    def other_cells(self) -> list[Cell]:
+        """Every other sensor trained alone: how strong the rivals of the weak one are."""
+        return [
+            self._cell(f"{name} alone s{seed}", self.levels[0], with_modalities(self.base, (name,)), seed)
+            for seed in self.seeds
+            for name in (self.others if len(self.others) > 1 else ())
+        ]
+
+    def cells(self) -> list[Cell]:
+        """All of them; seeds vary slowest, so what an interrupted job has are complete seeds."""
+        cells = [*self.rest_cells(), *self.other_cells()]
+        for level in self.levels:
+            cells += [*self.weak_cells(level), *self.joint_cells(level)]
+        return sorted(cells, key=lambda cell: cell.config.seed)
+
+    def _cell(self, name: str, level: Level, config: TrainConfig, seed: int) -> Cell:
+        data = replace(config.data, store=level.store)
+        return Cell(
+            name=name,
+            config=replace(config, data=data, seed=seed),
+            workers=self.workers,
+            select=self.select,
+        )

@@ -1,0 +1,107 @@
+"""The whole job around the paper's tables: every run that is missing, then the report."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from equipose.orchestrator.cluster.session import SessionConfig
+from equipose.orchestrator.grid.job import GridJob, grid_job
+from equipose.orchestrator.grid.run_one import Tracking
+from equipose.orchestrator.grid.run_spec import Cell
+from equipose.orchestrator.jobs.progress import SweepProgress
+from equipose.orchestrator.paper.plan import PaperConfig, distinct
+from equipose.orchestrator.paper.report import write_report
+from equipose.orchestrator.paper.results import Finished, Links, counted
+from equipose.orchestrator.sweep.job import JobPlace
+from equipose.orchestrator.tracking.client import client
+from equipose.orchestrator.tracking.run_logger import RunLogger
+from equipose.orchestrator.tracking.runs import PARENT_TAG
+from equipose.orchestrator.tracking.ui import compare_page
+from equipose.orchestrator.training.build import provenance_label
+from equipose.orchestrator.training.run_tags import PROJECT
+from equipose.pipelines.store import open_store
+
+
+@dataclass(frozen=True, kw_only=True)
+class PaperOutcome:
+    """What came of the job."""
+
+    finished: Finished
+    report: Path
+    """The HTML file; tables and figures lie beside it."""
+
+
+def run_paper_job(
+    config: PaperConfig,
+    place: JobPlace,
+    progress: SweepProgress,
+    *,
+    links_to: str,
+    command: str,
+    gpu: bool = False,
+    session: SessionConfig | None = None,
+) -> PaperOutcome:
+    """Train what is missing and write the report; cells that have ended are not repeated.
+
+    links_to: address at which the reader will have MLflow's pages. command: what rebuilds the report.
+    Raises `errors.FailedCellsError` when cells failed; the others are kept.
+    """
+    with grid_job(
+        "tables",
+        config,
+        place,
+        progress,
+        experiment=f"{PROJECT}/{place.dataset}-tables",
+        gpu=gpu,
+        session=session,
+    ) as job:
+        finished = _train(config, job)
+        progress.stage("writing the report")
+        folder = place.out / "results" / config.fingerprint()
+        report = write_report(finished, run_links(job.tracking, links_to), folder, command=command)
+        _record(folder, job.tracking)
+    return PaperOutcome(finished=finished, report=report)
+
+
+def _train(config: PaperConfig, job: GridJob) -> Finished:
+    plan = config.cells()
+    cells = distinct(plan)
+    job.progress.trials = len(cells)
+    return Finished(
+        config=config,
+        plan=plan,
+        results=job.run(cells, counted(len(config.tables), "table")),
+        place=job.place,
+        provenance=provenance_label(open_store(config.base.data.store)),
+    )
+
+
+def run_links(tracking: Tracking, base: str) -> Links:
+    """Cells -> the address of their runs on MLflow's pages at `base`."""
+    mlflow = client(tracking.uri)
+    experiment = mlflow.get_run(tracking.parent_run).info.experiment_id
+    children: dict[str, str] = {}
+    token = None
+    while True:
+        page = mlflow.search_runs(
+            [experiment], f"tags.`{PARENT_TAG}` = '{tracking.parent_run}'", max_results=1000, page_token=token
+        )
+        children |= {run.data.tags["cell"]: run.info.run_id for run in page if "cell" in run.data.tags}
+        token = page.token
+        if not token:
+            break
+
+    def link(cells: Sequence[Cell]) -> str:
+        return compare_page(base, experiment, [children[cell.key] for cell in cells])
+
+    return link
+
+
+def _record(folder: Path, tracking: Tracking) -> None:
+    """The report, its tables and figures on the parent run."""
+    with RunLogger(tracking.uri, tracking.parent_run, Path(tracking.spool)) as logger:
+        for path in sorted(folder.rglob("*")):
+            if path.is_file() and path.suffix != ".pdf":
+                logger.log_artifact(path, str(path.relative_to(folder)))

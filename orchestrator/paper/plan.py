@@ -1,0 +1,216 @@
+"""The paper's tables as cells: for every place of every table, the run it needs.
+
+A place is a row and a column (a protocol) of one table. Rows of several tables that ask for one and the same
+run share its cell, so it is trained once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from equipose.balancing.method import MethodConfig
+from equipose.balancing.methods.awc.awc import AWC
+from equipose.models.build import Fusion
+from equipose.orchestrator.comparison.config import with_modalities
+from equipose.orchestrator.grid.run_spec import Cell
+from equipose.orchestrator.training.build import part_rows
+from equipose.orchestrator.training.config import TrainConfig, to_json
+from equipose.pipelines.files.errors import DataError
+from equipose.pipelines.paper.awc import ALPHAS, PAPER_A, SENSORS, WINDOWS, alpha_row, main_row, window_row
+from equipose.pipelines.paper.awc import METHODS as MAIN_METHODS
+from equipose.pipelines.store import open_store
+
+PAPER_EPOCHS = 50
+"""The training length that the paper's window lengths are given for."""
+TABLES: tuple[str, ...] = tuple(PAPER_A)
+FUSIONS: tuple[Fusion, ...] = ("concat", "mlp", "attention")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """A row and column of a table."""
+
+    table: str
+    row: str
+    column: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class PaperConfig:
+    """Which tables are rebuilt, on what, and how long every run trains."""
+
+    name: str
+    base: TrainConfig
+    """Plain training with concat fusion; every run varies it."""
+    columns: Mapping[str, tuple[str, str]]
+    """Column of a table -> (protocol, split); the first is what the ablations use."""
+    methods: Mapping[str, MethodConfig]
+    """Methods of the main table, their schedules fitted to the run."""
+    seeds: tuple[int, ...] = (0, 1, 2)
+    tables: tuple[str, ...] = TABLES
+    workers: int = 1
+    select: Literal["best", "last"] = "best"
+
+    def __post_init__(self) -> None:
+        unknown = sorted(set(self.tables) - set(TABLES))
+        if unknown or not self.tables:
+            raise ValueError(f"tables {unknown or 'none'} are unknown; use some of {list(TABLES)}")
+        if not self.seeds or len(set(self.seeds)) < len(self.seeds):
+            raise ValueError(f"seeds must be different and at least one, got {self.seeds}")
+        missing = sorted({"plain", "awc"} - set(self.methods))
+        if missing:
+            raise ValueError(f"methods lack {missing}, which the ablations vary; add them")
+
+    @property
+    def awc(self) -> AWC.Config:
+        """AWC with the paper's strengths and a window fitted to the run."""
+        method = self.methods["awc"]
+        assert isinstance(method, AWC.Config)
+        return method
+
+    @property
+    def ablated(self) -> str:
+        """The column that the ablations are made on."""
+        return next(iter(self.columns))
+
+    def window(self, epochs: int) -> int:
+        """A window of the paper's, as long a part of this run as of the paper's 50 epochs."""
+        return max(1, round(epochs * self.base.epochs / PAPER_EPOCHS))
+
+    def run(
+        self, column: str, seed: int, *, fusion: Fusion = "concat", method: MethodConfig | None = None
+    ) -> TrainConfig:
+        """The run of a method (default: plain training) in a fusion and column."""
+        protocol, split = self.columns[column]
+        data = replace(self.base.data, protocol=protocol, split=split)
+        model = replace(self.base.model, fusion=fusion)
+        method = method or self.methods["plain"]
+        return replace(self.base, data=data, model=model, method=method, seed=seed)
+
+    def fingerprint(self) -> str:
+        """16 hex digits for all tables together: data, settings and seeds of every run."""
+        content = sorted(cell.key for cells in self.cells().values() for cell in cells)
+        return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
+
+    def cells(self) -> dict[Place, list[Cell]]:
+        """Place -> its cells, one per seed; equal runs are one and the same cell."""
+        made: dict[str, Cell] = {}
+        plan: dict[Place, list[Cell]] = {}
+        for seed in self.seeds:
+            for table in self.tables:
+                for row, column, config in ROWS[table](self, seed):
+                    place = Place(table=table, row=row, column=column)
+                    cell = self._cell(f"{row} {column} s{seed}", config)
+                    plan.setdefault(place, []).append(made.setdefault(_settings(config), cell))
+        return plan
+
+    def _cell(self, name: str, config: TrainConfig) -> Cell:
+        return Cell(name=name, config=config, workers=self.workers, select=self.select)
+
+
+def distinct(plan: Mapping[Place, Sequence[Cell]]) -> list[Cell]:
+    """Every cell of a plan once, in the order in which the tables ask for them, seed by seed."""
+    cells = {cell.name: cell for cells in plan.values() for cell in cells}
+    return sorted(cells.values(), key=lambda cell: cell.config.seed)
+
+
+def _settings(config: TrainConfig) -> str:
+    return json.dumps(to_json(config), sort_keys=True)
+
+
+def check_data(config: PaperConfig) -> None:
+    """Raise DataError unless the store has training, validation and test frames for every column needed."""
+    data = config.base.data
+    store = open_store(data.store)
+    needed = {(cell.config.data.protocol, cell.config.data.split) for cell in distinct(config.cells())}
+    short: dict[str, DataError] = {}
+    for column, (protocol, split) in config.columns.items():
+        if (protocol, split) in needed:
+            try:
+                part_rows(store, replace(data, protocol=protocol, split=split))
+            except DataError as error:
+                short[column] = error
+    if not short:
+        return
+    fit = [column for column in config.columns if column not in short]
+    remedy = f"; or keep to the columns that it can fill: --columns {' '.join(fit)}" if fit else ""
+    column, why = next(iter(short.items()))
+    raise DataError(f"column {column} of the tables: {why}{remedy}")
+
+
+Needed = Iterator[tuple[str, str, TrainConfig]]
+"""(row, column, run)."""
+
+
+def _main(paper: PaperConfig, seed: int) -> Needed:
+    for column in paper.columns:
+        for fusion in FUSIONS:
+            for name in MAIN_METHODS:
+                if name in paper.methods:
+                    run = paper.run(column, seed, fusion=fusion, method=paper.methods[name])
+                    yield main_row(fusion, name), column, run
+
+
+def _cost(paper: PaperConfig, seed: int) -> Needed:
+    for fusion in FUSIONS:
+        yield fusion, "training", paper.run(paper.ablated, seed, fusion=fusion, method=paper.awc)
+
+
+def _modalities(paper: PaperConfig, seed: int) -> Needed:
+    sensors: dict[str, Any] = {k: v for k, v in SENSORS.items() if v in paper.base.model.modalities}
+    plain = paper.run(paper.ablated, seed)
+    for row in PAPER_A["modalities"].rows:
+        chosen = tuple(sensors[letter] for letter in row if letter in sensors)
+        if len(chosen) == len(row):
+            yield row, paper.ablated, with_modalities(plain, chosen)
+
+
+def _alpha(paper: PaperConfig, seed: int) -> Needed:
+    for high, low in ALPHA_PAIRS:
+        row = alpha_row(high, low)
+        assert row in ALPHAS.rows
+        # Without any penalty it is plain training, whose run other tables need too.
+        method = replace(paper.awc, alpha_s=high, alpha_i=low) if high or low else None
+        yield row, paper.ablated, paper.run(paper.ablated, seed, method=method)
+
+
+def _window(paper: PaperConfig, seed: int) -> Needed:
+    for k in WINDOW_LENGTHS:
+        row = window_row(k)
+        assert row in WINDOWS.rows
+        yield (
+            row,
+            paper.ablated,
+            paper.run(paper.ablated, seed, method=replace(paper.awc, window=paper.window(k))),
+        )
+
+
+def _profit(paper: PaperConfig, seed: int) -> Needed:
+    awc = paper.run(paper.ablated, seed, method=paper.awc)
+    yield "pearson", paper.ablated, awc
+    yield "mse", paper.ablated, replace(awc, value_function="negative_mse")
+
+
+ALPHA_PAIRS: tuple[tuple[float, float], ...] = (
+    (0.0, 0.0),
+    (0.0, 1e4),
+    (1e4, 0.0),
+    (1e4, 1e4),
+    (2e4, 1e4),
+    (2e4, 2e4),
+    (3e4, 2e4),
+)
+WINDOW_LENGTHS: tuple[int, ...] = (5, 10, 15, 20, 25, 30)
+ROWS = {
+    "main": _main,
+    "cost": _cost,
+    "modalities": _modalities,
+    "alpha": _alpha,
+    "window": _window,
+    "profit": _profit,
+}
+"""Table -> the runs that its rows need, for one seed."""

@@ -1,0 +1,1 @@
+"""One run on Ray Train: sizing, workers, resuming, and the `train` job."""

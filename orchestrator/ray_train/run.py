@@ -1,0 +1,106 @@
+"""One training run on Ray Train: from a config to a result with its best and last checkpoints."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import ray.exceptions
+import ray.train
+import ray.train.torch
+
+from equipose.orchestrator.errors import failed_training
+from equipose.orchestrator.ray_train.run_folder import clear_scratch, tidy
+from equipose.orchestrator.resources import Resources
+from equipose.orchestrator.retries import EndAtLastingErrors
+from equipose.orchestrator.tracking.runs import Tracked
+from equipose.orchestrator.training.config import TrainConfig
+
+OBJECTIVE = "val/mpjpe_mm"
+"""What checkpoints are ranked by: the error of the epoch that wrote them."""
+RESTARTS = 2
+"""How often a run is started again where Ray Train gives up at once: when its controller died, or a worker
+before it trained (seen with Ray 2.60, and importing its libraries is when a worker asks for most memory)."""
+
+
+def run_training(
+    config: TrainConfig,
+    *,
+    name: str,
+    storage: Path | str,
+    resources: Resources,
+    tracked: Tracked | None = None,
+    callbacks: list[Any] | None = None,
+) -> ray.train.Result:
+    """Train on Ray Train V2 and wait for the end.
+
+    The same `name` and `storage` again resume the run from its newest checkpoint. Raises
+    `FailedTrainingError` when processes keep dying, or a worker raised what it would raise again.
+    """
+    folder = None if "://" in str(storage) else Path(storage).resolve() / name
+    run_config = ray.train.RunConfig(
+        name=name,
+        storage_path=str(storage),
+        callbacks=[*(callbacks or ()), EndAtLastingErrors()],
+        failure_config=ray.train.FailureConfig(max_failures=resources.max_failures),
+        checkpoint_config=ray.train.CheckpointConfig(
+            num_to_keep=2, checkpoint_score_attribute=OBJECTIVE, checkpoint_score_order="min"
+        ),
+        logging_config=ray.train.LoggingConfig(log_level="WARNING"),
+    )
+    payload = {"config": config, "tracked": tracked, "folder": folder}
+    for retries_left in reversed(range(RESTARTS + 1)):
+        try:
+            return _fit(payload, run_config, resources)
+        except (ray.train.TrainingFailedError, ray.exceptions.RayError) as error:
+            failed = failed_training(name, f"{storage}/{name}", error)
+            if failed.lasting or not retries_left:
+                raise failed from error
+    raise AssertionError("unreachable: the last attempt returns or raises")
+
+
+def _fit(payload: dict[str, Any], run_config: ray.train.RunConfig, resources: Resources) -> ray.train.Result:
+    """One `fit`, in a folder that is in order before and after."""
+    folder: Path | None = payload["folder"]
+    if folder:
+        folder.mkdir(parents=True, exist_ok=True)
+        tidy(folder)
+    trainer = ray.train.torch.TorchTrainer(
+        _train_worker,
+        train_loop_config=payload,
+        torch_config=ray.train.torch.TorchConfig(backend="nccl" if resources.gpu else "gloo"),
+        scaling_config=ray.train.ScalingConfig(
+            num_workers=resources.workers,
+            use_gpu=resources.gpu,
+            resources_per_worker={"CPU": resources.cpus_per_worker, **({"GPU": 1} if resources.gpu else {})},
+        ),
+        run_config=run_config,
+    )
+    try:
+        return trainer.fit()
+    finally:
+        if folder:
+            clear_scratch(folder)
+
+
+def _train_worker(payload: dict[str, Any]) -> dict[str, float]:
+    """`workers.train_worker`, imported where it runs: two processes that only start it are spared seconds."""
+    from equipose.orchestrator.ray_train.worker import train_worker
+
+    return train_worker(payload)
+
+
+def best_checkpoint(result: ray.train.Result) -> Path:
+    """Local folder of the checkpoint with the lowest validation error that was kept.
+
+    After a damaged one an epoch was trained twice, to the same error: then the one that can be read.
+    """
+    from equipose.orchestrator.ray_train.resume import (
+        readable,  # torch, which processes that only start runs do without
+    )
+
+    kept = [(checkpoint, metrics) for checkpoint, metrics in result.best_checkpoints if OBJECTIVE in metrics]
+    if not kept:
+        raise ValueError(f"run {result.path} kept no checkpoint; it reported none before it ended")
+    lowest = min(metrics[OBJECTIVE] for _, metrics in kept)
+    return readable([Path(checkpoint.path) for checkpoint, metrics in kept if metrics[OBJECTIVE] == lowest])

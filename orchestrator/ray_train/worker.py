@@ -1,0 +1,91 @@
+"""The function that Ray Train runs on every worker: the plain loop, plus logging and checkpoints."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import ray.train
+import ray.train.torch
+import torch
+
+from equipose.orchestrator.checkpoints import state as checkpoints
+from equipose.orchestrator.ray_train.parent_watch import end_with_parent
+from equipose.orchestrator.ray_train.resume import find_state
+from equipose.orchestrator.ray_train.run_folder import SCRATCH
+from equipose.orchestrator.tracking.runs import Tracked
+from equipose.orchestrator.training.build import build_training, run_facts
+from equipose.orchestrator.training.config import TrainConfig
+from equipose.orchestrator.training.logged_run import run_epochs
+from equipose.orchestrator.training.loop import Training
+from equipose.orchestrator.training.ranks import Ranks
+
+
+def train_worker(payload: dict[str, Any]) -> dict[str, float]:
+    """Train one run to its end, resuming from the newest checkpoint when Ray Train has one.
+
+    A newest one that is damaged is passed over for the one before it, and the MLflow run says so in its tag
+    `recovered`. `payload`: `config` (TrainConfig), `tracked` (Tracked or None) and `folder`, that of the run
+    where it is a local path, else None. Returns the last metrics.
+    """
+    end_with_parent()
+    config: TrainConfig = payload["config"]
+    tracked: Tracked | None = payload["tracked"]
+    folder: Path | None = payload["folder"]
+    training, store = build_training(config, ranks=Ranks.current(), device=ray.train.torch.get_device())
+    facts = run_facts(training, store, config)
+    notes = _resume(training, config, folder)
+    training.wrapped = _distribute(training)
+    if training.epoch == training.epochs:
+        # It had ended, but whoever started it may have been killed before hearing so.
+        ray.train.report(_reported(training))
+    run_epochs(training, config, tracked, lambda result: _report(training, config, facts, folder), notes)
+    return training.metrics
+
+
+def _resume(training: Training, config: TrainConfig, folder: Path | None) -> tuple[str, ...]:
+    """Put the run where it was; returns what had to be passed over."""
+    found = find_state(ray.train.get_checkpoint(), folder)
+    for path in found.unlisted:
+        _list_again(training, path)
+    if found.state is not None:
+        checkpoints.restore(training, found.state, config)
+    return found.notes
+
+
+def _list_again(training: Training, path: Path) -> None:
+    """Report a checkpoint that Ray Train has forgotten; it makes a copy, so the first goes."""
+    state = checkpoints.load(path)
+    first = training.ranks.first
+    checkpoint = ray.train.Checkpoint.from_directory(path) if first else None
+    ray.train.report({**state["history"][-1], "epoch": state["epoch"]}, checkpoint=checkpoint)
+    if first:
+        shutil.rmtree(path)
+
+
+def _distribute(training: Training) -> torch.nn.Module:
+    """DDP through Ray Train; with one worker the bare model, so that alone means alone."""
+    if training.ranks.world_size == 1:
+        return training.model
+    wrapped: torch.nn.Module = ray.train.torch.prepare_model(training.model)
+    return wrapped
+
+
+def _reported(training: Training) -> dict[str, float]:
+    """What Ray Train and Tune hear of the latest epoch; `epoch` counts the finished ones."""
+    return {**training.metrics, "epoch": training.epoch}
+
+
+def _report(training: Training, config: TrainConfig, facts: dict[str, Any], folder: Path | None) -> None:
+    """Hand metrics and, from the first rank, a checkpoint to Ray Train; a barrier for all ranks.
+
+    The checkpoint waits in the run's own folder, where the next attempt clears up after a kill.
+    """
+    with tempfile.TemporaryDirectory(prefix=SCRATCH, dir=folder) as directory:
+        checkpoint = None
+        if training.ranks.first:
+            checkpoints.save(training, config, Path(directory), facts)
+            checkpoint = ray.train.Checkpoint.from_directory(directory)
+        ray.train.report(_reported(training), checkpoint=checkpoint)

@@ -1,0 +1,87 @@
+"""What an AWC sweep searches, and how a point of the search becomes a training run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from equipose.balancing.methods.awc.awc import AWC
+from equipose.orchestrator.names import check_name
+from equipose.orchestrator.ray_train.run import Resources
+from equipose.orchestrator.training.config import TrainConfig
+
+OBJECTIVE = "best/mpjpe_mm"
+"""What a sweep minimises: the lowest validation error over a trial's epochs."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchSpace:
+    """AWC strength, critical-window length and fusion (paper A, tables of alpha and window)."""
+
+    alpha_s: tuple[float, float] = (1e3, 1e6)
+    """Range of the strong group's alpha, searched on a log scale; loss in metres."""
+    ratio: tuple[float, float] = (0.0, 1.0)
+    """Range of alpha_I / alpha_S; the paper's setting is 0.5."""
+    window: tuple[int, int] = (0, 30)
+    """Range of K in epochs, both ends included; 0 is plain training."""
+    fusion: tuple[str, ...] = ("concat", "mlp", "attention")
+
+    def __post_init__(self) -> None:
+        for name, (low, high) in (("alpha_s", self.alpha_s), ("ratio", self.ratio), ("window", self.window)):
+            if not low <= high:
+                raise ValueError(f"space.{name} must be (low, high) with low <= high, got {(low, high)}")
+        if self.alpha_s[0] <= 0:
+            raise ValueError(f"space.alpha_s is searched on a log scale, so above 0; got {self.alpha_s}")
+        if not self.fusion:
+            raise ValueError("space.fusion must name at least one fusion")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SweepConfig:
+    """One sweep: the run that every trial varies, the space, and the budget."""
+
+    name: str
+    base: TrainConfig
+    awc: AWC.Config = field(default_factory=AWC.Config)
+    """Everything about AWC that the sweep does not search."""
+    paper_window: int
+    """K of the paper's setting: 20 of 50 epochs, scaled where a preset trains for fewer."""
+    space: SearchSpace
+    trials: int = 10
+    seed: int = 0
+    grace_epochs: int = 1
+    """Epochs before ASHA may stop a trial; put it past the longest window to judge windows fairly."""
+    resources: Resources
+    concurrency: int = 1
+
+    def __post_init__(self) -> None:
+        check_name(self.name, "sweep name")
+        if self.trials < len(self.enqueued()):
+            raise ValueError(
+                f"trials must be at least {len(self.enqueued())} (the reference points), got {self.trials}"
+            )
+        if not 1 <= self.grace_epochs <= self.base.epochs:
+            raise ValueError(
+                f"grace_epochs must lie in [1, epochs={self.base.epochs}], got {self.grace_epochs}"
+            )
+        if self.concurrency < 1:
+            raise ValueError(f"concurrency must be at least 1, got {self.concurrency}")
+
+    def enqueued(self) -> list[dict[str, Any]]:
+        """Points tried first: per fusion the paper's setting and plain training; trial 0 is the paper's.
+
+        So every fusion has its own plain reference, and a gain is never one of the fusion alone.
+        """
+        paper = {"alpha_s": 20_000.0, "ratio": 0.5, "window": self.paper_window}
+        return [{**paper, **change, "fusion": f} for f in self.space.fusion for change in ({}, {"window": 0})]
+
+    def run_config(self, point: dict[str, Any]) -> TrainConfig:
+        """The training run of one point. Same data, seed and epochs for all, so trials are paired."""
+        awc = replace(
+            self.awc,
+            alpha_s=point["alpha_s"],
+            alpha_i=point["alpha_s"] * point["ratio"],
+            window=int(point["window"]),
+        )
+        model = replace(self.base.model, fusion=point["fusion"])
+        return replace(self.base, model=model, method=awc)

@@ -1,0 +1,134 @@
+"""The search of a sweep: an Optuna study that Ray Tune asks for points, and that survives its driver.
+
+The study is the one record of a sweep. Every answer is committed to its database before Tune hears it, and
+a trial is named by its number there; so a sweep that is killed at any moment goes on from the study alone.
+Tune's own saved state is not used: it is written in several files, up to seconds late.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.trial import FrozenTrial, Trial, TrialState
+from ray.tune.search import Searcher
+
+from equipose.models.randomness import derive_seed
+from equipose.orchestrator.sqlite import whole_database
+from equipose.orchestrator.sweep.config import OBJECTIVE, SearchSpace, SweepConfig
+
+NUMBER = "number"
+"""Key of the trial's number beside the searched parameters."""
+RUN = "run"
+"""Key of the MLflow run that the trial logs to; None where the server was away."""
+RETRY_OF = "retry_of"
+FAILURES = "failures"
+"""Attribute of the study: why trials failed."""
+FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
+
+
+def open_study(config: SweepConfig, database: Path) -> optuna.Study:
+    """The study of a sweep, new or as an earlier driver left it, with every reference point in its queue.
+
+    Failed trials are queued again, once each.
+    """
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    storage = optuna.storages.RDBStorage(whole_database(database, _make_tables))
+    study = optuna.create_study(study_name=config.name, storage=storage, load_if_exists=True)
+    # Not carried over from the earlier driver, so derived from how far it had come.
+    seed = derive_seed(config.seed, "search", len(study.trials)) % 2**32
+    study.sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=len(config.enqueued()))
+    for point in config.enqueued():
+        study.enqueue_trial(point, skip_if_exists=True)
+    retried = {trial.user_attrs.get(RETRY_OF) for trial in study.trials}
+    for trial in study.get_trials(states=(TrialState.FAIL,)):
+        if trial.number not in retried:
+            study.enqueue_trial(trial.params, user_attrs={RETRY_OF: trial.number})
+    return study
+
+
+def _make_tables(url: str) -> None:
+    optuna.storages.RDBStorage(url).engine.dispose()
+
+
+def keep_failures(study: optuna.Study, reasons: Mapping[str, str]) -> None:
+    """Keep why trials failed, with what is known of earlier ones; trial -> reason."""
+    study.set_user_attr(FAILURES, failures(study) | dict(reasons))
+
+
+def failures(study: optuna.Study) -> dict[str, str]:
+    """Failed trial -> why, for those of which it is known."""
+    return dict(sorted(study.user_attrs.get(FAILURES, {}).items()))
+
+
+def trials_left(study: optuna.Study, trials: int) -> int:
+    """How many of a sweep's trials have not finished."""
+    return trials - len(study.get_trials(deepcopy=False, states=FINISHED))
+
+
+def trial_name(number: int) -> str:
+    """`trial-000`, `trial-001`, ... in the order in which the study was asked."""
+    return f"trial-{number:03d}"
+
+
+def suggest_point(trial: Trial, space: SearchSpace) -> dict[str, Any]:
+    """A point of the space; what the trial has been given already stays."""
+    return {
+        "alpha_s": trial.suggest_float("alpha_s", *space.alpha_s, log=True),
+        "ratio": trial.suggest_float("ratio", *space.ratio),
+        "window": trial.suggest_int("window", *space.window),
+        "fusion": trial.suggest_categorical("fusion", list(space.fusion)),
+    }
+
+
+def searched(point: Mapping[str, Any]) -> dict[str, Any]:
+    """The searched parameters of what a trial is given."""
+    return {name: value for name, value in point.items() if name not in (NUMBER, RUN)}
+
+
+class StudySearch(Searcher):
+    """Tune's side of a study; trials that an earlier driver left running come first, under their numbers."""
+
+    def __init__(self, study: optuna.Study, suggest: Callable[[Trial], dict[str, Any]], epochs: int) -> None:
+        """`suggest` gives a trial its point; a trial that ends before `epochs` epochs counts as pruned."""
+        super().__init__(metric=OBJECTIVE, mode="min")
+        self._study, self._suggest, self._epochs = study, suggest, epochs
+        self._left: list[FrozenTrial] = study.get_trials(states=(TrialState.RUNNING,))
+        self._trials: dict[str, Trial] = {}
+
+    def suggest(self, trial_id: str) -> dict[str, Any]:
+        """The next point, with the trial's number in the study."""
+        trial = Trial(self._study, self._left.pop(0)._trial_id) if self._left else self._study.ask()
+        self._trials[trial_id] = trial
+        return {**self._suggest(trial), NUMBER: trial.number}
+
+    def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
+        """Keep the objective after every epoch."""
+        trial, epoch = self._trials[trial_id], int(result["epoch"])
+        if epoch > trial.user_attrs.get("epoch", 0):  # a resumed trial may repeat one
+            trial.report(result[OBJECTIVE], epoch)
+            trial.set_user_attr("epoch", epoch)
+
+    def on_trial_complete(
+        self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
+    ) -> None:
+        """Close the trial in the study; `result` is news when the scheduler has just stopped it."""
+        if result and "epoch" in result:
+            self.on_trial_result(trial_id, result)
+        trial = self._trials.pop(trial_id)
+        epoch = trial.user_attrs.get("epoch", 0)
+        if error or not epoch:
+            self._study.tell(trial, state=TrialState.FAIL)
+        elif epoch < self._epochs:
+            self._study.tell(trial, state=TrialState.PRUNED)
+        else:
+            value = self._study.trials[trial.number].intermediate_values[epoch]
+            self._study.tell(trial, value)
+
+    def save(self, checkpoint_path: str) -> None:
+        """Nothing: the study is on disk."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Nothing: the study is on disk."""

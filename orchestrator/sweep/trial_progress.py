@@ -1,0 +1,51 @@
+"""From Tune's events and the study to the progress display; decides nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import optuna
+from ray import tune
+
+from equipose.orchestrator.jobs.progress import SweepProgress
+from equipose.orchestrator.sweep.config import OBJECTIVE
+from equipose.orchestrator.sweep.search import FINISHED, searched, trial_name
+
+
+def show_finished(progress: SweepProgress, study: optuna.Study, epochs: int) -> None:
+    """Show the trials that an earlier driver has finished."""
+    for trial in study.get_trials(deepcopy=False, states=FINISHED):
+        epoch = trial.user_attrs["epoch"]
+        state = "stopped" if epoch < epochs else "done"
+        progress.trial(trial_name(trial.number), state, epoch, epochs, trial.value, trial.params)
+
+
+class ShowProgress(tune.Callback):
+    """Tells the display what happens to the trials."""
+
+    def __init__(self, progress: SweepProgress, epochs: int) -> None:
+        self._progress, self._epochs = progress, epochs
+
+    def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """A trial begins, or goes on."""
+        self._show(trial, "running", trial.last_result or {})
+
+    def on_trial_result(
+        self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
+    ) -> None:
+        """An epoch has ended."""
+        self._show(trial, "running", result)
+
+    def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """A trial has trained all its epochs, or ASHA has stopped it."""
+        last = trial.last_result or {}
+        self._show(trial, "stopped" if last.get("epoch", 0) < self._epochs else "done", last)
+
+    def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """A trial has failed for good."""
+        self._show(trial, "failed", trial.last_result or {})
+
+    def _show(self, trial: Any, state: str, last: dict[str, Any]) -> None:
+        epoch, value = last.get("epoch", 0), last.get(OBJECTIVE)
+        params = searched(trial.config)
+        self._progress.trial(str(trial), state, epoch, self._epochs, value, params)

@@ -1,0 +1,1 @@
+"""MLflow: the server, its runs, and the outbox that holds what could not be delivered yet."""

@@ -1,0 +1,176 @@
+"""The outbox of a run: everything it logs goes to disk first, and from there to the tracking server.
+
+One file of JSON lines per run, `<run_id>.jsonl`, in one spool directory. A record is a dict with `kind`:
+`metric` (key, value, step, time in ms), `param`, `tag` (key, value), `artifact` (file, name), `status`.
+The spool directory must be on storage that the run's next attempt and the driver can read.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+import time
+from collections.abc import Iterable
+from io import FileIO
+from pathlib import Path
+from typing import Any
+
+from equipose.orchestrator.names import check_artifact_name, check_name
+from equipose.pipelines.files.bounded_json import parse_json
+from equipose.pipelines.files.errors import DataError
+
+Record = dict[str, Any]
+
+MAX_BATCH = 1000
+"""MLflow takes at most 1000 metrics in one request."""
+
+
+def parse_lines(content: bytes) -> tuple[list[Record], int]:
+    """The records of an outbox file, and the number of bytes that hold whole records.
+
+    A process that is killed while writing leaves half a line at the end; it is not a record.
+    """
+    whole = content.rpartition(b"\n")[0]
+    records = [check_record(parse_json(line, nan=True)) for line in whole.split(b"\n")] if whole else []
+    return records, len(whole) + 1 if whole else 0
+
+
+FIELDS: dict[str, dict[str, type | tuple[type, ...]]] = {
+    "metric": {"key": str, "value": (int, float), "step": int, "time": int},
+    "param": {"key": str, "value": str},
+    "tag": {"key": str, "value": str},
+    "artifact": {"file": str, "name": str},
+    "status": {"value": str},
+}
+"""Kind of record -> its fields and their types."""
+
+
+def check_record(record: Any) -> Record:
+    """The record itself, if its kind and fields are known; ValueError for anything else."""
+    kind = record.get("kind") if isinstance(record, dict) else None
+    fields = FIELDS.get(kind) if isinstance(kind, str) else None
+    if fields is None or any(not isinstance(record.get(name), types) for name, types in fields.items()):
+        raise ValueError(f"{str(record)[:80]} is no record of a run")
+    if kind == "status" and record["value"] != "RUNNING" and not isinstance(record.get("time"), int):
+        raise ValueError(f"{str(record)[:80]} is an end without a time")
+    if kind == "artifact":
+        check_artifact_name(record["name"])
+    return dict(record)
+
+
+def leading_group(records: list[Record], start: int) -> list[Record]:
+    """What one request can carry from `start` on: a stretch of metrics, or one record of another kind."""
+    stop = start
+    while stop < min(len(records), start + MAX_BATCH) and records[stop]["kind"] == "metric":
+        stop += 1
+    return records[start : max(stop, start + 1)]
+
+
+def _open_unlinked(path: str, flags: int) -> int:
+    """Open a file, unless it is a link: what is read from an outbox is also cut and deleted."""
+    return os.open(path, flags | os.O_NOFOLLOW, 0o666)
+
+
+class OutboxInUseError(RuntimeError):
+    """Another process writes or delivers this run's outbox."""
+
+
+class Outbox:
+    """Append-only file of one run's records, locked against a second user."""
+
+    def __init__(self, spool: Path, run_id: str, patience: float = 0.0) -> None:
+        """Open or create; raises `OutboxInUseError` when another process has it for more than `patience` s.
+
+        Raises ValueError for a run id that is no file name: it may come from somebody else's server.
+        """
+        self.run_id = check_name(run_id, "run id")
+        self.path = Path(spool) / f"{run_id}.jsonl"
+        self.files = Path(spool) / f"{run_id}.files"
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        deadline = time.monotonic() + patience
+        while (handle := self._opened()) is None:
+            if time.monotonic() >= deadline:
+                raise OutboxInUseError(
+                    f"{self.path} is in use by another process; a run has one logger at a time"
+                )
+            time.sleep(0.1)
+        self._handle = handle
+
+    def _opened(self) -> FileIO | None:
+        """The file, locked; None while another process has it."""
+        # Unbuffered: what a full disk refuses must not come out of a buffer later, in the middle of a line.
+        handle = open(self.path, "a+b", buffering=0, opener=_open_unlinked)  # noqa: SIM115 - kept open
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            handle.close()
+            return None
+        if self._is_at_its_place(handle):
+            return handle
+        handle.close()
+        return self._opened()
+
+    def _is_at_its_place(self, handle: FileIO) -> bool:
+        """False for a file whose last owner has delivered everything and removed it."""
+        try:
+            return os.path.samestat(os.fstat(handle.fileno()), self.path.stat())
+        except FileNotFoundError:
+            return False
+
+    def recover(self) -> list[Record]:
+        """Records that an earlier attempt left, after cutting off a half-written last line."""
+        self._handle.seek(0)
+        try:
+            records, whole = parse_lines(self._handle.read())
+        except ValueError as error:
+            raise DataError(f"{self.path}: the outbox is damaged ({error}); move it away") from error
+        self._handle.truncate(whole)
+        return records
+
+    def append(self, records: Iterable[Record]) -> None:
+        """Write records; on return they are on the disk. When it is full (OSError), none of them is."""
+        left = memoryview("".join(json.dumps(record) + "\n" for record in records).encode())
+        size = os.fstat(self._handle.fileno()).st_size
+        try:
+            while left:
+                left = left[self._handle.write(left) :]
+            os.fsync(self._handle.fileno())
+        except BaseException as error:
+            self._handle.truncate(size)
+            if isinstance(error, OSError):
+                raise OSError(error.errno, error.strerror, str(self.path)) from error
+            raise
+
+    def kept_file(self, record: Record) -> Path:
+        """Where an artifact's file waits: always beside the outbox, whatever its record says."""
+        return self.files / Path(record["file"]).name
+
+    def keep_file(self, content: Path | bytes, number: int) -> Path:
+        """Copy an artifact next to the outbox, where it waits for delivery; a copy that fails is removed."""
+        self.files.mkdir(exist_ok=True)
+        target = self.files / str(number)
+        try:
+            if isinstance(content, bytes):
+                target.write_bytes(content)
+            else:
+                shutil.copyfile(content, target)
+        except OSError:
+            target.unlink(missing_ok=True)
+            raise
+        return target
+
+    def reject(self, records: list[Record], reason: str) -> Path:
+        """Put aside what the server refuses, so that it is neither lost nor tried for ever."""
+        path = self.path.with_suffix(".rejected.jsonl")
+        with path.open("a") as handle:
+            handle.writelines(json.dumps(record | {"reason": reason}) + "\n" for record in records)
+        return path
+
+    def close(self, *, delivered: bool) -> None:
+        """Release the outbox; remove it when everything in it has been delivered."""
+        if delivered:
+            self.path.unlink(missing_ok=True)
+            shutil.rmtree(self.files, ignore_errors=True)
+        self._handle.close()

@@ -1,0 +1,162 @@
+"""Runs in MLflow: their names, parameters, tags and nesting. The driver creates them, workers log to them.
+
+Server: `tracking_server`. Logging: `run_logger`. Delivery after an outage: `delivery.replay`.
+"""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, fields, is_dataclass
+from pathlib import Path
+from typing import Any
+
+from equipose.orchestrator.tracking.client import client
+from equipose.orchestrator.tracking.delivery import replay
+from equipose.orchestrator.tracking.run_logger import RunLogger
+
+__all__ = [
+    "KEY_TAG",
+    "MAX_PARAMS",
+    "RunLogger",
+    "Tracked",
+    "create_run",
+    "end_run",
+    "ensure_experiment",
+    "find_run",
+    "flatten_config",
+    "git_tags",
+    "replay",
+]
+
+KEY_TAG = "equipose.key"
+"""Tag that names a run deterministically, so that a resumed sweep finds it again."""
+PARENT_TAG = "mlflow.parentRunId"
+MAX_PARAMS = 60
+MAX_VALUE = 500
+"""Characters of a parameter's value; longer ones are cut, the whole config is an artifact."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tracked:
+    """Where a run's numbers go: an MLflow run that exists already, and a spool for bad times."""
+
+    uri: str
+    run_id: str
+    spool: str
+    hand_over: bool = False
+    """Whether the run ends without waiting for the server; then whoever started it delivers what is left."""
+
+
+def _flatten(value: Any, prefix: str) -> dict[str, str]:
+    if is_dataclass(value):
+        items = {field.name: getattr(value, field.name) for field in fields(value)}
+    elif isinstance(value, Mapping):
+        items = {str(key): item for key, item in value.items()}
+    elif isinstance(value, (list, tuple)):
+        return {prefix: ",".join(str(item) for item in value)[:MAX_VALUE]}
+    else:
+        return {prefix: str(value)[:MAX_VALUE]}
+    flat: dict[str, str] = {}
+    for name, item in items.items():
+        flat |= _flatten(item, f"{prefix}.{name}" if prefix else name)
+    return flat
+
+
+def flatten_config(config: object, omit: Collection[str] = ()) -> dict[str, str]:
+    """A nested dataclass as flat dotted parameters, e.g. `{"method.alpha": "20000.0"}`.
+
+    omit: dotted names, or prefixes of them, that say nothing about the science (paths, worker counts).
+    Raises `ValueError` when more than `MAX_PARAMS` remain.
+    """
+    hidden = tuple(f"{name}." for name in omit)
+    flat = {
+        key: value
+        for key, value in _flatten(config, "").items()
+        if key not in omit and not key.startswith(hidden)
+    }
+    if len(flat) > MAX_PARAMS:
+        raise ValueError(
+            f"{type(config).__name__} has {len(flat)} parameters, MLflow gets at most {MAX_PARAMS}: "
+            f"omit some of {sorted(flat)}"
+        )
+    return flat
+
+
+def git_tags(folder: Path | None = None) -> dict[str, str]:
+    """`git_sha` and `dirty` of the code in `folder` (default: this code); `unknown` without git."""
+    folder = folder or Path(__file__).resolve().parent
+
+    def git(*arguments: str) -> str:
+        command = ["git", "-C", str(folder), *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
+
+    try:
+        status = git("status", "--porcelain", "--untracked-files=no")
+        return {"git_sha": git("rev-parse", "HEAD"), "dirty": str(bool(status)).lower()}
+    except (OSError, subprocess.SubprocessError):
+        return {"git_sha": "unknown", "dirty": "unknown"}
+
+
+def ensure_experiment(uri: str, name: str) -> str:
+    """Id of the experiment `name`, created if missing, revived if deleted. Call it on the driver."""
+    mlflow = client(uri)
+    experiment = mlflow.get_experiment_by_name(name)
+    if experiment is None:
+        # Tells the page to lead to training runs; without it, it guesses, often wrongly.
+        return str(mlflow.create_experiment(name, tags={"mlflow.experimentKind": "custom_model_development"}))
+    if experiment.lifecycle_stage != "active":
+        mlflow.restore_experiment(experiment.experiment_id)
+    return str(experiment.experiment_id)
+
+
+def find_run(uri: str, experiment: str, key: str) -> str | None:
+    """Id of the run of an experiment whose key tag is `key`, or None."""
+    if "'" in key:
+        raise ValueError(f"run key {key!r} contains a quote, which MLflow cannot search for; remove it")
+    mlflow = client(uri)
+    found = mlflow.get_experiment_by_name(experiment)
+    if found is None:
+        return None
+    runs = mlflow.search_runs([found.experiment_id], f"tags.`{KEY_TAG}` = '{key}'", max_results=1)
+    return str(runs[0].info.run_id) if runs else None
+
+
+def create_run(
+    uri: str,
+    experiment: str,
+    name: str,
+    *,
+    parent: str | None = None,
+    key: str | None = None,
+    tags: Mapping[str, object] | None = None,
+    params: Mapping[str, object] | None = None,
+) -> str:
+    """Id of a new run, or of the one that already has this `key` (then nothing about it is changed).
+
+    parent: run id of the sweep or comparison; a parent that has a parent itself raises `ValueError`, because
+    the MLflow page draws one level. Call it on the driver: two callers with one key would make two runs.
+    """
+    from mlflow.entities import Param
+
+    existing = find_run(uri, experiment, key) if key else None
+    if existing:
+        return existing
+    mlflow = client(uri)
+    all_tags = {name: str(value) for name, value in (tags or {}).items()}
+    if key:
+        all_tags[KEY_TAG] = key
+    if parent:
+        if PARENT_TAG in mlflow.get_run(parent).data.tags:
+            raise ValueError(f"run {parent} is a child itself; runs nest one level deep, give its own parent")
+        all_tags[PARENT_TAG] = parent
+    run = mlflow.create_run(ensure_experiment(uri, experiment), tags=all_tags, run_name=name)
+    if params:
+        values = [Param(name, str(value)) for name, value in params.items()]
+        mlflow.log_batch(run.info.run_id, params=values)
+    return str(run.info.run_id)
+
+
+def end_run(uri: str, run_id: str, status: str = "FINISHED") -> None:
+    """Set the final status of a run whose own logger could not (its worker was killed)."""
+    client(uri).set_terminated(run_id, status)

@@ -1,0 +1,1 @@
+"""One run without Ray: config, data, model, the training loop, validation and logged epochs."""

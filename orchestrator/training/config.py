@@ -1,0 +1,120 @@
+"""What a training run is: frozen, validated configs, and their JSON form.
+
+The JSON form is the artifact `config.json` of every run and the content of checkpoints, so reading it
+back must give an equal config; `from_json` is the inverse of `to_json`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from equipose.balancing.method import MethodConfig
+from equipose.balancing.registry import METHODS, method_class, method_name
+from equipose.models.build import ModelConfig
+from equipose.pipelines.batches.source import BatchConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataConfig:
+    """Which frames a run trains, validates and tests on."""
+
+    store: str
+    """Path or URI of a prepared store."""
+    protocol: str = "P1"
+    split: str = "S1"
+    train_stride: int = 1
+    """Train on every n-th selected frame; validation and test always use all of theirs."""
+    batch: BatchConfig = field(default_factory=BatchConfig)
+
+    def __post_init__(self) -> None:
+        if self.train_stride < 1:
+            raise ValueError(f"data.train_stride must be at least 1, got {self.train_stride}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class OptimizerConfig:
+    """Adam with a step schedule (paper A: lr 1e-3, x0.1 every 30 epochs)."""
+
+    lr: float = 1e-3
+    gamma: float = 0.1
+    """Factor applied every `step_epochs` epochs."""
+    step_epochs: int = 30
+    weight_decay: float = 0.0
+    clip_norm: float | None = None
+    """Clip the gradient's global norm after the method has shaped it; None does not clip."""
+
+    def __post_init__(self) -> None:
+        positive = {"lr": self.lr, "gamma": self.gamma, "step_epochs": self.step_epochs}
+        if self.clip_norm is not None:
+            positive["clip_norm"] = self.clip_norm
+        for name, value in positive.items():
+            if not (math.isfinite(value) and value > 0):
+                raise ValueError(f"optimizer.{name} must be positive and finite, got {value}")
+
+    def lr_at(self, epoch: int) -> float:
+        """Learning rate of a 0-based epoch; a pure function, so resuming needs no scheduler state."""
+        return self.lr * self.gamma ** (epoch // self.step_epochs)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig:
+    """One training run."""
+
+    data: DataConfig
+    model: ModelConfig = field(default_factory=ModelConfig)
+    method: MethodConfig = field(default_factory=lambda: METHODS["plain"].Config())
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    epochs: int = 50
+    seed: int = 0
+    value_function: Literal["pearson", "negative_mpjpe", "negative_mse"] = "pearson"
+    """What a coalition is worth in the Shapley scores of every validation pass."""
+    dtype: Literal["float32", "float64"] = "float32"
+    """Precision of training; float64 is for equivalence checks."""
+
+    def __post_init__(self) -> None:
+        if self.epochs < 1:
+            raise ValueError(f"epochs must be at least 1, got {self.epochs}")
+        if tuple(self.data.batch.modalities) != tuple(self.model.modalities):
+            raise ValueError(
+                f"data.batch.modalities {self.data.batch.modalities} and model.modalities "
+                f"{self.model.modalities} differ; set both to the same sensors in the same order"
+            )
+        if self.data.batch.window != self.model.window:
+            raise ValueError(
+                f"data.batch.window {self.data.batch.window} and model.window {self.model.window} differ"
+            )
+
+
+def to_json(config: TrainConfig) -> dict[str, Any]:
+    """The config as JSON-ready dicts; the method's entry carries its registry name."""
+    plain = json.loads(json.dumps(dataclasses.asdict(config)))
+    plain["method"] = {"name": method_name(config.method), **plain["method"]}
+    return plain
+
+
+def from_json(plain: dict[str, Any]) -> TrainConfig:
+    """Inverse of `to_json`. Raises ValueError on unknown methods and fields."""
+    method = dict(plain["method"])
+    method_config = method_class(method.pop("name")).Config
+    data = dict(plain["data"])
+    fields: dict[str, Any] = {
+        **plain,
+        "data": _build(DataConfig, {**data, "batch": _build(BatchConfig, data["batch"])}),
+        "model": _build(ModelConfig, plain["model"]),
+        "method": _build(method_config, method),
+        "optimizer": _build(OptimizerConfig, plain["optimizer"]),
+    }
+    return _build(TrainConfig, fields)
+
+
+def _build(cls: Any, fields: dict[str, Any]) -> Any:
+    """Construct a config class, turning JSON lists back into tuples and naming unknown fields."""
+    known = {f.name for f in dataclasses.fields(cls)}
+    unknown = sorted(set(fields) - known)
+    if unknown:
+        raise ValueError(f"{cls.__qualname__} has no field {unknown}; known: {sorted(known)}")
+    return cls(**{key: tuple(v) if isinstance(v, list) else v for key, v in fields.items()})

@@ -1,0 +1,57 @@
+"""From a built run to a trained one: every epoch that is left, logged and kept; under Ray Train or alone."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from equipose.orchestrator.tracking.run_logger import FINISH_SECONDS, RunLogger
+from equipose.orchestrator.tracking.runs import Tracked
+from equipose.orchestrator.training.config import TrainConfig, to_json
+from equipose.orchestrator.training.loop import EpochResult, Training, fit
+
+PATIENCE = 90.0
+"""Seconds that an attempt waits for the one before: workers of a node that Ray has lost live on a while."""
+MAX_NOTE = 2000
+"""Characters; MLflow refuses tags above 8000 bytes."""
+
+
+def run_epochs(
+    training: Training,
+    config: TrainConfig,
+    tracked: Tracked | None,
+    keep: Callable[[EpochResult], None],
+    notes: Sequence[str] = (),
+) -> None:
+    """Train to the end; `keep` is called after every epoch, when the state is complete.
+
+    notes: what was wrong with the checkpoints that it went on from, kept as the tag `recovered`.
+    A point is on disk before its checkpoint is, so a run killed after the checkpoint has lost no point.
+    """
+    with _logging(tracked, training) as logger:
+        if logger:
+            logger.log_artifact(json.dumps(to_json(config), indent=2), "config.json")
+            if notes:
+                logger.set_tags({"recovered": "\n".join(notes)[:MAX_NOTE]})
+        for result in fit(training):
+            if logger:
+                logger.log_metrics(result.metrics, step=result.epoch)
+            keep(result)
+
+
+@contextlib.contextmanager
+def _logging(tracked: Tracked | None, training: Training) -> Iterator[RunLogger | None]:
+    """The first rank's logger; an error leaves the MLflow run open, for the attempt that goes on with it."""
+    if tracked is None or not training.ranks.first:
+        yield None
+        return
+    logger = RunLogger(tracked.uri, tracked.run_id, Path(tracked.spool), patience=PATIENCE)
+    wait = 0.0 if tracked.hand_over else FINISH_SECONDS
+    try:
+        yield logger
+    except BaseException:
+        logger.close(wait)
+        raise
+    logger.finish(timeout=wait)

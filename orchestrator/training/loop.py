@@ -1,0 +1,220 @@
+"""The training loop: plain, readable from top to bottom, and free of Ray.
+
+It runs alone or as one of several ranks; `equipose.orchestrator.ray_train.worker` runs it under Ray Train.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+
+from equipose.balancing.method import EpochPlan, Losses, Method, Run, Step
+from equipose.balancing.train_step import Stepping, take_step
+from equipose.models.batch import Batch
+from equipose.models.errors import mpjpe
+from equipose.models.model import PoseModel
+from equipose.models.randomness import derive_seed, torch_rng
+from equipose.orchestrator.gradient_norms import GradientNorms
+from equipose.orchestrator.training.config import OptimizerConfig
+from equipose.orchestrator.training.epoch_measures import peak_memory_mib, reset_peak_memory
+from equipose.orchestrator.training.ranks import Ranks
+from equipose.orchestrator.training.validation import Validation, validate
+from equipose.pipelines.batches.source import BatchSource
+
+
+@dataclass(kw_only=True)
+class Training:
+    """Everything that changes while a run trains, and what it trains on."""
+
+    model: PoseModel
+    """The bare model."""
+    wrapped: nn.Module
+    """What the loop calls: the model itself, or DDP around it."""
+    method: Method
+    optimizer: torch.optim.Optimizer
+    schedule: OptimizerConfig
+    train: BatchSource
+    validation: BatchSource
+    epochs: int
+    seed: int
+    value_function: str
+    ranks: Ranks = field(default_factory=Ranks)
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    dtype: torch.dtype = torch.float32
+    epoch: int = 0
+    """The next epoch to run."""
+    contributions: Tensor | None = None
+    """[M] Shapley scores of the latest validation pass."""
+    best_mpjpe_mm: float = float("inf")
+    best_epoch: int = -1
+    history: list[dict[str, float]] = field(default_factory=list)
+    """Metrics of every finished epoch; it travels with the checkpoint, so a run's curves need no server."""
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """Of the latest epoch; empty before the first."""
+        return self.history[-1] if self.history else {}
+
+    def to_device(self, batch: Batch) -> Batch:
+        """The batch where and how the model computes."""
+        return batch.to(self.device, self.dtype)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EpochResult:
+    """What one epoch produced."""
+
+    epoch: int
+    metrics: dict[str, float]
+    """MLflow names, e.g. `train/loss`, `val/mpjpe_mm`, `shapley/rgb`; errors in mm."""
+    validation: Validation
+    is_best: bool
+
+
+def fit(training: Training) -> Iterator[EpochResult]:
+    """Train from `training.epoch` to the end, yielding after every epoch.
+
+    The caller logs and saves between epochs; whatever it saves then is a complete state.
+    """
+    if training.contributions is None and "contributions" in training.method.needs:
+        training.contributions = _validate(training).shapley
+    while training.epoch < training.epochs:
+        yield run_epoch(training)
+    training.method.on_task_end(_run(training, lambda name, value: None))
+
+
+def run_epoch(training: Training) -> EpochResult:
+    """One epoch of training and the validation after it; advances `training.epoch`."""
+    start = time.perf_counter()
+    reset_peak_memory(training.device)
+    metrics: dict[str, float] = {}
+    run = _run(training, metrics.__setitem__)
+    lr = training.schedule.lr_at(run.epoch)
+    for group in training.optimizer.param_groups:
+        group["lr"] = lr
+    plan = training.method.plan_epoch(_full_plan(training), run)
+    training.method.on_epoch_start(run)
+    norms = GradientNorms(training.model)
+    losses = [
+        _epoch_step(training, run, index, batch, norms)
+        for index, batch in enumerate(_batches(training, plan))
+    ]
+    _share_buffers(training)
+    trained = time.perf_counter()
+
+    result = _validate(training)
+    training.contributions = result.shapley
+    is_best = result.mpjpe_mm < training.best_mpjpe_mm
+    if is_best:
+        training.best_mpjpe_mm, training.best_epoch = result.mpjpe_mm, run.epoch
+    metrics |= _mean_losses(losses, training.ranks) | norms.metrics() | result.metrics()
+    metrics |= {
+        "best/mpjpe_mm": training.best_mpjpe_mm,
+        "best/epoch": float(training.best_epoch),
+        "train/lr": lr,
+        "time/train_s": trained - start,
+        "time/validation_s": time.perf_counter() - trained,
+        "time/shapley_s": result.shapley_seconds,
+        "memory/peak_mib": peak_memory_mib(training.device),
+    }
+    training.epoch += 1
+    training.history.append(metrics)
+    return EpochResult(epoch=run.epoch, metrics=metrics, validation=result, is_best=is_best)
+
+
+def _epoch_step(training: Training, run: Run, index: int, batch: Batch, norms: GradientNorms) -> Losses:
+    """One step of an epoch, its randomness derived from (seed, epoch, step, rank)."""
+    torch.manual_seed(derive_seed(run.seed, "step", run.epoch, index, training.ranks.rank))
+    rng = torch_rng(run.seed, "method", run.epoch, index)
+    stepping = Stepping(
+        run=run,
+        wrapped=training.wrapped,
+        optimizer=training.optimizer,
+        batch=batch,
+        view=lambda outputs: Step(run=run, index=index, batch=batch, outputs=outputs, rng=rng),
+        clip_norm=training.schedule.clip_norm,
+    )
+    losses = take_step(training.method, stepping)
+    norms.add()
+    return losses
+
+
+def _run(training: Training, log: Callable[[str, float], None]) -> Run:
+    """The method's view of the epoch about to start."""
+    ranks = training.ranks
+
+    def share() -> Iterator[Batch]:
+        for batch in training.train.in_order(rank=ranks.rank, world_size=ranks.world_size):
+            yield training.to_device(batch)
+
+    def validation_share() -> Iterator[Batch]:
+        yield from map(training.to_device, training.validation.share(ranks.rank, ranks.world_size))
+
+    return Run(
+        model=training.model,
+        epoch=training.epoch,
+        epochs=training.epochs,
+        seed=training.seed,
+        loss=mpjpe,
+        batches=share,
+        validation_batches=validation_share,
+        mean=ranks.mean,
+        contributions=training.contributions,
+        log=log,
+    )
+
+
+def _full_plan(training: Training) -> EpochPlan:
+    """Every training row once, in this epoch's order, every modality allowed."""
+    indices = torch.as_tensor(training.train.epoch_order(training.epoch))
+    present = torch.ones(len(indices), len(training.model.modalities), dtype=torch.bool)
+    return EpochPlan(indices=indices, present=present)
+
+
+def _batches(training: Training, plan: EpochPlan) -> Iterator[Batch]:
+    """This rank's share of the plan, on its device."""
+    ranks = training.ranks
+    for batch in training.train.batches(
+        plan.indices.numpy(),
+        present=plan.present.numpy(),
+        epoch=training.epoch,
+        rank=ranks.rank,
+        world_size=ranks.world_size,
+        drop_last=True,
+    ):
+        yield training.to_device(batch)
+
+
+def _share_buffers(training: Training) -> None:
+    """Average running statistics over ranks, so that all of them validate one and the same model.
+
+    Each rank's BatchNorm has seen its own share of every batch; without batch statistics nothing changes.
+    """
+    if training.ranks.world_size == 1:
+        return
+    for buffer in training.model.buffers():
+        if buffer.is_floating_point():
+            buffer.copy_(training.ranks.mean(buffer))
+
+
+def _validate(training: Training) -> Validation:
+    return validate(
+        training.model,
+        map(training.to_device, training.validation.share(training.ranks.rank, training.ranks.world_size)),
+        value_function=training.value_function,
+        ranks=training.ranks,
+    )
+
+
+def _mean_losses(losses: list[Losses], ranks: Ranks) -> dict[str, float]:
+    """`train/loss` and `train/loss/<name>`: means over steps and ranks."""
+    if not losses:
+        raise ValueError("the epoch plan holds no complete batch; lower data.batch.batch_size")
+    names = list(losses[0])
+    table = torch.stack([torch.stack([step[name].double() for name in names]) for step in losses])
+    means = dict(zip(names, ranks.mean(table.mean(dim=0)).tolist(), strict=True))
+    return {"train/loss": sum(means.values())} | {f"train/loss/{name}": v for name, v in means.items()}

@@ -1,0 +1,35 @@
+"""What identifies a run in MLflow: the experiment it belongs to and the tags that are searched for."""
+
+from __future__ import annotations
+
+import ray
+
+from equipose.balancing.registry import method_name
+from equipose.orchestrator.tracking.runs import git_tags
+from equipose.orchestrator.training.build import fingerprint, provenance_label
+from equipose.orchestrator.training.config import DataConfig, TrainConfig
+from equipose.pipelines.store import open_store
+
+PROJECT = "equipose"
+
+
+def experiment_name(dataset: str, data: DataConfig) -> str:
+    """`equipose/<dataset>-<protocol>-<split>`, the MLflow experiment of everything comparable."""
+    return f"{PROJECT}/{dataset}-{data.protocol}-{data.split}"
+
+
+def run_tags(config: TrainConfig) -> dict[str, str]:
+    """Tags of a training run; a sweep puts them on its children too, since MLflow filters one level."""
+    store = open_store(config.data.store)
+    return {
+        "method": method_name(config.method),
+        "fusion": config.model.fusion,
+        "modalities": ",".join(config.model.modalities),
+        "seed": str(config.seed),
+        "protocol": config.data.protocol,
+        "split": config.data.split,
+        "provenance": provenance_label(store),
+        "fingerprint": fingerprint(store, config.data),
+        "ray_version": ray.__version__,
+        **git_tags(),
+    }

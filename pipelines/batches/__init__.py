@@ -1,0 +1,1 @@
+"""Batches from a store: sampling, gathering of frames, sharding over ranks."""

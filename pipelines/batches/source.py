@@ -1,0 +1,227 @@
+"""Batches of synchronised frames: one global order, shared out to ranks, exact to resume at any step.
+
+A load takes about 10 us a row (benchmarks/loader.py), so nothing is prefetched in the background.
+Beside this module, `sharding` says which rows, `sampling` which points, and `gather` copies them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from equipose.models.batch import Batch
+from equipose.models.modalities import MODALITIES
+from equipose.models.randomness import derive_seed, numpy_rng
+from equipose.pipelines.batches.gather import fused_clouds, gather_dense, gather_points, rescale, window_rows
+from equipose.pipelines.batches.sampling import Keys, row_keys, sample_points
+from equipose.pipelines.batches.sharding import global_batches, share_of, split
+from equipose.pipelines.files.errors import DataError
+from equipose.pipelines.store.format import DENSE, RAGGED
+from equipose.pipelines.store.reader import Store
+
+Ints = NDArray[np.int64]
+Mask = NDArray[np.bool_]
+_BLOCK_ROWS = 192
+LABELS: tuple[str, ...] = ("environment", "subject", "action")
+
+
+@dataclass(frozen=True, kw_only=True)
+class BatchConfig:
+    """How frames become batches."""
+
+    batch_size: int = 192
+    """Rows of a global batch, all ranks together."""
+    lidar_points: int = 256
+    mmwave_points: int = 32
+    window: int = 1
+    """Frames of RGB key points around each row; odd."""
+    radar_frames: int = 1
+    """Radar frames fused into one cloud: the row's own and those just before it; 1 to 3."""
+    csi: Literal["minmax", "absolute"] = "minmax"
+    """`minmax` scales each CSI frame to 0..1 as the public toolbox does; `absolute` keeps its power."""
+    modalities: tuple[str, ...] = MODALITIES
+    seed: int = 0
+    """Of the epoch orders and of the choice of points."""
+
+    def __post_init__(self) -> None:
+        for name in ("batch_size", "lidar_points", "mmwave_points", "window"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"batch.{name} must be at least 1, got {getattr(self, name)}")
+        if self.window % 2 == 0:
+            raise ValueError(f"batch.window must be odd, so that it has a centre, got {self.window}")
+        if self.radar_frames not in (1, 2, 3):
+            raise ValueError(f"batch.radar_frames must be 1, 2 or 3, got {self.radar_frames}")
+        if self.csi not in ("minmax", "absolute"):
+            raise ValueError(f"batch.csi must be 'minmax' or 'absolute', got {self.csi!r}")
+        unknown = sorted(set(self.modalities) - set(MODALITIES))
+        if unknown or not self.modalities or len(set(self.modalities)) < len(self.modalities):
+            raise ValueError(
+                f"batch.modalities must be some of {MODALITIES}, each once, got {tuple(self.modalities)}"
+            )
+
+
+class BatchSource:
+    """Batches of chosen rows of a store; opened anew, by path, in every process it is sent to."""
+
+    def __init__(self, store: Store, rows: NDArray[np.integer], config: BatchConfig) -> None:
+        """`rows`: rows of the store's index; their order is the order of evaluation.
+
+        Raises DataError for rows that the store does not have, or that have no valid pose.
+        """
+        self.store = store
+        self.rows: Ints = np.asarray(rows, np.int64)
+        self.config = config
+        self._check(self.rows)
+
+    def __len__(self) -> int:
+        """Number of rows."""
+        return len(self.rows)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return BatchSource, (self.store, self.rows, self.config)
+
+    def epoch_order(self, epoch: int) -> Ints:
+        """The rows, shuffled for one epoch; a function of (seed, epoch), the same on every rank."""
+        return numpy_rng(self.config.seed, "order", epoch).permutation(self.rows)
+
+    def batches(
+        self,
+        indices: NDArray[np.integer],
+        present: Mask | None = None,
+        *,
+        epoch: int | None,
+        start_step: int = 0,
+        rank: int = 0,
+        world_size: int = 1,
+        drop_last: bool = False,
+    ) -> Iterator[Batch]:
+        """This rank's share of the global batches of `indices` (rows of the index), from `start_step` on.
+
+        `present` [len(indices), M] says which modalities each visit may use. The points drawn for a row
+        depend on (seed, epoch, row) alone; `epoch` None is the fixed choice of evaluation.
+
+        `drop_last` leaves out the incomplete last batch, so that all ranks take equal steps with equal
+        shares; indices fewer than one batch still give one. Without it every index is visited, and the
+        last batch may give ranks unequal shares, or none. Raises ValueError where ranks cannot share equally.
+        """
+        order: Ints = np.asarray(indices, np.int64)
+        self._check(order)
+        if start_step < 0:
+            raise ValueError(f"start_step must be at least 0, got {start_step}")
+        shape = (len(order), len(self.config.modalities))
+        if present is not None and present.shape != shape:
+            raise ValueError(f"present must have shape {shape} (rows, modalities), got {present.shape}")
+        seed = derive_seed(self.config.seed, "points", "evaluation" if epoch is None else epoch)
+        steps = global_batches(len(order), self.config.batch_size, world_size, drop_last)[start_step:]
+        shares = [share_of(start, stop, rank, world_size) for start, stop in steps]
+        return self._blocks(order, present, [share for share in shares if share.stop > share.start], seed)
+
+    def _blocks(self, order: Ints, present: Mask | None, shares: list[slice], seed: int) -> Iterator[Batch]:
+        """Load several small batches at once, because a load costs some 0.2 ms whatever its size."""
+        longest = max((share.stop - share.start for share in shares), default=1)
+        count = -(-_BLOCK_ROWS // longest)
+        for first in range(0, len(shares), count):
+            block = shares[first : first + count]
+            allowed = None if present is None else np.concatenate([present[share] for share in block])
+            yield from split(
+                self.load(np.concatenate([order[share] for share in block]), allowed, seed),
+                [share.stop - share.start for share in block],
+            )
+
+    def in_order(self, *, rank: int = 0, world_size: int = 1) -> Iterator[Batch]:
+        """Every row once, in the order of `rows`, each global batch shared among the ranks."""
+        return self.batches(self.rows, epoch=None, rank=rank, world_size=world_size)
+
+    def share(self, index: int, count: int) -> Iterator[Batch]:
+        """The `index`-th of `count` nearly equal runs of `rows`, in whole batches; any `count` will do."""
+        return self.batches(self.rows[share_of(0, len(self.rows), index, count)], epoch=None)
+
+    def load(self, rows: Ints, present: Mask | None, seed: int) -> Batch:
+        """One batch of exactly these rows; `seed` decides which points are drawn."""
+        names = self.config.modalities
+        valid = self._valid[rows]
+        inputs: dict[str, Tensor] = {}
+        masks: dict[str, Tensor] = {}
+        for name in names:
+            if name in RAGGED:
+                inputs[name], masks[name] = map(torch.from_numpy, self._points(name, rows, seed))
+            else:
+                inputs[name] = self._rgb(rows) if name == "rgb" else self._wifi(rows)
+        for m, name in enumerate(names):
+            if not valid[:, m].all():
+                inputs[name][torch.from_numpy(~valid[:, m])] = 0
+        layout = self.store.layout
+        return Batch(
+            inputs=inputs,
+            masks=masks,
+            present=torch.from_numpy(valid if present is None else valid & present),
+            pose=torch.from_numpy(gather_dense(layout.numbers, layout.dense["pose"][rows], DENSE["pose"])),
+            index=torch.from_numpy(rows.copy()),
+            labels={name: torch.from_numpy(codes[rows]) for name, codes in self._codes.items()},
+        )
+
+    @cached_property
+    def _valid(self) -> Mask:
+        """[R, M] of all rows of the store."""
+        return self.store.index.select(f"valid_{name}" for name in self.config.modalities).to_numpy()
+
+    @cached_property
+    def _codes(self) -> dict[str, Ints]:
+        return {name: codes(self.store, name) for name in LABELS}
+
+    def _rgb(self, rows: Ints) -> Tensor:
+        layout = self.store.layout
+        usable = self._valid[:, self.config.modalities.index("rgb")]
+        window = window_rows(layout, rows, self.config.window, usable)
+        return torch.from_numpy(gather_dense(layout.numbers, layout.dense["rgb"][window], DENSE["rgb"]))
+
+    def _wifi(self, rows: Ints) -> Tensor:
+        layout = self.store.layout
+        wifi = torch.from_numpy(gather_dense(layout.numbers, layout.dense["wifi"][rows], DENSE["wifi"]))
+        if self.config.csi == "absolute":
+            return wifi
+        return rescale(wifi, layout.wifi_min[rows], layout.wifi_max[rows])
+
+    def _points(self, name: str, rows: Ints, seed: int) -> tuple[NDArray[np.float32], Mask]:
+        layout, size = self.store.layout, getattr(self.config, f"{name}_points")
+        frames = self.config.radar_frames if name == "mmwave" else 1
+        starts, counts = fused_clouds(layout, name, rows, frames)
+        counts = counts * self._valid[rows, self.config.modalities.index(name)]
+        keys: Keys = row_keys(derive_seed(seed, name), rows)
+        positions, mask = sample_points(counts, size, keys)
+        return gather_points(layout.numbers, starts, positions, mask, RAGGED[name]), mask
+
+    def _check(self, rows: Ints) -> None:
+        wrong = rows[(rows < 0) | (rows >= len(self.store))]
+        if len(wrong):
+            raise DataError.about(
+                self.store.path, field="row", value=f"{wrong[0]}, but it has {len(self.store)} frames",
+                remedy="select rows from this store's own index",
+            )  # fmt: skip
+        unlabelled = rows[~self.store.index["valid_pose"].to_numpy()[rows]]
+        if len(unlabelled):
+            raise DataError.about(
+                self.store.path, field="valid_pose", value=f"False for row {unlabelled[0]}",
+                remedy="leave out rows without a pose, as equipose.pipelines.protocols.select does",
+            )  # fmt: skip
+
+
+def codes(store: Store, name: str) -> Ints:
+    """[R] int64 codes of `environment`, `subject` or `action`: 7 for S07."""
+    digits = store.index[name].str.extract(r"^[A-Z](\d+)$").cast(int)
+    if digits.null_count():
+        found = store.index[name].filter(digits.is_null())[0]
+        raise DataError.about(
+            store.path,
+            field=name,
+            value=repr(found),
+            remedy="name it with a letter and digits, as in E01, S01, A01",
+        )
+    return digits.to_numpy()

@@ -1,0 +1,118 @@
+"""A whole report as one HTML file: tables, figures, captions; no script, nothing loaded from elsewhere."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from io import BytesIO
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from matplotlib.figure import Figure
+
+from equipose.pipelines.paper.formats import is_real
+from equipose.pipelines.paper.table import PaperTable, check_link
+from equipose.pipelines.report.grid import grid_of
+from equipose.pipelines.report.overview import overview_of
+from equipose.pipelines.report.verdicts import Outcome
+
+TEMPLATES = Path(__file__).resolve().parent / "templates"
+PNG = b"\x89PNG\r\n\x1a\n"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportFigure:
+    """A picture with what must stand beside it."""
+
+    title: str
+    data: bytes
+    """A PNG or SVG file."""
+    alt: str
+    """What a reader who cannot see it has to know."""
+    caption: str
+    provenance: str
+    """Such as `simulated data`."""
+
+    def __post_init__(self) -> None:
+        for name in ("title", "alt", "provenance"):
+            if not getattr(self, name).strip():
+                raise ValueError(f"{name} of a figure is empty; a reader needs it, describe the figure")
+        _media_type(self.title, self.data)
+
+    @property
+    def source(self) -> str:
+        """The picture as an address that carries it."""
+        kind = _media_type(self.title, self.data)
+        return f"data:{kind};base64,{base64.b64encode(self.data).decode()}"
+
+
+def _media_type(title: str, data: bytes) -> str:
+    if data.startswith(PNG):
+        return "image/png"
+    if b"<svg" in data[:1000]:
+        return "image/svg+xml"
+    raise ValueError(f"figure {title!r} is neither PNG nor SVG; save it as one of them")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Section:
+    """One chapter of a report: text, then tables, then figures."""
+
+    title: str
+    text: Sequence[str] = field(default=())
+    """Paragraphs, plain."""
+    tables: Sequence[PaperTable] = field(default=())
+    figures: Sequence[ReportFigure] = field(default=())
+
+
+def png_bytes(figure: Figure) -> bytes:
+    """A matplotlib figure as a PNG file."""
+    buffer = BytesIO()
+    figure.savefig(buffer, format="png")
+    return buffer.getvalue()
+
+
+def html_report(
+    title: str,
+    sections: Sequence[Section],
+    provenance: str,
+    *,
+    outcomes: Sequence[Outcome] = (),
+    facts: Mapping[str, str] | None = None,
+) -> str:
+    """The report as the text of one HTML file.
+
+    provenance: of all runs together, such as `simulated data`; what is not purely real gets a banner.
+    outcomes: verdicts for the overview. facts: name -> value, such as preset, seeds, date, code version.
+    Raises ValueError for an empty provenance, a measured number without a link, or a link that is no page.
+    """
+    if not provenance.strip():
+        raise ValueError("provenance is empty; say what the numbers come from, e.g. 'simulated data'")
+    _check_links(sections, outcomes)
+    environment = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined)
+    environment.trim_blocks = environment.lstrip_blocks = True
+    chapters = [
+        {"title": s.title, "text": s.text, "grids": [grid_of(t) for t in s.tables], "figures": s.figures}
+        for s in sections
+    ]
+    return environment.get_template("report.html").render(
+        title=title,
+        provenance=provenance,
+        real=is_real(provenance),
+        facts=dict(facts or {}),
+        overview=overview_of(outcomes) if outcomes else None,
+        sections=chapters,
+    )
+
+
+def _check_links(sections: Sequence[Section], outcomes: Sequence[Outcome]) -> None:
+    for table in (table for section in sections for table in section.tables):
+        for cell in table.cells.values():
+            if cell.ours is not None and not cell.link:
+                raise ValueError(
+                    f"link of {cell.place} in table {table.name!r} is missing; give its run's page"
+                )
+    for outcome in outcomes:
+        if outcome.link:
+            check_link(outcome.link, outcome.name)

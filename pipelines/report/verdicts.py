@@ -1,0 +1,92 @@
+"""Verdicts over methods as the overview of a report needs them: who helped, who did not, what stays open."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import isfinite
+
+import polars as pl
+
+from equipose.pipelines.statistics.comparison import VERDICTS
+from equipose.pipelines.tables.table import Cell
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """One comparison with the reference method."""
+
+    name: str
+    """Of the method, such as `+ AWC`."""
+    column: str
+    """Protocol that it was judged on."""
+    group: str = ""
+    """What else sets comparisons apart, such as the fusion."""
+    verdict: str
+    """One of `comparison_statistics.VERDICTS`."""
+    difference_mm: float
+    """Method minus reference, mm; negative is better."""
+    low_mm: float
+    """Of the 95 % interval; NaN where there is none."""
+    high_mm: float
+    seeds: int
+    why: str = ""
+    """Why the comparison could hardly have found anything."""
+    detectable_mm: float = float("nan")
+    """The smallest difference that it would probably have found."""
+    link: str = ""
+
+    def __post_init__(self) -> None:
+        if self.verdict not in VERDICTS:
+            raise ValueError(f"verdict={self.verdict!r} of {self.name}; use one of {VERDICTS}")
+
+    @property
+    def difference(self) -> str:
+        """`−2.1`, mm."""
+        return _signed(self.difference_mm)
+
+    @property
+    def interval(self) -> str:
+        """`[−3.0, −1.2]`, mm, or nothing where there is none."""
+        known = isfinite(self.low_mm) and isfinite(self.high_mm)
+        return f"[{_signed(self.low_mm)}, {_signed(self.high_mm)}]" if known else ""
+
+
+def _signed(value_mm: float) -> str:
+    return Cell(value=value_mm, signed=True).shown
+
+
+def outcomes_of(
+    comparison: pl.DataFrame,
+    column: str,
+    *,
+    group: str = "",
+    names: Mapping[str, str] | None = None,
+    links: Mapping[str, str] | None = None,
+) -> tuple[Outcome, ...]:
+    """One outcome per row of `comparison_statistics.compare`, in its order.
+
+    column: protocol. group: such as the fusion. names: method -> name shown, default the method.
+    links: method -> page of its run.
+    """
+    return tuple(
+        Outcome(
+            name=(names or {}).get(row["method"], row["method"]),
+            column=column,
+            group=group,
+            verdict=row["verdict"],
+            difference_mm=row["difference_mm"],
+            low_mm=row["low_mm"],
+            high_mm=row["high_mm"],
+            seeds=row["seeds"],
+            why=row["why"],
+            detectable_mm=row["detectable_mm"],
+            link=(links or {}).get(row["method"], ""),
+        )
+        for row in comparison.iter_rows(named=True)
+    )
+
+
+def by_verdict(outcomes: Sequence[Outcome]) -> dict[str, tuple[Outcome, ...]]:
+    """Every verdict, also those that nobody has, with its outcomes in the order given."""
+    return {verdict: tuple(o for o in outcomes if o.verdict == verdict) for verdict in VERDICTS}

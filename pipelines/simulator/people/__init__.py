@@ -1,0 +1,1 @@
+"""Simulated people: bodies, actions, key poses, kinematics and motion."""

@@ -1,0 +1,1 @@
+"""Simulated sensors: camera, LiDAR, radar, WiFi CSI, and shared signal models."""

@@ -1,0 +1,1 @@
+"""Statistics of results: paired tests, comparisons, errors per sensor subset, claims."""

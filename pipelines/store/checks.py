@@ -1,0 +1,212 @@
+"""Checks of what a store's files say, before anything is believed: a store may come from the internet.
+
+Sizes are tied to each other, so that none can be larger than the files that are really there: frames to the
+bytes of the frame table, rows of the index to frames.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from equipose.pipelines.files.errors import DataError
+from equipose.pipelines.store.arrow_guard import ArrowFileError, block_lengths
+from equipose.pipelines.store.folder import StoreFolder
+from equipose.pipelines.store.format import DENSE, MANIFEST, SIGNALS, SequenceKey, fingerprint_of, schema
+from equipose.pipelines.store.index import KEY_NAMES, defect_schema, index_schema
+
+FRAME_BYTES = 4 * sum(int(np.prod(shape)) for shape in DENSE.values())
+"""What every frame takes in the frame table, points not counted."""
+
+ROW_BYTES = {"index": 512, "defects": 16_384}
+"""Most unpacked bytes per row of a side table; paths are in the defects."""
+SPARE_BYTES = 2**20
+
+_FIELDS = {"header", "fingerprint", "frames", "index", "defects", "files", "sequences", "report"}
+_AGAIN = "copy the store again, or prepare it again"
+_PROVENANCE = re.compile(r"[\w:. -]{1,100}")
+
+
+def check_files(folder: StoreFolder, manifest: dict[str, Any]) -> None:
+    """Raise DataError unless the manifest is sound, its files are there, and its fingerprint is right."""
+    if missing := sorted(_FIELDS - manifest.keys()):
+        raise DataError.about(
+            f"{folder.path}/{MANIFEST}", field="manifest", value=f"without {missing}",
+            remedy="it was edited: copy the store again, or prepare it again",
+        )  # fmt: skip
+    if isinstance(manifest["files"], dict):
+        for name in (*manifest["files"], *(str(manifest[kind]) for kind in ("frames", "index", "defects"))):
+            folder.require_inside(name)
+    check_manifest(manifest, f"{folder.path}/{MANIFEST}")
+    for name, expected in manifest["files"].items():
+        if (found := folder.size(name)) != expected["bytes"]:
+            raise DataError.about(
+                file=f"{folder.path}/{name}", field="bytes", value=f"{found}, expected {expected['bytes']}",
+                remedy="the store is incomplete: copy it again, or prepare it again",
+            )  # fmt: skip
+    digests = {SequenceKey(*s["key"]): s["digest"] for s in manifest["sequences"]}
+    if (expected := fingerprint_of(digests)) != manifest["fingerprint"]:
+        raise DataError.about(
+            f"{folder.path}/{MANIFEST}", field="fingerprint",
+            value=f"{manifest['fingerprint']}, but its sequences give {expected}",
+            remedy="the manifest was edited: copy the store again, or prepare it again",
+        )  # fmt: skip
+
+
+def check_manifest(manifest: Mapping[str, Any], where: str) -> None:
+    """Raise DataError unless every field that is used later has its type, and frames fit the files."""
+    texts = {name: manifest[name] for name in ("fingerprint", "frames", "index", "defects")}
+    dicts = {name: manifest[name] for name in ("header", "report", "files")}
+    for name, value in texts.items():
+        _require(isinstance(value, str), where, name, value, "a text")
+    for name, value in dicts.items():
+        _require(isinstance(value, dict), where, name, value, "an object")
+    for name, value in manifest["files"].items():
+        sound = isinstance(value, dict) and value.keys() == {"bytes", "sha256"}
+        sound = sound and _count(value["bytes"]) and isinstance(value["sha256"], str)
+        _require(sound, where, f"files[{name!r}]", value, "bytes and sha256")
+    _require(isinstance(manifest["sequences"], list), where, "sequences", manifest["sequences"], "a list")
+    for entry in manifest["sequences"]:
+        check_sequence(entry, where)
+    keys = [tuple(entry["key"]) for entry in manifest["sequences"]]
+    doubled = next((key for key in keys if keys.count(key) > 1), None) if len(set(keys)) < len(keys) else None
+    _require(doubled is None, where, "sequences", doubled, "every sequence once")
+    _check_frames(manifest, where)
+
+
+def _check_frames(manifest: Mapping[str, Any], where: str) -> None:
+    for kind in ("frames", "index", "defects"):
+        name = manifest[kind]
+        _require(name in manifest["files"], where, kind, name, "one of `files`, not outside the store")
+    frames = sum(entry["frames"] for entry in manifest["sequences"])
+    room = manifest["files"][manifest["frames"]]["bytes"] // FRAME_BYTES
+    _require(frames <= room, where, "number of frames", frames, f"at most the {room} that its file can hold")
+
+
+def check_sequence(entry: Any, where: str) -> None:
+    """Raise DataError unless this describes a sequence as `store_format.describe` does."""
+    fields = {"key", "frames", "digest", "provenance"}
+    _require(
+        isinstance(entry, dict) and entry.keys() >= fields, where, "sequence", entry, f"{sorted(fields)}"
+    )
+    key, provenance = entry["key"], entry["provenance"]
+    sound = isinstance(key, list) and 3 <= len(key) <= 4 and all(isinstance(name, str) for name in key)
+    _require(sound, where, "key", key, "three or four texts")
+    _ = SequenceKey(*key).stem
+    _require(_count(entry["frames"]) and entry["frames"] > 0, where, "frames", entry["frames"], "1 or more")
+    _require(isinstance(entry["digest"], str), where, "digest", entry["digest"], "a text")
+    sound = isinstance(provenance, dict) and provenance.keys() == set(SIGNALS)
+    sound = sound and all(isinstance(p, str) and _PROVENANCE.fullmatch(p) for p in provenance.values())
+    _require(sound, where, "provenance", provenance, f"a label for each of {SIGNALS}")
+
+
+def read_frames(buffer: pa.Buffer, counts: Sequence[int] | None, where: str) -> pa.Table:
+    """The frame table in these bytes, without copying them; `counts`: rows of its batches, if known.
+
+    Raises DataError for a table that is compressed or of another schema, whose lists point outside it, or
+    whose frame numbers do not rise.
+    """
+    try:
+        declared = block_lengths(memoryview(buffer))
+        _require(counts in (None, declared), where, "rows of its batches", declared, f"{counts}")
+        table = pa.ipc.open_file(pa.BufferReader(buffer)).read_all()
+        _require(table.schema.equals(schema()), where, "schema", table.schema.names, "that of a store")
+        table.validate(full=True)
+    except (ArrowFileError, pa.ArrowException, OSError) as error:
+        raise DataError.about(
+            where, field="frame table", value=f"unreadable ({error})", remedy=_AGAIN
+        ) from error
+    for batch in table.to_batches():
+        _check_batch(batch, buffer, where)
+    return table
+
+
+def _check_batch(batch: pa.RecordBatch, buffer: pa.Buffer, where: str) -> None:
+    """What Arrow allows and a store does not have: nulls, odd positions, numbers out of order."""
+    for column in batch.columns:
+        while column is not None:
+            _require(column.null_count == 0, where, "number of nulls", column.null_count, "0")
+            column = column.values if hasattr(column, "values") else None
+    blocks = [block for column in batch.columns for block in column.buffers() if block is not None]
+    inside = [
+        0 <= block.address - buffer.address <= buffer.size - block.size for block in blocks if block.size
+    ]
+    aligned = [(block.address - buffer.address) % 4 == 0 for block in blocks if block.size]
+    _require(all(inside) and all(aligned), where, "position of its numbers", "odd", "aligned, in the file")
+    numbers = batch["number"].to_numpy()
+    _require(
+        bool((np.diff(numbers.astype(np.int64)) > 0).all()), where, "frame numbers", "not rising", "rising"
+    )
+    low, high = batch["wifi_min"].to_numpy(), batch["wifi_max"].to_numpy()
+    with np.errstate(over="ignore", invalid="ignore"):
+        sound = bool((np.isfinite(high - low) & (low <= high)).all())
+    _require(sound, where, "wifi_min and wifi_max", "not finite or not in order", "finite, in order")
+
+
+def read_index(buffer: pa.Buffer, sequences: Sequence[Mapping[str, Any]], where: str) -> pl.DataFrame:
+    """The index in these Parquet bytes; DataError unless it says of every row what the manifest says."""
+    frames = [entry["frames"] for entry in sequences]
+    index = _read_parquet(buffer, "index", index_schema(), range(sum(frames), sum(frames) + 1), where)
+    expected = {
+        "row": np.arange(sum(frames)),
+        "sequence": np.repeat(np.arange(len(frames)), frames),
+        "offset": np.concatenate([np.arange(n) for n in frames]) if frames else np.arange(0),
+    }
+    for name, values in expected.items():
+        sound = not index[name].null_count() and np.array_equal(index[name].to_numpy(), values)
+        _require(sound, where, f"column {name}", "not that of its frames", "the rows in order")
+    for level, name in enumerate(KEY_NAMES):
+        words = np.array([(*entry["key"], "")[level] for entry in sequences], object)
+        sound = index[name].equals(pl.Series(name, np.repeat(words, frames), pl.String))
+        _require(sound, where, f"column {name}", "not that of its frames", "as in the manifest")
+    rest = index.drop(*expected, *KEY_NAMES)
+    _require(not any(rest.null_count().row(0)), where, "number of nulls", "above 0", "0")
+    return index
+
+
+def read_defects(buffer: pa.Buffer, sequences: Sequence[Mapping[str, Any]], where: str) -> pl.DataFrame:
+    """The defects in these Parquet bytes; DataError for more of them than there are marks."""
+    most = len(SIGNALS) * sum(entry["frames"] + 1 for entry in sequences)
+    return _read_parquet(buffer, "defects", defect_schema(), range(most + 1), where)
+
+
+def _read_parquet(
+    buffer: pa.Buffer, kind: str, columns: Mapping[str, Any], rows: range, where: str
+) -> pl.DataFrame:
+    """A Parquet file of these columns and a number of rows in `rows`, checked before it is unpacked."""
+    try:
+        file = pq.ParquetFile(pa.BufferReader(buffer), thrift_string_size_limit=2**24)
+        about = file.metadata
+        _require(about.num_rows in rows, where, "number of rows", about.num_rows, f"{rows[0]} to {rows[-1]}")
+        _require(
+            set(file.schema_arrow.names) == set(columns), where, "columns", file.schema_arrow.names, "others"
+        )
+        groups = [about.row_group(i) for i in range(about.num_row_groups)]
+        unpacked, most = (
+            sum(g.total_byte_size for g in groups),
+            SPARE_BYTES + ROW_BYTES[kind] * about.num_rows,
+        )
+        _require(unpacked <= most, where, "unpacked size", unpacked, f"at most {most} bytes")
+        table = pl.DataFrame(pl.from_arrow(file.read(use_threads=False)))
+    except (pa.ArrowException, OSError, OverflowError) as error:
+        raise DataError.about(where, field="table", value=f"unreadable ({error})", remedy=_AGAIN) from error
+    found = dict(table.schema)
+    _require(found == dict(columns), where, "columns", found, f"{dict(columns)}")
+    _require(len(table) in rows, where, "number of rows", len(table), f"{rows[0]} to {rows[-1]}")
+    return table
+
+
+def _count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**50
+
+
+def _require(sound: bool, where: str, field: str, value: object, expected: str) -> None:
+    if not sound:
+        text = f"{value!r}"[:200]
+        raise DataError.about(where, field=field, value=f"{text}, expected {expected}", remedy=_AGAIN)

@@ -1,0 +1,69 @@
+"""The tables beside the frames: one row per frame (`index`), one row per defect (`defects`)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import polars as pl
+import pyarrow as pa
+
+from equipose.pipelines.files.errors import DataError
+from equipose.pipelines.store.format import SIGNALS, SequenceKey
+
+KEY_NAMES = SequenceKey._fields
+FRAME_COLUMNS: tuple[str, ...] = ("number", *(f"valid_{name}" for name in SIGNALS))
+"""Columns of the frame table that the index repeats."""
+
+
+def index_frame(frames: pa.Table, about: Sequence[Mapping[str, Any]]) -> pl.DataFrame:
+    """The index of a frame table, in its order; `about` describes its sequences.
+
+    Columns: `row`, `sequence`, `offset` in the sequence, `environment`, `subject`, `action`, `part`,
+    `number`, `valid_rgb` .. `valid_pose`. Raises DataError when a (subject, action, number) occurs twice.
+    """
+    counts = [entry["frames"] for entry in about]
+    names = {name: [entry["key"][i] for entry in about] for i, name in enumerate(KEY_NAMES)}
+    sequences = pl.DataFrame({"sequence": range(len(about)), "offset": [range(n) for n in counts], **names})
+    rows = sequences.explode("offset").with_row_index("row")
+    columns = pl.DataFrame(frames.select(FRAME_COLUMNS))
+    index = pl.concat([rows.cast({"row": pl.Int64}), columns], how="horizontal")
+    _require_unique(index)
+    return index
+
+
+def _require_unique(index: pl.DataFrame) -> None:
+    frame = ["subject", "action", "number"]
+    doubled = index.filter(pl.struct(frame).is_duplicated()).sort(frame)
+    if len(doubled):
+        found = doubled.select(*KEY_NAMES, "number").head(2).rows()
+        raise DataError.about(
+            file="store", field="(subject, action, number)", value=f"not unique: {found[0]} and {found[1]}",
+            remedy="keep one of the two sequences, or number the frames of one source through",
+        )  # fmt: skip
+
+
+def defect_frame(about: Sequence[Mapping[str, Any]]) -> pl.DataFrame:
+    """Every defect of every sequence: the sequence's key, `modality`, `frame`, `reason`, `detail`.
+
+    `frame` is the frame number, null where the whole sequence is concerned.
+    """
+    rows = [
+        {**dict(zip(KEY_NAMES, entry["key"], strict=True)), **defect}
+        for entry in about
+        for defect in entry["defects"]
+    ]
+    return pl.DataFrame(rows, schema=defect_schema())
+
+
+def index_schema() -> dict[str, Any]:
+    """Columns of the index and their types."""
+    numbers = dict.fromkeys(("row", "sequence", "offset"), pl.Int64)
+    marks = dict.fromkeys(FRAME_COLUMNS[1:], pl.Boolean)
+    return {**numbers, **dict.fromkeys(KEY_NAMES, pl.String), "number": pl.Int32, **marks}
+
+
+def defect_schema() -> dict[str, Any]:
+    """Columns of the table of defects and their types."""
+    texts = dict.fromkeys(KEY_NAMES, pl.String)
+    return {**texts, "modality": pl.String, "frame": pl.Int32, "reason": pl.String, "detail": pl.String}

@@ -1,0 +1,234 @@
+"""Reading a store: opened by path in any process, memory-mapped, nothing parsed before it is needed."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+from numpy.typing import NDArray
+from pyarrow import fs
+
+from equipose.pipelines.cleaning import minmax_csi
+from equipose.pipelines.files.errors import DataError
+from equipose.pipelines.sequence import SensorSequence
+from equipose.pipelines.store.checks import check_files, read_defects, read_frames, read_index
+from equipose.pipelines.store.folder import StoreFolder
+from equipose.pipelines.store.format import (
+    FORMAT_VERSION,
+    HEADER,
+    MANIFEST,
+    SIGNALS,
+    SequenceKey,
+    check,
+    content_digest,
+    from_record_batch,
+)
+from equipose.pipelines.store.layout import FrameLayout, locate
+
+
+def open_store(path: str | os.PathLike[str], filesystem: fs.FileSystem | None = None) -> Store:
+    """Open a finished store at a local path, a `pyarrow.fs` URI, or a path inside `filesystem`.
+
+    Local files are memory-mapped; remote ones are read into memory on first use. Raises DataError where
+    there is no store, an unfinished one, one of another format version, or one with files missing or cut.
+    """
+    folder = StoreFolder(path, filesystem)
+    if not folder.exists(MANIFEST):
+        raise _not_a_store(folder)
+    manifest = folder.json(MANIFEST)
+    found = manifest.get("format") if isinstance(manifest, dict) else None
+    if found != FORMAT_VERSION:
+        raise DataError.about(
+            file=f"{folder.path}/{MANIFEST}", field="format", value=f"{found}, expected {FORMAT_VERSION}",
+            remedy="prepare the store again with this version, or open it with the one that wrote it",
+        )  # fmt: skip
+    check_files(folder, manifest)
+    return Store(folder, manifest)
+
+
+class Store:
+    """Synchronised frames of many sequences; made by `open_store` or `StoreWriter.finish`.
+
+    It pickles as its path, so it can be sent to any process that sees the same files.
+    """
+
+    def __init__(self, folder: StoreFolder, manifest: dict[str, Any]) -> None:
+        self._folder = folder
+        self._manifest = manifest
+        self._buffers: dict[str, pa.Buffer] = {}
+        if folder.is_local:
+            for kind in ("frames", "index", "defects"):
+                self._buffer(kind)
+        self.path = folder.path
+        """As it was opened."""
+        self.fingerprint: str = manifest["fingerprint"]
+        """Hash of dataset content, joint order and units; equal wherever and however it was prepared."""
+        self.header: dict[str, Any] = manifest["header"]
+        """`source` and `settings` of the preparation."""
+        self.report: dict[str, Any] = manifest["report"]
+        """What the preparation had to say."""
+        self.keys: tuple[SequenceKey, ...] = tuple(SequenceKey(*s["key"]) for s in manifest["sequences"])
+        """The sequences, in the order of `sequence(i)` and of the index."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return open_store, (self.path, self._folder.given)
+
+    def __repr__(self) -> str:
+        return f"Store({self.path!r}, {len(self)} frames, {len(self.keys)} sequences, {self.fingerprint})"
+
+    def __len__(self) -> int:
+        """Number of frames."""
+        return sum(s["frames"] for s in self._manifest["sequences"])
+
+    @cached_property
+    def index(self) -> pl.DataFrame:
+        """One row per frame; columns as in `equipose.pipelines.store.index.index_frame`."""
+        return read_index(self._buffer("index"), self._manifest["sequences"], self._name("index"))
+
+    @cached_property
+    def defects(self) -> pl.DataFrame:
+        """Why invalid frames are invalid; columns as in `equipose.pipelines.store.index.defect_frame`."""
+        return read_defects(self._buffer("defects"), self._manifest["sequences"], self._name("defects"))
+
+    @property
+    def provenance(self) -> dict[str, dict[str, int]]:
+        """Signal -> `real`, `simulated:<version>` or `absent` -> number of sequences."""
+        each = [s["provenance"] for s in self._manifest["sequences"]]
+        return {name: dict(sorted(Counter(p[name] for p in each).items())) for name in SIGNALS}
+
+    @cached_property
+    def layout(self) -> FrameLayout:
+        """Where each row's numbers lie; what batches are gathered with."""
+        return locate(self._buffer("frames"), self.table)
+
+    @cached_property
+    def table(self) -> pa.Table:
+        """All frames as an Arrow table; one chunk per sequence, no copy."""
+        counts = [entry["frames"] for entry in self._manifest["sequences"]]
+        return read_frames(self._buffer("frames"), counts, self._name("frames"))
+
+    def _name(self, kind: str) -> str:
+        """Path of a file of the store, for messages."""
+        return f"{self.path}/{self._manifest[kind]}"
+
+    def _buffer(self, kind: str) -> pa.Buffer:
+        """`frames`, `index` or `defects`; mapped local files stay readable even after being replaced."""
+        if kind not in self._buffers:
+            self._buffers[kind] = self._folder.buffer(self._manifest[kind])
+        return self._buffers[kind]
+
+    @cached_property
+    def _batches(self) -> list[pa.RecordBatch]:
+        return self.table.to_batches()
+
+    def record_batch(self, i: int) -> pa.RecordBatch:
+        """Sequence `i` as stored."""
+        return self._batches[i]
+
+    def sequence(self, i: int) -> SensorSequence:
+        """Sequence `i` (see `keys`) as read-only views of the mapped file."""
+        key = self.keys[i]._asdict()
+        mine = self.defects.filter(*(pl.col(name) == value for name, value in key.items()))
+        about = {**self._manifest["sequences"][i], "defects": mine.drop(key).to_dicts()}
+        return from_record_batch(self.record_batch(i), about)
+
+    def frame(
+        self, environment: str, subject: str, action: str, number: int
+    ) -> dict[str, NDArray[np.float32] | None]:
+        """One synchronised instant, as the public MM-Fi toolbox gives it, in float32.
+
+        `rgb` [17, 2] pixels, `lidar` [N, 3] m, `mmwave` [N, 5], `wifi` [3, 114, 10] rescaled to 0..1 over
+        the frame, `pose` [17, 3] m; None where the signal is absent or invalid. `number` counts from 1.
+        The arrays are read-only views except `wifi`. Raises DataError for a frame that is not there.
+        """
+        i, offset = self._find(environment, subject, action, number)
+        sequence = self._views(i)
+        frame: dict[str, NDArray[np.float32] | None] = {
+            name: getattr(sequence, name)[offset] if sequence.valid[name][offset] else None
+            for name in SIGNALS
+        }
+        if frame["wifi"] is not None:
+            frame["wifi"] = minmax_csi(frame["wifi"])
+        return frame
+
+    def verify(self) -> None:
+        """Read everything and compare it with the checksums; DataError names the first damaged file.
+
+        For damage inside the frame table it also names the sequences. Whole files are looked through for
+        what no store should hold, such as NaN: checksums only show that nobody changed it since.
+        """
+        for name, expected in self._manifest["files"].items():
+            found = self._folder.checksum(name)
+            if found != expected:
+                raise DataError.about(
+                    file=f"{self.path}/{name}", field="SHA-256",
+                    value=f"{found['sha256'][:16]}, expected {expected['sha256'][:16]}" + self._damage(name),
+                    remedy="the file is damaged: copy the store again, or prepare it again",
+                )  # fmt: skip
+        for i, described in enumerate(self._manifest["sequences"]):
+            check(self._views(i))
+            if (digest := content_digest(self._views(i))) != described["digest"]:
+                raise DataError.about(
+                    self._name("frames"), field=f"digest of {described['key']}",
+                    value=f"{digest[:16]}, expected {described['digest'][:16]}", remedy="prepare it again",
+                )  # fmt: skip
+
+    def about(self) -> list[dict[str, Any]]:
+        """What every sequence carries besides its frames; see `equipose.pipelines.store.format.describe`."""
+        names = SequenceKey._fields
+        mine = {key: group.drop(names).to_dicts() for key, group in self.defects.group_by(names)}
+        return [{**s, "defects": mine.get(tuple(s["key"]), [])} for s in self._manifest["sequences"]]
+
+    def _views(self, i: int) -> SensorSequence:
+        """Sequence `i` without its defects."""
+        return from_record_batch(self.record_batch(i), self._manifest["sequences"][i])
+
+    def _find(self, environment: str, subject: str, action: str, number: int) -> tuple[int, int]:
+        """(sequence, offset in it) of a frame, or DataError with what exists."""
+        wanted, known = (environment, subject, action), list(self.keys)
+        for level, value in enumerate(wanted):
+            choices = sorted({key[level] for key in known})
+            known = [key for key in known if key[level] == value]
+            if not known:
+                name = " ".join(wanted[:level])
+                raise self._unknown(SequenceKey._fields[level], value, f"{name or 'the store'} has {choices}")
+        numbers = {key: self.record_batch(self.keys.index(key))["number"].to_numpy() for key in known}
+        for key, each in numbers.items():
+            if len(hits := np.flatnonzero(each == number)):
+                return self.keys.index(key), int(hits[0])
+        ranges = ", ".join(f"{each[0]}..{each[-1]}" for each in numbers.values())
+        raise self._unknown("number", number, f"{' '.join(wanted)} has {ranges}")
+
+    def _unknown(self, field: str, value: object, known: str) -> DataError:
+        return DataError.about(
+            file=self.path, field=field, value=f"{value!r}, which is not in it", remedy=known
+        )
+
+    def _damage(self, name: str) -> str:
+        """Which sequences of a damaged frame table changed, as far as it can still be read."""
+        if name != self._manifest["frames"]:
+            return ""
+        try:
+            found = [content_digest(self._views(i)) for i in range(len(self.keys))]
+        except DataError:
+            return "; its structure is unreadable"
+        changed = [
+            s["key"] for s, d in zip(self._manifest["sequences"], found, strict=True) if s["digest"] != d
+        ]
+        return f"; changed sequences: {changed[:5]}"
+
+
+def _not_a_store(folder: StoreFolder) -> DataError:
+    """Why a folder without a manifest cannot be opened."""
+    if not folder.exists():
+        value, remedy = "missing", "check the path, or write one with `equipose prepare`"
+    elif folder.exists(HEADER):
+        value, remedy = "unfinished", "run the same `equipose prepare` again; it goes on where it stopped"
+    else:
+        value, remedy = f"not one: no {MANIFEST} in it", "give the folder that `equipose prepare --out` wrote"
+    return DataError.about(file=folder.path, field="store", value=value, remedy=remedy)

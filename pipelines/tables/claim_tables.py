@@ -1,0 +1,64 @@
+"""Tables of the claims about a weak sensor: for people one per level, for scripts one of all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+import numpy as np
+import polars as pl
+
+from equipose.pipelines.statistics.claims import STATEMENTS, Claim
+from equipose.pipelines.tables.table import Caption, Table
+from equipose.pipelines.tables.table import Cell as Entry
+
+
+def claims_frame(claims: Iterable[Claim]) -> pl.DataFrame:
+    """A row per claim, for scripts: wording, level, method, number, interval, bound, verdict."""
+    return pl.DataFrame(
+        [
+            {
+                "level": claim.level,
+                "claim": claim.statement.name,
+                "method": claim.method,
+                "value": claim.value,
+                "low": claim.low,
+                "high": claim.high,
+                "bound": claim.statement.bound,
+                "side": "below" if claim.statement.below else "above",
+                "seeds": claim.seeds,
+                "verdict": claim.verdict,
+            }
+            for claim in claims
+        ]
+    )
+
+
+def claims_table(claims: Sequence[Claim], level: str, caption: Caption, *, units: str) -> Table:
+    """One level: claims in rows, methods in columns, each number with its interval and verdict."""
+    mine = {(claim.statement.name, claim.method): claim for claim in claims if claim.level == level}
+    methods = list(dict.fromkeys(method for _, method in mine))
+    rows = [
+        (Entry(text=name), *(_entry(mine.get((name, method))) for method in methods))
+        for name in STATEMENTS
+        if any(claimed == name for claimed, _ in mine)
+    ]
+    notes = tuple(f"{one.name}: {one.says}." for one in STATEMENTS.values())
+    about = (
+        f"95 % intervals: of the errors over seeds and {units}, of everything else over seeds; not corrected "
+        "for the number of claims."
+    )
+    caption = replace(caption, alignment="errors without root alignment")
+    return Table(caption=caption, header=("claim", *methods), rows=tuple(rows), notes=(about, *notes))
+
+
+def _entry(claim: Claim | None) -> Entry:
+    if claim is None:
+        return Entry()
+    return Entry(
+        value=claim.value,
+        interval=(claim.low, claim.high) if np.isfinite(claim.low) else None,
+        mark=claim.verdict,
+        signed=claim.statement.bound == 0,
+        decimals=claim.statement.decimals,
+    )

@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+
+from equipose.balancing.compose import chain
+from equipose.balancing.method import POSE, Losses, Method, Step
+from equipose.balancing.methods.mmpareto import MMPareto, mixed, mixing_weights
+from equipose.balancing.train_step import task_losses
+
+
+def vector(*values: float) -> torch.Tensor:
+    return torch.tensor([float(value) for value in values])
+
+
+def test_agreeing_gradients_are_summed() -> None:
+    assert mixing_weights(vector(1, 0), vector(1, 1)) == (0.5, 0.5)
+    found, weight = mixed(vector(1, 0), vector(1, 1), 1.5, True)
+    assert found.tolist() == [3, 1.5]
+    assert weight == 0.5
+
+
+def test_conflicting_gradients_mix_to_the_shortest_and_keep_their_length() -> None:
+    """(2, 0) and (-1, 1): k_mm = (g_u - g_mm) g_u / |g_u - g_mm|^2 = 4 / 10."""
+    joint, own = vector(2, 0), vector(-1, 1)
+    assert mixing_weights(joint, own) == pytest.approx((0.4, 0.6))
+    short, _ = mixed(joint, own, 1.0, False)
+    assert short.tolist() == pytest.approx([0.4, 1.2])
+    found, weight = mixed(joint, own, 1.5, True)
+    length = 2**0.5  # of the sum (1, 1)
+    assert weight == pytest.approx(0.6)
+    assert found.norm().item() == pytest.approx(1.5 * length)
+    assert (found / short).tolist() == pytest.approx([1.5 * length / 1.6**0.5] * 2)
+    # Neither loss grows along it: published copies overwrite the weights and lose this.
+    assert found @ joint > 0
+    assert found @ own > 0
+
+
+def test_opposite_gradients_stay_finite() -> None:
+    found, _ = mixed(vector(1, 0), vector(-2, 0), 1.5, True)
+    assert found.tolist() == [0, 0]
+
+
+class Summed(Method):
+    needs = frozenset({"unimodal_heads"})
+
+
+@pytest.mark.parametrize("num_modalities", [2, 3, 4])
+def test_step_equals_two_backward_passes(num_modalities: int, toy_training: Callable) -> None:
+    training = toy_training(MMPareto(), num_modalities, dtype=torch.float64)
+    reference = toy_training(Summed(), num_modalities, dtype=torch.float64)
+    training.batches = training.batches[:1]
+    training.run_epoch()
+    model, batch = reference.model, reference.batches[0]
+    gradients: list[dict[str, Any]] = []
+    for pick in (lambda name: name == POSE, lambda name: name != POSE):
+        model.zero_grad()
+        losses = task_losses(model(batch), batch)
+        sum(loss for name, loss in losses.items() if pick(name)).backward()  # type: ignore[union-attr]
+        gradients.append({n: p.grad.clone() for n, p in model.named_parameters() if p.grad is not None})
+    joint, own = gradients
+    for name, parameter in training.model.named_parameters():
+        if not name.startswith("encoders."):
+            expected = joint.get(name, 0) + own.get(name, 0)
+            torch.testing.assert_close(parameter.grad, expected)
+    for modality in model.modalities:
+        names = [n for n in joint if n.startswith(f"encoders.{modality}.")]
+        flat = [torch.cat([part[n].flatten() for n in names]) for part in (joint, own)]
+        expected, weight = mixed(flat[0], flat[1], 1.5, True)
+        parameters = dict(training.model.named_parameters())
+        torch.testing.assert_close(torch.cat([parameters[n].grad.flatten() for n in names]), expected)
+        assert training.logged[f"method/unimodal_weight/{modality}"] == pytest.approx(weight)
+
+
+def test_penalties_are_not_mixed(toy_training: Callable) -> None:
+    class Pull(Method):
+        def shape_losses(self, losses: Losses, step: Step) -> Losses:
+            first = next(iter(step.groups["rgb"].values()))
+            return losses | {"pull": 3 * first.sum()}
+
+    pulled = toy_training(chain(pull=Pull(), pareto=MMPareto()), dtype=torch.float64)
+    alone = toy_training(MMPareto(), dtype=torch.float64)
+    for each in (pulled, alone):
+        each.batches = each.batches[:1]
+        each.run_epoch()
+    pairs = list(zip(pulled.model.named_parameters(), alone.model.parameters(), strict=True))
+    for i, ((_, a), b) in enumerate(pairs):
+        torch.testing.assert_close(a.grad - b.grad, torch.full_like(a, 3.0 if i == 0 else 0.0))
+
+
+def test_rejects() -> None:
+    with pytest.raises(ValueError, match=r"mmpareto\.gamma must"):
+        MMPareto.Config(gamma=0)

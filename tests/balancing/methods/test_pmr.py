@@ -1,0 +1,131 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import log, tanh
+
+import pytest
+import torch
+
+from equipose.balancing.method import POSE, Method, Step
+from equipose.balancing.methods.pmr import PENALTY, PMR, shortfall
+from equipose.balancing.parts.prototypes import class_means
+from equipose.balancing.train_step import task_losses
+from equipose.models.randomness import torch_rng
+
+
+def test_shortfall_by_hand() -> None:
+    assert shortfall(torch.tensor([0.4, 0.5])).tolist() == pytest.approx([0.25, 0])
+    assert shortfall(torch.tensor([0.1, 0.5])).tolist() == pytest.approx([1, 0])
+    assert shortfall(torch.tensor([0.4, 0.5, 0.6])).tolist() == pytest.approx([0.375, 0, 0])
+
+
+def test_prototypes_and_their_memory(toy_training: Callable) -> None:
+    method = PMR(PMR.Config(momentum=0.75, fraction=1.0))
+    training = toy_training(method, dtype=torch.float64, norm="batch")
+    run, model = training.view(), training.model
+    model.eval()
+    features = torch.cat([model.encode(batch) for batch in training.batches]).detach()
+    present = torch.cat([batch.present for batch in training.batches])
+    action = torch.cat([batch.labels["action"] for batch in training.batches])
+    model.train()
+    method.on_epoch_start(run)
+    first = method.prototypes
+    assert first is not None
+    assert method.known is not None
+    assert method.known.sum(dim=1).tolist() == [4, 4, 4]
+    for m in range(3):
+        for code in range(1, 5):
+            mine = features[(action == code) & present[:, m], m]
+            torch.testing.assert_close(first[m, code - 1], mine.mean(dim=0))
+    with torch.no_grad():
+        for parameter in model.encoders.parameters():
+            parameter += 0.1
+    new, _ = class_means(run, training.batches)
+    method.on_epoch_start(run)
+    torch.testing.assert_close(method.prototypes, 0.75 * first + 0.25 * new)
+
+
+def test_a_class_that_appears_late_or_goes(toy_training: Callable) -> None:
+    method = PMR(PMR.Config(fraction=1.0))
+    training = toy_training(method)
+    labels = [batch.labels["action"].clone() for batch in training.batches]
+    for batch in training.batches:
+        batch.labels["action"][:] = 9
+    method.on_epoch_start(training.view())
+    assert method.prototypes is not None
+    ninth = method.prototypes[:, 8].clone()
+    for batch, label in zip(training.batches, labels, strict=True):
+        batch.labels["action"][:] = label
+    new, _ = class_means(training.view(), training.batches)
+    method.on_epoch_start(training.view())
+    assert torch.equal(method.prototypes[:, 8], ninth)
+    assert torch.equal(method.prototypes[:, 0], new[:, 0])
+
+
+def step_of(training: Callable) -> tuple[Step, dict[str, torch.Tensor]]:
+    batch = training.batches[0]  # type: ignore[attr-defined]
+    outputs = training.model(batch)  # type: ignore[attr-defined]
+    step = Step(run=training.view(), index=0, batch=batch, outputs=outputs, rng=torch_rng(0))  # type: ignore[attr-defined]
+    return step, task_losses(outputs, batch)
+
+
+@pytest.mark.parametrize("unit", [None, 0.02])
+def test_loss_by_hand(unit: float | None, toy_training: Callable) -> None:
+    method = PMR(PMR.Config(unit=unit, fraction=1.0))
+    training = toy_training(method, dtype=torch.float64)
+    method.on_epoch_start(training.view())
+    step, losses = step_of(training)
+    batch, features = step.batch, step.outputs.features
+    scores, entropies = [], []
+    assert method.prototypes is not None
+    for m in range(3):
+        rows = [i for i in range(len(batch)) if batch.present[i, m]]
+        probabilities = []
+        for i in rows:
+            apart = (features[i, m] - method.prototypes[m, :4]).norm(dim=-1)
+            probabilities.append(torch.softmax(-apart, 0)[batch.labels["action"][i] - 1])
+        scores.append(torch.stack(probabilities).mean().detach())
+        entropies.append(-torch.stack(probabilities).log().mean())
+    weights = shortfall(torch.stack(scores))
+    assert 0 < weights.max() < 1
+    worth = unit or losses[POSE].item() / log(27)
+    expected = 0.6 * worth * sum(w * e for w, e in zip(weights, entropies, strict=True))
+    found = method.shape_losses(losses, step)
+    assert set(found) == {POSE, PENALTY}
+    torch.testing.assert_close(found[PENALTY], expected)
+
+
+def test_gradient_reading(toy_training: Callable) -> None:
+    method = PMR(PMR.Config(act="gradients", eta=0.5))
+    training, plain = toy_training(method), toy_training(Method())
+    for each in (training, plain):
+        each.batches = each.batches[:1]
+        each.run_epoch()
+    scores = method.scores
+    assert scores is not None
+    reference = dict(plain.model.named_parameters())
+    factors = []
+    for m, modality in enumerate(training.model.modalities):
+        ahead = sum(scores[m] / scores[n] for n in range(3) if n != m) / 2
+        factors.append(1 - tanh(0.5 * ahead) if ahead > 1 else 1.0)
+        for name, parameter in training.model.encoders[modality].named_parameters():
+            torch.testing.assert_close(
+                parameter.grad, reference[f"encoders.{modality}.{name}"].grad * factors[-1]
+            )
+    assert min(factors) < 1 == max(factors)
+
+
+def test_needs_labels(toy_training: Callable) -> None:
+    training = toy_training(PMR())
+    del training.batches[0].labels["action"]
+    with pytest.raises(ValueError, match="pmr needs the label 'action'"):
+        PMR().on_epoch_start(training.view())
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("alpha", -1.0), ("eta", -1.0), ("momentum", 1.0), ("fraction", 0.0), ("unit", 0.0), ("act", "x")],
+)
+def test_rejects(field: str, value: object) -> None:
+    with pytest.raises(ValueError, match=rf"pmr\.{field} must"):
+        PMR.Config(**{field: value})  # type: ignore[arg-type]

@@ -1,0 +1,68 @@
+"""Job names are claimed atomically and unfinished jobs are found again."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from equipose.experiments.jobs.records import claim_job, create_job, finish_job, job_lock, resume_job
+
+
+def test_jobs_started_at_once_get_different_names(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        names = list(pool.map(lambda _: create_job(tmp_path, "sweeps", "awc", {}), range(8)))
+    assert sorted(names) == [f"awc-{n:03d}" for n in range(1, 9)]
+
+
+def test_resume_takes_the_newest_unfinished_job(tmp_path: Path) -> None:
+    names = [create_job(tmp_path, "sweeps", "awc", {"seed": seed}) for seed in range(3)]
+    finish_job(tmp_path, "sweeps", names[2], {"best": 1.0})
+    assert resume_job(tmp_path, "sweeps", "awc") == (names[1], {"seed": 1})
+
+
+def test_resume_without_a_job_says_so(tmp_path: Path) -> None:
+    create_job(tmp_path, "sweeps", "awc-mars", {})
+    with pytest.raises(ValueError, match="no unfinished job awc-quick"):
+        resume_job(tmp_path, "sweeps", "awc-quick")
+
+
+def test_a_job_has_one_worker_at_a_time(tmp_path: Path) -> None:
+    name = create_job(tmp_path, "sweeps", "awc", {})
+    with job_lock(tmp_path, "sweeps", name), pytest.raises(ValueError, match="another process"):
+        job_lock(tmp_path, "sweeps", name).__enter__()
+    with job_lock(tmp_path, "sweeps", name):
+        pass
+
+
+def test_a_job_with_failed_trials_can_go_on(tmp_path: Path) -> None:
+    name = create_job(tmp_path, "sweeps", "awc", {"seed": 0})
+    finish_job(tmp_path, "sweeps", name, {"trials_left": 1})
+    assert resume_job(tmp_path, "sweeps", "awc") == (name, {"seed": 0})
+    finish_job(tmp_path, "sweeps", name, {"trials_left": 0})
+    with pytest.raises(ValueError, match="no unfinished job"):
+        resume_job(tmp_path, "sweeps", "awc")
+
+
+def test_a_new_job_is_checked_before_it_takes_a_name(tmp_path: Path) -> None:
+    def refuse(options: dict[str, int]) -> None:
+        raise ValueError("bad options")
+
+    with pytest.raises(ValueError, match="bad options"):
+        claim_job(tmp_path, "comparisons", "c", {"seeds": 0}, resume=False, check=refuse)
+    assert not list(tmp_path.glob("comparisons/*"))
+
+
+def test_jobs_are_claimed_anew_or_gone_on_with(tmp_path: Path) -> None:
+    def claim(options: dict[str, int], *, resume: bool) -> tuple[str, dict[str, int]]:
+        return claim_job(tmp_path, "comparisons", "c", options, resume=resume, check=lambda _: None)
+
+    assert claim({"seeds": 1}, resume=False) == ("c-001", {"seeds": 1})
+    assert claim({"seeds": 2}, resume=False) == ("c-002", {"seeds": 2})
+    assert claim({"seeds": 9}, resume=True) == ("c-002", {"seeds": 2}), "with the options it had"
+    finish_job(tmp_path, "comparisons", "c-002", {})
+    assert claim({"seeds": 9}, resume=True) == ("c-001", {"seeds": 1})
+    assert claim({"seeds": 3}, resume=False) == ("c-003", {"seeds": 3})
+    with pytest.raises(ValueError, match="no unfinished job c-"):
+        claim_job(tmp_path, "tables", "c", {}, resume=True, check=lambda _: None)

@@ -1,0 +1,162 @@
+"""Sizes of the tables: `paper` has the paper's settings, and bad options cost a line and no job."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from equipose.balancing.methods.awc.awc import AWC
+from equipose.balancing.methods.plain import Plain
+from equipose.experiments.cli import main
+from equipose.experiments.commands import tables
+from equipose.experiments.commands.tables import command, pages_address
+from equipose.experiments.presets.paper import PAPER_PRESETS, paper_config
+from equipose.orchestrator.paper.plan import TABLES
+from equipose.pipelines.paper.awc import METHODS
+from equipose.pipelines.protocols import splits
+
+OPTIONS: dict[str, Any] = {
+    "preset": "paper",
+    "data": "mmfi",
+    "data_root": None,
+    "tables": [],
+    "columns": [],
+    "seeds": None,
+    "epochs": None,
+    "workers": 1,
+    "gpu": False,
+    "override": [],
+    "mlflow_url": None,
+}
+
+
+def options(**changes: Any) -> dict[str, Any]:
+    return {**OPTIONS, **changes}
+
+
+def test_the_paper_preset_has_the_papers_settings() -> None:
+    paper = paper_config("t", OPTIONS, "store")
+    base = paper.base
+    assert (base.epochs, base.data.batch.batch_size, base.model.preset) == (50, 192, "paper")
+    assert asdict(base.optimizer) == {
+        "lr": 1e-3, "weight_decay": 0.0, "step_epochs": 30, "gamma": 0.1, "clip_norm": None,
+    }  # fmt: skip
+    assert base.method == Plain.Config()
+    assert base.data.train_stride == 1, "every frame"
+    assert (paper.awc.alpha_s, paper.awc.alpha_i, paper.awc.window) == (20_000, 10_000, 20)
+    assert (paper.awc.fisher_fraction, paper.awc.loss_unit) == (1.0, "m")
+    assert paper.awc == AWC.Config(window=20)
+    assert paper.seeds == (0, 1, 2)
+    assert paper.columns == {name: (name, "S1") for name in ("P1", "P2", "P3")}
+    assert tuple(paper.methods) == tuple(METHODS)
+    assert paper.tables == TABLES
+    assert [paper.window(k) for k in (5, 10, 15, 20, 25, 30)] == [5, 10, 15, 20, 25, 30]
+
+
+def test_epochs_are_the_only_thing_that_epochs_shorten() -> None:
+    whole, short = paper_config("t", OPTIONS, ""), paper_config("t", options(epochs=1), "")
+    assert short.base.epochs == 1
+    assert short.base.data == whole.base.data
+    assert short.base.model == whole.base.model
+    assert short.base.optimizer == whole.base.optimizer
+    assert (short.awc.alpha_s, short.awc.window) == (20_000, 1)
+
+
+@pytest.mark.parametrize("preset", PAPER_PRESETS)
+def test_every_preset_makes_every_table(preset: str) -> None:
+    config = paper_config("t", options(preset=preset), "")
+    assert {place.table for place in config.cells()} == set(TABLES)
+    assert PAPER_PRESETS[preset].sizes.epochs == config.base.epochs  # type: ignore[index]
+
+
+@pytest.mark.parametrize("preset", ["smoke", "quick"])
+def test_simulated_presets_fill_every_column(preset: str) -> None:
+    chosen = PAPER_PRESETS[preset].sizes.simulated  # type: ignore[index]
+    there = {(s, a) for s in chosen.subjects for a in chosen.actions}
+    for protocol, split in PAPER_PRESETS[preset].columns.values():  # type: ignore[index]
+        assert all(there & set(pairs) for pairs in splits(protocol, split).values()), protocol
+
+
+def test_chosen_columns_keep_their_order() -> None:
+    config = paper_config("t", options(columns=["P3", "P1"]), "")
+    assert list(config.columns) == ["P1", "P3"]
+    assert config.ablated == "P1"
+    assert paper_config("t", options(columns=["P3"]), "").ablated == "P3"
+    with pytest.raises(
+        ValueError, match=r"columns \['P4'\] are unknown; this preset has \['P1', 'P2', 'P3'\]"
+    ):
+        paper_config("t", options(columns=["P4"]), "")
+
+
+def test_overrides_reach_every_run_or_one_method() -> None:
+    config = paper_config("t", options(override=["optimizer.lr=3e-4", "awc.alpha_s=15000"]), "")
+    assert config.base.optimizer.lr == 3e-4
+    assert config.base.method == Plain.Config()
+    assert config.awc == AWC.Config(window=20, alpha_s=15_000)
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("seed=1", "use --seeds"),
+        ("epochs=3", "use --epochs"),
+        ("method=awc", "use the method's name, such as awc.alpha_s=15000"),
+        ("method.alpha_s=1", "use the method's name"),
+        ("model.fusion=mlp", "use --tables"),
+        ("data.protocol=P3", "use --columns"),
+        ("awc.speed=1", "speed"),
+        ("awc=1", "speed|awc"),
+        ("optimizer.speed=1", "no setting 'speed'"),
+    ],
+)
+def test_overrides_that_would_be_lost_are_refused(override: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        paper_config("t", options(override=[override]), "")
+
+
+def test_the_printed_command_asks_for_the_same_tables() -> None:
+    assert command(OPTIONS, Path("OUT")) == "equipose tables --preset paper --data mmfi --out OUT"
+    full = options(
+        data_root="/my data", tables=["alpha", "profit"], columns=["P1"], seeds=1, epochs=2, workers=2,
+        gpu=True, override=["awc.alpha_s=15000"],
+    )  # fmt: skip
+    assert command(full, Path("OUT")) == (
+        "equipose tables --preset paper --data mmfi --data-root '/my data' --tables alpha profit "
+        "--columns P1 --seeds 1 --epochs 2 --override awc.alpha_s=15000 --workers 2 --gpu --out OUT"
+    )
+
+
+def test_links_lead_where_the_reader_has_mlflow(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    assert pages_address(OPTIONS) == "http://127.0.0.1:5000"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://mlflow.lab/")
+    assert pages_address(OPTIONS) == "https://mlflow.lab"
+    assert pages_address(options(mlflow_url="http://other:80/")) == "http://other:80"
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (("--tables", "beta"), "tables ['beta'] are unknown"),
+        (("--columns", "P9"), "columns ['P9'] are unknown"),
+        (("--seeds", "0"), "seeds must be different and at least one"),
+        (("--epochs", "0"), "epochs"),
+        (("--preset", "paper"), "--data mmfi needs --data-root"),
+        (("--preset", "mars"), "--data mars needs --data-root"),
+        (("--override", "seed=1"), "use --seeds"),
+        (("--resume",), "no unfinished job tables-simulated-quick"),
+    ],
+)
+def test_bad_options_take_no_job_name(
+    args: tuple[str, ...], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(tables, "run_job", lambda *_, **__: pytest.fail("the job ran"))
+    with pytest.raises(SystemExit) as ended:
+        main(["tables", *args, "--out", str(tmp_path / "out")])
+    assert ended.value.code == 2
+    assert message in capsys.readouterr().err
+    assert not list(tmp_path.glob("out/tables/*"))

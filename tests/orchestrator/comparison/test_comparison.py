@@ -1,0 +1,210 @@
+"""A whole comparison, killed in the middle and resumed: the same tables as without, and what MLflow shows."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+import torch
+
+from equipose.orchestrator.comparison.config import best_candidate
+from equipose.orchestrator.comparison.record import method_numbers
+from equipose.orchestrator.comparison.results import SettingOutcome, collect
+from equipose.orchestrator.comparison.tables import comparison_tables
+from equipose.orchestrator.grid.run_one import CellPlace, work_on
+from equipose.orchestrator.ray_train.run import Resources
+from equipose.orchestrator.tracking.client import client
+from equipose.orchestrator.tracking.runs import PARENT_TAG
+from equipose.orchestrator.tracking.server import TrackingServer
+from equipose.pipelines.tables.formats import to_csv
+
+pytestmark = [pytest.mark.system, pytest.mark.timeout(900)]
+COSTS = ["s/epoch", "Shapley, % of time", "peak memory, MiB"]
+TABLES = {"methods", "subsets", "steps", "spread", "joints", "actions", "environments", "alone"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reference:
+    """The same comparison, never interrupted, cell after cell in this process."""
+
+    outcome: SettingOutcome
+    chosen: dict[str, Any]
+    """Method -> its tuned run."""
+    tables: dict[str, str]
+    """Name -> CSV."""
+
+
+@pytest.fixture(scope="module")
+def reference(finished_comparison: Any, tmp_path_factory: pytest.TempPathFactory) -> Reference:
+    config = finished_comparison.config
+    place = CellPlace(root=tmp_path_factory.mktemp("reference"), resources=Resources())
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # as in a Ray worker with one CPU
+    tuning = config.tuning_cells()
+    tried = {cell.name: work_on(cell, place) for cells in tuning.values() for cell in cells}
+    chosen = {which: best_candidate(cells, tried) for which, cells in tuning.items()}
+    cells = {cell.name: cell for cell in [*config.final_cells(chosen), *config.alone_cells()]}
+    (outcome,) = collect(cells, {name: work_on(cell, place) for name, cell in cells.items()}, place)
+    torch.set_num_threads(threads)
+    return Reference(
+        outcome=outcome,
+        chosen={name: run for (_, name), run in chosen.items()},
+        tables={name: to_csv(table) for name, table in comparison_tables(outcome).items()},
+    )
+
+
+def written(comparison: Any, name: str, kind: str = "csv") -> str:
+    return str((comparison.root / "concat-P1-S1" / "tables" / f"{name}.{kind}").read_text())
+
+
+def without_costs(csv: str) -> pl.DataFrame:
+    table = pl.read_csv(csv.encode(), infer_schema=False)
+    costs = [column for column in table.columns if column.startswith(tuple(COSTS))]
+    assert costs or "Parameters" not in table.columns
+    return table.drop(costs)
+
+
+def test_tables_are_those_of_an_undisturbed_comparison(
+    finished_comparison: Any, reference: Reference
+) -> None:
+    assert set(reference.tables) == TABLES
+    assert without_costs(written(finished_comparison, "methods")).equals(
+        without_costs(reference.tables["methods"])
+    )
+    for name in TABLES - {"methods"}:
+        assert written(finished_comparison, name) == reference.tables[name], name
+
+
+def test_every_table_is_there_in_every_form(finished_comparison: Any) -> None:
+    for name in TABLES:
+        assert "simulated data" in written(finished_comparison, name, "md")
+        assert r"\toprule" in written(finished_comparison, name, "tex")
+    tuned = written(finished_comparison, "tuned")
+    assert re.search(r'awc,"lr .*, alpha_s .*, alpha_i .*"', tuned)
+    figures = {path.stem for path in (finished_comparison.root / "concat-P1-S1" / "figures").glob("*.pdf")}
+    assert {"subsets", "joints", "features", "skeletons", "cost-against-gain", "lattice-awc"} <= figures
+    assert {"contributions-plain", "gradients-awc", "fisher-awc"} <= figures
+
+
+def test_ended_cells_are_not_repeated(finished_comparison: Any) -> None:
+    before = finished_comparison.ended_first
+    assert 5 <= len(before) < 12, "killed too early or too late to show anything"
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+    cells = list(finished_comparison.out.glob("cells/*/result.json"))
+    assert len(cells) == 12
+    again = set(re.findall(r"(\S.*?) running", finished_comparison.resumed.output))
+    done = set(re.findall(r"\d\d (\S.*?) done", finished_comparison.killed.output))
+    assert done
+    assert not {name.split(" ", 1)[-1] for name in again} & done
+    assert not list(finished_comparison.out.glob("cells/*/train")), "checkpoints of training are tidied up"
+
+
+def test_outcome_for_scripts(finished_comparison: Any, reference: Reference) -> None:
+    def refuse(name: str) -> None:
+        pytest.fail(f"{name} is not JSON")
+
+    text = (finished_comparison.root / "outcome.json").read_text()
+    (setting,) = json.loads(text, parse_constant=refuse)["settings"].values()
+    errors = {
+        method: [run.evaluation.mpjpe_mm for run in reference.outcome.of(method)]
+        for method in ("plain", "awc")
+    }
+    assert setting["test_mpjpe_mm"] == errors
+    assert setting["provenance"] == "simulated data"
+    assert [row["method"] for row in setting["comparison"]] == ["awc"]
+
+
+def test_what_people_read(finished_comparison: Any) -> None:
+    text = finished_comparison.resumed.output
+    assert "differences to plain on the test part, simulated data" in text
+    assert re.search(r"(helped|did not help|hurt|undecided) \(1 of 1\): awc", text)
+    assert "underpowered (1 of 1): 2 seeds, fewer than 3" in text
+    assert "tables and figures: " in text
+    assert "look at it: equipose ui" in text
+    for noise in ("INFO", "WARNING", "Warning", "Traceback", "(raylet)"):
+        assert noise not in finished_comparison.killed.output + text
+
+
+@pytest.mark.slow  # Ray's agents may take a minute to notice
+def test_nothing_is_left_running(finished_comparison: Any) -> None:
+    started = finished_comparison.resumed.descendants
+    assert any("raylet" in command for command in started.values())
+    assert finished_comparison.resumed.survivors(patience=30) == {}
+    assert finished_comparison.killed.survivors(patience=60) == {}
+
+
+@pytest.fixture(scope="module")
+def runs(comparison_server: TrackingServer) -> tuple[Any, list[Any]]:
+    """(MLflow, all runs of the comparison)."""
+    mlflow = client(comparison_server.uri)
+    experiment = mlflow.get_experiment_by_name("equipose/simulated-P1-S1")
+    return mlflow, mlflow.search_runs([experiment.experiment_id])
+
+
+def test_runs_in_mlflow(runs: tuple[Any, list[Any]], finished_comparison: Any, reference: Reference) -> None:
+    mlflow, found = runs
+    (parent,) = (run for run in found if PARENT_TAG not in run.data.tags)
+    children = {run.info.run_name: run for run in found if run is not parent}
+    assert len(children) == len(found) - 1, "a cell has one run, however often it was started"
+    assert {run.info.status for run in found} == {"FINISHED"}
+    assert parent.info.run_name == finished_comparison.config.name
+    finals = [f"{name} s{seed}" for name in ("plain", "awc", "rgb alone", "lidar alone") for seed in (0, 1)]
+    tuning = [f"tune-{i} {name}" for name in ("plain", "awc") for i in (0, 1)]
+    assert set(children) == {*finals, *tuning, "plain (2 seeds)", "awc (2 seeds)"}
+    for name, run in children.items():
+        tags = run.data.tags
+        assert tags[PARENT_TAG] == parent.info.run_id
+        assert tags["comparison"] == finished_comparison.config.name
+        assert tags["stage"] == ("test" if name in finals else "tuning" if name in tuning else "summary")
+        assert tags["fusion"] == "concat"
+        assert tags["fingerprint"] == reference.outcome.runs[0].result.fingerprint
+        assert ("seed" in tags) == (tags["stage"] != "summary")
+        assert ("test/mpjpe_mm" in run.data.metrics) == (tags["stage"] != "tuning")
+    check_numbers(mlflow, children, reference)
+    tables = {item.path for item in mlflow.list_artifacts(parent.info.run_id, "concat-P1-S1/tables")}
+    assert {f"concat-P1-S1/tables/{name}.md" for name in TABLES} <= tables
+    assert parent.data.metrics["test/concat-P1-S1/awc/mpjpe_mm"] == pytest.approx(
+        children["awc (2 seeds)"].data.metrics["test/mpjpe_mm"]
+    )
+
+
+def check_numbers(mlflow: Any, children: dict[str, Any], reference: Reference) -> None:
+    """Curves, test numbers and means are those of the undisturbed comparison, every point once."""
+    for run in reference.outcome.runs:
+        child = children[run.cell.name]
+        assert child.data.metrics["test/mpjpe_mm"] == run.evaluation.mpjpe_mm
+        points = mlflow.get_metric_history(child.info.run_id, "val/mpjpe_mm")
+        curve = [(point.step, point.value) for point in sorted(points, key=lambda point: point.step)]
+        assert curve == list(enumerate(run.result.series("val/mpjpe_mm")))
+    for method, numbers in method_numbers(reference.outcome).items():
+        shown = children[f"{method} (2 seeds)"].data
+        for name in ("test/mpjpe_mm", "test/mpjpe_mm/std", "test/pa_mpjpe_mm", "cost/parameters"):
+            assert shown.metrics[name] == pytest.approx(numbers[name])
+        chosen = reference.chosen[method]
+        assert float(shown.params["tuned.lr"]) == pytest.approx(chosen.optimizer.lr, rel=1e-3)
+        dial = f"alpha_s {chosen.method.alpha_s:.4g}" if method == "awc" else "none"
+        assert shown.params["tuned.dial"].startswith(dial)
+        assert not [name for name in shown.metrics if name.endswith(("low/std", "cost/parameters/std"))]
+    (row,) = reference.outcome.comparison().to_dicts()
+    awc = children["awc (2 seeds)"].data
+    assert awc.tags["verdict"] == row["verdict"]
+    found = [awc.metrics[f"test/minus_plain_mm{bound}"] for bound in ("", "/low", "/high")]
+    assert found == pytest.approx([row["difference_mm"], row["low_mm"], row["high_mm"]])
+
+
+def test_costs_are_measured(reference: Reference) -> None:
+    costs = reference.outcome.costs()
+    assert costs["method"].to_list() == ["plain", "awc"]
+    for column in COSTS:
+        assert (costs[column] > 0).all()
+
+
+def test_folder_of_a_comparison_can_be_read_alone(finished_comparison: Any) -> None:
+    root: Path = finished_comparison.root
+    assert json.loads((root / "job.json").read_text())["override"][0] == "model.modalities=rgb,lidar"
+    assert not list((root / "spool").glob("*.jsonl")), "everything was delivered"

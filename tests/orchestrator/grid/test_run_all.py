@@ -1,0 +1,120 @@
+"""Cells on Ray: a killed process is started again with the same numbers, a failing cell loses no other."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from same_runs import untimed
+
+from equipose.orchestrator.checkpoints import state as checkpoints
+from equipose.orchestrator.errors import FailedCellsError
+from equipose.orchestrator.grid.run_all import run_grid
+from equipose.orchestrator.grid.run_one import CellPlace, result_of, work_on
+from equipose.orchestrator.grid.run_spec import Cell, CellResult
+from equipose.orchestrator.ray_train.run import Resources
+from equipose.orchestrator.training.config import TrainConfig
+
+system = pytest.mark.system
+Below = Callable[[int], dict[int, str]]
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> CellPlace:
+    return CellPlace(root=tmp_path / "cells", resources=Resources())
+
+
+class Told:
+    """Remembers what it hears of cells."""
+
+    def __init__(self) -> None:
+        self.heard: list[tuple[str, str]] = []
+
+    def __call__(self, cell: Cell, state: str, result: CellResult | None) -> None:
+        assert (result is not None) == (state in ("kept", "done"))
+        self.heard.append((cell.name, state))
+
+
+class Killer(threading.Thread):
+    """Kills the process that works on a cell (signal 9) once it has kept its second epoch."""
+
+    def __init__(self, folder: Path, below: Below) -> None:
+        super().__init__(daemon=True)
+        self.folder, self.below = folder, below
+        self.killed: list[int] = []
+        self.over = threading.Event()
+
+    def run(self) -> None:
+        """Watch until it has happened or the grid is through."""
+        while not self.killed and not self.over.is_set():
+            if (self.folder / "train" / "epoch-00002" / checkpoints.FILE).exists():
+                found = [pid for pid, title in self.below(os.getpid()).items() if "ray::_work_on" in title]
+                for pid in found[:1]:
+                    os.kill(pid, signal.SIGKILL)
+                    self.killed.append(pid)
+            time.sleep(0.005)
+
+
+@system
+@pytest.mark.usefixtures("ray_cluster", "one_thread")
+def test_a_killed_process_is_started_again(
+    small_run: TrainConfig, place: CellPlace, processes_below: Below, tmp_path: Path
+) -> None:
+    cell = Cell(name="long", config=replace(small_run, epochs=12))
+    killer, told = Killer(place.folder(cell), processes_below), Told()
+    killer.start()
+    found = run_grid([cell], place, 2, told)["long"]
+    killer.over.set()
+    killer.join()
+    assert len(killer.killed) == 1, "the cell ended before it was killed"
+    assert told.heard == [("long", "waiting"), ("long", "running"), ("long", "done")]
+    alone = work_on(cell, replace(place, root=tmp_path / "alone"))
+    assert [untimed(epoch) for epoch in found.history] == [untimed(epoch) for epoch in alone.history]
+    one, other = (checkpoints.load(result.folder / "last")["model"] for result in (found, alone))
+    assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+@system
+@pytest.mark.usefixtures("ray_cluster")
+def test_a_failing_cell_loses_no_other_and_equal_ones_are_trained_once(
+    small_run: TrainConfig, place: CellPlace
+) -> None:
+    short = replace(small_run, epochs=1)
+    cells = [
+        Cell(name="one", config=short, evaluate=False),
+        Cell(name="diverging", config=replace(short, optimizer=replace(short.optimizer, lr=1e30))),
+        Cell(name="the same", config=short),
+        Cell(name="other", config=replace(short, seed=1), evaluate=False),
+    ]
+    told = Told()
+    with pytest.raises(
+        FailedCellsError, match=r"1 run failed \(diverging: .*the model has diverged"
+    ) as failed:
+        run_grid(cells, place, 2, told)
+    assert set(failed.value.errors) == {"diverging"}
+    assert "The others are kept: mend the cause, then the same command with --resume" in str(failed.value)
+    assert "Traceback" not in str(failed.value)
+    assert [result_of(cell, place) is not None for cell in cells] == [True, False, True, True]
+    assert len(list(place.root.glob("*/result.json"))) == 2
+    assert ("diverging", "failed") in told.heard
+    assert [name for name, state in told.heard if state == "waiting"] == [cell.name for cell in cells]
+
+    again = Told()
+    kept = [cell for cell in cells if cell.name != "diverging"]
+    results = run_grid(kept, place, 2, again)
+    assert list(results) == ["one", "the same", "other"]
+    assert again.heard == [(name, "kept") for name in results]
+    assert results["one"] == results["the same"]
+
+
+def test_names_must_differ(small_run: TrainConfig, place: CellPlace) -> None:
+    cell = Cell(name="twice", config=small_run)
+    with pytest.raises(ValueError, match=r"cells \['twice'\] are there twice"):
+        run_grid([cell, replace(cell, config=replace(small_run, seed=1))], place, 2, Told())

@@ -1,0 +1,384 @@
+"""A cell is trained and tested once, whoever wants it and however often it is interrupted."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from equipose.balancing.shapley.statistics import DivergedError
+from equipose.orchestrator.checkpoints import state as checkpoints
+from equipose.orchestrator.checkpoints.folder import CheckpointFolder
+from equipose.orchestrator.grid import run_one as cell_work
+from equipose.orchestrator.grid.run_one import (
+    CellPlace,
+    Tracking,
+    cell_metrics,
+    evaluation_of,
+    result_of,
+    work_on,
+)
+from equipose.orchestrator.grid.run_spec import RESULT, Cell, CellResult
+from equipose.orchestrator.ray_train.run import Resources
+from equipose.orchestrator.tracking.client import client
+from equipose.orchestrator.tracking.run_logger import RunLogger
+from equipose.orchestrator.tracking.runs import create_run
+from equipose.orchestrator.tracking.server import TrackingServer
+from equipose.orchestrator.training.config import TrainConfig
+
+EPOCHS = 3
+
+
+class Killed(BaseException):
+    """Stands for the death of the process: nothing catches it."""
+
+
+def place_at(root: Path) -> CellPlace:
+    return CellPlace(root=root, resources=Resources())
+
+
+@pytest.fixture
+def cell(small_run: TrainConfig) -> Cell:
+    return Cell(name="awc s0", config=small_run)
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> CellPlace:
+    return place_at(tmp_path / "cells")
+
+
+@pytest.fixture(scope="module")
+def undisturbed(
+    small_run: TrainConfig, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[CellPlace, CellResult]:
+    place = place_at(tmp_path_factory.mktemp("undisturbed"))
+    return place, work_on(Cell(name="awc s0", config=small_run), place)
+
+
+@pytest.fixture
+def ended(undisturbed: tuple[CellPlace, CellResult], place: CellPlace) -> CellPlace:
+    """A place of its own with the finished cell in it."""
+    shutil.copytree(undisturbed[0].root, place.root)
+    return place
+
+
+def dies_in(monkeypatch: pytest.MonkeyPatch, owner: Any, name: str, call: int, *, after: bool) -> None:
+    """Die before or after the n-th call of a function, counted from 1."""
+    function, calls = getattr(owner, name), [0]
+
+    def dying(*args: Any, **kwargs: Any) -> Any:
+        calls[0] += 1
+        if calls[0] == call and not after:
+            raise Killed
+        value = function(*args, **kwargs)
+        if calls[0] == call:
+            raise Killed
+        return value
+
+    monkeypatch.setattr(owner, name, dying)
+
+
+def forbid(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    def refuse(*args: Any, **kwargs: Any) -> None:
+        pytest.fail(f"{name} is called again")
+
+    monkeypatch.setattr(cell_work, name, refuse)
+
+
+def untimed(history: tuple[dict[str, float], ...]) -> list[dict[str, float]]:
+    return [
+        {name: value for name, value in epoch.items() if not name.startswith(("time/", "memory/"))}
+        for epoch in history
+    ]
+
+
+def assert_equal(one: CellResult, other: CellResult) -> None:
+    """Bit for bit: curves, weights of both checkpoints, and what was found on the test part."""
+    assert untimed(one.history) == untimed(other.history)
+    assert (one.key, one.fingerprint, one.parameters) == (other.key, other.fingerprint, other.parameters)
+    for which in ("best", "last"):
+        models = [checkpoints.load(result.folder / which)["model"] for result in (one, other)]
+        assert models[0].keys() == models[1].keys()
+        assert all(torch.equal(models[0][name], models[1][name]) for name in models[0])
+    tables = [(result.folder / "test-best" / "frames.parquet").read_bytes() for result in (one, other)]
+    assert tables[0] == tables[1]
+
+
+def files(folder: Path) -> dict[str, int]:
+    """Every file of a cell with its time of change; the lock is touched whenever it is taken."""
+    paths = [path for path in folder.rglob("*") if path.is_file() and path.name != ".lock"]
+    return {str(path.relative_to(folder)): path.stat().st_mtime_ns for path in paths}
+
+
+def test_what_a_cell_leaves(undisturbed: tuple[CellPlace, CellResult], cell: Cell) -> None:
+    place, result = undisturbed
+    folder = place.folder(cell)
+    assert {path.name for path in folder.iterdir()} == {"best", "last", "test-best", RESULT, ".lock"}
+    assert result_of(cell, place) == result == CellResult.load(folder)
+    assert (len(result.history), result.key, result.provenance) == (EPOCHS, cell.key, "simulated data")
+    last, best = (checkpoints.load(folder / which) for which in ("last", "best"))
+    assert last["epoch"] == EPOCHS
+    assert best["epoch"] == last["best_epoch"] + 1
+    assert result.validation_mm == min(epoch["val/mpjpe_mm"] for epoch in result.history)
+    assert {f"grad/{name}" for name in cell.config.model.modalities} <= result.best.keys()
+
+
+def test_an_ended_cell_is_left_alone(ended: CellPlace, cell: Cell, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = files(ended.folder(cell))
+    forbid(monkeypatch, "run_epochs")
+    forbid(monkeypatch, "evaluate")
+    assert work_on(cell, ended) == CellResult.load(ended.folder(cell))
+    assert files(ended.folder(cell)) == before
+
+
+@pytest.mark.parametrize(
+    ("owner", "name", "call", "after"),
+    [
+        (CheckpointFolder, "save", 1, False),
+        (CheckpointFolder, "save", 2, True),
+        (CheckpointFolder, "_write", 4, False),  # best, epoch, best | epoch
+    ],
+    ids=["in epoch 1", "after epoch 2", "between best and epoch 2"],
+)
+def test_interrupted_training_gives_the_same(
+    undisturbed: tuple[CellPlace, CellResult],
+    place: CellPlace,
+    cell: Cell,
+    monkeypatch: pytest.MonkeyPatch,
+    owner: Any,
+    name: str,
+    call: int,
+    after: bool,
+) -> None:
+    with monkeypatch.context() as patch:
+        dies_in(patch, owner, name, call, after=after)
+        with pytest.raises(Killed):
+            work_on(cell, place)
+    assert result_of(cell, place) is None
+    assert_equal(work_on(cell, place), undisturbed[1])
+
+
+@pytest.fixture(scope="module")
+def trained(small_run: TrainConfig, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Cells, one of which was killed when its last epoch had been kept."""
+    place = place_at(tmp_path_factory.mktemp("trained"))
+    with pytest.MonkeyPatch.context() as patch:
+        dies_in(patch, CheckpointFolder, "save", EPOCHS, after=True)
+        with pytest.raises(Killed):
+            work_on(Cell(name="awc s0", config=small_run), place)
+    return place.root
+
+
+@pytest.mark.parametrize(
+    ("owner", "name", "call", "after"),
+    [
+        (shutil, "copytree", 1, True),
+        (shutil, "copytree", 2, True),
+        (CellResult, "save", 1, False),
+        (CellResult, "save", 1, True),
+        (shutil, "rmtree", 1, True),
+        (cell_work, "evaluate", 1, False),
+        (cell_work, "save_evaluation", 1, False),
+    ],
+    ids=lambda value: getattr(value, "__name__", str(value)),
+)
+def test_interrupted_after_training_does_not_train_again(
+    undisturbed: tuple[CellPlace, CellResult],
+    trained: Path,
+    place: CellPlace,
+    cell: Cell,
+    monkeypatch: pytest.MonkeyPatch,
+    owner: Any,
+    name: str,
+    call: int,
+    after: bool,
+) -> None:
+    shutil.copytree(trained, place.root)
+
+    def refuse(*args: Any) -> None:
+        pytest.fail("an epoch is trained again")
+
+    monkeypatch.setattr(CheckpointFolder, "save", refuse)
+    with monkeypatch.context() as patch:
+        dies_in(patch, owner, name, call, after=after)
+        with pytest.raises(Killed):
+            work_on(cell, place)
+    assert_equal(work_on(cell, place), undisturbed[1])
+    assert not (place.folder(cell) / "train").exists()
+
+
+def test_a_damaged_newest_checkpoint_costs_an_epoch(
+    undisturbed: tuple[CellPlace, CellResult], place: CellPlace, cell: Cell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        dies_in(patch, CheckpointFolder, "save", 2, after=True)
+        with pytest.raises(Killed):
+            work_on(cell, place)
+    newest = CheckpointFolder(place.folder(cell) / "train").newest / checkpoints.FILE
+    newest.write_bytes(newest.read_bytes()[:1000])
+    assert_equal(work_on(cell, place), undisturbed[1])
+
+
+def test_settings_that_diverge_are_the_worst_of_tuning(place: CellPlace, cell: Cell) -> None:
+    config = replace(cell.config, optimizer=replace(cell.config.optimizer, lr=1e30), epochs=1)
+    tuning = Cell(name="tune-4 awc", config=config, evaluate=False, stage="tuning")
+    result = work_on(tuning, place)
+    assert result.validation_mm == float("inf"), "so it is never chosen"
+    assert result_of(tuning, place) == result
+    assert result.costs()["parameters"] > 0
+
+
+def test_a_tested_run_that_diverges_fails(place: CellPlace, cell: Cell) -> None:
+    config = replace(cell.config, optimizer=replace(cell.config.optimizer, lr=1e30), epochs=1)
+    with pytest.raises(DivergedError, match="the model has diverged"):
+        work_on(replace(cell, config=config), place)
+
+
+def test_tuning_does_not_read_the_test_part(
+    ended: CellPlace, cell: Cell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.rmtree(ended.folder(cell) / "test-best")
+    tuning = replace(cell, evaluate=False, stage="tuning")
+    forbid(monkeypatch, "evaluate")
+    assert result_of(cell, ended) is None, "trained, but not tested"
+    assert result_of(tuning, ended) is not None
+    work_on(tuning, ended)
+    assert not (ended.folder(cell) / "test-best").exists()
+
+
+def test_best_and_last_are_tested_apart_and_trained_once(
+    ended: CellPlace, cell: Cell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    last = replace(cell, select="last")
+    assert result_of(last, ended) is None
+    before = files(ended.folder(cell))
+    forbid(monkeypatch, "run_epochs")
+    work_on(last, ended)
+    now = files(ended.folder(cell))
+    assert {name: now[name] for name in before} == before
+    assert result_of(last, ended) is not None
+    assert (ended.folder(cell) / "test-last").is_dir()
+
+
+def test_who_wants_the_same_cell_waits(
+    undisturbed: tuple[CellPlace, CellResult], place: CellPlace, cell: Cell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The lock is the operating system's, so it holds between two openings of the file in one process too."""
+    trained = []
+    run_epochs = cell_work.run_epochs
+
+    def counted(*args: Any) -> None:
+        trained.append(1)
+        run_epochs(*args)
+
+    monkeypatch.setattr(cell_work, "run_epochs", counted)
+    with ThreadPoolExecutor(2) as pool:
+        one, two = pool.map(lambda _: work_on(cell, place), range(2))
+    assert len(trained) == 1
+    assert one == two
+    assert_equal(one, undisturbed[1])
+
+
+@pytest.mark.parametrize("when", ["in training", "before the test"])
+def test_frames_may_move_meanwhile(
+    undisturbed: tuple[CellPlace, CellResult],
+    place: CellPlace,
+    cell: Cell,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    when: str,
+) -> None:
+    here, there = tmp_path / "here", tmp_path / "there"
+    shutil.copytree(cell.config.data.store, here)
+
+    def at(store: Path) -> Cell:
+        return replace(cell, config=replace(cell.config, data=replace(cell.config.data, store=str(store))))
+
+    owner, name = (CheckpointFolder, "save") if when == "in training" else (cell_work, "evaluate")
+    with monkeypatch.context() as patch:
+        dies_in(patch, owner, name, 1, after=when == "in training")
+        with pytest.raises(Killed):
+            work_on(at(here), place)
+    here.rename(there)
+    assert_equal(work_on(at(there), place), undisturbed[1])
+
+
+def test_numbers_for_the_tracking_server(undisturbed: tuple[CellPlace, CellResult], cell: Cell) -> None:
+    place, result = undisturbed
+    evaluation = evaluation_of(cell, place)
+    numbers = cell_metrics(result, evaluation)
+    assert numbers["test/mpjpe_mm"] == evaluation.mpjpe_mm
+    assert numbers["test/pa_mpjpe_mm"] == evaluation.pa_mpjpe_mm
+    assert numbers["cost/parameters"] == result.parameters > 0
+    assert {name.partition("/")[0] for name in cell_metrics(result, None)} == {"cost"}
+
+
+@pytest.fixture
+def tracked(tracking: TrackingServer, tmp_path: Path) -> Tracking:
+    parent = create_run(tracking.uri, "cells", "parent")
+    return Tracking(
+        uri=tracking.uri,
+        experiment="cells",
+        parent_run=parent,
+        tags={"comparison": "c-001"},
+        spool=str(tmp_path / "spool"),
+    )
+
+
+def only_child(tracked: Tracking) -> Any:
+    mlflow = client(tracked.uri)
+    experiment = mlflow.get_experiment_by_name(tracked.experiment).experiment_id
+    (run,) = mlflow.search_runs([experiment], f"tags.`mlflow.parentRunId` = '{tracked.parent_run}'")
+    return run
+
+
+@pytest.mark.system
+@pytest.mark.parametrize("call", [1, 2], ids=["while testing", "while recording"])
+def test_what_is_recorded_last_arrives_though_training_had_ended_the_run(
+    place: CellPlace, cell: Cell, tracked: Tracking, monkeypatch: pytest.MonkeyPatch, call: int
+) -> None:
+    place = replace(place, tracking=tracked)
+    with monkeypatch.context() as patch:
+        target: tuple[Any, str] = (cell_work, "evaluate") if call == 1 else (cell_work, "cell_metrics")
+        dies_in(patch, *target, 1, after=False)
+        with pytest.raises(Killed):
+            work_on(cell, place)
+    assert "cost/parameters" not in only_child(tracked).data.metrics
+    result = work_on(cell, place)
+    check_child(only_child(tracked), tracked, cell, result, place)
+
+
+@pytest.mark.system
+def test_a_cell_of_another_grid_shows_its_curves_here_too(
+    ended: CellPlace, cell: Cell, tracked: Tracking, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended = replace(ended, tracking=tracked)
+    result = work_on(cell, ended)
+    check_child(only_child(tracked), tracked, cell, result, ended)
+
+    def refuse(*args: Any) -> Callable[..., None]:
+        pytest.fail("a recorded cell is recorded again")
+
+    monkeypatch.setattr(RunLogger, "log_metrics", refuse)
+    work_on(cell, ended)
+
+
+def check_child(run: Any, tracked: Tracking, cell: Cell, result: CellResult, place: CellPlace) -> None:
+    """The run has every point of the curves once, costs, test numbers and tags."""
+    assert run.info.status == "FINISHED"
+    assert run.info.run_name == cell.name
+    mlflow = client(tracked.uri)
+    points = mlflow.get_metric_history(run.info.run_id, "val/mpjpe_mm")
+    expected = [(step, epoch["val/mpjpe_mm"]) for step, epoch in enumerate(result.history)]
+    assert sorted((point.step, point.value) for point in points) == expected
+    numbers = cell_metrics(result, evaluation_of(cell, place))
+    assert {name: run.data.metrics[name] for name in numbers} == pytest.approx(numbers, nan_ok=True)
+    wanted = {"comparison": "c-001", "stage": "test", "method": "awc", "seed": "0", "fusion": "concat"}
+    assert {name: run.data.tags[name] for name in wanted} == wanted
+    assert run.data.tags["cell"] == cell.key

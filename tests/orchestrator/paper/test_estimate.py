@@ -1,0 +1,113 @@
+"""What a rebuild will take: kept runs cost nothing, the others what a few measured steps say."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from made_tables import made_result, small_paper
+
+from equipose.orchestrator.grid.run_one import CellPlace
+from equipose.orchestrator.paper import estimate as paper_estimate
+from equipose.orchestrator.paper.estimate import (
+    START_SECONDS,
+    Estimate,
+    estimate,
+    plan_lines,
+    probe,
+    shown_hours,
+)
+from equipose.orchestrator.paper.plan import PaperConfig, distinct
+from equipose.orchestrator.ray_train.run import Resources
+from equipose.orchestrator.training.config import TrainConfig
+
+PACE = 0.01
+"""Made-up seconds per row and epoch."""
+
+
+@pytest.fixture
+def config(store_path: Path) -> PaperConfig:
+    paper = small_paper(store_path, seeds=(0,), tables=("alpha", "profit"))
+    return replace(paper, base=replace(paper.base, epochs=10))
+
+
+@pytest.fixture
+def probed(monkeypatch: pytest.MonkeyPatch) -> list[TrainConfig]:
+    """What was measured; every kind takes the same time."""
+    seen: list[TrainConfig] = []
+
+    def measure(run: TrainConfig) -> float:
+        seen.append(run)
+        return PACE
+
+    monkeypatch.setattr(paper_estimate, "probe", measure)
+    return seen
+
+
+def keep(config: PaperConfig, folder: Path, count: int) -> list[str]:
+    """Lay down the results of the first cells, as if they had ended."""
+    place = CellPlace(root=folder, resources=Resources())
+    cells = distinct(config.cells())[:count]
+    for cell in cells:
+        (place.folder(cell) / cell.evaluation).mkdir(parents=True)
+        made_result(cell, place).save()
+    return [cell.name for cell in cells]
+
+
+def test_nothing_is_there_at_first(config: PaperConfig, probed: list[TrainConfig], tmp_path: Path) -> None:
+    found = estimate(config, tmp_path)
+    rows = len(
+        paper_estimate.part_rows(paper_estimate.open_store(config.base.data.store), config.base.data)["train"]
+    )
+    assert not found.kept
+    assert set(found.seconds) == {cell.name for cell in found.cells}
+    assert len(found.cells) == 8
+    assert set(found.seconds.values()) == {START_SECONDS + 10 * rows * PACE}
+    assert len(probed) == 2, "plain and AWC, once each"
+    assert found.hours == sum(found.seconds.values()) / found.concurrency / 3600
+
+
+def test_kept_cells_cost_nothing(config: PaperConfig, probed: list[TrainConfig], tmp_path: Path) -> None:
+    names = keep(config, tmp_path, 8)
+    found = estimate(config, tmp_path)
+    assert found.kept == set(names)
+    assert (found.seconds, found.hours, probed) == ({}, 0.0, [])
+    assert "8 runs in all (tables share some), 8 there, 0 to train" in plan_lines(config, found)[-1]
+
+
+def test_times_of_ended_runs_are_better_than_probes(
+    config: PaperConfig, probed: list[TrainConfig], tmp_path: Path
+) -> None:
+    keep(config, tmp_path, 3)  # plain, and AWC with two strengths
+    found = estimate(config, tmp_path)
+    assert probed == []
+    assert set(found.seconds.values()) == {START_SECONDS + 10 * 4.0}, "4 s per epoch, as they took"
+    assert len(found.seconds) == 5
+
+
+def test_a_probe_measures_something(config: PaperConfig) -> None:
+    assert probe(config.base) > 0
+
+
+def test_lines_of_a_plan(config: PaperConfig) -> None:
+    cells = tuple(distinct(config.cells()))
+    kept = frozenset(cell.name for cell in cells[:2])
+    seconds = {cell.name: 600.0 for cell in cells[2:]}
+    lines = plan_lines(config, Estimate(cells=cells, kept=kept, seconds=seconds, concurrency=2))
+    assert [line.split() for line in lines[:2]] == [
+        ["alpha", "7", "runs,", "2", "there"],
+        ["profit", "2", "runs,", "0", "there"],
+    ]
+    assert [line.endswith("(there)") for line in lines[2:-1]] == [True] * 2 + [False] * 6
+    assert lines[-1].startswith(
+        "8 runs in all (tables share some), 2 there, 6 to train, 2 at a time: about 30 minutes here"
+    )
+
+
+@pytest.mark.parametrize(
+    ("hours", "shown"),
+    [(0.0, "no time"), (0.005, "1 minute"), (0.5, "30 minutes"), (3.44, "3.4 hours"), (50.0, "2.1 days")],
+)
+def test_hours_in_words(hours: float, shown: str) -> None:
+    assert shown_hours(hours) == shown

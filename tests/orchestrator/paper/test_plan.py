@@ -1,0 +1,173 @@
+"""The paper's tables as cells: equal runs are one, and a change touches just the runs that depend on it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import pytest
+from made_tables import small_paper
+
+from equipose.balancing.methods.awc.awc import AWC
+from equipose.balancing.methods.plain import Plain
+from equipose.orchestrator.grid import run_spec as cells
+from equipose.orchestrator.paper.plan import ROWS, WINDOW_LENGTHS, PaperConfig, Place, check_data, distinct
+from equipose.pipelines.files.errors import DataError
+from equipose.pipelines.paper.awc import PAPER_A
+
+
+@pytest.fixture
+def paper(store_path: Path) -> PaperConfig:
+    return small_paper(store_path)
+
+
+def keys(config: PaperConfig) -> dict[Place, list[str]]:
+    return {place: [cell.key for cell in cells] for place, cells in config.cells().items()}
+
+
+def changed(before: PaperConfig, after: PaperConfig) -> set[tuple[str, str]]:
+    """(table, row) whose runs are others; asserts that no seed is left behind."""
+    old, new = keys(before), keys(after)
+    assert old.keys() == new.keys()
+    for place in old:
+        differ = {a != b for a, b in zip(old[place], new[place], strict=True)}
+        assert len(differ) == 1, place
+    return {(place.table, place.row) for place in old if old[place] != new[place]}
+
+
+def test_runs_that_several_tables_need_are_one_cell(paper: PaperConfig) -> None:
+    plan = paper.cells()
+
+    def cell_of(table: str, row: str, column: str = "P1") -> Any:
+        return plan[Place(table=table, row=row, column=column)][0]
+
+    plain = cell_of("main", "concat/plain")
+    assert plain is cell_of("modalities", "RLMW") is cell_of("alpha", "0/0")
+    awc = cell_of("main", "concat/awc")
+    assert awc is cell_of("alpha", "20k/10k") is cell_of("window", "K20") is cell_of("profit", "pearson")
+    assert cell_of("cost", "mlp", "training") is cell_of("main", "mlp/awc")
+    # main 6, cost 0, modalities 14 more, alpha 5 more, window 5 more, profit 1 more
+    assert len(distinct(plan)) == 2 * (6 + 14 + 5 + 5 + 1)
+    assert len({cell.key for cell in distinct(plan)}) == len(distinct(plan))
+    assert [cell.config.seed for cell in distinct(plan)] == [0] * 31 + [1] * 31
+
+
+def test_every_row_has_a_place_in_the_papers_table(paper: PaperConfig) -> None:
+    assert set(ROWS) == set(PAPER_A)
+    for place, runs in paper.cells().items():
+        assert place.row in PAPER_A[place.table].rows
+        assert [cell.config.seed for cell in runs] == [0, 1]
+    for table in ("modalities", "alpha", "window", "profit", "cost"):
+        rows = {place.row for place in paper.cells() if place.table == table}
+        assert rows == set(PAPER_A[table].rows), table
+
+
+def test_another_alpha_touches_only_what_uses_it(paper: PaperConfig) -> None:
+    other = replace(paper, methods={**paper.methods, "awc": AWC.Config(alpha_s=15e3)})
+    rows = changed(paper, other)
+    # The rows of the alpha table name their own strengths, and plain training has none.
+    assert {table for table, _ in rows} == {"main", "cost", "window", "profit"}
+    assert {row for table, row in rows if table == "main"} == {"concat/awc", "mlp/awc", "attention/awc"}
+    assert {row for table, row in rows if table == "window"} == {f"K{k}" for k in WINDOW_LENGTHS}
+
+
+def test_another_optimiser_touches_everything(paper: PaperConfig) -> None:
+    other = replace(paper, base=replace(paper.base, optimizer=replace(paper.base.optimizer, lr=2e-3)))
+    assert len(changed(paper, other)) == len(paper.cells())
+
+
+def test_other_data_touch_everything(paper: PaperConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    before, name = keys(paper), paper.fingerprint()
+    monkeypatch.setattr(cells, "_fingerprint", lambda *_: "other frames")
+    after = keys(paper)
+    assert all(set(before[place]).isdisjoint(after[place]) for place in before)
+    assert paper.fingerprint() != name
+
+
+def test_the_fingerprint_stands_for_the_runs(paper: PaperConfig) -> None:
+    assert replace(paper, name="another").fingerprint() == paper.fingerprint()
+    assert replace(paper, seeds=(0,)).fingerprint() != paper.fingerprint()
+    assert replace(paper, tables=("alpha",)).fingerprint() != paper.fingerprint()
+
+
+def test_all_fifteen_subsets_are_trained(paper: PaperConfig) -> None:
+    alone = replace(paper, tables=("modalities",), seeds=(0,))
+    trained = [cell.config for cell in distinct(alone.cells())]
+    every = {s for size in range(1, 5) for s in combinations(paper.base.model.modalities, size)}
+    assert len(trained) == len(every) == 15
+    assert {config.model.modalities for config in trained} == every
+    assert all(config.data.batch.modalities == config.model.modalities for config in trained)
+    assert all(config.method == Plain.Config() for config in trained)
+
+
+def test_sensors_that_are_not_there_have_no_row(paper: PaperConfig) -> None:
+    pair = ("rgb", "lidar")
+    base = replace(
+        paper.base,
+        model=replace(paper.base.model, modalities=pair),
+        data=replace(paper.base.data, batch=replace(paper.base.data.batch, modalities=pair)),
+    )
+    fewer = replace(paper, base=base, tables=("modalities",), seeds=(0,))
+    assert [place.row for place in fewer.cells()] == ["R", "L", "RL"]
+
+
+def test_without_any_penalty_it_is_plain_training(paper: PaperConfig) -> None:
+    rows = {place.row: cell[0].config for place, cell in paper.cells().items() if place.table == "alpha"}
+    assert rows["0/0"].method == Plain.Config()
+    strengths = {
+        row: (config.method.alpha_s, config.method.alpha_i)
+        for row, config in rows.items()
+        if isinstance(config.method, AWC.Config)
+    }
+    assert strengths == {
+        "0/10k": (0, 1e4),
+        "10k/0": (1e4, 0),
+        "10k/10k": (1e4, 1e4),
+        "20k/10k": (2e4, 1e4),
+        "20k/20k": (2e4, 2e4),
+        "30k/20k": (3e4, 2e4),
+    }
+
+
+@pytest.mark.parametrize(
+    ("epochs", "windows"), [(50, [5, 10, 15, 20, 25, 30]), (12, [1, 2, 4, 5, 6, 7]), (1, [1] * 6)]
+)
+def test_windows_keep_their_share_of_the_epochs(paper: PaperConfig, epochs: int, windows: list[int]) -> None:
+    shorter = replace(paper, base=replace(paper.base, epochs=epochs), tables=("window",), seeds=(0,))
+    found = [cell.config.method.window for (cell,) in shorter.cells().values()]
+    assert found == windows
+    assert len(distinct(shorter.cells())) == len(set(windows)), "equal windows are one run"
+
+
+def test_profits_differ_in_the_value_function_alone(paper: PaperConfig) -> None:
+    runs = {place.row: cell[0].config for place, cell in paper.cells().items() if place.table == "profit"}
+    assert runs["pearson"].value_function == "pearson"
+    assert replace(runs["pearson"], value_function="negative_mse") == runs["mse"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"tables": ("alpha", "beta")}, r"tables \['beta'\] are unknown; use some of"),
+        ({"tables": ()}, "tables none are unknown"),
+        ({"seeds": ()}, "seeds must be different and at least one"),
+        ({"seeds": (1, 1)}, "seeds must be different"),
+        ({"methods": {"plain": Plain.Config()}}, r"methods lack \['awc'\]"),
+    ],
+)
+def test_what_makes_no_tables_is_refused(store_path: Path, changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        small_paper(store_path, **changes)
+
+
+def test_a_column_that_the_data_cannot_fill_is_named_with_the_remedy(paper: PaperConfig) -> None:
+    both = replace(paper, columns={"P1": ("P1", "S1"), "P2": ("P2", "S1")})
+    with pytest.raises(
+        DataError, match=r"column P2 of the tables: .*no frame .* for train.*P2 needs.*--columns P1$"
+    ):
+        check_data(both)
+    check_data(replace(both, tables=("alpha", "cost")))  # the ablations need the first column only
+    with pytest.raises(DataError, match=r"some of the actions \[[^]]*\]$"):
+        check_data(replace(paper, columns={"P2": ("P2", "S1")}))

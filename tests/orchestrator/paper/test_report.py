@@ -1,0 +1,117 @@
+"""The report's folder: every table in every form, every figure with words, and one page with all of it."""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from made_tables import finished, links, small_paper
+from matplotlib.figure import Figure
+
+from equipose.orchestrator.paper import figures as figures_module
+from equipose.orchestrator.paper.figures import CURVES, paper_figures
+from equipose.orchestrator.paper.report import CHAPTERS, facts, write_report
+from equipose.orchestrator.paper.results import Finished, main_settings
+from equipose.pipelines.paper.awc import PAPER_A
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+
+@pytest.fixture
+def done(store_path: Path, monkeypatch: pytest.MonkeyPatch) -> Finished:
+    monkeypatch.setattr(figures_module, "skeletons", lambda runs, provenance: Figure())
+    return finished(small_paper(store_path), monkeypatch)
+
+
+def test_the_folder_holds_every_table_and_figure(done: Finished, tmp_path: Path) -> None:
+    path = write_report(done, links, tmp_path / "results", command="equipose tables --out OUT")
+    assert path == tmp_path / "results" / "report.html"
+    tables = {file.name for file in (tmp_path / "results" / "tables").iterdir()}
+    assert tables == {f"{name}.{kind}" for name in PAPER_A for kind in ("md", "tex", "csv")}
+    drawn = {file.name for file in (tmp_path / "results" / "figures").iterdir()}
+    names = [f"{kind}-{method}" for kind in CURVES for method in ("plain", "awc")]
+    assert drawn == {f"{name}.{kind}" for name in (*names, "skeletons") for kind in ("png", "pdf")}
+    page = path.read_text()
+    text = re.sub(r"\s+", " ", html.unescape(re.sub(r"<[^>]*>", " ", page)))
+    for chapter in (*CHAPTERS.values(), "Figures"):
+        assert f'">{chapter}</a>' in page
+    assert text.count(" data simulated data ") == 1, "what the numbers come from is one fact"
+    assert "rebuild equipose tables --out OUT" in text
+    assert page.count("<img ") == len(names) + 1
+    every = {f"http://host/{'+'.join(cell.key for cell in cells)}" for cells in done.plan.values()}
+    assert set(re.findall(r'href="(http[^"]+)"', page)) == every, "every number leads to its runs"
+
+
+def test_facts_are_in_words(done: Finished) -> None:
+    found = facts(done, "again")
+    assert found["runs"] == "62"
+    assert found["seeds"] == "2 (0, 1)"
+    assert found["training"] == "50 epochs, batches of 24, Adam 0.001, tiny widths"
+    assert found["rebuild"] == "again"
+
+
+def test_figures_have_words_for_those_who_cannot_see_them(done: Finished) -> None:
+    made = {figure.name: figure for figure in paper_figures(main_settings(done), "simulated data")}
+    contributions = made["contributions-awc"]
+    assert contributions.title == "Contribution of each sensor, AWC"
+    assert contributions.alt.endswith(
+        "after the last of 2 epochs rgb 4.00, lidar 3.00, mmwave 2.00, wifi 1.00."
+    )
+    assert "Concatenation fusion, P1; line and band: mean and spread over 2 seeds." in contributions.caption
+    assert "rgb 30.00 mm" in made["spread-plain"].alt
+    assert made["skeletons"].alt.endswith("no balancing 100.0 mm, AWC 90.0 mm.")
+    report = contributions.in_report("simulated data")
+    assert (report.alt, report.provenance) == (contributions.alt, "simulated data")
+
+
+def test_without_the_main_table_there_are_no_figures(
+    store_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alone = finished(small_paper(store_path, tables=("alpha",)), monkeypatch)
+    page = write_report(alone, links, tmp_path, command="again").read_text()
+    assert "<img" not in page
+    assert "No method was compared with plain training" in page
+    assert not list((tmp_path / "figures").iterdir())
+
+
+MEASURE = """
+onload = () => {
+  const found = [...document.querySelectorAll('iframe')].map(frame => {
+    const page = frame.contentDocument, root = page.documentElement
+    return {scroll: root.scrollWidth, client: root.clientWidth,
+            pictures: [...page.images].filter(image => image.naturalWidth > 100).length,
+            tables: page.querySelectorAll('table').length,
+            boxed: [...page.querySelectorAll('table')].every(table => table.closest('.scroll'))}
+  })
+  document.getElementById('found').textContent = JSON.stringify(found)
+}
+"""
+
+
+@pytest.mark.system
+@pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")
+def test_the_whole_page_fits_a_phone_and_a_laptop(done: Finished, tmp_path: Path) -> None:
+    page = html.escape(write_report(done, links, tmp_path / "results", command="again").read_text())
+    views = [(width, scheme) for width in (390, 1366) for scheme in ("light", "dark")]
+    framed = "".join(
+        f'<iframe style="border:0;width:{width}px;height:700px;color-scheme:{scheme}" '
+        f'srcdoc="{page}"></iframe>'
+        for width, scheme in views
+    )
+    outer = tmp_path / "outer.html"
+    outer.write_text(f'<!doctype html><pre id="found"></pre>{framed}<script>{MEASURE}</script>')
+    flags = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--dump-dom"]
+    visit = [str(CHROMIUM), *flags, f"--user-data-dir={tmp_path / 'profile'}", outer.as_uri()]
+    shown = subprocess.run(visit, capture_output=True, text=True, timeout=120).stdout
+    match = re.search(r'<pre id="found">([^<]+)</pre>', shown)
+    assert match is not None
+    for (width, _), view in zip(views, json.loads(html.unescape(match[1])), strict=True):
+        assert view["scroll"] <= view["client"] <= width
+        assert view["tables"] == len(PAPER_A) + 1, "every table, and the verdicts"
+        assert view["boxed"], "wide tables scroll in a box of their own"
+        assert view["pictures"] == 2 * len(CURVES) + 1

@@ -1,0 +1,118 @@
+"""From finished runs to tables: means and spreads over seeds, links to all runs behind a number, verdicts."""
+
+from __future__ import annotations
+
+import statistics
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from made_tables import AWC_GAIN_MM, FRAMES, SUBJECTS, error_mm, finished, links, small_paper
+
+from equipose.orchestrator.paper.plan import Place
+from equipose.orchestrator.paper.results import (
+    Finished,
+    counted,
+    main_settings,
+    notes,
+    overview,
+    paper_tables,
+)
+from equipose.pipelines.paper.awc import FUSIONS, PAPER_A
+from equipose.pipelines.paper.table import PaperTable
+
+
+@pytest.fixture
+def done(store_path: Path, monkeypatch: pytest.MonkeyPatch) -> Finished:
+    return finished(small_paper(store_path, seeds=(0, 1, 2)), monkeypatch)
+
+
+def table(done: Finished, name: str) -> PaperTable:
+    return next(t for t in paper_tables(done, links) if t.name == name)
+
+
+def test_every_table_stands_beside_the_published_one(done: Finished) -> None:
+    tables = paper_tables(done, links)
+    assert [t.name for t in tables] == list(PAPER_A)
+    for found in tables:
+        assert found.rows == PAPER_A[found.name].rows
+        for place, cell in found.cells.items():
+            runs = done.plan.get(Place(table=found.name, row=place[0], column=place[1]))
+            assert (cell.ours is not None) == (runs is not None), place
+
+
+def test_a_place_is_the_mean_over_seeds_and_leads_to_their_runs(done: Finished) -> None:
+    cell = table(done, "main").cells["concat/awc", "P1", "mpjpe"]
+    runs = done.plan[Place(table="main", row="concat/awc", column="P1")]
+    errors = [error_mm(run) for run in runs]
+    assert len(errors) == 3
+    assert cell.ours is not None
+    assert (cell.ours.mean, cell.ours.n) == (statistics.mean(errors), 3)
+    assert cell.ours.std == statistics.stdev(errors) == 1.0
+    assert cell.link == links(runs)
+    assert cell.fingerprint == runs[0].data_fingerprint
+    half = table(done, "main").cells["concat/awc", "P1", "pa_mpjpe"].ours
+    assert half is not None
+    assert half.mean == cell.ours.mean / 2
+
+
+def test_one_seed_has_no_spread(store_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    alone = finished(small_paper(store_path, seeds=(0,), tables=("profit",)), monkeypatch)
+    ours = table(alone, "profit").cells["mse", "P1", "mpjpe"].ours
+    assert ours is not None
+    assert (ours.std, ours.n) == (None, 1)
+
+
+def test_captions_say_what_the_numbers_come_from(done: Finished) -> None:
+    (group,) = table(done, "main").columns
+    caption = group.caption
+    assert (caption.title, caption.provenance, caption.protocol, caption.split) == (
+        "P1", "simulated data", "P1", "S1",
+    )  # fmt: skip
+    assert caption.frames == FRAMES * len(SUBJECTS)
+
+
+def test_costs_come_from_the_runs_with_awc(done: Finished) -> None:
+    found = table(done, "cost")
+    values = {
+        key: cell.ours.mean for (row, _, key), cell in found.cells.items() if row == "mlp" and cell.ours
+    }
+    assert values == {"shapley_share": 12.5, "epoch_s": 4.0, "peak_memory_mib": 700.0}
+
+
+def test_notes_say_how_ours_differs(store_path: Path) -> None:
+    like_paper = small_paper(store_path)
+    assert notes("alpha", like_paper) == ["Ours has the tiny widths, not the paper's."]
+    paper_widths = replace(
+        like_paper, base=replace(like_paper.base, model=replace(like_paper.base.model, preset="paper"))
+    )
+    assert notes("alpha", paper_widths) == []
+    assert any("MM-Fi baseline" in note for note in notes("main", paper_widths))
+    short = replace(like_paper, base=replace(like_paper.base, epochs=1))
+    assert "Ours trains for 1 epoch, the paper for 50" in notes("alpha", short)[0]
+    assert notes("window", short)[1].endswith("K = 30: 1; equal ones are the same run.")
+    twelve = replace(like_paper, base=replace(like_paper.base, epochs=12))
+    assert "K = 5: 1, K = 10: 2, K = 15: 4, K = 20: 5, K = 25: 6, K = 30: 7." in notes("window", twelve)[1]
+
+
+def test_verdicts_of_every_fusion_are_linked(done: Finished) -> None:
+    settings = main_settings(done)
+    assert [setting.setting.fusion for setting in settings] == list(FUSIONS)
+    outcomes = overview(settings, done, links)
+    assert [(o.group, o.column, o.verdict, o.seeds) for o in outcomes] == [
+        (label, "P1", "helped", 3) for label in FUSIONS.values()
+    ]
+    for fusion, found in zip(FUSIONS, outcomes, strict=True):
+        assert found.difference_mm == pytest.approx(-AWC_GAIN_MM)
+        place = Place(table="main", row=f"{fusion}/awc", column="P1")
+        assert found.link == links(done.plan[place])
+
+
+def test_without_the_main_table_nothing_is_judged(store_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    alone = finished(small_paper(store_path, tables=("alpha",)), monkeypatch)
+    assert main_settings(alone) == ()
+    assert overview((), alone, links) == []
+
+
+def test_counts_are_words() -> None:
+    assert (counted(1, "epoch"), counted(2, "epoch")) == ("1 epoch", "2 epochs")

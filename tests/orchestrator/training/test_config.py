@@ -1,0 +1,85 @@
+"""A config survives its JSON form, and what does not belong there is named."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from equipose.balancing.registry import METHODS
+from equipose.models.build import ModelConfig
+from equipose.orchestrator.training.config import DataConfig, OptimizerConfig, TrainConfig, from_json, to_json
+from equipose.pipelines.batches.source import BatchConfig
+
+
+def config(**changes: Any) -> TrainConfig:
+    return TrainConfig(data=DataConfig(store="/data/store"), **changes)
+
+
+@pytest.mark.parametrize("name", sorted(METHODS))
+def test_json_form_and_back(name: str) -> None:
+    before = config(
+        method=METHODS[name].Config(), model=ModelConfig(preset="tiny", fusion="mlp", dropout=0.2), epochs=3
+    )
+    after = from_json(json.loads(json.dumps(to_json(before))))
+    assert after == before
+    assert type(after.method) is METHODS[name].Config
+    assert to_json(before)["method"]["name"] == name
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        ((), "TrainConfig has no field"),
+        (("data",), "DataConfig has no field"),
+        (("data", "batch"), "BatchConfig has no field"),
+        (("model",), "ModelConfig has no field"),
+        (("optimizer",), "OptimizerConfig has no field"),
+        (("method",), "Config has no field"),
+    ],
+)
+def test_unknown_fields_are_named(path: tuple[str, ...], message: str) -> None:
+    plain = to_json(config())
+    here = plain
+    for part in path:
+        here = here[part]
+    here["speed"] = 1
+    with pytest.raises(ValueError, match=rf"{message} \['speed'\]; known: "):
+        from_json(plain)
+
+
+def test_unknown_method_is_named() -> None:
+    plain = to_json(config())
+    plain["method"] = {"name": "magic"}
+    with pytest.raises(ValueError, match=r"magic.*awc"):
+        from_json(plain)
+
+
+@pytest.mark.parametrize(
+    ("build", "message"),
+    [
+        (lambda: DataConfig(store="s", train_stride=0), "data.train_stride must be at least 1, got 0"),
+        (lambda: OptimizerConfig(lr=0.0), "optimizer.lr must be positive and finite, got 0"),
+        (lambda: OptimizerConfig(gamma=float("nan")), "optimizer.gamma must be positive"),
+        (lambda: OptimizerConfig(clip_norm=-1.0), "optimizer.clip_norm must be positive"),
+        (lambda: config(epochs=0), "epochs must be at least 1, got 0"),
+        (lambda: config(model=ModelConfig(modalities=("rgb", "wifi"))), "set both to the same sensors"),
+        (lambda: config(model=ModelConfig(window=3)), "data.batch.window 1 and model.window 3 differ"),
+    ],
+)
+def test_impossible_settings_are_refused(build: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        build()
+
+
+def test_learning_rate_is_a_function_of_the_epoch() -> None:
+    optimizer = OptimizerConfig(lr=1e-3, gamma=0.1, step_epochs=30)
+    rates = [optimizer.lr_at(epoch) for epoch in (0, 29, 30, 59, 60)]
+    assert rates == pytest.approx([1e-3, 1e-3, 1e-4, 1e-4, 1e-5])
+
+
+def test_lists_come_back_as_tuples() -> None:
+    data = DataConfig(store="s", batch=BatchConfig(modalities=("rgb", "wifi")))
+    before = TrainConfig(data=data, model=ModelConfig(modalities=("rgb", "wifi")))
+    assert from_json(to_json(before)).model.modalities == ("rgb", "wifi")

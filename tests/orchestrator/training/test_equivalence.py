@@ -1,0 +1,210 @@
+"""Two DDP ranks equal one rank, and a resumed run equals an uninterrupted one."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import torch.distributed as dist
+import torch.multiprocessing as mp
+from torch.nn.parallel import DistributedDataParallel
+
+from equipose.balancing.method import MethodConfig
+from equipose.balancing.methods.agm import AGM
+from equipose.balancing.methods.awc.awc import AWC
+from equipose.balancing.methods.g_blending import GBlending
+from equipose.balancing.methods.mla import MLA
+from equipose.balancing.methods.mmpareto import MMPareto
+from equipose.balancing.methods.modality_resampling import ModalityResampling
+from equipose.balancing.methods.ogm_ge import OGMGE
+from equipose.balancing.methods.opm import OPM
+from equipose.balancing.methods.pmr import PMR
+from equipose.balancing.methods.recon_boost import ReconBoost
+from equipose.balancing.methods.relearning import Relearning
+from equipose.balancing.methods.sample_resampling import SampleResampling
+from equipose.balancing.registry import METHODS
+from equipose.models.build import ModelConfig
+from equipose.orchestrator.checkpoints import state as checkpoints
+from equipose.orchestrator.tracking.server_process import free_port
+from equipose.orchestrator.training.build import build_training
+from equipose.orchestrator.training.config import DataConfig, TrainConfig
+from equipose.orchestrator.training.loop import EpochResult, Training, fit
+from equipose.orchestrator.training.ranks import Ranks
+from equipose.pipelines.batches.source import BatchConfig
+
+
+def config_of(store: Path, method: MethodConfig, **changes: Any) -> TrainConfig:
+    """A tiny float64 run without batch statistics: 4 epochs x 5 steps."""
+    base = TrainConfig(
+        data=DataConfig(store=str(store), batch=BatchConfig(batch_size=24, lidar_points=16, mmwave_points=8)),
+        model=ModelConfig(preset="tiny", norm="layer"),
+        method=method,
+        epochs=4,
+        dtype="float64",
+    )
+    return replace(base, **changes)
+
+
+def train(config: TrainConfig, ranks: Ranks | None = None) -> tuple[Training, list[EpochResult]]:
+    """Train to the end in this process."""
+    training, _ = build_training(config, ranks=ranks)
+    if training.ranks.world_size > 1:
+        training.wrapped = DistributedDataParallel(training.model)
+    return training, list(fit(training))
+
+
+def state_of(training: Training, results: list[EpochResult]) -> dict[str, Any]:
+    """Everything that must agree: weights, method state, metrics without what the machine adds."""
+    machine = ("time/", "memory/")
+    metrics = [{k: v for k, v in r.metrics.items() if not k.startswith(machine)} for r in results]
+    return {
+        "model": training.model.state_dict(),
+        "method": training.method.state_dict(),
+        "contributions": training.contributions,
+        "metrics": metrics,
+    }
+
+
+def assert_close(one: Any, other: Any, tolerance: float, where: str = "") -> None:
+    """Compare nested states; tolerance 0 means bit for bit."""
+    if isinstance(one, dict):
+        assert one.keys() == other.keys(), where
+        for key in one:
+            assert_close(one[key], other[key], tolerance, f"{where}.{key}")
+    elif isinstance(one, (list, tuple)):
+        assert len(one) == len(other), where
+        for i, (a, b) in enumerate(zip(one, other, strict=True)):
+            assert_close(a, b, tolerance, f"{where}[{i}]")
+    elif isinstance(one, torch.Tensor):
+        torch.testing.assert_close(one, other, rtol=tolerance, atol=tolerance, msg=lambda m: f"{where}: {m}")
+    elif isinstance(one, float):
+        assert one == pytest.approx(other, rel=tolerance, abs=tolerance), where
+    else:
+        assert one == other, where
+
+
+def _rank_main(rank: int, port: int, configs: dict[str, TrainConfig], out: str) -> None:
+    torch.set_num_threads(1)
+    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "GLOO_SOCKET_IFNAME": "lo"}
+    dist.init_process_group("gloo", rank=rank, world_size=2)
+    try:
+        for name, config in configs.items():
+            torch.save(state_of(*train(config, Ranks.current())), f"{out}/{name}-{rank}.pt")
+    finally:
+        dist.destroy_process_group()
+
+
+EXACT = {
+    "dataset": AWC.Config(window=3),
+    "paper": AWC.Config(window=3, fisher="per_batch", anchor="init", contributions="batch"),
+}
+"""AWC as it is by default, and in the paper's other readings."""
+
+SHORT = {
+    "g_blending": GBlending.Config(super_epoch=1),
+    "modality_resampling": ModalityResampling.Config(warmup=1),
+    "sample_resampling": SampleResampling.Config(warmup=1),
+    "relearning": Relearning.Config(every=1),
+}
+"""Methods whose defaults would not act within four epochs."""
+VARIANTS = {
+    "ogm_ge-probes": OGMGE.Config(unimodal="heads", window=1),
+    "opm-probes": OPM.Config(unimodal="heads", rate=1.0),
+    "agm-encoders": AGM.Config(scale="encoders"),
+    "pmr-gradients": PMR.Config(act="gradients", eta=0.5),
+    "mmpareto-window": MMPareto.Config(window=1),
+    "mla-window": MLA.Config(window=1),
+    "modality_resampling-soft": ModalityResampling.Config(warmup=0, value="soft", alpha=20.0),
+    "sample_resampling-soft": SampleResampling.Config(warmup=0, value="soft", which="weakest"),
+    "relearning-purity": Relearning.Config(every=1, diagnosis="purity"),
+    "recon_boost-reweighted": ReconBoost.Config(reading="reweighted", window=1),
+}
+"""Readings that take another way through the backward pass, or change it during the run."""
+
+
+def every_method(store: Path) -> dict[str, TrainConfig]:
+    """Runs of every registered method by concatenation and by another fusion, and of the variants."""
+    methods = {name: SHORT.get(name, method.Config()) for name, method in METHODS.items()}
+    others = [("mlp", "attention")[i % 2] for i in range(len(methods))]
+    runs: list[tuple[str, MethodConfig, str]] = [
+        *((f"{name}-concat", config, "concat") for name, config in methods.items()),
+        *((f"{n}-{fusion}", c, fusion) for (n, c), fusion in zip(methods.items(), others, strict=True)),
+        *((name, config, "mlp") for name, config in VARIANTS.items()),
+    ]
+    return {
+        name: config_of(
+            store,
+            config,
+            model=ModelConfig(preset="tiny", norm="layer", fusion=fusion),  # type: ignore[arg-type]
+            epochs=2,
+        )
+        for name, config, fusion in runs
+    }
+
+
+@pytest.mark.system
+def test_two_ranks_equal_one_with_every_method(store_path: Path, tmp_path: Path) -> None:
+    configs = every_method(store_path)
+    mp.spawn(_rank_main, args=(free_port("127.0.0.1"), configs, str(tmp_path)), nprocs=2)
+    for name, config in configs.items():
+        ranks = [torch.load(tmp_path / f"{name}-{rank}.pt", weights_only=True) for rank in range(2)]
+        assert_close(ranks[0]["model"], ranks[1]["model"], 0.0, name)
+        assert_close(state_of(*train(config)), ranks[0], 1e-10, name)
+
+
+@pytest.mark.system
+def test_two_ranks_equal_one(store_path: Path, tmp_path: Path) -> None:
+    configs = {name: config_of(store_path, method) for name, method in EXACT.items()}
+    with_batch_norm = config_of(
+        store_path, AWC.Config(window=3), model=ModelConfig(preset="tiny", norm="batch")
+    )
+    mp.spawn(
+        _rank_main,
+        args=(free_port("127.0.0.1"), {**configs, "batch-norm": with_batch_norm}, str(tmp_path)),
+        nprocs=2,
+    )
+
+    def rank(name: str, number: int) -> dict[str, Any]:
+        state: dict[str, Any] = torch.load(tmp_path / f"{name}-{number}.pt", weights_only=True)
+        return state
+
+    for name, config in configs.items():
+        assert_close(state_of(*train(config)), rank(name, 0), 1e-10, name)
+    for name in (*configs, "batch-norm"):
+        assert_close(rank(name, 0)["model"], rank(name, 1)["model"], 0.0, name)
+        assert_close(rank(name, 0)["contributions"], rank(name, 1)["contributions"], 0.0, name)
+    alone = state_of(*train(with_batch_norm))
+    with pytest.raises(AssertionError):
+        assert_close(alone["model"], rank("batch-norm", 0)["model"], 1e-10)
+
+
+@pytest.mark.parametrize("stop_after", [1, 2, 3])
+@pytest.mark.parametrize("name", sorted(METHODS))
+def test_resumed_equals_uninterrupted(store_path: Path, tmp_path: Path, name: str, stop_after: int) -> None:
+    config = config_of(
+        store_path,
+        METHODS[name].Config(),
+        dtype="float32",
+        model=ModelConfig(preset="tiny", norm="batch", dropout=0.1),
+    )
+    whole = state_of(*train(config))
+
+    first, _ = build_training(config)
+    before = list(islice(fit(first), stop_after))
+    checkpoints.save(first, config, tmp_path, {})
+    second, _ = build_training(config)
+    checkpoints.restore(second, checkpoints.load(tmp_path), config)
+    assert_close(whole, state_of(second, before + list(fit(second))), 0.0)
+
+
+def test_a_checkpoint_of_other_settings_is_refused(store_path: Path, tmp_path: Path) -> None:
+    config = config_of(store_path, METHODS["plain"].Config())
+    training, _ = build_training(config)
+    checkpoints.save(training, config, tmp_path, {})
+    with pytest.raises(ValueError, match=r"other settings for \['seed'\]"):
+        checkpoints.restore(training, checkpoints.load(tmp_path), replace(config, seed=1))

@@ -1,0 +1,61 @@
+"""Gradient norms per encoder, against norms computed by hand."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from equipose.models.build import ModelConfig, build_model
+from equipose.models.model import PoseModel
+from equipose.orchestrator.gradient_norms import GradientNorms
+
+
+@pytest.fixture
+def model() -> PoseModel:
+    return build_model(ModelConfig(preset="tiny"), mean_pose=torch.zeros(17, 3), seed=0)
+
+
+def fill(model: PoseModel, modality: str, value: float) -> int:
+    """Give every gradient of an encoder the same value; returns how many numbers there are."""
+    count = 0
+    for parameter in model.encoder_parameters()[modality].values():
+        parameter.grad = torch.full_like(parameter, value)
+        count += parameter.numel()
+    return count
+
+
+def test_mean_over_steps_of_the_norm_per_encoder(model: PoseModel) -> None:
+    norms = GradientNorms(model)
+    counts = {name: fill(model, name, 0.5) for name in ("rgb", "wifi")}
+    norms.add()
+    fill(model, "rgb", -1.5)
+    norms.add()
+    found = norms.metrics()
+    # The norm of n equal numbers v is |v| sqrt(n).
+    assert found["grad/rgb"] == pytest.approx((0.5 + 1.5) / 2 * math.sqrt(counts["rgb"]), rel=1e-6)
+    assert found["grad/wifi"] == pytest.approx(0.5 * math.sqrt(counts["wifi"]), rel=1e-6)
+    assert set(found) == {f"grad/{name}" for name in model.modalities}
+
+
+def test_an_encoder_left_alone_counts_as_zero(model: PoseModel) -> None:
+    norms = GradientNorms(model)
+    norms.add()
+    count = fill(model, "lidar", 1.0)
+    norms.add()
+    found = norms.metrics()
+    assert found["grad/rgb"] == 0.0
+    assert found["grad/lidar"] == pytest.approx(math.sqrt(count) / 2, rel=1e-6)
+
+
+def test_no_steps_have_no_norms(model: PoseModel) -> None:
+    assert GradientNorms(model).metrics() == {}
+
+
+def test_gradients_are_left_as_they_are(model: PoseModel) -> None:
+    fill(model, "rgb", 2.0)
+    before = [p.grad.clone() for p in model.encoder_parameters()["rgb"].values() if p.grad is not None]
+    GradientNorms(model).add()
+    after = [p.grad for p in model.encoder_parameters()["rgb"].values() if p.grad is not None]
+    assert all(torch.equal(x, y) for x, y in zip(before, after, strict=True))

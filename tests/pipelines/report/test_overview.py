@@ -1,0 +1,82 @@
+"""The grid of verdicts: every outcome in its place, counts that add up, doubts said once."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import pytest
+
+from equipose.pipelines.report.overview import doubts, overview_of
+from equipose.pipelines.report.verdicts import Outcome
+
+NAN = math.nan
+
+
+def outcome(name: str, group: str, column: str, verdict: str = "helped", **more: object) -> Outcome:
+    plain = Outcome(
+        name=name,
+        group=group,
+        column=column,
+        verdict=verdict,
+        difference_mm=-1,
+        low_mm=-2,
+        high_mm=0,
+        seeds=3,
+    )
+    return replace(plain, **more)  # type: ignore[arg-type]
+
+
+def test_methods_stand_in_rows_and_fusions_over_protocols() -> None:
+    found = overview_of(
+        [
+            outcome("a", "Concat", "P1"),
+            outcome("b", "Concat", "P1", "hurt"),
+            outcome("a", "Concat", "P2", "undecided"),
+            outcome("a", "MLP", "P1"),
+        ]
+    )
+    assert [[(head.text, head.span) for head in row] for row in found.heads] == [
+        [("Concat", 2), ("MLP", 2)],
+        [("P1", 1), ("P2", 1), ("P1", 1), ("P2", 1)],
+    ]
+    verdicts = {row.label: [cell and cell.verdict for cell in row.cells] for row in found.rows}
+    assert verdicts == {"a": ["helped", "undecided", "helped", None], "b": ["hurt", None, None, None]}
+    assert found.starts == (True, False, True, False)
+    assert {c.verdict: c.count for c in found.counts} == {
+        "helped": 2, "did not help": 0, "hurt": 1, "undecided": 1,
+    }  # fmt: skip
+    assert found.total == 4
+    assert found.seeds == "3 seeds each"
+    assert found.doubts == ""
+
+
+def test_without_groups_there_is_one_row_of_heads() -> None:
+    found = overview_of([outcome("a", "", "P1", seeds=1), outcome("a", "", "P2", seeds=1)])
+    assert [[head.text for head in row] for row in found.heads] == [["P1", "P2"]]
+    assert found.seeds == "1 seed each"
+    assert overview_of([outcome("a", "", "P1"), outcome("b", "", "P1", seeds=2)]).seeds == "2 to 3 seeds each"
+
+
+def test_two_outcomes_in_one_place_are_refused() -> None:
+    with pytest.raises(ValueError, match="two outcomes for one method, group and column"):
+        overview_of([outcome("a", "", "P1"), outcome("a", "", "P1", "hurt")])
+
+
+def test_doubts_are_one_sentence_however_many_there_are() -> None:
+    few = "1 seed, fewer than 3"
+    every = [outcome("a", "", f"P{i}", "undecided", why=few, detectable_mm=NAN) for i in range(9)]
+    assert doubts(every).startswith(f"All 9 comparisons are underpowered: {few}. ")
+    assert overview_of(every).mark == ""
+    some = [*every, outcome("b", "", "P1")]
+    assert doubts(some).startswith(f"9 of 10 comparisons are underpowered (†): {few}. ")
+    assert overview_of(some).mark == "†"
+
+
+def test_many_different_doubts_are_summed_up() -> None:
+    weak = [
+        outcome("a", "", f"P{i}", "undecided", why=f"finds only {i}", detectable_mm=float(i))
+        for i in range(1, 5)
+    ]
+    assert "only differences of 1.0 to 4.0 mm or more" in doubts(weak)
+    assert "finds only" not in doubts(weak)

@@ -1,0 +1,51 @@
+"""Verdicts reach the overview unchanged, those that nobody has included."""
+
+from __future__ import annotations
+
+import polars as pl
+import pytest
+
+from equipose.pipelines.report.verdicts import Outcome, by_verdict, outcomes_of
+from equipose.pipelines.statistics.comparison import compare
+
+
+def errors() -> pl.DataFrame:
+    """Plain 80 mm, one method 10 mm better everywhere, one exactly equal; 3 seeds, 5 subjects, 10 frames."""
+    rows = [
+        (method, seed, f"S{subject}", 10 * (80.0 + subject + shift + 0.1 * seed * (method == "better")), 10)
+        for method, shift in (("plain", 0.0), ("better", -10.0), ("same", 0.0))
+        for seed in range(3)
+        for subject in range(5)
+    ]
+    return pl.DataFrame(rows, schema=["method", "seed", "cluster", "error_sum_mm", "count"], orient="row")
+
+
+def test_outcomes_follow_the_comparison() -> None:
+    found = outcomes_of(
+        compare(errors()),
+        "P1",
+        group="Concat",
+        names={"better": "+ Better"},
+        links={"better": "http://host/1"},
+    )
+    assert [(o.name, o.group, o.column, o.link, o.seeds) for o in found] == [
+        ("+ Better", "Concat", "P1", "http://host/1", 3),
+        ("same", "Concat", "P1", "", 3),
+    ]
+    grouped = by_verdict(found)
+    assert list(grouped) == ["helped", "did not help", "hurt", "undecided"]
+    assert [o.name for o in grouped["helped"]] == ["+ Better"]
+    assert grouped["hurt"] == ()
+    assert found[0].difference == "−9.9"
+    assert found[0].interval.startswith("[−")
+    assert found[0].detectable_mm < 10
+
+
+def test_an_outcome_without_an_interval_shows_none() -> None:
+    nan = float("nan")
+    outcome = Outcome(
+        name="x", column="P1", verdict="undecided", difference_mm=0.5, low_mm=nan, high_mm=nan, seeds=1
+    )
+    assert (outcome.difference, outcome.interval) == ("+0.5", "")
+    with pytest.raises(ValueError, match="verdict='won'"):
+        Outcome(name="x", column="P1", verdict="won", difference_mm=0.5, low_mm=nan, high_mm=nan, seeds=1)
