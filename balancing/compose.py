@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from equipose.balancing.method import EpochPlan, Losses, Method, Run, Step, total_loss
+from equipose.balancing.method import EpochPlan, Losses, Method, Run, Step, Stepping, total_loss
 from equipose.balancing.parts.detached_heads import probe_losses
-from equipose.balancing.train_step import Stepping, plain_step
+from equipose.balancing.train_step import plain_step
 
 
 def chain(**methods: Method) -> Method:

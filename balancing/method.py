@@ -17,7 +17,6 @@ from torch import Tensor, nn
 from equipose.models.batch import Batch, Outputs
 
 if TYPE_CHECKING:
-    from equipose.balancing.train_step import Stepping
     from equipose.models.model import PoseModel
 
 Losses = dict[str, Tensor]
@@ -187,3 +186,25 @@ class Method:
                 f"{type(self).__name__} keeps no state but the checkpoint holds {sorted(state)}; "
                 "it was written by another method"
             )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stepping:
+    """What a step works on, whichever method takes it."""
+
+    run: Run
+    wrapped: nn.Module
+    """The model, or DDP around it: call it once per backward, or not at all."""
+    optimizer: torch.optim.Optimizer
+    batch: Batch
+    """This rank's share."""
+    view: Callable[[Outputs], Step]
+    """Builds the method's view of the step from the model's outputs."""
+    clip_norm: float | None = None
+    """Largest norm of the whole gradient; None does not clip."""
+
+    def apply_gradients(self) -> None:
+        """Clip, then let the optimiser move the weights."""
+        if self.clip_norm is not None:
+            nn.utils.clip_grad_norm_(self.wrapped.parameters(), self.clip_norm)
+        self.optimizer.step()

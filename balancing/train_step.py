@@ -2,37 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-
-import torch
-from torch import nn
-
-from equipose.balancing.method import POSE, Losses, Method, Run, Step, total_loss
+from equipose.balancing.method import POSE, Losses, Method, Stepping, total_loss
 from equipose.models.batch import Batch, Outputs
 from equipose.models.errors import mpjpe
-
-
-@dataclass(frozen=True, kw_only=True)
-class Stepping:
-    """What a step works on, whichever method takes it."""
-
-    run: Run
-    wrapped: nn.Module
-    """The model, or DDP around it: call it once per backward, or not at all."""
-    optimizer: torch.optim.Optimizer
-    batch: Batch
-    """This rank's share."""
-    view: Callable[[Outputs], Step]
-    """Builds the method's view of the step from the model's outputs."""
-    clip_norm: float | None = None
-    """Largest norm of the whole gradient; None does not clip."""
-
-    def apply_gradients(self) -> None:
-        """Clip, then let the optimiser move the weights."""
-        if self.clip_norm is not None:
-            nn.utils.clip_grad_norm_(self.wrapped.parameters(), self.clip_norm)
-        self.optimizer.step()
 
 
 def take_step(method: Method, stepping: Stepping) -> Losses:

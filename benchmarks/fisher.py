@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from benchmarks.timing import compare, markdown
 from equipose.balancing.evaluation_mode import evaluating
 from equipose.balancing.fisher.diagonal import fisher_diagonal, quadratic_penalty
-from equipose.balancing.fisher.per_sample import looped_squares, rows_of
-from equipose.models.batch import Batch
+from equipose.balancing.fisher.per_sample import looped_squares
+from equipose.models.batch import Batch, rows_of
 from equipose.models.build import ModelConfig, build_model
 from equipose.models.model import PoseModel
 from equipose.models.randomness import torch_rng

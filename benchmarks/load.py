@@ -24,11 +24,11 @@ from benchmarks.load_checks import left_in_ray, left_processes, settled, sweep_p
 from benchmarks.load_watch import CountingProgress, Watch, Watched, look, watched
 from benchmarks.logging_time import medians, read_times, share_of_trial, share_of_worker, timed_sweeps
 from equipose.models.build import ModelConfig
-from equipose.orchestrator.cluster.capacity import TRIAL_CPUS
+from equipose.orchestrator.cluster.capacity import TRIAL_CPUS, Resources
 from equipose.orchestrator.cluster.session import ray_session
-from equipose.orchestrator.resources import Resources
+from equipose.orchestrator.jobs.location import JobPlace
 from equipose.orchestrator.sweep.config import SearchSpace, SweepConfig
-from equipose.orchestrator.sweep.job import JobPlace, run_sweep_job
+from equipose.orchestrator.sweep.job import run_sweep_job
 from equipose.orchestrator.training.config import DataConfig, OptimizerConfig, TrainConfig
 from equipose.pipelines.batches.source import BatchConfig
 from equipose.pipelines.prepare import prepare

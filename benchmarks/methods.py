@@ -17,11 +17,10 @@ import torch
 
 from benchmarks.models import MEAN_POSE, random_batch
 from benchmarks.timing import compare, one_thread
-from equipose.balancing.fisher.per_sample import rows_of
-from equipose.balancing.method import EpochPlan, Method, Run, Step
+from equipose.balancing.method import EpochPlan, Method, Run, Step, Stepping
 from equipose.balancing.registry import METHODS, build_method
-from equipose.balancing.train_step import Stepping, take_step
-from equipose.models.batch import Batch
+from equipose.balancing.train_step import take_step
+from equipose.models.batch import Batch, rows_of
 from equipose.models.build import ModelConfig, build_model
 from equipose.models.errors import mpjpe
 from equipose.models.model import PoseModel

@@ -19,7 +19,8 @@ from benchmarks.load import PATIENCE, left_files, own_temp, toy_store, toy_sweep
 from benchmarks.load_checks import left_in_ray, left_processes, settled, sweep_problems
 from benchmarks.load_watch import CountingProgress, look
 from equipose.orchestrator.cluster.session import ray_session
-from equipose.orchestrator.sweep.job import JobPlace, run_sweep_job
+from equipose.orchestrator.jobs.location import JobPlace
+from equipose.orchestrator.sweep.job import run_sweep_job
 from equipose.orchestrator.tracking.server import tracking_server
 
 TRIALS = 8

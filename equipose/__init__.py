@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from equipose.balancing.registry import METHODS, build_method
     from equipose.balancing.shapley.values import shapley_values
     from equipose.models.build import ModelConfig, build_model
-    from equipose.orchestrator.checkpoints.trained_model import TrainedModel
+    from equipose.orchestrator.checkpoints.trained_model import load_model
     from equipose.pipelines.protocols import splits
     from equipose.pipelines.store import Store, open_store
 
@@ -24,7 +24,7 @@ __all__ = [
     "METHODS",
     "ModelConfig",
     "Store",
-    "TrainedModel",
+    "load_model",
     "build_method",
     "build_model",
     "open_store",
@@ -36,7 +36,7 @@ _HOMES = {
     "METHODS": "equipose.balancing.registry",
     "ModelConfig": "equipose.models.build",
     "Store": "equipose.pipelines.store",
-    "TrainedModel": "equipose.orchestrator.checkpoints.trained_model",
+    "load_model": "equipose.orchestrator.checkpoints.trained_model",
     "build_method": "equipose.balancing.registry",
     "build_model": "equipose.models.build",
     "open_store": "equipose.pipelines.store",

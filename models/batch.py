@@ -7,6 +7,7 @@ J joints (17).
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -55,3 +56,12 @@ class Outputs:
     """[B, 17, 3] m."""
     unimodal: dict[str, Tensor] = field(default_factory=dict)
     """modality -> [B, 17, 3] m from that modality's own head; empty without unimodal heads."""
+
+
+def rows_of(batch: Batch, rows: slice | Tensor) -> Batch:
+    """Some of a batch's samples; a slice gives views."""
+
+    def cut(value: Any) -> Any:
+        return {key: item[rows] for key, item in value.items()} if isinstance(value, dict) else value[rows]
+
+    return Batch(**{f.name: cut(getattr(batch, f.name)) for f in fields(batch)})

@@ -1,31 +1,22 @@
-"""From raw data to a store: every sequence of a source read, cleaned and written, in parallel if it pays.
+"""From raw data to a store: every sequence of a source is read, cleaned and written.
 
-Each sequence is written atomically, so a preparation that was interrupted goes on where it stopped when
-it is called again; a finished store is left as it is, or grows if the source has.
+Each sequence is written atomically, so an interrupted preparation continues where it stopped when it is
+called again; a finished store is left as it is, or grows if the source has. Sequences are independent:
+`orchestrator.cluster.parallel_prepare` reads them side by side on Ray.
 """
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import islice
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from equipose.orchestrator.cluster.local_ray import start_local_ray
 from equipose.pipelines.cleaning import assemble
 from equipose.pipelines.files.errors import DataError
 from equipose.pipelines.readers import Reader, name_of, reader_of
 from equipose.pipelines.store import SequenceKey, Store, StoreHeader, StoreWriter
-
-RAY_FROM = {"running": 16, "stopped": 128}
-"""Sequences left to read from which `parallel=True` uses Ray, where one is running and where it has to be
-started first, which takes as long as reading dozens. A number given to `parallel` is always obeyed."""
-
-RAY_MEMORY = 256 * 2**20
-"""Bytes of Ray's object store when it is started here; only keys travel through it."""
 
 Progress = Callable[[int, int], None]
 """Called with (sequences done, sequences in all)."""
@@ -41,6 +32,16 @@ class Job:
     header: StoreHeader
 
 
+Runner = Callable[[Job, list[SequenceKey]], Iterator[tuple[SequenceKey, int]]]
+"""Prepares the sequences of a job, in any order and place; yields (key, frames) as each is done."""
+
+
+def one_by_one(job: Job, keys: list[SequenceKey]) -> Iterator[tuple[SequenceKey, int]]:
+    """The plain `Runner`: every sequence in this process."""
+    for key in keys:
+        yield key, prepare_sequence(job, key)
+
+
 def prepare(
     source: str,
     root: Any,
@@ -49,14 +50,13 @@ def prepare(
     reader: Reader | None = None,
     subjects: tuple[str, ...] = (),
     actions: tuple[str, ...] = (),
-    parallel: bool | int = False,
+    run: Runner = one_by_one,
     progress: Progress | None = None,
 ) -> Store:
     """Prepare the store `out` from the `root` of a `source` (`mmfi`, `mars`, `simulated`) and open it.
 
     `root` is a folder, or a `SimulatedSource`. `reader` replaces the source's own, e.g. to set dials.
-    `subjects` and `actions` keep only those. `parallel`: True lets Ray read sequences side by side when
-    there are enough of them (`RAY_FROM`); a number is the number of processes. `progress` is called after
+    `subjects` and `actions` keep only those. `run` says where sequences are read. `progress` is called after
     every sequence. What was wrong with the data is in the store's `defects` and `report`.
 
     Raises `DataError` for a root that cannot be used, and for an `out` that holds another preparation.
@@ -70,7 +70,7 @@ def prepare(
     report = progress or (lambda done, total: None)
     report(len(keys) - len(todo), len(keys))
     empty: list[str] = []
-    for done, (key, frames) in enumerate(_run(job, todo, parallel), len(keys) - len(todo) + 1):
+    for done, (key, frames) in enumerate(run(job, todo), len(keys) - len(todo) + 1):
         empty += [] if frames else [name_of(key)]
         report(done, len(keys))
     writer = StoreWriter(job.out, job.header)
@@ -98,47 +98,3 @@ def prepare_sequence(job: Job, key: SequenceKey) -> int:
     if len(sequence):
         StoreWriter(job.out, job.header).write(sequence)
     return len(sequence)
-
-
-def _run(job: Job, keys: list[SequenceKey], parallel: bool | int) -> Iterator[tuple[SequenceKey, int]]:
-    """(key, frames) of every sequence as it is done."""
-    if len(keys) > 1 and (_pays(len(keys)) if parallel is True else parallel > 1):
-        yield from _run_on_ray(job, keys, 0 if parallel is True else int(parallel))
-    else:
-        for key in keys:
-            yield key, prepare_sequence(job, key)
-
-
-def _pays(sequences: int) -> bool:
-    ray = sys.modules.get("ray")
-    return sequences >= RAY_FROM["running" if ray is not None and ray.is_initialized() else "stopped"]
-
-
-def _run_on_ray(job: Job, keys: list[SequenceKey], processes: int) -> Iterator[tuple[SequenceKey, int]]:
-    """As `_run`, on a running Ray or one started (and stopped) here; `processes` 0 means all CPUs.
-
-    On a cluster, `root` and `out` must be on a file system that every node sees.
-    """
-    import ray
-
-    started = not ray.is_initialized()
-    if started:
-        start_local_ray(include_dashboard=False, log_to_driver=False, object_store_memory=RAY_MEMORY)
-    width = processes or max(1, int(ray.cluster_resources().get("CPU", 1)))
-    shared, task = ray.put(job), ray.remote(num_cpus=1)(prepare_sequence)
-    waiting = iter(keys)
-    running = {task.remote(shared, key): key for key in islice(waiting, width)}
-    try:
-        while running:
-            (done,), _ = ray.wait(list(running), num_returns=1)
-            frames = ray.get(done)
-            running |= {task.remote(shared, key): key for key in islice(waiting, 1)}
-            yield running.pop(done), frames
-    except ray.exceptions.RayTaskError as error:
-        raise error.cause from None
-    finally:
-        # Not cancelled: Ray 2.60 ends the driver when a task that it cancels completes at that moment.
-        if started:
-            ray.shutdown()
-        elif running:
-            ray.wait(list(running), num_returns=len(running))

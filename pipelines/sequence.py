@@ -6,10 +6,14 @@ tell where a sequence came from except by its provenance.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from equipose.pipelines.files.errors import DataError
 
 FloatArray = NDArray[np.float32]
 
@@ -104,3 +108,32 @@ class SensorSequence:
 
     def __len__(self) -> int:
         return len(self.numbers)
+
+
+class SequenceKey(NamedTuple):
+    """What identifies a sequence in a store."""
+
+    environment: str
+    subject: str
+    action: str
+    part: str = ""
+
+    @classmethod
+    def of(cls, sequence: SensorSequence) -> SequenceKey:
+        """The key of a sequence."""
+        return cls(sequence.environment, sequence.subject, sequence.action, sequence.part)
+
+    @property
+    def stem(self) -> str:
+        """A file name without its ending, such as `E01_S01_A01`; DataError for unsafe names."""
+        names = self if self.part else self[:3]
+        for name in names:
+            if not _NAME.fullmatch(name):
+                raise DataError.about(
+                    file=f"sequence {tuple(self)}", field="name", value=repr(name),
+                    remedy="use letters, digits and hyphens, such as E01, S01, A01",
+                )  # fmt: skip
+        return "_".join(names)
+
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*")

@@ -1,13 +1,21 @@
-"""The house has one direction of imports; this test keeps it so."""
+"""Imports flow one way: between folders, between their rooms, and never in a circle."""
 
 from __future__ import annotations
 
-import ast
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
+from benchmarks.code_shape import (
+    FOLDERS,
+    ROOT,
+    between_rooms,
+    circles,
+    import_graph,
+    imported_names,
+    module_of,
+    source_files,
+)
 
 MAY_IMPORT = {
     "models": set(),
@@ -16,35 +24,163 @@ MAY_IMPORT = {
     "orchestrator": {"models", "balancing", "pipelines"},
     "experiments": {"models", "balancing", "pipelines", "orchestrator"},
 }
-FORBIDDEN = {
-    "models": {"ray", "mlflow", "optuna", "pyarrow", "polars"},
-    "balancing": {"ray", "mlflow", "optuna", "pyarrow", "polars"},
-    "pipelines": {"mlflow", "optuna"},
+"""Folder -> other folders that it may import."""
+
+ROOMS = {
+    "models": "batch build encoders fusion modalities model",
+    "models.batch": "",
+    "models.build": "encoders fusion heads modalities model randomness",
+    "models.encoders": "skeleton",
+    "models.errors": "skeleton",
+    "models.fusion": "heads",
+    "models.heads": "skeleton",
+    "models.metrics": "errors skeleton",
+    "models.modalities": "",
+    "models.model": "batch fusion heads",
+    "models.randomness": "",
+    "models.skeleton": "",
+    "balancing": "compose evaluation_mode fisher method methods registry shapley",
+    "balancing.checks": "method",
+    "balancing.compose": "method parts train_step",
+    "balancing.evaluation_mode": "",
+    "balancing.fisher": "evaluation_mode method",
+    "balancing.method": "",
+    "balancing.methods": "checks fisher method parts shapley train_step",
+    "balancing.parts": "checks evaluation_mode method shapley",
+    "balancing.registry": "compose method methods",
+    "balancing.search_spaces": "method registry",
+    "balancing.shapley": "evaluation_mode method",
+    "balancing.train_step": "method",
+    "pipelines": "files protocols store",
+    "pipelines.batches": "files store",
+    "pipelines.cleaning": "sequence",
+    "pipelines.figures": "",
+    "pipelines.files": "",
+    "pipelines.inspection": "cleaning protocols store",
+    "pipelines.paper": "tables",
+    "pipelines.prepare": "cleaning files readers store",
+    "pipelines.protocols": "files",
+    "pipelines.readers": "files sequence simulator",
+    "pipelines.report": "paper statistics tables",
+    "pipelines.sequence": "files",
+    "pipelines.simulator": "sequence",
+    "pipelines.statistics": "",
+    "pipelines.store": "cleaning files sequence",
+    "pipelines.tables": "statistics",
+    "orchestrator": "",
+    "orchestrator.checkpoints": "training",
+    "orchestrator.cluster": "",
+    "orchestrator.comparison": "checkpoints cluster evaluation grid jobs tracking training",
+    "orchestrator.doctor": "cluster",
+    "orchestrator.errors": "",
+    "orchestrator.evaluation": "checkpoints training",
+    "orchestrator.grid": "checkpoints cluster errors evaluation jobs ray_train tracking training",
+    "orchestrator.imbalance": "cluster comparison grid jobs tracking training",
+    "orchestrator.jobs": "",
+    "orchestrator.paper": "cluster comparison evaluation grid jobs ray_train tracking training",
+    "orchestrator.ray_train": "checkpoints cluster errors tracking training",
+    "orchestrator.sqlite": "",
+    "orchestrator.sweep": "checkpoints cluster errors evaluation jobs ray_train sqlite tracking training",
+    "orchestrator.tracking": "sqlite",
+    "orchestrator.training": "tracking",
+    "experiments": "",
+    "experiments.__main__": "cli",
+    "experiments.awc_sweep": "cli",
+    "experiments.cli": "",
+    "experiments.commands": "jobs presets",
+    "experiments.compare_methods": "cli",
+    "experiments.controlled_imbalance": "cli",
+    "experiments.jobs": "presets",
+    "experiments.paper_tables": "cli",
+    "experiments.presets": "",
 }
-FORBIDDEN_MODULES = {"models": {"torch.distributed"}, "balancing": {"torch.distributed"}}
+"""Room -> rooms of the same folder that it may import. A file beside the rooms is a room by itself."""
+
+ONLY_IN_ORCHESTRATOR = {"ray", "mlflow", "optuna"}
+FORBIDDEN = {
+    "models": {"pyarrow", "polars", "torch.distributed"} | ONLY_IN_ORCHESTRATOR,
+    "balancing": {"pyarrow", "polars", "torch.distributed"} | ONLY_IN_ORCHESTRATOR,
+    "pipelines": ONLY_IN_ORCHESTRATOR,
+    "experiments": ONLY_IN_ORCHESTRATOR,
+}
+MOST_FILES = 12
+"""In one folder, beside its `__init__.py`."""
 
 
-def imports_of(path: Path) -> set[str]:
-    """Absolute dotted names that a file imports, wherever in it."""
-    names: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{path}: use absolute imports"
-            names.add(node.module or "")
-            names |= {f"{node.module}.{alias.name}" for alias in node.names}
-    return names
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_folders_import_one_way(folder: str) -> None:
+    for module, imported in import_graph().items():
+        if module.split(".")[1] == folder:
+            other = {name.split(".")[1] for name in imported} - {folder}
+            assert other <= MAY_IMPORT[folder], module
 
 
-@pytest.mark.parametrize("folder", sorted(MAY_IMPORT))
-def test_imports_flow_one_way(folder: str) -> None:
-    files = sorted((ROOT / folder).rglob("*.py"))
-    assert files
-    for path in files:
-        imported = imports_of(path)
-        tops = {name.split(".")[0] for name in imported}
-        wrong = tops & (set(MAY_IMPORT) - MAY_IMPORT[folder] - {folder})
-        wrong |= tops & FORBIDDEN.get(folder, set())
-        wrong |= imported & FORBIDDEN_MODULES.get(folder, set())
-        assert not wrong, f"{path.relative_to(ROOT)} imports {sorted(wrong)}"
+def test_rooms_import_what_the_table_allows() -> None:
+    found = {}
+    for room, imported in between_rooms(import_graph()).items():
+        folder = room.split(".")[0]
+        inside = {name for name in imported if name.split(".")[0] == folder}
+        found[room] = " ".join(sorted(name.removeprefix(f"{folder}.") for name in inside))
+    assert found == ROOMS, "keep the table true, and think before a room learns of another"
+
+
+def test_nothing_imports_in_a_circle() -> None:
+    graph = import_graph()
+    assert circles(graph) == []
+    assert circles(between_rooms(graph)) == []
+
+
+@pytest.mark.parametrize("folder", sorted(FORBIDDEN))
+def test_libraries_stay_in_their_folder(folder: str) -> None:
+    for path in source_files():
+        if path.is_relative_to(ROOT / folder):
+            names = imported_names(path)
+            wrong = {name for name in names if {name, name.split(".")[0]} & FORBIDDEN[folder]}
+            assert not wrong, f"{path.relative_to(ROOT)} imports {sorted(wrong)}"
+
+
+def test_private_parts_of_ray_are_imported_in_one_file() -> None:
+    private = {
+        str(path.relative_to(ROOT))
+        for path in source_files()
+        for name in imported_names(path)
+        if name.startswith("ray.") and any(part.startswith("_") for part in name.split("."))
+    }
+    assert private == {"orchestrator/cluster/ray_private.py"}
+
+
+def test_every_folder_says_what_lives_there_and_is_small() -> None:
+    for folder in {path.parent for path in source_files()}:
+        docstring = (folder / "__init__.py").read_text().split('"""')[1]
+        assert len(docstring) > 20, folder
+        assert len([path for path in folder.glob("*.py") if path.name != "__init__.py"]) <= MOST_FILES, folder
+
+
+def write(root: Path, files: dict[str, str]) -> None:
+    """A tree of files with their content."""
+    for name, content in files.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(content)
+
+
+def test_the_graph_sees_imports_wherever_they_are(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        {
+            "models/__init__.py": "",
+            "models/a.py": "def f():\n    from equipose.models import b\n",
+            "models/b.py": "import equipose.models.c.d\n",
+            "models/c/__init__.py": "",
+            "models/c/d.py": "from equipose.models.a import f\n",
+        },
+    )
+    graph = import_graph(tmp_path)
+    assert graph["equipose.models.a"] == {"equipose.models.b"}
+    assert circles(graph) == [["equipose.models.a", "equipose.models.b", "equipose.models.c.d"]]
+    assert module_of(tmp_path / "models" / "c" / "__init__.py", tmp_path) == "equipose.models.c"
+
+
+def test_relative_imports_are_refused(tmp_path: Path) -> None:
+    write(tmp_path, {"models/a.py": "from . import b\n"})
+    with pytest.raises(ValueError, match="relative"):
+        imported_names(tmp_path / "models" / "a.py")

@@ -11,16 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from equipose.balancing.evaluation_mode import evaluating
-from equipose.balancing.fisher.per_sample import (
-    Squares,
-    Tape,
-    looped_squares,
-    rows_of,
-    squared_gradients,
-    taped,
-)
+from equipose.balancing.fisher.per_sample import Squares, Tape, looped_squares, squared_gradients, taped
 from equipose.balancing.method import PerSampleLoss
-from equipose.models.batch import Batch
+from equipose.models.batch import Batch, rows_of
 
 if TYPE_CHECKING:
     from equipose.models.model import PoseModel

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -22,7 +22,7 @@ from torch.func import functional_call
 
 from equipose.balancing.fisher.layer_rules import Outer, rule_of, summed_squares
 from equipose.balancing.method import PerSampleLoss
-from equipose.models.batch import Batch
+from equipose.models.batch import Batch, rows_of
 
 Squares = dict[str, Tensor]
 """Parameter name -> sum over samples of the squared per-sample gradient."""
@@ -144,15 +144,6 @@ def looped_squares(
             if gradient is not None:
                 squares[name] += gradient.square()
     return squares
-
-
-def rows_of(batch: Batch, rows: slice | Tensor) -> Batch:
-    """Some of a batch's samples; a slice gives views."""
-
-    def cut(value: Any) -> Any:
-        return {key: item[rows] for key, item in value.items()} if isinstance(value, dict) else value[rows]
-
-    return Batch(**{f.name: cut(getattr(batch, f.name)) for f in fields(batch)})
 
 
 def _copies(parameter: Tensor, size: int) -> Tensor:

@@ -21,8 +21,7 @@ from torch import Tensor
 
 from equipose.balancing import checks
 from equipose.balancing.method import Losses, Method, MethodConfig, Run, Step
-from equipose.balancing.methods.awc.awc import evenly_spaced
-from equipose.balancing.parts.passes import head_losses, head_names
+from equipose.balancing.parts.passes import evenly_spaced, head_losses, head_names
 
 
 def blend(start: Tensor, end: Tensor, *, gain: str = "absolute", floor: float = 1e-3) -> Tensor:

@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from equipose.balancing import checks
-from equipose.balancing.method import POSE, Losses, Method, MethodConfig
+from equipose.balancing.method import POSE, Losses, Method, MethodConfig, Stepping
 from equipose.balancing.parts.alternating import (
     head_parameters,
     joined_gradient,
@@ -32,7 +32,6 @@ from equipose.balancing.parts.alternating import (
     tie,
 )
 from equipose.balancing.parts.rank_means import joined_means, shared_mean
-from equipose.balancing.train_step import Stepping
 
 NAME = "mla"
 

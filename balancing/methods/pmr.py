@@ -25,10 +25,10 @@ from torch import Tensor
 
 from equipose.balancing import checks
 from equipose.balancing.method import POSE, Losses, Method, MethodConfig, Run, Step, with_term
-from equipose.balancing.methods.awc.awc import evenly_spaced
 from equipose.balancing.methods.ogm_ge import modulation
 from equipose.balancing.parts.epoch_means import EpochMeans
 from equipose.balancing.parts.gradients import scale_gradients
+from equipose.balancing.parts.passes import evenly_spaced
 from equipose.balancing.parts.prototypes import NUM_ACTIONS, class_means, entropies_of_actions, renewed
 from equipose.balancing.parts.rank_means import joined_means, shared_mean
 from equipose.balancing.parts.unimodal_scores import lead

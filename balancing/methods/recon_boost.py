@@ -24,10 +24,10 @@ import torch
 from torch import Tensor
 
 from equipose.balancing import checks
-from equipose.balancing.method import POSE, Losses, Method, MethodConfig, Run
+from equipose.balancing.method import POSE, Losses, Method, MethodConfig, Run, Stepping
 from equipose.balancing.parts.alternating import joined_gradient, move, other_parameters, share_buffers
 from equipose.balancing.parts.rank_means import shared_mean
-from equipose.balancing.train_step import Stepping, task_losses
+from equipose.balancing.train_step import task_losses
 from equipose.models.batch import Batch, Outputs
 
 NAME = "recon_boost"

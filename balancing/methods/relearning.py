@@ -21,8 +21,8 @@ from torch import Tensor
 
 from equipose.balancing import checks
 from equipose.balancing.method import Method, MethodConfig, Run
-from equipose.balancing.methods.awc.awc import evenly_spaced
 from equipose.balancing.parts.diagnosis import Diagnosis, diagnosis_gaps
+from equipose.balancing.parts.passes import evenly_spaced
 
 NAME = "relearning"
 

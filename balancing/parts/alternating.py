@@ -11,9 +11,8 @@ from collections.abc import Iterable, Sequence
 import torch
 from torch import Tensor, nn
 
-from equipose.balancing.method import Run
+from equipose.balancing.method import Run, Stepping
 from equipose.balancing.parts.gradients import assign_gradients, flat_gradient
-from equipose.balancing.train_step import Stepping
 
 
 def share_buffers(run: Run) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import torch
 from torch import Tensor
@@ -31,3 +31,13 @@ def head_losses(run: Run, batches: Iterable[Batch]) -> Tensor:
             total += torch.stack([*sums, sums[0].new_tensor(len(batch))])
     total = run.mean(total).cpu()
     return total[:-1] / total[-1]
+
+
+def evenly_spaced(batches: Iterable[Batch], fraction: float) -> Iterator[Batch]:
+    """That share of the batches, evenly spread, the first one always among them."""
+    due = 1.0
+    for batch in batches:
+        if due > 1 - 1e-9:
+            due -= 1
+            yield batch
+        due += fraction

@@ -12,10 +12,9 @@ import torch
 from torch import Tensor
 
 from equipose.balancing.evaluation_mode import evaluating
-from equipose.balancing.fisher.per_sample import rows_of
 from equipose.balancing.method import Run
 from equipose.balancing.shapley.coalitions import coalition_predictions, coalitions_of
-from equipose.models.batch import Batch
+from equipose.models.batch import Batch, rows_of
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,9 +13,9 @@ from benchmarks.scaling.curves import Curve, Panel, measured
 from benchmarks.shapley import config_of
 from benchmarks.timing import cpu_seconds
 from equipose.models.modalities import LETTERS, MODALITIES
+from equipose.orchestrator.cluster.capacity import Resources
 from equipose.orchestrator.cluster.session import ray_session
 from equipose.orchestrator.ray_train.run import run_training
-from equipose.orchestrator.resources import Resources
 from equipose.orchestrator.training.build import build_training
 from equipose.orchestrator.training.config import TrainConfig
 from equipose.orchestrator.training.loop import run_epoch

@@ -8,10 +8,11 @@ from pathlib import Path
 
 from benchmarks.scaling.curves import Curve, Panel
 from equipose.experiments.presets.sizes import PRESETS
+from equipose.orchestrator.cluster.capacity import Resources
+from equipose.orchestrator.jobs.location import JobPlace
 from equipose.orchestrator.jobs.progress import SweepProgress
-from equipose.orchestrator.resources import Resources
 from equipose.orchestrator.sweep.config import SearchSpace, SweepConfig
-from equipose.orchestrator.sweep.job import JobPlace, run_sweep_job
+from equipose.orchestrator.sweep.job import run_sweep_job
 from equipose.orchestrator.training.config import TrainConfig
 
 TRIALS = (2, 4, 8, 16)

@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, Any
 from equipose.experiments.jobs.plan import plan_comparison
 from equipose.experiments.jobs.records import DEFAULT_OUT, finish_job, job_lock, resume_command
 from equipose.experiments.jobs.start import start_job
-from equipose.experiments.presets.comparison import COMPARISONS, method_configs
+from equipose.experiments.presets.comparison import COMPARISONS, comparison_config
 from equipose.experiments.presets.sizes import PRESETS, PresetName
 from equipose.experiments.presets.sources import PROTOCOLS, DataName, check_source, ensure_store
 from equipose.models.build import Fusion
 from equipose.pipelines.protocols import splits
 
 if TYPE_CHECKING:
-    from equipose.orchestrator.comparison.config import ComparisonConfig
     from equipose.orchestrator.training.config import TrainConfig
 
 
@@ -100,59 +99,12 @@ def check(options: dict[str, Any]) -> TrainConfig:
     return comparison_config("checked", options, store="").base
 
 
-VARIED = {
-    "seed": "--seeds",
-    "epochs": "--epochs",
-    "method": "--methods",
-    "model.fusion": "--fusions",
-    "data.protocol": "--protocols",
-    "data.split": "--split",
-}
-"""Settings that a comparison varies or fits its schedules to, and the option that does."""
-
-
-def _check_overrides(overrides: list[str]) -> None:
-    """Raise ValueError for an override that the comparison itself would replace."""
-    for text in overrides:
-        path = text.partition("=")[0]
-        option = VARIED.get("method" if path.startswith("method.") else path)
-        if option:
-            raise ValueError(f"override {text!r} is not kept, a comparison sets {path}; use {option}")
-
-
-def comparison_config(name: str, options: dict[str, Any], store: str) -> ComparisonConfig:
-    """The comparison that a job's options describe, on a prepared store.
-
-    Raises ValueError that names the option that is wrong.
-    """
-    from equipose.experiments.presets.overrides import with_overrides
-    from equipose.orchestrator.comparison.config import ComparisonConfig
-
-    _check_overrides(options["override"])
-    sizes = COMPARISONS[options["preset"]]
-    epochs = options["epochs"]
-    preset = PRESETS[options["preset"]].shortened(epochs, None)
-    protocol, split = options["protocols"][0], options["split"]
-    base = preset.train_config(store, protocol, split, 0, real=options["data"] != "simulated")
-    return ComparisonConfig(
-        name=name,
-        base=with_overrides(base, options["override"]),
-        methods=method_configs(tuple(options["methods"]), epochs, sizes.fisher_fraction),
-        seeds=tuple(range(options["seeds"])),
-        fusions=tuple(options["fusions"]),
-        splits=tuple((protocol, split) for protocol in options["protocols"]),
-        budget=options["budget"],
-        alone=options["alone"],
-        workers=options["workers"],
-    )
-
-
 def run_job(name: str, options: dict[str, Any], out: Path, *, quiet: bool = False) -> None:
     """Prepare the data, run the comparison that `options` describe, print and keep its outcome."""
     from equipose.experiments.jobs.comparison_summary import outcome_json, print_comparison
     from equipose.orchestrator.comparison.job import run_comparison_job
+    from equipose.orchestrator.jobs.location import JobPlace
     from equipose.orchestrator.jobs.progress import SweepProgress
-    from equipose.orchestrator.sweep.job import JobPlace
 
     preset = PRESETS[options["preset"]]
     root = Path(options["data_root"]) if options["data_root"] else None

@@ -54,8 +54,8 @@ def controlled(
     """
     from equipose.orchestrator.imbalance.config import Level
     from equipose.orchestrator.imbalance.job import run_imbalance_job
+    from equipose.orchestrator.jobs.location import JobPlace
     from equipose.orchestrator.jobs.progress import SweepProgress
-    from equipose.orchestrator.sweep.job import JobPlace
 
     out = out.resolve()
 

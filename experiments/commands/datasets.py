@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -9,11 +11,14 @@ from rich.console import Console
 from rich.progress import Progress
 from tyro.conf import Positional
 
-from equipose.experiments.selection import parse_codes
 from equipose.pipelines.inspection import describe, render
+from equipose.pipelines.prepare import one_by_one
 from equipose.pipelines.prepare import prepare as prepare_store
 from equipose.pipelines.simulator import SimulatorConfig, write_mmfi_tree
 from equipose.pipelines.store import open_store
+
+LIMITS = {"S": 40, "A": 27}
+"""How many subjects and actions MM-Fi has."""
 
 
 def simulate(
@@ -64,13 +69,15 @@ def prepare(
         out: Store to create; an interrupted job goes on where it stopped.
         parallel: Read sequences in parallel on Ray when there are many.
     """
+    from equipose.orchestrator.cluster.parallel_prepare import side_by_side
+
     with Progress() as progress:
         task = progress.add_task("preparing", total=None)
         store = prepare_store(
             source,
             root,
             out,
-            parallel=parallel,
+            run=side_by_side() if parallel else one_by_one,
             progress=lambda done, total: progress.update(task, completed=done, total=total),
         )
     Console().print(render(describe(store)))
@@ -83,3 +90,21 @@ def inspect(store: Positional[str], /) -> None:
         store: Path or URI of a prepared store.
     """
     Console().print(render(describe(open_store(store))))
+
+
+def parse_codes(values: Sequence[str], letter: str) -> list[str]:
+    """Expand codes and ranges to an ascending list without repeats, e.g. `["S01", "S05", "S06"]`.
+
+    Raises ValueError that names the value and the accepted forms.
+    """
+    numbers: set[int] = set()
+    for value in (part for item in values for part in item.split(",") if part):
+        match = re.fullmatch(rf"{letter}?(\d+)(?:-{letter}?(\d+))?", value.strip(), re.IGNORECASE)
+        low, high = (int(match[1]), int(match[2] or match[1])) if match else (0, 0)
+        if not 1 <= low <= high <= LIMITS[letter]:
+            raise ValueError(
+                f"{value!r} is no {letter}-code; write {letter}01..{letter}{LIMITS[letter]:02d}, "
+                f"a range such as {letter}01-{letter}04, or a list with spaces or commas"
+            )
+        numbers |= set(range(low, high + 1))
+    return [f"{letter}{number:02d}" for number in sorted(numbers)]

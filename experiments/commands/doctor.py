@@ -2,22 +2,10 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
-from rich.table import Table
-
+from equipose.experiments.jobs.preflight import report
 from equipose.experiments.jobs.records import DEFAULT_OUT
-
-if TYPE_CHECKING:
-    from equipose.orchestrator.doctor.checks import Check, Wanted
-    from equipose.orchestrator.doctor.examine import Examination
-    from equipose.orchestrator.training.config import TrainConfig
-
-COLOURS = {"ok": "green", "warning": "yellow", "problem": "red"}
 
 
 def doctor(out: Path = DEFAULT_OUT, workers: int = 1, gpu: bool = False, store: str | None = None) -> None:
@@ -34,60 +22,3 @@ def doctor(out: Path = DEFAULT_OUT, workers: int = 1, gpu: bool = False, store: 
 
     wanted = Wanted(workers=workers, gpu=gpu)
     report(examine(out.resolve(), wanted, store), wanted)
-
-
-def wanted_by(options: dict[str, Any], base: TrainConfig) -> Wanted:
-    """What a job with these options asks for; `base` is the run that all its runs vary."""
-    from equipose.orchestrator.cluster.capacity import gib_of_worker
-    from equipose.orchestrator.doctor.checks import Wanted
-
-    workers, gpu = options["workers"], options["gpu"]
-    return Wanted(workers=workers, gpu=gpu, worker_gib=gib_of_worker(base, gpu=gpu))
-
-
-def report(found: Examination, wanted: Wanted, limit: int = 10_000) -> None:
-    """Print the checks and the settings that fit; ends with status 1 where there are problems."""
-    print_checks(found.checks)
-    print(fitting(found, wanted, limit))
-    if found.problems:
-        raise SystemExit(1)
-
-
-def fitting(found: Examination, wanted: Wanted, limit: int) -> str:
-    """The settings that jobs would choose here, as a line."""
-    try:
-        runs, resources = found.fitting(wanted, limit)
-    except ValueError as error:
-        return f"nothing fits: {error}"
-    many = "run" if runs == 1 else "runs"
-    worker = "worker" if resources.workers == 1 else "workers"
-    each = f"each {resources.workers} {worker} of {resources.cpus_per_worker:g} CPUs"
-    return f"fits here: {runs} {many} at a time, {each}{' and a GPU' if wanted.gpu else ''}"
-
-
-def stop_at_problems(out: Path, wanted: Wanted) -> None:
-    """What a job does first: raise ValueError with every problem and its remedy, print warnings to stderr."""
-    from equipose.orchestrator.doctor.examine import examine
-
-    found = examine(out, wanted)
-    if found.problems:
-        listed = " | ".join(map(str, found.problems))
-        raise ValueError(f"this would not work: {listed} (`equipose doctor` shows all checks)")
-    for check in found.checks:
-        if check.verdict == "warning":
-            print(f"equipose: warning: {check}", file=sys.stderr)
-
-
-def print_checks(checks: Iterable[Check]) -> None:
-    """One line per check: verdict, what was found, what to do."""
-    table = Table(show_header=False, box=None, pad_edge=False)
-    for check in checks:
-        colour = COLOURS[check.verdict]
-        remedy = f"\n[bold]{_plain(check.remedy)}[/bold]" if check.remedy else ""
-        table.add_row(f"[{colour}]{check.verdict}[/{colour}]", check.name, _plain(check.found) + remedy)
-    Console().print(table)
-
-
-def _plain(text: str) -> str:
-    """Text that rich prints as it is."""
-    return text.replace("[", r"\[")

@@ -12,9 +12,9 @@ from equipose.experiments.jobs.start import start_job
 from equipose.experiments.jobs.sweep_summary import print_summary
 from equipose.experiments.presets.sizes import PRESETS, PresetName
 from equipose.experiments.presets.sources import PROTOCOLS, DataName, check_source, ensure_store
+from equipose.experiments.presets.sweep import sweep_config
 
 if TYPE_CHECKING:
-    from equipose.orchestrator.sweep.config import SweepConfig
     from equipose.orchestrator.training.config import TrainConfig
 
 
@@ -86,46 +86,12 @@ def check(options: dict[str, Any]) -> TrainConfig:
     return sweep_config("checked", options, store="").base
 
 
-def sweep_config(name: str, options: dict[str, Any], store: str) -> SweepConfig:
-    """The sweep that a job's options describe, on a prepared store, sized for this machine or cluster.
-
-    Raises ValueError that names the option that is wrong.
-    """
-    from equipose.experiments.presets.overrides import with_overrides
-    from equipose.orchestrator.cluster.capacity import concurrent_runs_of
-    from equipose.orchestrator.sweep.config import SweepConfig
-
-    preset = PRESETS[options["preset"]].shortened(options["epochs"], options["trials"])
-    base = preset.train_config(
-        store,
-        options["protocol"],
-        options["split"],
-        options["seed"],
-        real=options["data"] != "simulated",
-    )
-    base = with_overrides(base, options["override"])
-    concurrency, resources = concurrent_runs_of(
-        base, options["workers"], gpu=options["gpu"], limit=preset.trials
-    )
-    return SweepConfig(
-        name=name,
-        base=base,
-        awc=preset.awc,
-        paper_window=preset.paper_window,
-        space=preset.space(),
-        trials=preset.trials,
-        seed=options["seed"],
-        grace_epochs=preset.grace_epochs,
-        resources=resources,
-        concurrency=concurrency,
-    )
-
-
 def run_job(name: str, options: dict[str, Any], out: Path, *, quiet: bool = False) -> None:
     """Prepare the data, run the sweep that `options` describe, print and keep its outcome."""
     from equipose.orchestrator.errors import listed
+    from equipose.orchestrator.jobs.location import JobPlace
     from equipose.orchestrator.jobs.progress import SweepProgress
-    from equipose.orchestrator.sweep.job import JobPlace, run_sweep_job
+    from equipose.orchestrator.sweep.job import run_sweep_job
 
     preset = PRESETS[options["preset"]].shortened(options["epochs"], options["trials"])
     root = Path(options["data_root"]) if options["data_root"] else None

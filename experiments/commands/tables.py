@@ -129,10 +129,10 @@ def print_plan(options: dict[str, Any], out: Path) -> None:
 
 def run_job(name: str, options: dict[str, Any], out: Path, *, quiet: bool = False) -> None:
     """Prepare the data, train what is missing, write the report, say where it is."""
+    from equipose.orchestrator.jobs.location import JobPlace
     from equipose.orchestrator.jobs.progress import SweepProgress
     from equipose.orchestrator.paper.job import run_paper_job
     from equipose.orchestrator.paper.plan import check_data
-    from equipose.orchestrator.sweep.job import JobPlace
 
     progress = SweepProgress(noun="runs", mode="quiet" if quiet else None)
     with job_lock(out, "tables", name), progress:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from equipose.experiments.commands.doctor import stop_at_problems, wanted_by
+from equipose.experiments.jobs.preflight import stop_at_problems, wanted_by
 from equipose.experiments.jobs.records import DEFAULT_OUT
 from equipose.experiments.presets.overrides import with_overrides
 from equipose.experiments.presets.sizes import PRESETS, PresetName

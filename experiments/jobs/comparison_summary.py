@@ -8,9 +8,9 @@ from typing import Any
 
 from rich.console import Console
 
-from equipose.orchestrator.comparison.config import REFERENCE
 from equipose.orchestrator.comparison.job import ComparisonOutcome
 from equipose.orchestrator.comparison.results import SettingOutcome
+from equipose.orchestrator.grid.variants import REFERENCE
 from equipose.pipelines.statistics.comparison import VERDICTS
 from equipose.pipelines.tables.formats import to_rich
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from equipose.experiments.commands.doctor import report, wanted_by
+from equipose.experiments.jobs.preflight import report, wanted_by
 from equipose.experiments.presets.sizes import PRESETS
 from equipose.experiments.presets.sources import store_path
 
@@ -26,7 +26,7 @@ def plan_sweep(options: dict[str, Any], out: Path) -> None:
 
     Raises ValueError that names the option that is wrong.
     """
-    from equipose.experiments.commands.sweep import sweep_config
+    from equipose.experiments.presets.sweep import sweep_config
 
     config = sweep_config("plan", _without_gpu(options), str(planned_store(options, out)[0]))
     print(
@@ -41,7 +41,7 @@ def plan_comparison(options: dict[str, Any], out: Path) -> None:
 
     Raises ValueError that names the option that is wrong.
     """
-    from equipose.experiments.commands.compare import comparison_config
+    from equipose.experiments.presets.comparison import comparison_config
 
     config = comparison_config("plan", _without_gpu(options), str(planned_store(options, out)[0]))
     tuning = [cell for cells in config.tuning_cells().values() for cell in cells]
@@ -59,9 +59,9 @@ def plan_comparison(options: dict[str, Any], out: Path) -> None:
 
 def kept_cells(config: ComparisonConfig, out: Path) -> int:
     """Runs that need no training any more. Compared runs count once tuning, which settles them, has ended."""
+    from equipose.orchestrator.cluster.capacity import Resources
     from equipose.orchestrator.comparison.config import best_candidate
     from equipose.orchestrator.grid.run_one import CellPlace, result_of
-    from equipose.orchestrator.resources import Resources
 
     place = CellPlace(root=out / "cells", resources=Resources())
     candidates = config.tuning_cells()

@@ -12,11 +12,11 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Literal
 
-from equipose.orchestrator.names import check_name
+from equipose.pipelines.files.atomic import atomic
 from equipose.pipelines.files.bounded_json import parse_json
+from equipose.pipelines.files.bounded_read import read_bytes
 from equipose.pipelines.files.locks import locked
-from equipose.pipelines.readers.frame_files import read_bytes
-from equipose.pipelines.store.folder import atomic
+from equipose.pipelines.files.path_safety import check_name
 
 Kind = Literal["sweeps", "comparisons", "tables"]
 

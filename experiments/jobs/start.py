@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from equipose.experiments.commands.doctor import stop_at_problems, wanted_by
+from equipose.experiments.jobs.preflight import stop_at_problems, wanted_by
 from equipose.experiments.jobs.records import Kind, claim_job, resume_job
 
 if TYPE_CHECKING:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from equipose.balancing.method import MethodConfig
 from equipose.balancing.registry import METHODS, method_class
-from equipose.experiments.presets.sizes import PresetName
+from equipose.experiments.presets.sizes import PRESETS, PresetName
 from equipose.models.build import Fusion
 from equipose.orchestrator.paper.plan import PAPER_EPOCHS
+
+if TYPE_CHECKING:
+    from equipose.orchestrator.comparison.config import ComparisonConfig
 
 SCHEDULES = ("window", "warmup", "every", "super_epoch")
 """Fields that count epochs; they keep their share of a shorter run."""
@@ -84,3 +87,50 @@ def method_configs(names: tuple[str, ...], epochs: int, fisher_fraction: float) 
         names_here = {f.name for f in fields(config)}
         configs.append(replace(config, **{k: v for k, v in known.items() if k in names_here}))
     return tuple(configs)
+
+
+VARIED = {
+    "seed": "--seeds",
+    "epochs": "--epochs",
+    "method": "--methods",
+    "model.fusion": "--fusions",
+    "data.protocol": "--protocols",
+    "data.split": "--split",
+}
+"""Settings that a comparison varies or fits its schedules to, and the option that does."""
+
+
+def _check_overrides(overrides: list[str]) -> None:
+    """Raise ValueError for an override that the comparison itself would replace."""
+    for text in overrides:
+        path = text.partition("=")[0]
+        option = VARIED.get("method" if path.startswith("method.") else path)
+        if option:
+            raise ValueError(f"override {text!r} is not kept, a comparison sets {path}; use {option}")
+
+
+def comparison_config(name: str, options: dict[str, Any], store: str) -> ComparisonConfig:
+    """The comparison that a job's options describe, on a prepared store.
+
+    Raises ValueError that names the option that is wrong.
+    """
+    from equipose.experiments.presets.overrides import with_overrides
+    from equipose.orchestrator.comparison.config import ComparisonConfig
+
+    _check_overrides(options["override"])
+    sizes = COMPARISONS[options["preset"]]
+    epochs = options["epochs"]
+    preset = PRESETS[options["preset"]].shortened(epochs, None)
+    protocol, split = options["protocols"][0], options["split"]
+    base = preset.train_config(store, protocol, split, 0, real=options["data"] != "simulated")
+    return ComparisonConfig(
+        name=name,
+        base=with_overrides(base, options["override"]),
+        methods=method_configs(tuple(options["methods"]), epochs, sizes.fisher_fraction),
+        seeds=tuple(range(options["seeds"])),
+        fusions=tuple(options["fusions"]),
+        splits=tuple((protocol, split) for protocol in options["protocols"]),
+        budget=options["budget"],
+        alone=options["alone"],
+        workers=options["workers"],
+    )

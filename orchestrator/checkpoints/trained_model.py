@@ -21,7 +21,7 @@ from equipose.pipelines.store import Store, open_store
 
 
 @dataclass(frozen=True, kw_only=True)
-class Trained:
+class TrainedModel:
     """A model as one checkpoint holds it, with the data it was trained for."""
 
     config: TrainConfig
@@ -35,7 +35,7 @@ class Trained:
         return BatchSource(self.store, rows, self.config.data.batch)
 
 
-def load_trained(checkpoint: Path | str, *, store: str | None = None) -> Trained:
+def load_model(checkpoint: Path | str, *, store: str | None = None) -> TrainedModel:
     """The model of a checkpoint folder, on the CPU. Raises DataError where it cannot be read.
 
     store: where its frames lie now; None is where they lay when it was trained.
@@ -48,14 +48,14 @@ def load_trained(checkpoint: Path | str, *, store: str | None = None) -> Trained
     if config.dtype == "float64":
         model = model.double()
     model.load_state_dict(state["model"])
-    return Trained(config=config, model=model, store=open_store(config.data.store), extra=state["extra"])
+    return TrainedModel(config=config, model=model, store=open_store(config.data.store), extra=state["extra"])
 
 
 def predict(
     checkpoint: Path | str, rows: np.ndarray, *, store: str | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
     """(truth, prediction), each [len(rows), 17, 3] m, of the full model on rows of its store."""
-    trained = load_trained(checkpoint, store=store)
+    trained = load_model(checkpoint, store=store)
     truth, predicted = [], []
     with torch.no_grad(), evaluating(trained.model):
         for batch in trained.batches(rows).in_order():

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import math
 import os
+from dataclasses import dataclass
 
 import ray
 
 from equipose.orchestrator.cluster.machine import GIB, Machine, this_machine
-from equipose.orchestrator.resources import Resources
-from equipose.orchestrator.training.config import TrainConfig
 
 GIB_BESIDES = 1.55
 """Memory of what runs once, measured: the driver 0.45, the MLflow server 0.4, Ray's own processes 0.7."""
@@ -17,13 +16,6 @@ GIB_PER_RUN = 0.9
 """Of what Ray Train runs around a run's workers, measured: trial and controller 0.25 each, helpers 0.4."""
 GIB_PER_WORKER = 0.45
 """Of one training worker before its model and its batches."""
-WIDTHS: dict[str, tuple[float, float]] = {
-    "tiny": (0.0, 0.0005),
-    "small": (0.0, 0.0015),
-    "paper": (3.5, 0.085),
-}
-"""Model preset -> what a worker takes besides on the CPU: GiB for weights, gradients and Adam's moments with
-their copies, and GiB per frame of a batch, each measured with the preset's own number of points."""
 SHARE_FOR_RUNS = 0.75
 """Of all memory; the rest is for data, caches and whatever else the machine does."""
 SHARE_OF_ALL = 0.9
@@ -34,6 +26,23 @@ MOST = "EQUIPOSE_CONCURRENT"
 """Environment variable: no more runs than this side by side, whatever would fit."""
 MIN_OBJECT_STORE_MB = 80
 """Ray refuses less than 75 MB."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resources:
+    """What one training run takes from the cluster."""
+
+    workers: int = 1
+    cpus_per_worker: float = 1.0
+    gpu: bool = False
+    max_failures: int = 3
+    """How often a run whose worker died starts again from its newest checkpoint."""
+
+    def __post_init__(self) -> None:
+        if self.workers < 1:
+            raise ValueError(f"workers must be at least 1, got {self.workers}")
+        if self.cpus_per_worker <= 0:
+            raise ValueError(f"cpus_per_worker must be positive, got {self.cpus_per_worker}")
 
 
 def concurrent_runs(
@@ -65,17 +74,6 @@ def concurrent_runs(
     share = (cpus - TRIAL_CPUS * (concurrency + 1)) / (concurrency * workers)
     per_worker = max(0.01, min(1.0, int(share * 100) / 100))
     return concurrency, Resources(workers=workers, cpus_per_worker=per_worker, gpu=gpu)
-
-
-def concurrent_runs_of(config: TrainConfig, workers: int, *, gpu: bool, limit: int) -> tuple[int, Resources]:
-    """The same for runs like this one, whose widths and batches say what memory a worker takes."""
-    return concurrent_runs(workers, gpu=gpu, limit=limit, worker_gib=gib_of_worker(config, gpu=gpu))
-
-
-def gib_of_worker(config: TrainConfig, *, gpu: bool) -> float:
-    """Memory that one training worker takes; on a GPU its model and batches are there."""
-    fixed, per_frame = WIDTHS[config.model.preset]
-    return GIB_PER_WORKER + (0.0 if gpu else fixed + per_frame * config.data.batch.batch_size)
 
 
 def gib_of_run(workers: int, worker_gib: float = GIB_PER_WORKER) -> float:

@@ -30,20 +30,19 @@ def start_local_ray(**options: Any) -> None:
     TimeoutError when Ray does not come up in the time that it gives itself.
     """
     import ray
-    from ray._private import ray_constants
+
+    from equipose.orchestrator.cluster.ray_private import single_machine
 
     # Ray's processes inherit their own address. Without it, those of Ray Train that free what a stopped trial
     # held look for "the" Ray of this machine, and where a second one runs they give up, or ask the wrong one.
     port = _free_port()
     passed_on = SINGLE_MACHINE | {"RAY_GCS_SERVER_PORT": str(port), "RAY_ADDRESS": f"{LOOPBACK}:{port}"}
     inherited = {name: os.environ.get(name) for name in passed_on}
-    switch = ray_constants.ENABLE_RAY_CLUSTER
     os.environ.update(passed_on)
-    # Ray read its environment when it was imported; a driver that joins a real cluster later needs it back.
-    ray_constants.ENABLE_RAY_CLUSTER = False
     try:
         # "local", or Ray would join what somebody else's `ray start` left a note of on this machine.
-        context = ray.init(address="local", _node_ip_address=LOOPBACK, **options)
+        with single_machine():
+            context = ray.init(address="local", _node_ip_address=LOOPBACK, **options)
     except Exception as error:
         if type(error) is not Exception:  # for this, Ray has no kind of its own
             raise
@@ -52,7 +51,6 @@ def start_local_ray(**options: Any) -> None:
             "close other programs, or wait for them"
         ) from error
     finally:
-        ray_constants.ENABLE_RAY_CLUSTER = switch
         for name, value in inherited.items():
             os.environ.pop(name) if value is None else os.environ.update({name: value})
     keep_token_private()

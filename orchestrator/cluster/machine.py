@@ -128,10 +128,9 @@ def _meminfo(name: str) -> int:
 
 
 def _gpus() -> int:
-    """GPUs that Ray would find here, by its own rule (`CUDA_VISIBLE_DEVICES` counts)."""
-    from ray._private.accelerators import NvidiaGPUAcceleratorManager
+    from equipose.orchestrator.cluster.ray_private import gpus_of_this_machine
 
-    return int(NvidiaGPUAcceleratorManager.get_current_node_num_accelerators())
+    return gpus_of_this_machine()
 
 
 def _lines(path: Path) -> list[str]:

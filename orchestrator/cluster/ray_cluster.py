@@ -10,6 +10,7 @@ from typing import Any
 import ray
 
 from equipose.orchestrator.cluster.machine import GIB
+from equipose.orchestrator.cluster.ray_private import address_of_this_node, ask_head
 
 CONNECT_SECONDS = 5.0
 ALIVE = 0
@@ -33,21 +34,13 @@ def cluster_address(given: str) -> str | None:
             f"RAY_ADDRESS is {given!r}, but training needs a driver on a node of the cluster, not a Ray "
             "client; use `ray submit cluster.yaml SCRIPT`, or run there with RAY_ADDRESS=auto"
         )
-    address = _of_this_node() if given == "auto" else given
+    address = address_of_this_node() if given == "auto" else given
     if address is None:
         raise ValueError(f"RAY_ADDRESS is 'auto', but no `ray start` has run on this machine; {REMEDY}")
     host, _, port = address.rpartition(":")
     if not host or not port.isdigit():
         raise ValueError(f"RAY_ADDRESS is {address!r}; give host:port, 'auto' or 'local', or unset it")
     return address
-
-
-def _of_this_node() -> str | None:
-    """What `ray start` has noted on this machine."""
-    from ray._private.utils import read_ray_address
-
-    found = read_ray_address()
-    return str(found) if found else None
 
 
 def source_address(address: str) -> str:
@@ -88,14 +81,9 @@ def find_cluster(address: str) -> RayCluster:
 
     Raises ValueError when nothing answers, or when it does not accept our token.
     """
-    from ray._common.usage.usage_lib import get_cluster_metadata
-    from ray._raylet import GcsClient  # type: ignore[attr-defined]
-
     source_address(address)
     try:
-        head = GcsClient(address=address)
-        versions = get_cluster_metadata(head)
-        nodes = head.get_all_node_info().values()
+        versions, nodes = ask_head(address)
     except ray.exceptions.AuthenticationError as error:
         raise ValueError(
             f"the Ray cluster at {address} does not accept our token; set RAY_AUTH_MODE=token and put the "

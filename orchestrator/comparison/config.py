@@ -13,13 +13,13 @@ from typing import Literal
 from scipy.stats import qmc
 
 from equipose.balancing.method import MethodConfig
-from equipose.balancing.registry import METHODS, method_name
+from equipose.balancing.registry import method_name
 from equipose.balancing.search_spaces import at_dial, turned
 from equipose.models.build import Fusion
 from equipose.orchestrator.grid.run_spec import Cell, CellResult
+from equipose.orchestrator.grid.variants import REFERENCE, with_modalities
 from equipose.orchestrator.training.config import TrainConfig
 
-REFERENCE = "plain"
 LR_FACTORS = (1 / 3, 3.0)
 """Range of the learning rate that tuning tries, as factors on the preset's."""
 SECOND_LR = 0.85
@@ -173,17 +173,6 @@ class ComparisonConfig:
             evaluate=stage == "test",
             select=self.select,
         )
-
-
-def with_modalities(config: TrainConfig, modalities: tuple[str, ...]) -> TrainConfig:
-    """Plain training of a model of some of the sensors."""
-    batch = replace(config.data.batch, modalities=modalities)
-    return replace(
-        config,
-        method=METHODS[REFERENCE].Config(),
-        data=replace(config.data, batch=batch),
-        model=replace(config.model, modalities=modalities),
-    )
 
 
 def _tried(base: TrainConfig, lr: float, dial: float | None = None) -> TrainConfig:

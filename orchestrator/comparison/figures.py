@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from equipose.orchestrator.checkpoints.trained_model import predict
-from equipose.orchestrator.comparison.config import REFERENCE
 from equipose.orchestrator.comparison.results import SettingOutcome, Trained
+from equipose.orchestrator.grid.variants import REFERENCE
 from equipose.pipelines.figures import (
     alpha_heatmap,
     best_median_worst,

@@ -11,8 +11,8 @@ from equipose.orchestrator.comparison.record import record
 from equipose.orchestrator.comparison.results import SettingOutcome, collect
 from equipose.orchestrator.grid.job import GridJob, grid_job
 from equipose.orchestrator.grid.run_spec import Cell, CellResult
+from equipose.orchestrator.jobs.location import JobPlace
 from equipose.orchestrator.jobs.progress import SweepProgress
-from equipose.orchestrator.sweep.job import JobPlace
 from equipose.orchestrator.training.config import TrainConfig
 from equipose.orchestrator.training.run_tags import experiment_name
 

@@ -10,10 +10,11 @@ import polars as pl
 
 from equipose.balancing.registry import method_name
 from equipose.models.modalities import subset_name
-from equipose.orchestrator.comparison.config import REFERENCE, Setting
+from equipose.orchestrator.comparison.config import Setting
 from equipose.orchestrator.evaluation.evaluation import Evaluation
 from equipose.orchestrator.grid.run_one import CellPlace, evaluation_of
 from equipose.orchestrator.grid.run_spec import Cell, CellResult
+from equipose.orchestrator.grid.variants import REFERENCE
 from equipose.pipelines.statistics.comparison import ComparisonConfig as Evidence
 from equipose.pipelines.statistics.comparison import compare, method_errors
 from equipose.pipelines.statistics.subset_errors import clustered, full_subset, recording_sums

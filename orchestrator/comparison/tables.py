@@ -8,8 +8,8 @@ import polars as pl
 
 from equipose.balancing.registry import method_name
 from equipose.balancing.search_spaces import DIALS
-from equipose.orchestrator.comparison.config import REFERENCE
 from equipose.orchestrator.comparison.results import SettingOutcome, labels
+from equipose.orchestrator.grid.variants import REFERENCE
 from equipose.orchestrator.training.config import TrainConfig
 from equipose.pipelines.statistics.subset_errors import recording_sums
 from equipose.pipelines.statistics.subset_steps import alone_effects, step_effects

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import ray
 
-from equipose.orchestrator.cluster.capacity import concurrent_runs
+from equipose.orchestrator.cluster.capacity import Resources, concurrent_runs
 from equipose.orchestrator.cluster.local_ray import LOOPBACK
 from equipose.orchestrator.cluster.machine import (
     Machine,
@@ -31,7 +31,6 @@ from equipose.orchestrator.cluster.session import SessionConfig, address_to_join
 from equipose.orchestrator.doctor import checks as doctor
 from equipose.orchestrator.doctor.checks import Check, Wanted
 from equipose.orchestrator.doctor.tracking import check_tracking
-from equipose.orchestrator.resources import Resources
 
 TESTED_RAY = "2.60"
 

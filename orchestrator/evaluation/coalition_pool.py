@@ -22,7 +22,7 @@ from equipose.balancing.evaluation_mode import evaluating
 from equipose.balancing.shapley.coalitions import coalitions_of
 from equipose.balancing.shapley.statistics import CoalitionStatistics
 from equipose.models.batch import Batch
-from equipose.orchestrator.checkpoints.trained_model import load_trained
+from equipose.orchestrator.checkpoints.trained_model import load_model
 from equipose.orchestrator.training.validation import recordings
 from equipose.pipelines.batches.source import BatchSource
 
@@ -58,7 +58,7 @@ class CoalitionWorker:
     """Evaluates coalition blocks of one trained model on shards of its store; an actor's body."""
 
     def __init__(self, checkpoint: str) -> None:
-        self._trained = load_trained(checkpoint)
+        self._trained = load_model(checkpoint)
         self._batch = replace(self._trained.config.data.batch, batch_size=BATCH_ROWS)
         self._trained.model.fusion.double()
         self._trained.model.head.double()

@@ -22,10 +22,10 @@ from equipose.models.modalities import subset_name
 from equipose.models.model import PoseModel
 from equipose.orchestrator.evaluation.files import atomic_folder, plain_report, report_of, seal, unsealed
 from equipose.orchestrator.evaluation.frame_errors import RECORDING, SubsetErrors
-from equipose.orchestrator.training.build import provenance_label
+from equipose.orchestrator.training.data import provenance_label
 from equipose.orchestrator.training.validation import recordings
 from equipose.pipelines.batches.source import BatchSource
-from equipose.pipelines.store.folder import atomic
+from equipose.pipelines.files.atomic import atomic
 
 MOST_FEATURES = 500
 """Frames whose features are kept; enough for a map of them, a few megabytes at most."""

@@ -20,8 +20,8 @@ import torch
 from torch import Tensor
 
 from equipose.balancing.shapley.report import ContributionReport
+from equipose.pipelines.files.atomic import checksum, write_json
 from equipose.pipelines.files.errors import DataError
-from equipose.pipelines.store.folder import checksum, write_json
 
 FORMAT = 2
 

@@ -10,16 +10,15 @@ from typing import Any, Literal, Protocol
 
 from equipose.balancing.method import MethodConfig
 from equipose.balancing.registry import method_name
-from equipose.orchestrator.cluster.capacity import concurrent_runs_of
 from equipose.orchestrator.cluster.session import SessionConfig, ray_session, tracking_host
 from equipose.orchestrator.grid.run_all import run_grid
 from equipose.orchestrator.grid.run_one import CellPlace, Tracking
 from equipose.orchestrator.grid.run_spec import Cell, CellResult
+from equipose.orchestrator.jobs.location import JobPlace
 from equipose.orchestrator.jobs.progress import SweepProgress
-from equipose.orchestrator.parent_run import parent_run
-from equipose.orchestrator.sweep.job import JobPlace
+from equipose.orchestrator.ray_train.sizing import concurrent_runs_of
 from equipose.orchestrator.tracking.delivery import replay
-from equipose.orchestrator.tracking.runs import flatten_config
+from equipose.orchestrator.tracking.runs import flatten_config, parent_run
 from equipose.orchestrator.tracking.server import tracking_server
 from equipose.orchestrator.training.config import TrainConfig
 from equipose.orchestrator.training.run_tags import run_tags

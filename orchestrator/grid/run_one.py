@@ -12,7 +12,7 @@ from ray.train import Result
 from equipose.balancing.shapley.statistics import DivergedError
 from equipose.orchestrator.checkpoints import state as checkpoints
 from equipose.orchestrator.checkpoints.folder import BEST, CheckpointFolder
-from equipose.orchestrator.checkpoints.trained_model import load_trained
+from equipose.orchestrator.checkpoints.trained_model import load_model
 from equipose.orchestrator.errors import FailedTrainingError
 from equipose.orchestrator.evaluation.evaluation import Evaluation, evaluate, load_evaluation, save_evaluation
 from equipose.orchestrator.evaluation.report_formats import report_metrics
@@ -21,8 +21,9 @@ from equipose.orchestrator.ray_train.run import Resources, best_checkpoint, run_
 from equipose.orchestrator.tracking.client import client
 from equipose.orchestrator.tracking.run_logger import RunLogger
 from equipose.orchestrator.tracking.runs import Tracked, create_run, flatten_config
-from equipose.orchestrator.training.build import build_training, own_device, part_rows, run_facts
+from equipose.orchestrator.training.build import build_training, own_device, run_facts
 from equipose.orchestrator.training.config import TrainConfig
+from equipose.orchestrator.training.data import part_rows
 from equipose.orchestrator.training.logged_run import run_epochs
 from equipose.orchestrator.training.run_tags import run_tags
 from equipose.pipelines.files.locks import locked
@@ -159,7 +160,7 @@ def _train_on_ray(cell: Cell, folder: Path, place: CellPlace, tracked: Tracked |
 
 def _evaluate(cell: Cell, folder: Path) -> Evaluation:
     """Every subset of sensors on the test part, once."""
-    trained = load_trained(folder / cell.select, store=cell.config.data.store)
+    trained = load_model(folder / cell.select, store=cell.config.data.store)
     rows = part_rows(trained.store, cell.config.data)["test"]
     return evaluate(
         trained.model.to(own_device()),

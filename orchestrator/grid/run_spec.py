@@ -16,8 +16,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from equipose.orchestrator.training.build import fingerprint
 from equipose.orchestrator.training.config import DataConfig, TrainConfig, from_json, to_json
+from equipose.orchestrator.training.data import fingerprint
 from equipose.pipelines.files.errors import DataError
 from equipose.pipelines.store import open_store
 

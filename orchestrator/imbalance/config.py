@@ -11,8 +11,8 @@ from typing import Literal
 
 from equipose.balancing.method import MethodConfig
 from equipose.balancing.registry import method_name
-from equipose.orchestrator.comparison.config import REFERENCE, with_modalities
 from equipose.orchestrator.grid.run_spec import Cell
+from equipose.orchestrator.grid.variants import REFERENCE, with_modalities
 from equipose.orchestrator.training.config import TrainConfig
 
 

@@ -24,8 +24,8 @@ from equipose.orchestrator.imbalance.results import (
     level_outcomes,
     overview,
 )
+from equipose.orchestrator.jobs.location import JobPlace
 from equipose.orchestrator.jobs.progress import SweepProgress
-from equipose.orchestrator.sweep.job import JobPlace
 from equipose.orchestrator.tracking.run_logger import RunLogger
 from equipose.orchestrator.training.config import to_json
 from equipose.orchestrator.training.run_tags import experiment_name

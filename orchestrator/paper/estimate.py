@@ -9,12 +9,13 @@ from pathlib import Path
 
 from equipose.balancing.registry import METHODS, method_name
 from equipose.models.build import Fusion
-from equipose.orchestrator.cluster.capacity import concurrent_runs_of
 from equipose.orchestrator.grid.run_one import CellPlace, result_of
 from equipose.orchestrator.grid.run_spec import Cell, CellResult
 from equipose.orchestrator.paper.plan import PaperConfig, distinct
-from equipose.orchestrator.training.build import build_training, own_device, part_rows
+from equipose.orchestrator.ray_train.sizing import concurrent_runs_of
+from equipose.orchestrator.training.build import build_training, own_device
 from equipose.orchestrator.training.config import DataConfig, TrainConfig
+from equipose.orchestrator.training.data import part_rows
 from equipose.orchestrator.training.loop import fit
 from equipose.pipelines.batches.source import BatchSource
 from equipose.pipelines.store import open_store

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.figure import Figure
 
-from equipose.orchestrator.comparison.config import REFERENCE
 from equipose.orchestrator.comparison.figures import curve_figures, curves, skeletons
 from equipose.orchestrator.comparison.results import SettingOutcome, Trained
+from equipose.orchestrator.grid.variants import REFERENCE
 from equipose.pipelines.paper.awc import FUSIONS
 from equipose.pipelines.report.html import ReportFigure, png_bytes
 

@@ -10,16 +10,16 @@ from equipose.orchestrator.cluster.session import SessionConfig
 from equipose.orchestrator.grid.job import GridJob, grid_job
 from equipose.orchestrator.grid.run_one import Tracking
 from equipose.orchestrator.grid.run_spec import Cell
+from equipose.orchestrator.jobs.location import JobPlace
 from equipose.orchestrator.jobs.progress import SweepProgress
 from equipose.orchestrator.paper.plan import PaperConfig, distinct
 from equipose.orchestrator.paper.report import write_report
 from equipose.orchestrator.paper.results import Finished, Links, counted
-from equipose.orchestrator.sweep.job import JobPlace
 from equipose.orchestrator.tracking.client import client
 from equipose.orchestrator.tracking.run_logger import RunLogger
 from equipose.orchestrator.tracking.runs import PARENT_TAG
 from equipose.orchestrator.tracking.ui import compare_page
-from equipose.orchestrator.training.build import provenance_label
+from equipose.orchestrator.training.data import provenance_label
 from equipose.orchestrator.training.run_tags import PROJECT
 from equipose.pipelines.store import open_store
 

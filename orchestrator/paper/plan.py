@@ -15,10 +15,10 @@ from typing import Any, Literal
 from equipose.balancing.method import MethodConfig
 from equipose.balancing.methods.awc.awc import AWC
 from equipose.models.build import Fusion
-from equipose.orchestrator.comparison.config import with_modalities
 from equipose.orchestrator.grid.run_spec import Cell
-from equipose.orchestrator.training.build import part_rows
+from equipose.orchestrator.grid.variants import with_modalities
 from equipose.orchestrator.training.config import TrainConfig, to_json
+from equipose.orchestrator.training.data import part_rows
 from equipose.pipelines.files.errors import DataError
 from equipose.pipelines.paper.awc import ALPHAS, PAPER_A, SENSORS, WINDOWS, alpha_row, main_row, window_row
 from equipose.pipelines.paper.awc import METHODS as MAIN_METHODS

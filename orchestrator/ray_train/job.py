@@ -10,7 +10,6 @@ from typing import Any
 from equipose.orchestrator.checkpoints import state as checkpoints
 from equipose.orchestrator.cluster.capacity import concurrent_runs
 from equipose.orchestrator.cluster.session import SessionConfig, address_to_join, ray_session, tracking_host
-from equipose.orchestrator.names import check_name
 from equipose.orchestrator.ray_train.run import Resources, run_training
 from equipose.orchestrator.tracking.runs import Tracked, create_run, end_run, flatten_config, replay
 from equipose.orchestrator.tracking.server import tracking_server
@@ -18,6 +17,7 @@ from equipose.orchestrator.training.config import TrainConfig
 from equipose.orchestrator.training.run_tags import experiment_name, run_tags
 from equipose.pipelines.files.errors import DataError
 from equipose.pipelines.files.locks import locked
+from equipose.pipelines.files.path_safety import check_name
 
 logger = logging.getLogger(__name__)
 

@@ -1,4 +1,8 @@
-"""One training run on Ray Train: from a config to a result with its best and last checkpoints."""
+"""One training run on Ray Train: from a config to a result with its best and last checkpoints.
+
+Ray Train 2.60 does not tell errors that would recur from processes that died: `FailureConfig(max_failures)`
+counts both. A run whose callback raises is not tried again, which `EndAtLastingErrors` makes use of.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +12,11 @@ from typing import Any
 import ray.exceptions
 import ray.train
 import ray.train.torch
+from ray.train import UserCallback
 
-from equipose.orchestrator.errors import failed_training
+from equipose.orchestrator.cluster.capacity import Resources
+from equipose.orchestrator.errors import failed_training, is_lasting
 from equipose.orchestrator.ray_train.run_folder import clear_scratch, tidy
-from equipose.orchestrator.resources import Resources
-from equipose.orchestrator.retries import EndAtLastingErrors
 from equipose.orchestrator.tracking.runs import Tracked
 from equipose.orchestrator.training.config import TrainConfig
 
@@ -21,6 +25,16 @@ OBJECTIVE = "val/mpjpe_mm"
 RESTARTS = 2
 """How often a run is started again where Ray Train gives up at once: when its controller died, or a worker
 before it trained (seen with Ray 2.60, and importing its libraries is when a worker asks for most memory)."""
+
+
+class EndAtLastingErrors(UserCallback):
+    """Runs in Ray Train's controller and ends a run at once when trying again would change nothing."""
+
+    def after_exception(self, run_context: Any, worker_exceptions: dict[int, Exception]) -> None:
+        """Raise the first such error; those of other ranks are often only its echo."""
+        for error in worker_exceptions.values():
+            if is_lasting(error):
+                raise error
 
 
 def run_training(

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from equipose.balancing.methods.awc.awc import AWC
-from equipose.orchestrator.names import check_name
 from equipose.orchestrator.ray_train.run import Resources
 from equipose.orchestrator.training.config import TrainConfig
+from equipose.pipelines.files.path_safety import check_name
 
 OBJECTIVE = "best/mpjpe_mm"
 """What a sweep minimises: the lowest validation error over a trial's epochs."""

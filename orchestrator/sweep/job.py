@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import ray.train
 
 from equipose.balancing.shapley.report import contribution_report
-from equipose.orchestrator.cluster.capacity import concurrent_runs_of
 from equipose.orchestrator.cluster.session import SessionConfig, address_to_join, ray_session, tracking_host
 from equipose.orchestrator.evaluation.coalition_pool import PoolConfig, evaluate_coalitions
 from equipose.orchestrator.evaluation.report_formats import report_markdown, report_metrics
+from equipose.orchestrator.jobs.location import JobPlace
 from equipose.orchestrator.jobs.progress import SweepProgress
-from equipose.orchestrator.parent_run import parent_run
 from equipose.orchestrator.ray_train.run import best_checkpoint
+from equipose.orchestrator.ray_train.sizing import concurrent_runs_of
 from equipose.orchestrator.sweep.config import OBJECTIVE, SweepConfig
 from equipose.orchestrator.sweep.figures import sweep_figures
 from equipose.orchestrator.sweep.leaked_groups import LOOK_SECONDS, remove_orphaned_groups
@@ -28,26 +27,16 @@ from equipose.orchestrator.sweep.run import SweepPlace, run_sweep
 from equipose.orchestrator.tracking.client import client
 from equipose.orchestrator.tracking.delivery import replay
 from equipose.orchestrator.tracking.run_logger import RunLogger
-from equipose.orchestrator.tracking.runs import end_run, find_run, flatten_config
+from equipose.orchestrator.tracking.runs import end_run, find_run, flatten_config, parent_run
 from equipose.orchestrator.tracking.server import tracking_server
-from equipose.orchestrator.training.build import provenance_label, sources
 from equipose.orchestrator.training.config import to_json
+from equipose.orchestrator.training.data import provenance_label, sources
 from equipose.orchestrator.training.run_tags import experiment_name, run_tags
 
 REPLAY_SECONDS = 2.0
 """Between two looks for what trials have handed over, and at most for each."""
 PATIENCE = 30.0
 """Seconds that the end of a sweep waits for a trial's process to let go of its outbox."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class JobPlace:
-    """Where a job's results go."""
-
-    out: Path
-    """Results folder, shared by jobs: `mlflow.db`, `artifacts/`, stores, `sweeps/<name>/`."""
-    dataset: str = "simulated"
-    """Names the data in the experiment's name."""
 
 
 def run_sweep_job(

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from ray.util.placement_group import remove_placement_group
 
-import ray
-from ray._private import state
-from ray.core.generated.gcs_pb2 import PlacementGroupTableData
-from ray.util.placement_group import PlacementGroup, remove_placement_group
+from equipose.orchestrator.cluster.ray_private import groups_of_dead_makers
 
 LOOK_SECONDS = 5.0
 """Pause between two looks while a sweep runs."""
@@ -22,21 +19,7 @@ def remove_orphaned_groups() -> int:
     21 trials that ASHA had stopped left one. With each, fewer trials run side by side, until the sweep waits
     for cores that nobody uses.
     """
-    orphans = list(_orphans())
+    orphans = list(groups_of_dead_makers())
     for group in orphans:
         remove_placement_group(group)
     return len(orphans)
-
-
-def _orphans() -> Iterator[PlacementGroup]:
-    """Read from Ray's own tables, since the public ones do not tell who made a group."""
-    job = ray.get_runtime_context().get_job_id()
-    nobody = ray.ActorID.nil().binary()
-    for row in state.state._connect_and_get_accessor().get_placement_group_table():
-        group = PlacementGroupTableData.FromString(row)
-        removed = group.state == PlacementGroupTableData.REMOVED
-        if removed or group.is_detached or group.creator_actor_id in (b"", nobody):
-            continue
-        maker = state.actors(ray.ActorID(group.creator_actor_id).hex())
-        if group.creator_job_id.hex() == job and maker.get("State") == "DEAD":
-            yield PlacementGroup(ray.PlacementGroupID(group.placement_group_id))

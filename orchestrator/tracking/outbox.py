@@ -17,9 +17,9 @@ from io import FileIO
 from pathlib import Path
 from typing import Any
 
-from equipose.orchestrator.names import check_artifact_name, check_name
 from equipose.pipelines.files.bounded_json import parse_json
 from equipose.pipelines.files.errors import DataError
+from equipose.pipelines.files.path_safety import check_artifact_name, check_name
 
 Record = dict[str, Any]
 

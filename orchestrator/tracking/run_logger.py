@@ -18,9 +18,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from equipose.orchestrator.names import check_artifact_name
 from equipose.orchestrator.tracking.delivery import Delivery, deliver_all
 from equipose.orchestrator.tracking.outbox import Outbox, Record
+from equipose.pipelines.files.path_safety import check_artifact_name
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -5,8 +5,9 @@ Server: `tracking_server`. Logging: `run_logger`. Delivery after an outage: `del
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ __all__ = [
     "find_run",
     "flatten_config",
     "git_tags",
+    "parent_run",
     "replay",
 ]
 
@@ -160,3 +162,36 @@ def create_run(
 def end_run(uri: str, run_id: str, status: str = "FINISHED") -> None:
     """Set the final status of a run whose own logger could not (its worker was killed)."""
     client(uri).set_terminated(run_id, status)
+
+
+@contextlib.contextmanager
+def parent_run(
+    uri: str,
+    experiment: str,
+    name: str,
+    *,
+    key: str,
+    tags: Mapping[str, object],
+    params: Mapping[str, object],
+) -> Iterator[str]:
+    """Id of the job's run, open for the block: a new one, or that of the interrupted job with this `key`.
+
+    When the block fails, the run and every child that is still open end as FAILED, or KILLED after Ctrl-C;
+    going on with the job opens them again. Otherwise whoever logs to the run last ends it.
+    """
+    run_id = create_run(uri, experiment, name, key=key, tags=tags, params=params)
+    client(uri).update_run(run_id, status="RUNNING")  # an interrupted job has ended it
+    try:
+        yield run_id
+    except BaseException as error:
+        close_open_runs(uri, run_id, "KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED")
+        raise
+
+
+def close_open_runs(uri: str, run_id: str, status: str) -> None:
+    """End a job's run and those of its children that are still running."""
+    mlflow = client(uri)
+    parent = mlflow.get_run(run_id)
+    mine = f"tags.`{PARENT_TAG}` = '{run_id}' and attributes.status = 'RUNNING'"
+    for run in [parent, *mlflow.search_runs([parent.info.experiment_id], mine)]:
+        end_run(uri, run.info.run_id, status)

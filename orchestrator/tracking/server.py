@@ -35,8 +35,8 @@ from equipose.orchestrator.tracking.server_process import (
     wait_until_answers,
 )
 from equipose.pipelines.files.bounded_json import parse_json
+from equipose.pipelines.files.bounded_read import read_bytes
 from equipose.pipelines.files.locks import locked
-from equipose.pipelines.readers.frame_files import read_bytes
 
 PORT_ATTEMPTS = 3
 STOP_SECONDS = 20.0

@@ -12,15 +12,14 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
-from equipose.balancing.method import EpochPlan, Losses, Method, Run, Step
-from equipose.balancing.train_step import Stepping, take_step
+from equipose.balancing.method import EpochPlan, Losses, Method, Run, Step, Stepping
+from equipose.balancing.train_step import take_step
 from equipose.models.batch import Batch
 from equipose.models.errors import mpjpe
 from equipose.models.model import PoseModel
 from equipose.models.randomness import derive_seed, torch_rng
-from equipose.orchestrator.gradient_norms import GradientNorms
 from equipose.orchestrator.training.config import OptimizerConfig
-from equipose.orchestrator.training.epoch_measures import peak_memory_mib, reset_peak_memory
+from equipose.orchestrator.training.epoch_measures import GradientNorms, peak_memory_mib, reset_peak_memory
 from equipose.orchestrator.training.ranks import Ranks
 from equipose.orchestrator.training.validation import Validation, validate
 from equipose.pipelines.batches.source import BatchSource

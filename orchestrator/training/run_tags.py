@@ -6,8 +6,8 @@ import ray
 
 from equipose.balancing.registry import method_name
 from equipose.orchestrator.tracking.runs import git_tags
-from equipose.orchestrator.training.build import fingerprint, provenance_label
 from equipose.orchestrator.training.config import DataConfig, TrainConfig
+from equipose.orchestrator.training.data import fingerprint, provenance_label
 from equipose.pipelines.store import open_store
 
 PROJECT = "equipose"

@@ -1,12 +1,35 @@
-"""Whether a path stays inside its root: what every reader asks before it opens a file."""
+"""Names and paths that stay where they belong: of jobs, runs and artifacts, and of files inside a root."""
 
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+=-]{0,127}")
+_ARTIFACT = re.compile(r"[^/\\\0-\x1f\x7f:%]{1,200}")
 
 
 def contained(path: str | Path, root: str | Path) -> bool:
     """Whether the path, with every symbolic link followed, lies inside the root (or is the root)."""
     place, base = os.path.realpath(path), os.path.realpath(root)
     return os.path.commonpath([place, base]) == base
+
+
+def check_name(name: str, field: str) -> str:
+    """The name itself, if it is a plain file name on any system; ValueError otherwise."""
+    if not _NAME.fullmatch(name):
+        raise ValueError(
+            f"{field} is {name[:140]!r}; use a letter or digit, then up to 127 letters, digits and . _ + = -"
+        )
+    return name
+
+
+def check_artifact_name(name: str) -> str:
+    """An artifact's name, such as `tables/test.csv`, if it stays inside its run; ValueError otherwise."""
+    parts = name.split("/")
+    if len(parts) > 10 or any(part in {".", ".."} or not _ARTIFACT.fullmatch(part) for part in parts):
+        raise ValueError(
+            f"artifact name is {name[:140]!r}; use a path such as tables/test.csv, free of .. and of \\ : %"
+        )
+    return name

@@ -6,8 +6,7 @@ import re
 from typing import Any, Protocol
 
 from equipose.pipelines.files.errors import DataError
-from equipose.pipelines.sequence import RawSequence
-from equipose.pipelines.store.format import SequenceKey
+from equipose.pipelines.sequence import RawSequence, SequenceKey
 
 _PATTERNS = {"environment": r"E\d\d", "subject": r"S\d\d", "action": r"A\d\d", "part": r"[a-z]*"}
 

@@ -20,9 +20,8 @@ from equipose.pipelines.files.path_safety import contained
 from equipose.pipelines.readers.contract import check_key
 from equipose.pipelines.readers.mars_files import MarsPart, read_part
 from equipose.pipelines.readers.movements import MOVEMENTS
-from equipose.pipelines.sequence import Defect, RawSequence
+from equipose.pipelines.sequence import Defect, RawSequence, SequenceKey
 from equipose.pipelines.simulator import PROVENANCE, SimulatorConfig, observe
-from equipose.pipelines.store.format import SequenceKey
 
 Array = NDArray[np.float64]
 

@@ -13,8 +13,9 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from equipose.pipelines.files.bounded_read import read_bytes
 from equipose.pipelines.files.errors import DataError
-from equipose.pipelines.readers.frame_files import MAX_FRAMES, read_bytes
+from equipose.pipelines.readers.frame_files import MAX_FRAMES
 from equipose.pipelines.readers.kinect import KINECT_JOINTS, to_joints, to_pose, to_sensor_frame
 from equipose.pipelines.readers.movements import Cuts, find_cuts
 

@@ -17,19 +17,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from equipose.pipelines.files.bounded_json import parse_json
+from equipose.pipelines.files.bounded_read import read_bytes
 from equipose.pipelines.files.errors import DataError
 from equipose.pipelines.files.path_safety import contained
 from equipose.pipelines.readers.contract import check_key, name_of
-from equipose.pipelines.readers.frame_files import (
-    FRAME_READERS,
-    MAX_FRAMES,
-    link_leaves,
-    parse_npy,
-    read_bytes,
-)
-from equipose.pipelines.sequence import Defect, RawSequence
+from equipose.pipelines.readers.frame_files import FRAME_READERS, MAX_FRAMES, link_leaves, parse_npy
+from equipose.pipelines.sequence import Defect, RawSequence, SequenceKey
 from equipose.pipelines.simulator import MARKER
-from equipose.pipelines.store.format import SequenceKey
 
 FOLDERS: dict[str, tuple[str, str]] = {
     "rgb": ("rgb", ".npy"),

@@ -6,9 +6,8 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from equipose.pipelines.readers.contract import check_key
-from equipose.pipelines.sequence import RawSequence
+from equipose.pipelines.sequence import RawSequence, SequenceKey
 from equipose.pipelines.simulator import PROVENANCE, SimulatorConfig, environment_of, simulate_sequence
-from equipose.pipelines.store.format import SequenceKey
 
 
 @dataclass(frozen=True, kw_only=True)

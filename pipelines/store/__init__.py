@@ -7,7 +7,8 @@ splits, the `defects`, and one Arrow `frames` table. This module gathers its pub
 
 from __future__ import annotations
 
-from equipose.pipelines.store.format import FORMAT_VERSION, SequenceKey, StoreHeader
+from equipose.pipelines.sequence import SequenceKey
+from equipose.pipelines.store.format import FORMAT_VERSION, StoreHeader
 from equipose.pipelines.store.layout import FrameLayout
 from equipose.pipelines.store.reader import Store, open_store
 from equipose.pipelines.store.writer import StoreWriter

@@ -16,9 +16,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from equipose.pipelines.files.errors import DataError
+from equipose.pipelines.sequence import SequenceKey
 from equipose.pipelines.store.arrow_guard import ArrowFileError, block_lengths
 from equipose.pipelines.store.folder import StoreFolder
-from equipose.pipelines.store.format import DENSE, MANIFEST, SIGNALS, SequenceKey, fingerprint_of, schema
+from equipose.pipelines.store.format import DENSE, MANIFEST, SIGNALS, fingerprint_of, schema
 from equipose.pipelines.store.index import KEY_NAMES, defect_schema, index_schema
 
 FRAME_BYTES = 4 * sum(int(np.prod(shape)) for shape in DENSE.values())

@@ -2,55 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
-import json
 import os
-import uuid
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import pyarrow as pa
 from pyarrow import fs
 
+from equipose.pipelines.files.atomic import _checksum
 from equipose.pipelines.files.bounded_json import parse_json
 from equipose.pipelines.files.errors import DataError
 from equipose.pipelines.files.path_safety import contained
 
-_CHUNK = 1 << 22
 MAX_JSON_BYTES = 64 * 2**20
-
-
-@contextlib.contextmanager
-def atomic(path: Path) -> Iterator[BinaryIO]:
-    """Write a file that appears complete or not at all, also after a crash or a power cut.
-
-    The temporary name is unique, so several processes may write into one folder.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
-    try:
-        with temporary.open("wb") as stream:
-            yield stream
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    _sync_folder(path.parent)
-
-
-def write_json(path: Path, content: Any) -> None:
-    """Write JSON atomically."""
-    with atomic(path) as stream:
-        stream.write(json.dumps(content, indent=1, sort_keys=True).encode())
-
-
-def checksum(path: Path) -> dict[str, Any]:
-    """`bytes` and `sha256` of a local file."""
-    with path.open("rb") as stream:
-        return _checksum(stream)
 
 
 class StoreFolder:
@@ -150,22 +113,3 @@ def _from_uri(uri: str) -> tuple[fs.FileSystem, str]:
         raise DataError.about(
             file=uri, field="URI", value=error, remedy="give a local path or a URI such as s3://bucket/path"
         ) from error
-
-
-def _checksum(stream: Any) -> dict[str, Any]:
-    digest, count = hashlib.sha256(), 0
-    while chunk := stream.read(_CHUNK):
-        digest.update(chunk)
-        count += len(chunk)
-    return {"bytes": count, "sha256": digest.hexdigest()}
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make a rename survive a power cut, where the system lets folders be opened."""
-    if not hasattr(os, "O_DIRECTORY"):
-        return
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

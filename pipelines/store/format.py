@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -20,7 +19,7 @@ from numpy.typing import NDArray
 from equipose.models.modalities import MODALITIES
 from equipose.models.skeleton import COCO_KEYPOINTS, JOINTS
 from equipose.pipelines.files.errors import DataError
-from equipose.pipelines.sequence import Defect, Ragged, SensorSequence
+from equipose.pipelines.sequence import Defect, Ragged, SensorSequence, SequenceKey
 
 FORMAT_VERSION = 1
 """Raised with every change that older code could not read."""
@@ -40,34 +39,6 @@ HEADER = "header.json"
 """Written first; says what the folder is being prepared from."""
 PARTS = "parts"
 """Folder of finished sequences while the store is being written."""
-
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*")
-
-
-class SequenceKey(NamedTuple):
-    """What identifies a sequence in a store."""
-
-    environment: str
-    subject: str
-    action: str
-    part: str = ""
-
-    @classmethod
-    def of(cls, sequence: SensorSequence) -> SequenceKey:
-        """The key of a sequence."""
-        return cls(sequence.environment, sequence.subject, sequence.action, sequence.part)
-
-    @property
-    def stem(self) -> str:
-        """A file name without its ending, such as `E01_S01_A01`; DataError for unsafe names."""
-        names = self if self.part else self[:3]
-        for name in names:
-            if not _NAME.fullmatch(name):
-                raise DataError.about(
-                    file=f"sequence {tuple(self)}", field="name", value=repr(name),
-                    remedy="use letters, digits and hyphens, such as E01, S01, A01",
-                )  # fmt: skip
-        return "_".join(names)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,8 @@ import polars as pl
 import pyarrow as pa
 
 from equipose.pipelines.files.errors import DataError
-from equipose.pipelines.store.format import SIGNALS, SequenceKey
+from equipose.pipelines.sequence import SequenceKey
+from equipose.pipelines.store.format import SIGNALS
 
 KEY_NAMES = SequenceKey._fields
 FRAME_COLUMNS: tuple[str, ...] = ("number", *(f"valid_{name}" for name in SIGNALS))

@@ -15,7 +15,7 @@ from pyarrow import fs
 
 from equipose.pipelines.cleaning import minmax_csi
 from equipose.pipelines.files.errors import DataError
-from equipose.pipelines.sequence import SensorSequence
+from equipose.pipelines.sequence import SensorSequence, SequenceKey
 from equipose.pipelines.store.checks import check_files, read_defects, read_frames, read_index
 from equipose.pipelines.store.folder import StoreFolder
 from equipose.pipelines.store.format import (
@@ -23,7 +23,6 @@ from equipose.pipelines.store.format import (
     HEADER,
     MANIFEST,
     SIGNALS,
-    SequenceKey,
     check,
     content_digest,
     from_record_batch,

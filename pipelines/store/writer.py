@@ -18,18 +18,18 @@ from typing import Any
 import polars as pl
 import pyarrow as pa
 
+from equipose.pipelines.files.atomic import atomic, checksum, write_json
 from equipose.pipelines.files.bounded_json import parse_json
 from equipose.pipelines.files.errors import DataError
 from equipose.pipelines.files.path_safety import contained
-from equipose.pipelines.sequence import SensorSequence
+from equipose.pipelines.sequence import SensorSequence, SequenceKey
 from equipose.pipelines.store.checks import check_sequence, read_frames
-from equipose.pipelines.store.folder import StoreFolder, atomic, checksum, write_json
+from equipose.pipelines.store.folder import StoreFolder
 from equipose.pipelines.store.format import (
     FORMAT_VERSION,
     HEADER,
     MANIFEST,
     PARTS,
-    SequenceKey,
     StoreHeader,
     content_digest,
     describe,

@@ -13,12 +13,12 @@ import torch
 from torch import Tensor, nn
 
 from equipose.balancing.evaluation_mode import evaluating
-from equipose.balancing.method import EpochPlan, Method, Run, Step
+from equipose.balancing.method import EpochPlan, Method, Run, Step, Stepping
 from equipose.balancing.shapley.coalitions import coalition_predictions, coalitions_of
 from equipose.balancing.shapley.statistics import CoalitionStatistics
 from equipose.balancing.shapley.value_functions import pearson_profit
 from equipose.balancing.shapley.values import shapley_values
-from equipose.balancing.train_step import Stepping, take_step
+from equipose.balancing.train_step import take_step
 from equipose.models.batch import Batch, Outputs
 from equipose.models.modalities import MODALITIES
 from equipose.models.randomness import derive_seed, torch_rng

@@ -7,8 +7,7 @@ import pytest
 import torch
 
 from equipose.balancing.compose import chain, within
-from equipose.balancing.method import EpochPlan, Losses, Method, Run, Step, total_loss
-from equipose.balancing.train_step import Stepping
+from equipose.balancing.method import EpochPlan, Losses, Method, Run, Step, Stepping, total_loss
 
 
 class Recorder(Method):

@@ -18,7 +18,7 @@ import pytest
 import torch
 
 from equipose.balancing.methods.awc.awc import AWC
-from equipose.experiments.commands.compare import comparison_config
+from equipose.experiments.presets.comparison import comparison_config
 from equipose.models.build import ModelConfig
 from equipose.orchestrator.cluster.session import SessionConfig, ray_session
 from equipose.orchestrator.comparison.config import ComparisonConfig

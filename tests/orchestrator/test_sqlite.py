@@ -15,7 +15,7 @@ from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
 from equipose.models.build import ModelConfig
-from equipose.orchestrator.resources import Resources
+from equipose.orchestrator.cluster.capacity import Resources
 from equipose.orchestrator.sqlite import whole_database
 from equipose.orchestrator.sweep.config import SearchSpace, SweepConfig
 from equipose.orchestrator.sweep.search import open_study

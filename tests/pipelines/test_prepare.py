@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import shutil
-import sys
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import numpy as np
 import pytest
@@ -96,32 +91,6 @@ def test_a_store_of_another_version_is_refused(tmp_path: Path) -> None:
             act()
 
 
-@pytest.mark.parametrize(
-    ("parallel", "running", "sequences", "expected"),
-    [
-        (False, True, 500, "here"),
-        (1, True, 500, "here"),
-        (2, False, 2, "ray"),
-        (2, False, 1, "here"),
-        (True, False, 127, "here"),
-        (True, False, 128, "ray"),
-        (True, True, 15, "here"),
-        (True, True, 16, "ray"),
-    ],
-)
-def test_ray_is_used_where_it_pays(
-    monkeypatch: pytest.MonkeyPatch, parallel: bool | int, running: bool, sequences: int, expected: str
-) -> None:
-    module = importlib.import_module("equipose.pipelines.prepare")
-    monkeypatch.setattr(module, "_run_on_ray", lambda job, keys, processes: iter([("ray", processes)]))
-    monkeypatch.setattr(module, "prepare_sequence", lambda job, key: 1)
-    monkeypatch.setitem(sys.modules, "ray", SimpleNamespace(is_initialized=lambda: running))
-    keys = [SequenceKey("E01", "S01", f"A{n:02d}") for n in range(sequences)]
-    done = list(module._run(None, keys, parallel))
-    assert (done[0][0] == "ray") == (expected == "ray")
-    assert expected == "ray" or [key for key, _ in done] == keys
-
-
 def test_a_choice_of_nothing_says_what_there_is(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"it has subjects S01, S12 and actions A02, A13"):
         prepare("simulated", SOURCE, tmp_path / "store", subjects=("S40",))
@@ -167,23 +136,3 @@ def test_a_wreck_of_a_tree_still_becomes_a_store(tree: Path, tmp_path: Path) -> 
     assert len(store) == 12
     invalid = sum(int((~store.index[f"valid_{m}"]).sum()) for m in ("rgb", "lidar", "mmwave", "wifi"))
     assert invalid == len(store.defects) > 10
-
-
-@pytest.fixture
-def one_ray() -> Iterator[Any]:
-    ray = pytest.importorskip("ray")
-    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, object_store_memory=2**28)
-    yield ray
-    ray.shutdown()
-
-
-@pytest.mark.system
-def test_on_ray_the_store_is_the_same_and_complete(one_ray: Any, tree: Path, tmp_path: Path) -> None:
-    alone = prepare("mmfi", tree, tmp_path / "alone")
-    seen: list[tuple[int, int]] = []
-    together = prepare("mmfi", tree, tmp_path / "ray", parallel=2, progress=lambda *now: seen.append(now))
-    assert together.fingerprint == alone.fingerprint
-    assert seen == [(n, 4) for n in range(5)]
-    assert one_ray.is_initialized()
-    with pytest.raises(DataError, match=r"^[^\n]*cursed[^\n]*$"):
-        prepare("simulated", SOURCE, tmp_path / "cursed", reader=Cursed(), parallel=2)

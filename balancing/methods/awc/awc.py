@@ -8,7 +8,7 @@ high cluster of Shapley scores, alpha_i for the others (eqs. of L_W^m, L_AWC and
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -18,9 +18,9 @@ from torch import Tensor, nn
 from equipose.balancing.fisher.diagonal import fisher_diagonal, fisher_trace, quadratic_penalty
 from equipose.balancing.method import Losses, Method, MethodConfig, Run, Step, with_term
 from equipose.balancing.methods.awc.clustering import STRENGTHS
+from equipose.balancing.parts.passes import evenly_spaced
 from equipose.balancing.shapley.running import RunningContributions
 from equipose.balancing.shapley.value_functions import VALUE_FUNCTIONS
-from equipose.models.batch import Batch
 
 PENALTY = "awc"
 """Name of the penalty among the losses; its epoch mean is the metric `train/loss/awc`."""
@@ -172,16 +172,6 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "weights": tuple(STRENGTHS),
     "loss_unit": ("m", "mm"),
 }
-
-
-def evenly_spaced(batches: Iterable[Batch], fraction: float) -> Iterator[Batch]:
-    """That share of the batches, evenly spread, the first one always among them."""
-    due = 1.0
-    for batch in batches:
-        if due > 1 - 1e-9:
-            due -= 1
-            yield batch
-        due += fraction
 
 
 def _like(tensors: Mapping[str, Tensor], parameters: Mapping[str, nn.Parameter]) -> dict[str, Tensor]:

@@ -9,7 +9,7 @@ import pytest
 
 from equipose.balancing.registry import method_name
 from equipose.experiments.cli import main
-from equipose.experiments.commands.compare import comparison_config
+from equipose.experiments.presets.comparison import comparison_config
 
 OPTIONS: dict[str, Any] = {
     "data": "simulated",

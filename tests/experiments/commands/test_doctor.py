@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from equipose.experiments.cli import main
-from equipose.experiments.commands.doctor import stop_at_problems
+from equipose.experiments.jobs.preflight import stop_at_problems
 from equipose.orchestrator.cluster.machine import Machine
 from equipose.orchestrator.doctor import examine as examination
 from equipose.orchestrator.doctor.checks import Wanted

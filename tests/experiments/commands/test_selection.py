@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from equipose.experiments.selection import parse_codes
+from equipose.experiments.commands.datasets import parse_codes
 
 
 @pytest.mark.parametrize(

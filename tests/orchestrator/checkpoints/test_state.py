@@ -13,9 +13,10 @@ import torch
 
 from equipose.models.build import ModelConfig
 from equipose.orchestrator.checkpoints import state as checkpoints
-from equipose.orchestrator.checkpoints.trained_model import load_trained, predict
-from equipose.orchestrator.training.build import build_training, sources
+from equipose.orchestrator.checkpoints.trained_model import load_model, predict
+from equipose.orchestrator.training.build import build_training
 from equipose.orchestrator.training.config import DataConfig, TrainConfig
+from equipose.orchestrator.training.data import sources
 from equipose.orchestrator.training.loop import fit
 from equipose.pipelines.batches.source import BatchConfig
 from equipose.pipelines.files.errors import DataError
@@ -96,7 +97,7 @@ def test_predictions_are_those_of_the_run(saved: tuple[Path, Any], config: Train
 
 
 def test_trained_model_knows_where_it_comes_from(saved: tuple[Path, Any], config: TrainConfig) -> None:
-    trained = load_trained(saved[0])
+    trained = load_model(saved[0])
     assert trained.config == config
     assert trained.store.fingerprint == build_training(config)[1].fingerprint
     assert trained.extra["fingerprint"] == "f"
@@ -107,7 +108,7 @@ def test_double_precision_comes_back(config: TrainConfig, tmp_path: Path) -> Non
 
     double = replace(config, dtype="float64")
     checkpoints.save(build_training(double)[0], double, tmp_path, {})
-    assert {p.dtype for p in load_trained(tmp_path).model.parameters()} == {torch.float64}
+    assert {p.dtype for p in load_model(tmp_path).model.parameters()} == {torch.float64}
 
 
 def rewritten(saved: tuple[Path, Any], folder: Path, **changes: Any) -> Path:

@@ -11,13 +11,12 @@ from equipose.models.build import PRESETS as PRESETS_OF_MODELS
 from equipose.orchestrator.cluster.capacity import (
     GIB_BESIDES,
     TRIAL_CPUS,
-    WIDTHS,
     concurrent_runs,
     gib_of_run,
-    gib_of_worker,
     object_store_mb,
 )
 from equipose.orchestrator.cluster.machine import Machine
+from equipose.orchestrator.ray_train.sizing import WIDTHS, gib_of_worker
 from equipose.orchestrator.training.config import TrainConfig
 
 

@@ -21,7 +21,7 @@ from equipose.balancing.shapley.values import efficiency_residual, shapley_value
 from equipose.models.build import ModelConfig
 from equipose.models.randomness import torch_rng
 from equipose.orchestrator.checkpoints import state as checkpoints
-from equipose.orchestrator.checkpoints.trained_model import load_trained
+from equipose.orchestrator.checkpoints.trained_model import load_model
 from equipose.orchestrator.cluster.session import SessionConfig, ray_session
 from equipose.orchestrator.evaluation import coalition_pool
 from equipose.orchestrator.evaluation.coalition_pool import (
@@ -38,9 +38,8 @@ from equipose.orchestrator.training.config import DataConfig, TrainConfig
 from equipose.pipelines.batches.source import BatchConfig
 from equipose.pipelines.prepare import prepare
 from equipose.pipelines.readers.simulated import SimulatedReader, SimulatedSource
-from equipose.pipelines.sequence import Defect, RawSequence
+from equipose.pipelines.sequence import Defect, RawSequence, SequenceKey
 from equipose.pipelines.simulator import SimulatorConfig
-from equipose.pipelines.store.format import SequenceKey
 
 M = 4
 FUSIONS = ("concat", "mlp", "attention")
@@ -101,7 +100,7 @@ ROWS = np.arange(200)[::-1].copy()
 
 def brute_force(checkpoint: Path) -> tuple[np.ndarray, np.ndarray]:
     """([16] Pearson profit, [16] MPJPE in mm) by 16 forwards of the whole model over all rows at once."""
-    trained = load_trained(checkpoint)
+    trained = load_model(checkpoint)
     model = trained.model.eval()
     (batch,) = replace_batches(trained, len(ROWS))
     profits, errors = [], []

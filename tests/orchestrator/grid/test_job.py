@@ -11,8 +11,8 @@ from equipose.balancing.methods.plain import Plain
 from equipose.orchestrator.comparison.config import ComparisonConfig
 from equipose.orchestrator.grid.job import job_folder, job_params
 from equipose.orchestrator.imbalance.config import ImbalanceConfig, Level
+from equipose.orchestrator.jobs.location import JobPlace
 from equipose.orchestrator.paper.plan import PaperConfig
-from equipose.orchestrator.sweep.job import JobPlace
 from equipose.orchestrator.training.config import TrainConfig
 
 METHODS: tuple[MethodConfig, ...] = (Plain.Config(), AWC.Config())

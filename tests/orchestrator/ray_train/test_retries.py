@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 
 from equipose.balancing.shapley.statistics import DivergedError
+from equipose.orchestrator.cluster.capacity import Resources
 from equipose.orchestrator.errors import FailedCellsError, FailedTrainingError
 from equipose.orchestrator.grid import run_all as grid
 from equipose.orchestrator.grid.run_one import CellPlace, work_on
 from equipose.orchestrator.grid.run_spec import Cell, CellResult
 from equipose.orchestrator.ray_train import run as runs
-from equipose.orchestrator.resources import Resources
 from equipose.orchestrator.sweep.run import tried_once
 from equipose.orchestrator.training.config import TrainConfig
 

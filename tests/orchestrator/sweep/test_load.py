@@ -20,8 +20,8 @@ import ray
 from benchmarks.load import toy_store, toy_sweep
 from benchmarks.load_checks import left_in_ray, settled
 from benchmarks.soak import WARM_UP, growth
+from equipose.orchestrator.cluster.capacity import Resources
 from equipose.orchestrator.cluster.session import ray_session
-from equipose.orchestrator.resources import Resources
 
 ROOT = Path(__file__).parents[3]
 SOAK_MINUTES = float(os.environ.get("EQUIPOSE_SOAK_MINUTES", "20"))

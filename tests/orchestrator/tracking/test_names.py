@@ -14,7 +14,6 @@ import pytest
 from mlflow.exceptions import MlflowException
 
 from equipose.experiments.jobs.records import create_job, resume_job
-from equipose.orchestrator.names import check_artifact_name, check_name
 from equipose.orchestrator.ray_train.job import run_train_job
 from equipose.orchestrator.ray_train.run import Resources
 from equipose.orchestrator.sweep.config import SearchSpace, SweepConfig
@@ -26,6 +25,7 @@ from equipose.orchestrator.tracking.server import TrackingServer, _running
 from equipose.orchestrator.tracking.server_process import ServerFiles, is_guard, kill_leftover, read_pid
 from equipose.orchestrator.training.config import DataConfig, TrainConfig
 from equipose.pipelines.files.errors import DataError
+from equipose.pipelines.files.path_safety import check_artifact_name, check_name
 
 HOSTILE = ["", ".", "..", "../x", "a/b", "/etc/x", "a\\b", "a\0b", "-rf", ".hidden", "a\n", "x" * 200, "Ä"]
 CONFIG = TrainConfig(data=DataConfig(store="nowhere"))

@@ -9,7 +9,7 @@ import torch
 
 from equipose.models.build import ModelConfig, build_model
 from equipose.models.model import PoseModel
-from equipose.orchestrator.gradient_norms import GradientNorms
+from equipose.orchestrator.training.epoch_measures import GradientNorms
 
 
 @pytest.fixture

@@ -14,13 +14,13 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
+from equipose.pipelines.files.atomic import checksum
 from equipose.pipelines.files.errors import DataError
-from equipose.pipelines.sequence import SensorSequence
+from equipose.pipelines.sequence import SensorSequence, SequenceKey
 from equipose.pipelines.store import Store, StoreHeader, StoreWriter, open_store
 from equipose.pipelines.store.arrow_guard import ArrowFileError, block_lengths
 from equipose.pipelines.store.checks import read_frames
-from equipose.pipelines.store.folder import checksum
-from equipose.pipelines.store.format import SequenceKey, content_digest, fingerprint_of, schema
+from equipose.pipelines.store.format import content_digest, fingerprint_of, schema
 
 Manifest = dict[str, Any]
 

@@ -11,7 +11,8 @@ from torch import Tensor
 
 from equipose.balancing.compose import chain
 from equipose.balancing.method import POSE, Method, Step
-from equipose.balancing.methods.awc.awc import AWC, PENALTY, evenly_spaced
+from equipose.balancing.methods.awc.awc import AWC, PENALTY
+from equipose.balancing.parts.passes import evenly_spaced
 from equipose.balancing.registry import build_method
 from equipose.models.randomness import torch_rng
 

@@ -1,0 +1,76 @@
+"""What Equipose uses of Ray beyond its public API, all in one place; seen working with Ray 2.60.0.
+
+Each function says why nothing public serves. After an upgrade of Ray, look here first.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+import ray
+from ray.util.placement_group import PlacementGroup
+
+
+@contextlib.contextmanager
+def single_machine() -> Iterator[None]:
+    """Within the block, `ray.init` starts a cluster of this machine only.
+
+    Ray reads its own switch from the environment when it is imported, and keeps it in a module.
+    """
+    from ray._private import ray_constants
+
+    before = ray_constants.ENABLE_RAY_CLUSTER
+    ray_constants.ENABLE_RAY_CLUSTER = False
+    try:
+        yield
+    finally:
+        ray_constants.ENABLE_RAY_CLUSTER = before
+
+
+def address_of_this_node() -> str | None:
+    """The address that `ray start` has noted on this machine, or None; `ray.init("auto")` joins it."""
+    from ray._private.utils import read_ray_address
+
+    found = read_ray_address()
+    return str(found) if found else None
+
+
+def gpus_of_this_machine() -> int:
+    """GPUs that Ray would find here, by its own rule (`CUDA_VISIBLE_DEVICES` counts), before it runs."""
+    from ray._private.accelerators import NvidiaGPUAcceleratorManager
+
+    return int(NvidiaGPUAcceleratorManager.get_current_node_num_accelerators())
+
+
+def ask_head(address: str) -> tuple[dict[str, str], list[Any]]:
+    """Versions of the cluster at an address, and its nodes, without joining it.
+
+    Takes a second at most, where `ray.init` tries for twenty.
+    """
+    from ray._common.usage.usage_lib import get_cluster_metadata
+    from ray._raylet import GcsClient  # type: ignore[attr-defined]
+
+    head = GcsClient(address=address)
+    return get_cluster_metadata(head), list(head.get_all_node_info().values())
+
+
+def groups_of_dead_makers() -> Iterator[PlacementGroup]:
+    """This job's placement groups whose maker, an actor, is dead.
+
+    `ray.util.placement_group_table` does not tell who made a group.
+    """
+    from ray._private import state
+    from ray.core.generated.gcs_pb2 import PlacementGroupTableData
+
+    job = ray.get_runtime_context().get_job_id()
+    no_actor = ray.ActorID.nil().binary()
+    for row in state.state._connect_and_get_accessor().get_placement_group_table():
+        group = PlacementGroupTableData.FromString(row)
+        removed = group.state == PlacementGroupTableData.REMOVED
+        if removed or group.is_detached or group.creator_actor_id in (b"", no_actor):
+            continue
+        maker = state.actors(ray.ActorID(group.creator_actor_id).hex())
+        if group.creator_job_id.hex() == job and maker.get("State") == "DEAD":
+            yield PlacementGroup(ray.PlacementGroupID(group.placement_group_id))

@@ -1,0 +1,21 @@
+"""Variants of a run: the reference method, and models of some of the sensors."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from equipose.balancing.registry import METHODS
+from equipose.orchestrator.training.config import TrainConfig
+
+REFERENCE = "plain"
+
+
+def with_modalities(config: TrainConfig, modalities: tuple[str, ...]) -> TrainConfig:
+    """Plain training of a model of some of the sensors."""
+    batch = replace(config.data.batch, modalities=modalities)
+    return replace(
+        config,
+        method=METHODS[REFERENCE].Config(),
+        data=replace(config.data, batch=batch),
+        model=replace(config.model, modalities=modalities),
+    )
