@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from equipose.balancing.method import EpochPlan, Losses, Method, Run, Step, Stepping, total_loss
+from equipose.balancing.method import EpochPlan, Losses, Method, Run, Step, StepContext, total_loss
 from equipose.balancing.parts.detached_heads import probe_losses
 from equipose.balancing.train_step import plain_step
 
@@ -52,9 +52,9 @@ class _Chain(Method):
                     f"at most one method may decide on the {claim}, got {rivals}; drop all but one"
                 )
         self.owns_backward = bool(owners)
-        self.owns_step = any(method.owns_step for method in methods.values())
-        shapers = [name for name, method in methods.items() if method.owns_step or method.shapes_step]
-        if self.owns_step and len(shapers) > 1:
+        self.replaces_step = any(method.replaces_step for method in methods.values())
+        shapers = [name for name, method in methods.items() if method.replaces_step or method.shapes_step]
+        if self.replaces_step and len(shapers) > 1:
             raise ValueError(
                 f"of {shapers} one takes the whole training step itself, so the hooks of the others inside "
                 "the step would never run; keep one of them (methods that only plan epochs or act at their "
@@ -94,10 +94,10 @@ class _Chain(Method):
         for method in self.methods.values():
             method.shape_gradients(step)
 
-    def take_step(self, stepping: Stepping) -> Losses:
+    def take_step(self, context: StepContext) -> Losses:
         """The one owner's."""
-        owner = next(method for method in self.methods.values() if method.owns_step)
-        return owner.take_step(stepping)
+        owner = next(method for method in self.methods.values() if method.replaces_step)
+        return owner.take_step(context)
 
     def on_task_end(self, run: Run) -> None:
         """One after the other."""
@@ -129,7 +129,7 @@ class _Within(Method):
         self.needs = method.needs if len(epochs) else frozenset()
         self.claims = method.claims if len(epochs) else frozenset()
         self.owns_backward = method.owns_backward and len(epochs) > 0
-        self.owns_step = method.owns_step and len(epochs) > 0
+        self.replaces_step = method.replaces_step and len(epochs) > 0
 
     @property
     def shapes_step(self) -> bool:
@@ -163,11 +163,11 @@ class _Within(Method):
         if step.run.epoch in self.epochs:
             self.method.shape_gradients(step)
 
-    def take_step(self, stepping: Stepping) -> Losses:
+    def take_step(self, context: StepContext) -> Losses:
         """The method's in its epochs, else the plain step."""
-        if stepping.run.epoch in self.epochs:
-            return self.method.take_step(stepping)
-        return plain_step(self, stepping)
+        if context.run.epoch in self.epochs:
+            return self.method.take_step(context)
+        return plain_step(self, context)
 
     def on_task_end(self, run: Run) -> None:
         """The method's, whichever epoch was the last."""

@@ -56,7 +56,7 @@ class Run:
     """Planned number of epochs."""
     seed: int
     loss: PerSampleLoss
-    """The task loss per sample; MPJPE in metres (paper A, eq. for L_MPJPE)."""
+    """The task loss per sample; MPJPE in metres (AWC paper, eq. for L_MPJPE)."""
     batches: Callable[[], Iterable[Batch]]
     """A fresh pass over this rank's share of the training data, in index order, on the right device."""
     validation_batches: Callable[[], Iterable[Batch]] | None = None
@@ -126,7 +126,7 @@ class Method:
     """What the model or the loop must provide: `"unimodal_heads"` or `"contributions"`."""
     owns_backward: bool = False
     """At most one owner in a chain."""
-    owns_step: bool = False
+    replaces_step: bool = False
     """At most one owner in a chain, and nobody else there who shapes losses or gradients."""
     claims: frozenset[str] = frozenset()
     """What it decides alone, so that at most one method of a chain may: `"unimodal losses"` (how the heads'
@@ -157,14 +157,14 @@ class Method:
     def shape_gradients(self, step: Step) -> None:
         """Edit the gradients, already averaged over ranks, before clipping."""
 
-    def take_step(self, stepping: Stepping) -> Losses:
-        """The whole optimisation step; only called when `owns_step`.
+    def take_step(self, context: StepContext) -> Losses:
+        """The whole optimisation step; only called when `replaces_step`.
 
-        It works on `stepping.run.model`, never on the wrapped one, reduces gradients itself through
+        It works on `context.run.model`, never on the wrapped one, reduces gradients itself through
         `run.mean`, and keeps the buffers of all ranks equal (the pieces are in
         `equipose.balancing.parts.alternating`).
         """
-        raise NotImplementedError(f"{type(self).__name__} sets owns_step but defines no take_step()")
+        raise NotImplementedError(f"{type(self).__name__} sets replaces_step but defines no take_step()")
 
     @property
     def shapes_step(self) -> bool:
@@ -189,7 +189,7 @@ class Method:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Stepping:
+class StepContext:
     """What a step works on, whichever method takes it."""
 
     run: Run

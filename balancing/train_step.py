@@ -2,33 +2,33 @@
 
 from __future__ import annotations
 
-from equipose.balancing.method import POSE, Losses, Method, Stepping, total_loss
+from equipose.balancing.method import POSE, Losses, Method, StepContext, total_loss
 from equipose.models.batch import Batch, Outputs
-from equipose.models.errors import mpjpe
+from equipose.models.pose_errors import mpjpe
 
 
-def take_step(method: Method, stepping: Stepping) -> Losses:
+def take_step(method: Method, context: StepContext) -> Losses:
     """The step of the method's own, or the plain one."""
-    return method.take_step(stepping) if method.owns_step else plain_step(method, stepping)
+    return method.take_step(context) if method.replaces_step else plain_step(method, context)
 
 
-def plain_step(method: Method, stepping: Stepping) -> Losses:
+def plain_step(method: Method, context: StepContext) -> Losses:
     """Forward, method-shaped losses and backward, method-shaped gradients, optimiser step."""
-    stepping.optimizer.zero_grad(set_to_none=True)
-    outputs: Outputs = stepping.wrapped(stepping.batch)
-    view = stepping.view(outputs)
-    losses = method.shape_losses(task_losses(outputs, stepping.batch), view)
+    context.optimizer.zero_grad(set_to_none=True)
+    outputs: Outputs = context.wrapped(context.batch)
+    view = context.view(outputs)
+    losses = method.shape_losses(task_losses(outputs, context.batch), view)
     if method.owns_backward:
         method.backward(losses, view)
     else:
         total_loss(losses).backward()
     method.shape_gradients(view)
-    stepping.apply_gradients()
+    context.apply_gradients()
     return {name: loss.detach() for name, loss in losses.items()}
 
 
 def task_losses(outputs: Outputs, batch: Batch) -> Losses:
-    """MPJPE in metres (paper A, L_MPJPE) of the joint head and of every unimodal head."""
+    """MPJPE in metres (AWC paper, L_MPJPE) of the joint head and of every unimodal head."""
     losses = {POSE: mpjpe(outputs.pose, batch.pose).mean()}
     for modality, pose in outputs.unimodal.items():
         losses[f"{POSE}/{modality}"] = mpjpe(pose, batch.pose).mean()

@@ -17,7 +17,7 @@ from benchmarks.timing import Measurement, compare, markdown, one_thread
 from equipose.balancing.method import POSE, Method, Run, Step, total_loss
 from equipose.balancing.methods.awc.awc import AWC
 from equipose.models.build import ModelConfig
-from equipose.models.errors import mpjpe
+from equipose.models.pose_errors import mpjpe
 from equipose.models.randomness import torch_rng
 from equipose.orchestrator.training.build import build_training
 from equipose.orchestrator.training.config import DataConfig, TrainConfig

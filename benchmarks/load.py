@@ -26,7 +26,7 @@ from benchmarks.logging_time import medians, read_times, share_of_trial, share_o
 from equipose.models.build import ModelConfig
 from equipose.orchestrator.cluster.capacity import TRIAL_CPUS, Resources
 from equipose.orchestrator.cluster.session import ray_session
-from equipose.orchestrator.jobs.location import JobPlace
+from equipose.orchestrator.jobs.location import JobLocation
 from equipose.orchestrator.sweep.config import SearchSpace, SweepConfig
 from equipose.orchestrator.sweep.job import run_sweep_job
 from equipose.orchestrator.training.config import DataConfig, OptimizerConfig, TrainConfig
@@ -112,7 +112,7 @@ def run_load(out: Path, trials: int, concurrency: int, every: float = 5.0) -> Lo
     with own_temp(out / "tmp") as temp, timed_sweeps() as making:
         with ray_session(), progress:
             with Watch(out, progress, every, out / "samples.jsonl") as watch:
-                outcome = run_sweep_job(config, JobPlace(out=out), progress)
+                outcome = run_sweep_job(config, JobLocation(out=out), progress)
             seconds = time.monotonic() - began
             end = look(progress.ended())
             left: dict[str, Any] = settled(left_in_ray, lambda found: not any(found.values()), PATIENCE)

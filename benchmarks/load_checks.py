@@ -85,7 +85,7 @@ def sweep_problems(out: Path, name: str, trials: int) -> list[str]:
             problems += history_problems(
                 trial_name(trial.number), histories, epochs=epochs, window=int(window)
             )
-    spooled = [str(path) for path in root.glob("spool/**/*.jsonl")]
+    spooled = [str(path) for path in root.glob("outbox/**/*.jsonl")]
     return problems + [f"{path} was not delivered" for path in spooled]
 
 

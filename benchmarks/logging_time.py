@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from equipose.orchestrator.sweep.config import SweepConfig
-    from equipose.orchestrator.sweep.run import SweepPlace
+    from equipose.orchestrator.sweep.run import SweepLocation
 
 LOGGER_CALLS = (
     "__init__",
@@ -79,7 +79,7 @@ class TrialTimes:
     """Of those again, in the last call, which waits until the server has everything."""
 
 
-def timed_trial(point: dict[str, Any], *, config: SweepConfig, place: SweepPlace) -> None:
+def timed_trial(point: dict[str, Any], *, config: SweepConfig, place: SweepLocation) -> None:
     """`equipose.orchestrator.sweep.run._trial` with a clock in it; runs in Tune's process of the trial."""
     from ray import tune
 

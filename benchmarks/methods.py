@@ -17,13 +17,13 @@ import torch
 
 from benchmarks.models import MEAN_POSE, random_batch
 from benchmarks.timing import compare, one_thread
-from equipose.balancing.method import EpochPlan, Method, Run, Step, Stepping
+from equipose.balancing.method import EpochPlan, Method, Run, Step, StepContext
 from equipose.balancing.registry import METHODS, build_method
 from equipose.balancing.train_step import take_step
 from equipose.models.batch import Batch, rows_of
 from equipose.models.build import ModelConfig, build_model
-from equipose.models.errors import mpjpe
 from equipose.models.model import PoseModel
+from equipose.models.pose_errors import mpjpe
 from equipose.models.randomness import torch_rng
 
 AWC_BOUND = 10.0
@@ -110,14 +110,14 @@ class Trainee:
         index, run = self.steps, self.run(self.epoch)
         batch = self.batches[index % len(self.batches)]
         rng = torch_rng(0, "method", self.epoch, index)
-        stepping = Stepping(
+        context = StepContext(
             run=run,
             wrapped=self.model,
             optimizer=self.optimizer,
             batch=batch,
             view=lambda outputs: Step(run=run, index=index, batch=batch, outputs=outputs, rng=rng),
         )
-        take_step(self.method, stepping)
+        take_step(self.method, context)
         self.steps += 1
 
 

@@ -12,9 +12,9 @@ from benchmarks.timing import compare, markdown
 from equipose.models.batch import Batch
 from equipose.models.build import ModelConfig, build_model
 from equipose.models.encoders import PRESETS
-from equipose.models.errors import mpjpe
 from equipose.models.fusion import FUSIONS
 from equipose.models.model import PoseModel
+from equipose.models.pose_errors import mpjpe
 
 MEAN_POSE = torch.zeros(17, 3)
 POINTS = {"lidar": (96, 3), "mmwave": (32, 5)}

@@ -24,10 +24,10 @@ from equipose.balancing.shapley.running import batch_contributions
 from equipose.balancing.shapley.statistics import CoalitionStatistics
 from equipose.models.batch import Batch
 from equipose.models.build import ModelConfig, build_model
-from equipose.models.errors import mpjpe
 from equipose.models.fusion import FUSIONS
 from equipose.models.metrics import pose_metrics
 from equipose.models.model import PoseModel
+from equipose.models.pose_errors import mpjpe
 from equipose.models.randomness import torch_rng
 from equipose.orchestrator.checkpoints import state as checkpoints
 from equipose.orchestrator.cluster.session import ray_session

@@ -19,7 +19,7 @@ from benchmarks.load import PATIENCE, left_files, own_temp, toy_store, toy_sweep
 from benchmarks.load_checks import left_in_ray, left_processes, settled, sweep_problems
 from benchmarks.load_watch import CountingProgress, look
 from equipose.orchestrator.cluster.session import ray_session
-from equipose.orchestrator.jobs.location import JobPlace
+from equipose.orchestrator.jobs.location import JobLocation
 from equipose.orchestrator.sweep.job import run_sweep_job
 from equipose.orchestrator.tracking.server import tracking_server
 
@@ -71,7 +71,7 @@ def one_sweep(out: Path, store: Path, number: int) -> None:
     """The whole job: trials, test part, figures."""
     config = toy_sweep(f"soak-{number:03d}", store, trials=TRIALS, concurrency=CONCURRENCY, seed=number)
     with CountingProgress(TRIALS, mode="quiet") as progress:
-        run_sweep_job(config, JobPlace(out=out), progress)
+        run_sweep_job(config, JobLocation(out=out), progress)
 
 
 def round_of(out: Path, temp: Path, number: int, began: float) -> Round:

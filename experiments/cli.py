@@ -15,7 +15,7 @@ from types import FrameType
 import tyro
 from tyro.extras import SubcommandApp
 
-from equipose.orchestrator.errors import OURS, reason
+from equipose.orchestrator.failures import OURS, reason
 from equipose.orchestrator.tracking.server_process import TrackingServerError
 
 COMMANDS: dict[str, str] = {

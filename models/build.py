@@ -44,7 +44,7 @@ class ModelConfig:
     """Sizes: `tiny` for unit tests, `small` for minutes on two cores, `paper` as published."""
     fusion: Fusion = "concat"
     absent: Absent = "zero"
-    """What attention sees of an absent modality: its zero feature (paper A) or nothing (`mask`)."""
+    """What attention sees of an absent modality: its zero feature (the AWC paper) or nothing (`mask`)."""
     feature_dim: int | None = None
     """D, the same for every encoder; None takes the preset's."""
     window: int = 1

@@ -1,6 +1,6 @@
 """Fusion: the features of M modalities become one vector, from which a linear head reads the pose.
 
-Absent modalities arrive as zero features, as in paper A. Its exact MLP and attention are not public;
+Absent modalities arrive as zero features, as in the AWC paper. Its exact MLP and attention are not public;
 ours are written down here and in `docs/models.md`. Legend: B batch, M modalities, D features, W fused
 width, C coalitions.
 """

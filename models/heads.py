@@ -1,6 +1,6 @@
 """From features to a pose: one linear layer.
 
-Linear on purpose: after concatenation, the pose is then a sum of one term per modality (paper A, the
+Linear on purpose: after concatenation, the pose is then a sum of one term per modality (AWC paper, the
 decomposition of its concatenation output), which several balancing methods need.
 """
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torchmetrics import Metric, MetricCollection
 
-from equipose.models.errors import joint_errors, mpjpe, pa_mpjpe, pck, root_aligned, root_mpjpe
+from equipose.models.pose_errors import joint_errors, mpjpe, pa_mpjpe, pck, root_aligned, root_mpjpe
 from equipose.models.skeleton import NUM_JOINTS
 
 MILLIMETRES = 1000.0
@@ -61,7 +61,7 @@ class MPJPE(PoseMetric):
     """Mean per-joint position error, absolute as in MM-Fi's public evaluation, mm."""
 
     def per_pose(self, preds: Tensor, target: Tensor) -> Tensor:
-        """See `equipose.models.errors.mpjpe`."""
+        """See `equipose.models.pose_errors.mpjpe`."""
         return mpjpe(preds, target)
 
 
@@ -69,7 +69,7 @@ class RootAlignedMPJPE(PoseMetric):
     """MPJPE with both pelvises at the origin, mm."""
 
     def per_pose(self, preds: Tensor, target: Tensor) -> Tensor:
-        """See `equipose.models.errors.root_mpjpe`."""
+        """See `equipose.models.pose_errors.root_mpjpe`."""
         return root_mpjpe(preds, target)
 
 
@@ -77,7 +77,7 @@ class PAMPJPE(PoseMetric):
     """MPJPE after a per-frame similarity transform, mm."""
 
     def per_pose(self, preds: Tensor, target: Tensor) -> Tensor:
-        """See `equipose.models.errors.pa_mpjpe`."""
+        """See `equipose.models.pose_errors.pa_mpjpe`."""
         return pa_mpjpe(preds, target)
 
 
@@ -87,7 +87,7 @@ class PerJointMPJPE(PoseMetric):
     shape = (NUM_JOINTS,)
 
     def per_pose(self, preds: Tensor, target: Tensor) -> Tensor:
-        """See `equipose.models.errors.joint_errors`."""
+        """See `equipose.models.pose_errors.joint_errors`."""
         return joint_errors(preds, target)
 
 
@@ -104,7 +104,7 @@ class PCK(PoseMetric):
         self.threshold = threshold
 
     def per_pose(self, preds: Tensor, target: Tensor) -> Tensor:
-        """See `equipose.models.errors.pck`."""
+        """See `equipose.models.pose_errors.pck`."""
         return pck(root_aligned(preds), root_aligned(target), self.threshold)
 
 

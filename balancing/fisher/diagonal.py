@@ -34,7 +34,7 @@ def fisher_diagonal(
     parameters: Mapping[str, nn.Parameter] | None = None,
     mean: Callable[[Tensor], Tensor] = lambda tensor: tensor,
 ) -> dict[str, Tensor]:
-    """Average squared gradient of the loss at the current weights (paper A, eq. of the FIM diagonal).
+    """Average squared gradient of the loss at the current weights (AWC paper, eq. of the FIM diagonal).
 
     `per_sample` squares every sample's own gradient, as the equation is written; `per_batch` squares the
     gradient of each batch's mean loss, joined over ranks, as much continual-learning code does (smaller by
@@ -68,7 +68,7 @@ def fisher_trace(fisher: Mapping[str, Tensor]) -> float:
 def quadratic_penalty(
     parameters: Mapping[str, Tensor], anchor: Mapping[str, Tensor], fisher: Mapping[str, Tensor]
 ) -> Tensor:
-    """`sum 1/2 F (theta - anchor)^2` as a scalar that can be differentiated once (paper A, eq. of L_W^m).
+    """`sum 1/2 F (theta - anchor)^2` as a scalar that can be differentiated once (AWC paper, eq. of L_W^m).
 
     The three mappings share names and shapes. Raises ValueError where they do not.
     """

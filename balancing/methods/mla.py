@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from equipose.balancing import checks
-from equipose.balancing.method import POSE, Losses, Method, MethodConfig, Stepping
+from equipose.balancing.method import POSE, Losses, Method, MethodConfig, StepContext
 from equipose.balancing.parts.alternating import (
     head_parameters,
     joined_gradient,
@@ -73,16 +73,16 @@ class MLA(Method):
 
     config: Config
     needs = frozenset({"unimodal_heads"})
-    owns_step = True
+    replaces_step = True
 
     def __init__(self, config: Config | None = None) -> None:
         super().__init__(config)
         self.projection: Tensor | None = None
         """P, [D, D] float64; None before the first step."""
 
-    def take_step(self, stepping: Stepping) -> Losses:
+    def take_step(self, context: StepContext) -> Losses:
         """Each modality with the shared head, then fusion and pose head on the same features."""
-        run, batch = stepping.run, stepping.batch
+        run, batch = context.run, context.batch
         model, present = run.model, run.model.present_of(batch)
         heads = head_parameters(model)
         shared = next(iter(heads.values()))
@@ -93,14 +93,14 @@ class MLA(Method):
             errors = run.loss(model.unimodal(features)[name], batch.pose)
             losses[f"{POSE}/{name}"] = loss = shared_mean(errors, present[:, m], run.mean)
             trained = [*encoder.values(), *heads[name]]
-            gradient = joined_gradient(stepping, loss, trained, keep_graph=True)
+            gradient = joined_gradient(context, loss, trained, keep_graph=True)
             if self.config.projection:
                 feature = joined_means(features[:, m], present[:, m, None], run.mean).nan_to_num()
                 gradient = self._project(gradient, heads[name], feature)
-            move(stepping, gradient, [*encoder.values(), *shared])
+            move(context, gradient, [*encoder.values(), *shared])
             tie(heads.values())
         rest = other_parameters(model, "encoders.", "heads.")
-        move(stepping, joined_gradient(stepping, losses[POSE], rest), rest)
+        move(context, joined_gradient(context, losses[POSE], rest), rest)
         share_buffers(run)
         return {name: loss.detach() for name, loss in losses.items()}
 

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from equipose.balancing import checks
 from equipose.balancing.method import Losses, Method, Step
 from equipose.balancing.parts.detached_heads import probe_losses
-from equipose.balancing.parts.discrepancy import LeadConfig, check_leads, leads
+from equipose.balancing.parts.discrepancy import DiscrepancyConfig, check_discrepancy, discrepancy_ratios
 from equipose.balancing.parts.epoch_means import EpochMeans
 from equipose.balancing.parts.gradients import jitter, scale_gradients, with_axes
 
@@ -47,7 +47,7 @@ class OGMGE(Method):
     """On-the-fly gradient modulation with generalisation enhancement."""
 
     @dataclass(frozen=True, kw_only=True)
-    class Config(LeadConfig):
+    class Config(DiscrepancyConfig):
         """`alpha` and the window are tuned per data set in the paper; with `noise=0` this is OGM."""
 
         alpha: float = 0.3
@@ -66,7 +66,7 @@ class OGMGE(Method):
                 checks.positive("ogm_ge", self, name, zero=True)
             checks.at_least("ogm_ge", self, "min_dims", 0)
             checks.choice("ogm_ge", self, "noise_on", ("all", "modulated"))
-            check_leads("ogm_ge", self)
+            check_discrepancy("ogm_ge", self)
 
     config: Config
 
@@ -84,7 +84,7 @@ class OGMGE(Method):
     def shape_gradients(self, step: Step) -> None:
         """Scale and jitter the encoders' gradients, already averaged over ranks."""
         c = self.config
-        factors = modulation(leads(step, c), c.alpha)
+        factors = modulation(discrepancy_ratios(step, c), c.alpha)
         self.recorded.add(step, factors)
         for group, factor in zip(step.groups.values(), factors.tolist(), strict=True):
             noise = c.noise if c.noise_on == "all" or factor < 1 else 0.0

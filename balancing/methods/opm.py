@@ -22,7 +22,7 @@ from torch import Tensor
 from equipose.balancing import checks
 from equipose.balancing.method import POSE, Losses, Method, Step
 from equipose.balancing.parts.detached_heads import probe_losses
-from equipose.balancing.parts.discrepancy import LeadConfig, check_leads, leads
+from equipose.balancing.parts.discrepancy import DiscrepancyConfig, check_discrepancy, discrepancy_ratios
 from equipose.balancing.parts.epoch_means import EpochMeans
 from equipose.balancing.parts.rank_means import shared_mean
 from equipose.balancing.parts.row_randomness import row_uniforms
@@ -49,7 +49,7 @@ class OPM(Method):
     """On-the-fly prediction modulation."""
 
     @dataclass(frozen=True, kw_only=True)
-    class Config(LeadConfig):
+    class Config(DiscrepancyConfig):
         """Defaults are those of BalanceBenchmark."""
 
         base: float = 0.4
@@ -67,7 +67,7 @@ class OPM(Method):
                 checks.positive("opm", self, name, zero=True)
             checks.share("opm", self, "rate")
             checks.choice("opm", self, "rescale", RESCALE)
-            check_leads("opm", self)
+            check_discrepancy("opm", self)
             if self.base * (1 + self.strength) >= 1:
                 raise ValueError(
                     f"opm.base * (1 + opm.strength) must be below 1, got {self.base * (1 + self.strength)}; "
@@ -92,7 +92,7 @@ class OPM(Method):
         c = self.config
         if c.unimodal == "heads":
             losses = probe_losses(losses, step)
-        q = drop_probabilities(leads(step, c), c.base, c.strength)
+        q = drop_probabilities(discrepancy_ratios(step, c), c.base, c.strength)
         self.recorded.add(step, q)
         dropping = float(torch.rand((), generator=step.rng)) < c.rate
         return losses | {POSE: self._dropped_loss(losses, q, step)} if dropping else losses

@@ -31,7 +31,7 @@ from equipose.balancing.parts.gradients import scale_gradients
 from equipose.balancing.parts.passes import evenly_spaced
 from equipose.balancing.parts.prototypes import NUM_ACTIONS, class_means, entropies_of_actions, renewed
 from equipose.balancing.parts.rank_means import joined_means, shared_mean
-from equipose.balancing.parts.unimodal_scores import lead
+from equipose.balancing.parts.unimodal_scores import discrepancy_ratio
 
 PENALTY = "pmr"
 """Name of the prototype loss among the losses."""
@@ -113,7 +113,7 @@ class PMR(Method):
         """With `act="gradients"`, slow down the encoders of those ahead."""
         if self.config.act == "gradients":
             assert self.scores is not None
-            factors = modulation(lead(self.scores, "mean"), self.config.eta).tolist()
+            factors = modulation(discrepancy_ratio(self.scores, "mean"), self.config.eta).tolist()
             for group, factor in zip(step.groups.values(), factors, strict=True):
                 scale_gradients(group.values(), factor)
 

@@ -24,7 +24,7 @@ import torch
 from torch import Tensor
 
 from equipose.balancing import checks
-from equipose.balancing.method import POSE, Losses, Method, MethodConfig, Run, Stepping
+from equipose.balancing.method import POSE, Losses, Method, MethodConfig, Run, StepContext
 from equipose.balancing.parts.alternating import joined_gradient, move, other_parameters, share_buffers
 from equipose.balancing.parts.rank_means import shared_mean
 from equipose.balancing.train_step import task_losses
@@ -79,27 +79,27 @@ class ReconBoost(Method):
 
     config: Config
     needs = frozenset({"unimodal_heads"})
-    owns_step = True
+    replaces_step = True
 
     def __init__(self, config: Config | None = None) -> None:
         super().__init__(config)
         self.turn = 0
         """Steps taken so far."""
 
-    def take_step(self, stepping: Stepping) -> Losses:
+    def take_step(self, context: StepContext) -> Losses:
         """One pass forward, one move of whose turn it is."""
-        run, model = stepping.run, stepping.run.model
-        outputs = model(stepping.batch)
-        losses = task_losses(outputs, stepping.batch)
+        run, model = context.run, context.run.model
+        outputs = model(context.batch)
+        losses = task_losses(outputs, context.batch)
         modality = self.whose_turn(len(model.modalities))
         if modality is None:
             loss, trained = losses[POSE], other_parameters(model, "heads.")
         else:
             name = model.modalities[modality]
-            loss = self._boost(run, stepping.batch, outputs, modality)
+            loss = self._boost(run, context.batch, outputs, modality)
             head = model.get_submodule(f"heads.{name}")
             trained = [*model.encoder_parameters()[name].values(), *head.parameters()]
-        move(stepping, joined_gradient(stepping, loss, trained), trained)
+        move(context, joined_gradient(context, loss, trained), trained)
         share_buffers(run)
         self.turn += 1
         return {name: loss.detach() for name, loss in losses.items()}

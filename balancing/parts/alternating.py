@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 import torch
 from torch import Tensor, nn
 
-from equipose.balancing.method import Run, Stepping
+from equipose.balancing.method import Run, StepContext
 from equipose.balancing.parts.gradients import assign_gradients, flat_gradient
 
 
@@ -29,17 +29,17 @@ def share_buffers(run: Run) -> None:
 
 
 def joined_gradient(
-    stepping: Stepping, loss: Tensor, parameters: Sequence[nn.Parameter], *, keep_graph: bool = False
+    context: StepContext, loss: Tensor, parameters: Sequence[nn.Parameter], *, keep_graph: bool = False
 ) -> Tensor:
     """[P] gradient of this rank's loss in the parameters, averaged over ranks."""
-    return stepping.run.mean(flat_gradient(loss, parameters, keep_graph=keep_graph))
+    return context.run.mean(flat_gradient(loss, parameters, keep_graph=keep_graph))
 
 
-def move(stepping: Stepping, gradient: Tensor, parameters: Sequence[nn.Parameter]) -> None:
+def move(context: StepContext, gradient: Tensor, parameters: Sequence[nn.Parameter]) -> None:
     """One move of the optimiser along a flat gradient [P]; all other parameters stay where they are."""
-    stepping.optimizer.zero_grad(set_to_none=True)
+    context.optimizer.zero_grad(set_to_none=True)
     assign_gradients(gradient, parameters)
-    stepping.apply_gradients()
+    context.apply_gradients()
 
 
 def other_parameters(model: nn.Module, *excluded: str) -> list[nn.Parameter]:

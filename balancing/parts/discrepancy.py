@@ -14,14 +14,14 @@ from equipose.balancing.parts.unimodal_scores import (
     Ratio,
     Source,
     bounded_scores,
-    lead,
+    discrepancy_ratio,
     unimodal_errors,
     unimodal_predictions,
 )
 
 
 @dataclass(frozen=True, kw_only=True)
-class LeadConfig(MethodConfig):
+class DiscrepancyConfig(MethodConfig):
     """How a lead is read off poses, and off more than two modalities."""
 
     ratio: Ratio = "mean"
@@ -35,7 +35,7 @@ class LeadConfig(MethodConfig):
     no unit."""
 
 
-def check_leads(method: str, config: LeadConfig) -> None:
+def check_discrepancy(method: str, config: DiscrepancyConfig) -> None:
     """Raises ValueError naming the method's field, its value and the remedy."""
     checks.choice(method, config, "ratio", RATIOS)
     checks.choice(method, config, "unimodal", SOURCES)
@@ -43,9 +43,9 @@ def check_leads(method: str, config: LeadConfig) -> None:
         checks.positive(method, config, "temperature")
 
 
-def leads(step: Step, config: LeadConfig) -> Tensor:
-    """[M] float64, above 1 for those ahead (`unimodal_scores.lead`); equal on all ranks."""
+def discrepancy_ratios(step: Step, config: DiscrepancyConfig) -> Tensor:
+    """[M] float64, above 1 for those ahead (`unimodal_scores.discrepancy_ratio`); equal on all ranks."""
     predictions = unimodal_predictions(step, config.unimodal)
     centred = config.centred and config.unimodal == "coalition"
     errors = unimodal_errors(step, predictions, centred=centred)
-    return lead(bounded_scores(errors, config.temperature), config.ratio)
+    return discrepancy_ratio(bounded_scores(errors, config.temperature), config.ratio)

@@ -77,7 +77,7 @@ def bounded_scores(errors: Tensor, temperature: float | None) -> Tensor:
     return torch.exp(-relative_errors(errors, temperature))
 
 
-def lead(scores: Tensor, ratio: Ratio) -> Tensor:
+def discrepancy_ratio(scores: Tensor, ratio: Ratio) -> Tensor:
     """[M] how far each modality is ahead: above 1 for those that are.
 
     `mean`: the mean over the others n of s_m / s_n; `weakest`: s_m over the smallest score. With two

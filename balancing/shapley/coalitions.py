@@ -1,6 +1,6 @@
 """Which subsets of the modalities are looked at, what a model predicts from each, and what they say together.
 
-Features are computed once; an absent modality is a zeroed feature (paper A), so a coalition costs one
+Features are computed once; an absent modality is a zeroed feature (the AWC paper), so a coalition costs one
 fusion and no encoder. Up to `EXACT_PLAYERS` modalities all 2^M coalitions are looked at; beyond that a sample
 of them, see `equipose.balancing.shapley.sampled`.
 """

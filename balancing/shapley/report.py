@@ -16,7 +16,7 @@ from equipose.balancing.shapley.values import interaction_indices
 from equipose.models.randomness import numpy_rng
 
 BASELINE = "features zero-filled"
-"""What stands for an absent modality in every score here (paper A)."""
+"""What stands for an absent modality in every score here (the AWC paper)."""
 
 DRAWS_AT_ONCE = 100
 """Bootstrap draws evaluated together; bounds memory."""

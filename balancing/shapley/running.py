@@ -1,4 +1,4 @@
-"""Contributions from the training batches themselves (one reading of paper A): fusion only, no encoder."""
+"""Contributions from the training batches (one reading of the AWC paper): no encoder runs again."""
 
 from __future__ import annotations
 

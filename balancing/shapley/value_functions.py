@@ -36,7 +36,7 @@ def correlations(statistics: CoalitionStatistics) -> Tensor:
 
 
 def pearson_profit(statistics: CoalitionStatistics, weights: Tensor | None = None) -> Tensor:
-    """Sum over coordinates of the Pearson correlation (paper A, eq. of the profit s), in [-K, K].
+    """Sum over coordinates of the Pearson correlation (AWC paper, eq. of the profit s), in [-K, K].
 
     Returns [C] float64, or [draws, C] for cluster weights [draws, G]. The empty coalition predicts a
     constant and is worth 0, so Shapley values sum to the full model's profit.
@@ -56,7 +56,7 @@ def negative_mpjpe(statistics: CoalitionStatistics, weights: Tensor | None = Non
 
 
 def negative_mse(statistics: CoalitionStatistics, weights: Tensor | None = None) -> Tensor:
-    """Minus the mean squared error of a coordinate, cm^2: the rival profit that paper A argues against.
+    """Minus the mean squared error of a coordinate, cm^2: the rival profit that the AWC paper argues against.
 
     Returns [C] float64, or [draws, C] for cluster weights [draws, G].
     """

@@ -23,7 +23,7 @@ Values = TypeVar("Values", npt.NDArray[np.floating], Tensor)
 
 
 def shapley_values(values: Values) -> Values:
-    """Shapley value of every player (Shapley 1953; paper A, eq. of phi^m).
+    """Shapley value of every player (Shapley 1953; the AWC paper, eq. of phi^m).
 
     values: [..., 2^M] worth of each coalition, by bitmask. Returns [..., M] float64; they sum to
     `values[full] - values[empty]`. Raises ValueError unless the length is a power of two up to 2^12 and

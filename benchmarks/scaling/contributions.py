@@ -22,10 +22,10 @@ from equipose.balancing.evaluation_mode import evaluating
 from equipose.balancing.shapley.coalitions import ROUNDS, Coalitions, coalitions_of
 from equipose.balancing.shapley.statistics import CoalitionStatistics
 from equipose.balancing.shapley.value_functions import pearson_profit
-from equipose.models.errors import mpjpe
 from equipose.models.fusion import FUSIONS, FusionOptions
 from equipose.models.heads import PoseHead
 from equipose.models.model import PoseModel
+from equipose.models.pose_errors import mpjpe
 from equipose.orchestrator.checkpoints import state as checkpoints
 from equipose.orchestrator.cluster.session import ray_session
 from equipose.orchestrator.evaluation.coalition_pool import PoolConfig, evaluate_coalitions

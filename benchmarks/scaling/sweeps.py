@@ -9,7 +9,7 @@ from pathlib import Path
 from benchmarks.scaling.curves import Curve, Panel
 from equipose.experiments.presets.sizes import PRESETS
 from equipose.orchestrator.cluster.capacity import Resources
-from equipose.orchestrator.jobs.location import JobPlace
+from equipose.orchestrator.jobs.location import JobLocation
 from equipose.orchestrator.jobs.progress import SweepProgress
 from equipose.orchestrator.sweep.config import SearchSpace, SweepConfig
 from equipose.orchestrator.sweep.job import run_sweep_job
@@ -47,5 +47,5 @@ def timed_sweep(base: TrainConfig, trials: int, concurrency: int) -> float:
     )
     with tempfile.TemporaryDirectory() as folder, SweepProgress(mode="quiet") as progress:
         start = time.perf_counter()
-        run_sweep_job(config, JobPlace(out=Path(folder)), progress)
+        run_sweep_job(config, JobLocation(out=Path(folder)), progress)
         return time.perf_counter() - start

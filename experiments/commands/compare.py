@@ -103,7 +103,7 @@ def run_job(name: str, options: dict[str, Any], out: Path, *, quiet: bool = Fals
     """Prepare the data, run the comparison that `options` describe, print and keep its outcome."""
     from equipose.experiments.jobs.comparison_summary import outcome_json, print_comparison
     from equipose.orchestrator.comparison.job import run_comparison_job
-    from equipose.orchestrator.jobs.location import JobPlace
+    from equipose.orchestrator.jobs.location import JobLocation
     from equipose.orchestrator.jobs.progress import SweepProgress
 
     preset = PRESETS[options["preset"]]
@@ -113,7 +113,7 @@ def run_job(name: str, options: dict[str, Any], out: Path, *, quiet: bool = Fals
         progress.stage(f"preparing {options['data']} data")
         store = ensure_store(options["data"], root, out, preset.simulated)
         config = comparison_config(name, options, str(store))
-        place = JobPlace(out=out, dataset=options["data"])
+        place = JobLocation(out=out, dataset=options["data"])
         outcome = run_comparison_job(config, place, progress, gpu=options["gpu"])
     finish_job(out, "comparisons", name, outcome_json(outcome))
     print_comparison(outcome, out)

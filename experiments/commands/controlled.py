@@ -54,7 +54,7 @@ def controlled(
     """
     from equipose.orchestrator.imbalance.config import Level
     from equipose.orchestrator.imbalance.job import run_imbalance_job
-    from equipose.orchestrator.jobs.location import JobPlace
+    from equipose.orchestrator.jobs.location import JobLocation
     from equipose.orchestrator.jobs.progress import SweepProgress
 
     out = out.resolve()
@@ -67,7 +67,7 @@ def controlled(
     with progress:
         progress.stage("simulating every level")
         chosen = config(level_stores(IMBALANCE[preset], out))
-        outcome = run_imbalance_job(chosen, JobPlace(out=out), progress, gpu=gpu)
+        outcome = run_imbalance_job(chosen, JobLocation(out=out), progress, gpu=gpu)
     print_outcome(outcome)
 
 

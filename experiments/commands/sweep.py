@@ -88,8 +88,8 @@ def check(options: dict[str, Any]) -> TrainConfig:
 
 def run_job(name: str, options: dict[str, Any], out: Path, *, quiet: bool = False) -> None:
     """Prepare the data, run the sweep that `options` describe, print and keep its outcome."""
-    from equipose.orchestrator.errors import listed
-    from equipose.orchestrator.jobs.location import JobPlace
+    from equipose.orchestrator.failures import listed
+    from equipose.orchestrator.jobs.location import JobLocation
     from equipose.orchestrator.jobs.progress import SweepProgress
     from equipose.orchestrator.sweep.job import run_sweep_job
 
@@ -102,7 +102,7 @@ def run_job(name: str, options: dict[str, Any], out: Path, *, quiet: bool = Fals
         progress.stage(f"preparing {options['data']} data")
         store = ensure_store(options["data"], root, out, preset.simulated)
         config = sweep_config(name, options, str(store))
-        outcome = run_sweep_job(config, JobPlace(out=out, dataset=options["data"]), progress)
+        outcome = run_sweep_job(config, JobLocation(out=out, dataset=options["data"]), progress)
     left = config.trials - len(outcome.table.finished)
     finish_job(out, "sweeps", name, outcome.to_json() | {"trials_left": left})
     print_summary(outcome, config, out)

@@ -129,7 +129,7 @@ def print_plan(options: dict[str, Any], out: Path) -> None:
 
 def run_job(name: str, options: dict[str, Any], out: Path, *, quiet: bool = False) -> None:
     """Prepare the data, train what is missing, write the report, say where it is."""
-    from equipose.orchestrator.jobs.location import JobPlace
+    from equipose.orchestrator.jobs.location import JobLocation
     from equipose.orchestrator.jobs.progress import SweepProgress
     from equipose.orchestrator.paper.job import run_paper_job
     from equipose.orchestrator.paper.plan import check_data
@@ -141,7 +141,7 @@ def run_job(name: str, options: dict[str, Any], out: Path, *, quiet: bool = Fals
         check_data(config)
         outcome = run_paper_job(
             config,
-            JobPlace(out=out, dataset=options["data"]),
+            JobLocation(out=out, dataset=options["data"]),
             progress,
             links_to=pages_address(options),
             command=command(options, Path("OUT")),

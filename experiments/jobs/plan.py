@@ -61,9 +61,9 @@ def kept_cells(config: ComparisonConfig, out: Path) -> int:
     """Runs that need no training any more. Compared runs count once tuning, which settles them, has ended."""
     from equipose.orchestrator.cluster.capacity import Resources
     from equipose.orchestrator.comparison.config import best_candidate
-    from equipose.orchestrator.grid.run_one import CellPlace, result_of
+    from equipose.orchestrator.grid.run_one import RunsFolder, result_of
 
-    place = CellPlace(root=out / "cells", resources=Resources())
+    place = RunsFolder(root=out / "cells", resources=Resources())
     candidates = config.tuning_cells()
     results = {cell.name: result_of(cell, place) for cells in candidates.values() for cell in cells}
     kept = {name: result for name, result in results.items() if result is not None}

@@ -16,7 +16,7 @@ from equipose.balancing.method import MethodConfig
 from equipose.balancing.registry import method_name
 from equipose.balancing.search_spaces import at_dial, turned
 from equipose.models.build import Fusion
-from equipose.orchestrator.grid.run_spec import Cell, CellResult
+from equipose.orchestrator.grid.run_spec import RunResult, RunSpec
 from equipose.orchestrator.grid.variants import REFERENCE, with_modalities
 from equipose.orchestrator.training.config import TrainConfig
 
@@ -124,7 +124,7 @@ class ComparisonConfig:
             for method in self.methods
         }
 
-    def tuning_cells(self) -> dict[tuple[Setting, str], list[Cell]]:
+    def tuning_cells(self) -> dict[tuple[Setting, str], list[RunSpec]]:
         """(setting, method) -> its candidates as cells; empty where nothing is tuned."""
         if self.budget == 1:
             return {}
@@ -137,7 +137,7 @@ class ComparisonConfig:
             for method in self.methods
         }
 
-    def final_cells(self, chosen: Mapping[tuple[Setting, str], TrainConfig]) -> list[Cell]:
+    def final_cells(self, chosen: Mapping[tuple[Setting, str], TrainConfig]) -> list[RunSpec]:
         """Every method in every setting with its chosen settings, seed by seed.
 
         Seeds vary slowest, so an interrupted comparison has complete seeds first.
@@ -149,7 +149,7 @@ class ComparisonConfig:
             for name in map(method_name, self.methods)
         ]
 
-    def alone_cells(self) -> list[Cell]:
+    def alone_cells(self) -> list[RunSpec]:
         """Every sensor trained alone with plain training, per protocol and split, for every seed."""
         if not self.alone or len(self.base.model.modalities) < 2:
             return []
@@ -162,10 +162,10 @@ class ComparisonConfig:
             for one in [with_modalities(self.in_setting(setting), (modality,))]
         ]
 
-    def _cell(self, name: str, setting: Setting, config: TrainConfig, stage: str = "test") -> Cell:
+    def _cell(self, name: str, setting: Setting, config: TrainConfig, stage: str = "test") -> RunSpec:
         """A cell, named by its setting too where there are several."""
         full = name if len(self.settings) == 1 else f"{name} {setting.name}"
-        return Cell(
+        return RunSpec(
             name=full,
             config=config,
             stage=stage,
@@ -183,6 +183,6 @@ def _tried(base: TrainConfig, lr: float, dial: float | None = None) -> TrainConf
     return replace(base, optimizer=optimizer, method=method)
 
 
-def best_candidate(cells: Iterable[Cell], results: Mapping[str, CellResult]) -> TrainConfig:
+def best_candidate(cells: Iterable[RunSpec], results: Mapping[str, RunResult]) -> TrainConfig:
     """The candidate with the least validation error; the earlier one where two are equal."""
     return min(cells, key=lambda cell: results[cell.name].validation_mm).config

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from equipose.orchestrator.checkpoints.trained_model import predict
-from equipose.orchestrator.comparison.results import SettingOutcome, Trained
+from equipose.orchestrator.comparison.results import EvaluatedRun, SettingOutcome
 from equipose.orchestrator.grid.variants import REFERENCE
 from equipose.pipelines.figures import (
     alpha_heatmap,
@@ -100,7 +100,7 @@ def comparison_figures(outcome: SettingOutcome) -> dict[str, Figure]:
     return figures
 
 
-def curve_figures(label: str, runs: Sequence[Trained], provenance: str) -> dict[str, Figure]:
+def curve_figures(label: str, runs: Sequence[EvaluatedRun], provenance: str) -> dict[str, Figure]:
     """What happened while the seeds of one method trained: contributions, spread, gradients, coefficients."""
 
     def title(what: str) -> str:
@@ -131,7 +131,7 @@ def curve_figures(label: str, runs: Sequence[Trained], provenance: str) -> dict[
     return figures
 
 
-def curves(runs: Sequence[Trained], name: str, modalities: Sequence[str]) -> Curves:
+def curves(runs: Sequence[EvaluatedRun], name: str, modalities: Sequence[str]) -> Curves:
     """A metric per modality over the epochs of every seed; NaN where an epoch has none.
 
     name: with `{}` where the modality stands, such as `shapley/{}`.
@@ -139,13 +139,13 @@ def curves(runs: Sequence[Trained], name: str, modalities: Sequence[str]) -> Cur
     return {m: np.array([run.result.series(name.format(m)) for run in runs]) for m in modalities}
 
 
-def _coefficients(run: Trained, modalities: Sequence[str]) -> list[str]:
+def _coefficients(run: EvaluatedRun, modalities: Sequence[str]) -> list[str]:
     """What the run's method logged per modality, such as `alpha`."""
     found = [COEFFICIENT.fullmatch(name) for epoch in run.result.history for name in epoch]
     return list(dict.fromkeys(match[1] for match in found if match and match[2] in modalities))
 
 
-def _window(run: Trained) -> range | None:
+def _window(run: EvaluatedRun) -> range | None:
     window = run.result.config.method.window
     return None if window is None else range(window)
 
@@ -168,7 +168,7 @@ def _cost_against_gain(outcome: SettingOutcome, provenance: str) -> Figure:
     )
 
 
-def skeletons(runs: Sequence[Trained], provenance: str) -> Figure:
+def skeletons(runs: Sequence[EvaluatedRun], provenance: str) -> Figure:
     """Best, median and worst test frame of plain training, with the first two methods' predictions."""
     poses = {
         run.method: predict(
@@ -183,7 +183,7 @@ def skeletons(runs: Sequence[Trained], provenance: str) -> Figure:
     return skeleton_overlay(truth[chosen], shown, provenance)
 
 
-def _test_rows(run: Trained) -> NDArray[np.int64]:
+def _test_rows(run: EvaluatedRun) -> NDArray[np.int64]:
     """The store's rows of the run's test frames, in order."""
     frames = run.evaluation.frames
     return frames.filter(pl.col("subset") == run.evaluation.full)["row"].to_numpy()

@@ -10,8 +10,8 @@ from equipose.orchestrator.comparison.config import ComparisonConfig, Setting, b
 from equipose.orchestrator.comparison.record import record
 from equipose.orchestrator.comparison.results import SettingOutcome, collect
 from equipose.orchestrator.grid.job import GridJob, grid_job
-from equipose.orchestrator.grid.run_spec import Cell, CellResult
-from equipose.orchestrator.jobs.location import JobPlace
+from equipose.orchestrator.grid.run_spec import RunResult, RunSpec
+from equipose.orchestrator.jobs.location import JobLocation
 from equipose.orchestrator.jobs.progress import SweepProgress
 from equipose.orchestrator.training.config import TrainConfig
 from equipose.orchestrator.training.run_tags import experiment_name
@@ -32,7 +32,7 @@ class ComparisonOutcome:
 
 def run_comparison_job(
     config: ComparisonConfig,
-    place: JobPlace,
+    place: JobLocation,
     progress: SweepProgress,
     *,
     gpu: bool = False,
@@ -67,8 +67,8 @@ def _tune_train_collect(config: ComparisonConfig, job: GridJob) -> ComparisonOut
 
 def _choose(
     config: ComparisonConfig,
-    candidates: dict[tuple[Setting, str], list[Cell]],
-    tried: dict[str, CellResult],
+    candidates: dict[tuple[Setting, str], list[RunSpec]],
+    tried: dict[str, RunResult],
 ) -> Chosen:
     """The best candidate of every method in every setting; the defaults where nothing was tuned."""
     if candidates:

@@ -10,7 +10,7 @@ import polars as pl
 
 from equipose.orchestrator.comparison.config import ComparisonConfig, Setting
 from equipose.orchestrator.comparison.figures import comparison_figures
-from equipose.orchestrator.comparison.results import SettingOutcome, Trained
+from equipose.orchestrator.comparison.results import EvaluatedRun, SettingOutcome
 from equipose.orchestrator.comparison.tables import comparison_tables, tuned_frame, tuned_row
 from equipose.orchestrator.grid.run_one import Tracking, cell_metrics
 from equipose.orchestrator.tracking.run_logger import RunLogger
@@ -41,7 +41,7 @@ def record(
     Every method also gets a child run with its means over seeds, so that MLflow's compare view shows methods
     rather than seeds.
     """
-    with RunLogger(tracking.uri, tracking.parent_run, Path(tracking.spool)) as logger:
+    with RunLogger(tracking.uri, tracking.parent_run, Path(tracking.outbox)) as logger:
         logger.log_artifact(json.dumps(to_json(config.base), indent=2), "config.json")
         for outcome in outcomes:
             folder = root / outcome.setting.slug
@@ -92,7 +92,7 @@ def method_numbers(outcome: SettingOutcome) -> dict[str, dict[str, float]]:
     return numbers
 
 
-def _own_numbers(run: Trained) -> dict[str, float]:
+def _own_numbers(run: EvaluatedRun) -> dict[str, float]:
     """What a mean over seeds is taken of: all but the bounds of each seed's own intervals."""
     numbers = cell_metrics(run.result, run.evaluation)
     first = {"test/mpjpe_mm": numbers["test/mpjpe_mm"]}
@@ -143,5 +143,5 @@ def _summary_run(
             **_tuned(runs[0].result.config),
         },
     )
-    with RunLogger(tracking.uri, run_id, Path(tracking.spool)) as logger:
+    with RunLogger(tracking.uri, run_id, Path(tracking.outbox)) as logger:
         logger.log_metrics(numbers, step=0)

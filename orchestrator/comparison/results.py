@@ -12,8 +12,8 @@ from equipose.balancing.registry import method_name
 from equipose.models.modalities import subset_name
 from equipose.orchestrator.comparison.config import Setting
 from equipose.orchestrator.evaluation.evaluation import Evaluation
-from equipose.orchestrator.grid.run_one import CellPlace, evaluation_of
-from equipose.orchestrator.grid.run_spec import Cell, CellResult
+from equipose.orchestrator.grid.run_one import RunsFolder, evaluation_of
+from equipose.orchestrator.grid.run_spec import RunResult, RunSpec
 from equipose.orchestrator.grid.variants import REFERENCE
 from equipose.pipelines.statistics.comparison import ComparisonConfig as Evidence
 from equipose.pipelines.statistics.comparison import compare, method_errors
@@ -25,14 +25,14 @@ MIN_SUBJECTS = Evidence().min_clusters
 
 
 @dataclass(frozen=True, kw_only=True)
-class Trained:
+class EvaluatedRun:
     """One trained and tested cell of a comparison."""
 
     method: str
     """Or the sensor, for a model of one sensor alone."""
     seed: int
-    cell: Cell
-    result: CellResult
+    cell: RunSpec
+    result: RunResult
     evaluation: Evaluation
 
     @property
@@ -46,9 +46,9 @@ class SettingOutcome:
     """All methods and seeds in one setting, on one and the same test frames."""
 
     setting: Setting
-    runs: tuple[Trained, ...]
+    runs: tuple[EvaluatedRun, ...]
     """Methods in their order, and seeds within them."""
-    alone: tuple[Trained, ...]
+    alone: tuple[EvaluatedRun, ...]
     """Models of one sensor each; empty where none were trained."""
     sums: pl.DataFrame
     """Errors of every method, seed, subset and recording.
@@ -73,7 +73,7 @@ class SettingOutcome:
         """What the statistics resample: `subject`, or `recording` where there are too few of them."""
         return "subject" if self.sums["subject"].n_unique() >= MIN_SUBJECTS else "recording"
 
-    def of(self, method: str) -> list[Trained]:
+    def of(self, method: str) -> list[EvaluatedRun]:
         """A method's runs, seed by seed."""
         return [run for run in self.runs if run.method == method]
 
@@ -133,7 +133,7 @@ class SettingOutcome:
 
 
 def collect(
-    cells: Mapping[str, Cell], results: Mapping[str, CellResult], place: CellPlace
+    cells: Mapping[str, RunSpec], results: Mapping[str, RunResult], place: RunsFolder
 ) -> tuple[SettingOutcome, ...]:
     """The outcomes of all settings from finished cells, in the order of the cells.
 
@@ -159,16 +159,16 @@ def collect(
     return tuple(outcomes)
 
 
-def setting_of(cell: Cell) -> Setting:
+def setting_of(cell: RunSpec) -> Setting:
     """The setting a cell belongs to."""
     data = cell.config.data
     return Setting(fusion=cell.config.model.fusion, protocol=data.protocol, split=data.split)
 
 
-def _trained(cell: Cell, result: CellResult, place: CellPlace) -> Trained:
+def _trained(cell: RunSpec, result: RunResult, place: RunsFolder) -> EvaluatedRun:
     modalities = cell.config.model.modalities
     method = method_name(cell.config.method) if len(modalities) > 1 else subset_name(1, modalities)
-    return Trained(
+    return EvaluatedRun(
         method=method,
         seed=cell.config.seed,
         cell=cell,
@@ -177,7 +177,7 @@ def _trained(cell: Cell, result: CellResult, place: CellPlace) -> Trained:
     )
 
 
-def _outcome(setting: Setting, runs: list[Trained], alone: list[Trained]) -> SettingOutcome:
+def _outcome(setting: Setting, runs: list[EvaluatedRun], alone: list[EvaluatedRun]) -> SettingOutcome:
     prints = sorted({run.result.fingerprint for run in [*runs, *alone]})
     if len(prints) > 1:
         raise ValueError(
@@ -194,6 +194,6 @@ def _outcome(setting: Setting, runs: list[Trained], alone: list[Trained]) -> Set
     )
 
 
-def labels(table: pl.DataFrame, run: Trained) -> pl.DataFrame:
+def labels(table: pl.DataFrame, run: EvaluatedRun) -> pl.DataFrame:
     """A table of one run, with its `method` and `seed`."""
     return table.with_columns(method=pl.lit(run.method), seed=pl.lit(run.seed, pl.Int64))

@@ -12,7 +12,7 @@ import polars as pl
 import torch
 from torch import Tensor
 
-from equipose.models.errors import joint_errors, procrustes_align
+from equipose.models.pose_errors import joint_errors, procrustes_align
 from equipose.models.skeleton import JOINTS, NUM_JOINTS
 
 MILLIMETRES = 1000.0
@@ -23,7 +23,7 @@ RECORDING: tuple[str, ...] = ("environment", "subject", "action")
 def pose_errors_mm(predictions: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
     """(error of every joint [S, B, J], PA-MPJPE [S, B]), both mm, float64 on the CPU.
 
-    predictions: [S, B, J, 3] m; target: [B, J, 3] m. See `equipose.models.errors` for the definitions.
+    predictions: [S, B, J, 3] m; target: [B, J, 3] m. See `equipose.models.pose_errors` for the definitions.
     """
     wide, truth = predictions.detach().cpu().double(), target.detach().cpu().double()
     aligned = procrustes_align(wide, truth)

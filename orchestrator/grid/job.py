@@ -12,9 +12,9 @@ from equipose.balancing.method import MethodConfig
 from equipose.balancing.registry import method_name
 from equipose.orchestrator.cluster.session import SessionConfig, ray_session, tracking_host
 from equipose.orchestrator.grid.run_all import run_grid
-from equipose.orchestrator.grid.run_one import CellPlace, Tracking
-from equipose.orchestrator.grid.run_spec import Cell, CellResult
-from equipose.orchestrator.jobs.location import JobPlace
+from equipose.orchestrator.grid.run_one import RunsFolder, Tracking
+from equipose.orchestrator.grid.run_spec import RunResult, RunSpec
+from equipose.orchestrator.jobs.location import JobLocation
 from equipose.orchestrator.jobs.progress import SweepProgress
 from equipose.orchestrator.ray_train.sizing import concurrent_runs_of
 from equipose.orchestrator.tracking.delivery import replay
@@ -52,7 +52,7 @@ class GridConfig(Protocol):
         """Of every run."""
 
 
-def job_folder(kind: Kind, config: GridConfig, place: JobPlace) -> Path:
+def job_folder(kind: Kind, config: GridConfig, place: JobLocation) -> Path:
     """Where a job keeps what is its own; cells are shared."""
     return (place.out / kind / config.name).resolve()
 
@@ -75,17 +75,17 @@ class GridJob:
     """An open job: where its files and its cells go, how many fit at once, and who is told."""
 
     root: Path
-    place: CellPlace
+    place: RunsFolder
     tracking: Tracking
     concurrency: int
     progress: SweepProgress
 
-    def run(self, cells: Sequence[Cell], stage: str) -> dict[str, CellResult]:
+    def run(self, cells: Sequence[RunSpec], stage: str) -> dict[str, RunResult]:
         """Bring cells to their end, those that have not; cell name -> result."""
         self.progress.stage(f"{stage}: {len(cells)} runs, {self.concurrency} at a time")
-        return run_grid(cells, self.place, self.concurrency, self._told)
+        return run_grid(cells, self.place, self.concurrency, self._on_change)
 
-    def _told(self, cell: Cell, state: str, result: CellResult | None) -> None:
+    def _on_change(self, cell: RunSpec, state: str, result: RunResult | None) -> None:
         ended = result is not None
         self.progress.trial(
             cell.name,
@@ -100,7 +100,7 @@ class GridJob:
 def grid_job(
     kind: Kind,
     config: GridConfig,
-    place: JobPlace,
+    place: JobLocation,
     progress: SweepProgress,
     *,
     experiment: str,
@@ -125,16 +125,16 @@ def grid_job(
             params=job_params(config),
         ) as parent,
     ):
-        spool = root / "spool"
-        replay(spool, server.uri)
+        outbox = root / "spool"
+        replay(outbox, server.uri)
         concurrency, resources = concurrent_runs_of(config.base, config.workers, gpu=gpu, limit=ALL)
         tracking = Tracking(
             uri=server.uri,
             experiment=experiment,
             parent_run=parent,
             tags={tag: name},
-            spool=str(spool),
+            outbox=str(outbox),
         )
-        cells = CellPlace(root=(place.out / "cells").resolve(), resources=resources, tracking=tracking)
+        cells = RunsFolder(root=(place.out / "cells").resolve(), resources=resources, tracking=tracking)
         yield GridJob(root=root, place=cells, tracking=tracking, concurrency=concurrency, progress=progress)
-        replay(spool, server.uri)
+        replay(outbox, server.uri)

@@ -13,10 +13,10 @@ from equipose.balancing.shapley.statistics import DivergedError
 from equipose.orchestrator.checkpoints import state as checkpoints
 from equipose.orchestrator.checkpoints.folder import BEST, CheckpointFolder
 from equipose.orchestrator.checkpoints.trained_model import load_model
-from equipose.orchestrator.errors import FailedTrainingError
 from equipose.orchestrator.evaluation.evaluation import Evaluation, evaluate, load_evaluation, save_evaluation
 from equipose.orchestrator.evaluation.report_formats import report_metrics
-from equipose.orchestrator.grid.run_spec import Cell, CellResult
+from equipose.orchestrator.failures import FailedTrainingError
+from equipose.orchestrator.grid.run_spec import RunResult, RunSpec
 from equipose.orchestrator.ray_train.run import Resources, best_checkpoint, run_training
 from equipose.orchestrator.tracking.client import client
 from equipose.orchestrator.tracking.run_logger import RunLogger
@@ -41,37 +41,37 @@ class Tracking:
     parent_run: str
     tags: dict[str, str]
     """Copied onto every child, because MLflow filters one level only."""
-    spool: str
+    outbox: str
 
 
 @dataclass(frozen=True, kw_only=True)
-class CellPlace:
+class RunsFolder:
     """Where cells live; on a cluster a folder that every node sees."""
 
     root: Path
     resources: Resources
     tracking: Tracking | None = None
 
-    def folder(self, cell: Cell) -> Path:
+    def folder(self, cell: RunSpec) -> Path:
         """Of one cell, shared by all grids that need it."""
         return self.root / cell.key
 
 
-def result_of(cell: Cell, place: CellPlace) -> CellResult | None:
+def result_of(cell: RunSpec, place: RunsFolder) -> RunResult | None:
     """The result of a cell that has ended, evaluation included where it asks for one; None otherwise."""
     folder = place.folder(cell)
-    result = CellResult.load(folder)
+    result = RunResult.load(folder)
     if result is None or (cell.evaluate and not (folder / cell.evaluation).exists()):
         return None
     return result
 
 
-def evaluation_of(cell: Cell, place: CellPlace) -> Evaluation:
+def evaluation_of(cell: RunSpec, place: RunsFolder) -> Evaluation:
     """What a cell with `evaluate` found on the test part."""
     return load_evaluation(place.folder(cell) / cell.evaluation)
 
 
-def work_on(cell: Cell, place: CellPlace) -> CellResult:
+def work_on(cell: RunSpec, place: RunsFolder) -> RunResult:
     """Bring a cell to its end from wherever it is; a cell that has ended is only made known to MLflow.
 
     Two processes that want the same cell wait for each other, so it is trained once.
@@ -80,7 +80,7 @@ def work_on(cell: Cell, place: CellPlace) -> CellResult:
     folder.mkdir(parents=True, exist_ok=True)
     with locked(folder / ".lock"):
         tracked = _open_run(cell, place.tracking)
-        result = CellResult.load(folder)
+        result = RunResult.load(folder)
         fresh = result is None
         if result is None:
             result = _train_or_give_up(cell, place, tracked)
@@ -111,7 +111,7 @@ def train_alone(config: TrainConfig, folder: Path, tracked: Tracked | None) -> P
     return kept.newest
 
 
-def _train_or_give_up(cell: Cell, place: CellPlace, tracked: Tracked | None) -> CellResult:
+def _train_or_give_up(cell: RunSpec, place: RunsFolder, tracked: Tracked | None) -> RunResult:
     """The trained cell; while tuning, settings that diverge are a result too: the worst there is."""
     try:
         return _train(cell, place, tracked)
@@ -120,7 +120,7 @@ def _train_or_give_up(cell: Cell, place: CellPlace, tracked: Tracked | None) -> 
             raise
         training, store = build_training(cell.config)
         worst = {"best/epoch": -1.0, "best/mpjpe_mm": float("inf")}
-        return CellResult(
+        return RunResult(
             key=cell.key,
             config=cell.config,
             history=(worst,),
@@ -129,7 +129,7 @@ def _train_or_give_up(cell: Cell, place: CellPlace, tracked: Tracked | None) -> 
         )
 
 
-def _train(cell: Cell, place: CellPlace, tracked: Tracked | None) -> CellResult:
+def _train(cell: RunSpec, place: RunsFolder, tracked: Tracked | None) -> RunResult:
     """Alone in this process, or as a Ray Train run where there are several workers."""
     folder = place.folder(cell)
     if cell.workers > 1:
@@ -141,12 +141,12 @@ def _train(cell: Cell, place: CellPlace, tracked: Tracked | None) -> CellResult:
     state = checkpoints.load(last)
     for name, checkpoint in (("last", last), ("best", best)):
         shutil.copytree(checkpoint, folder / name, dirs_exist_ok=True)
-    return CellResult(
+    return RunResult(
         key=cell.key, config=cell.config, history=tuple(state["history"]), folder=folder, **state["extra"]
     )
 
 
-def _train_on_ray(cell: Cell, folder: Path, place: CellPlace, tracked: Tracked | None) -> Result:
+def _train_on_ray(cell: RunSpec, folder: Path, place: RunsFolder, tracked: Tracked | None) -> Result:
     """As Ray Train does it, except that divergence is the same error as in a process of one's own."""
     try:
         return run_training(
@@ -158,7 +158,7 @@ def _train_on_ray(cell: Cell, folder: Path, place: CellPlace, tracked: Tracked |
         raise
 
 
-def _evaluate(cell: Cell, folder: Path) -> Evaluation:
+def _evaluate(cell: RunSpec, folder: Path) -> Evaluation:
     """Every subset of sensors on the test part, once."""
     trained = load_model(folder / cell.select, store=cell.config.data.store)
     rows = part_rows(trained.store, cell.config.data)["test"]
@@ -170,7 +170,7 @@ def _evaluate(cell: Cell, folder: Path) -> Evaluation:
     )
 
 
-def _open_run(cell: Cell, tracking: Tracking | None) -> Tracked | None:
+def _open_run(cell: RunSpec, tracking: Tracking | None) -> Tracked | None:
     """The cell's run in MLflow, made once however often the cell is started."""
     if tracking is None:
         return None
@@ -183,23 +183,23 @@ def _open_run(cell: Cell, tracking: Tracking | None) -> Tracked | None:
         tags={**tracking.tags, **run_tags(cell.config), "cell": cell.key, "stage": cell.stage},
         params=flatten_config(cell.config, omit=("data.store",)),
     )
-    return Tracked(uri=tracking.uri, run_id=run_id, spool=tracking.spool)
+    return Tracked(uri=tracking.uri, run_id=run_id, outbox=tracking.outbox)
 
 
-def _record(cell: Cell, place: CellPlace, result: CellResult, tracked: Tracked, *, curves: bool) -> None:
+def _record(cell: RunSpec, place: RunsFolder, result: RunResult, tracked: Tracked, *, curves: bool) -> None:
     """Costs and test numbers, and the curves of a cell that another grid has trained."""
     run = client(tracked.uri).get_run(tracked.run_id)
     # Training ends the run too, so a cell that was killed after it still lacks what is recorded here.
     if run.info.status == "FINISHED" and "cost/parameters" in run.data.metrics:
         return
-    with RunLogger(tracked.uri, tracked.run_id, Path(tracked.spool)) as logger:
+    with RunLogger(tracked.uri, tracked.run_id, Path(tracked.outbox)) as logger:
         for epoch, metrics in enumerate(result.history if curves else ()):
             logger.log_metrics(metrics, step=epoch)
         evaluation = evaluation_of(cell, place) if cell.evaluate else None
         logger.log_metrics(cell_metrics(result, evaluation), step=len(result.history) - 1)
 
 
-def cell_metrics(result: CellResult, evaluation: Evaluation | None) -> dict[str, float]:
+def cell_metrics(result: RunResult, evaluation: Evaluation | None) -> dict[str, float]:
     """Costs and test numbers of a cell under their tracking names: `cost/*`, `test/*`."""
     numbers = {f"cost/{name}": value for name, value in result.costs().items()}
     if evaluation is not None:

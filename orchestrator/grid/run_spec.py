@@ -27,7 +27,7 @@ RESULT = "result.json"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Cell:
+class RunSpec:
     """One run of a grid: what to train, and whether to read the test part afterwards."""
 
     name: str
@@ -69,7 +69,7 @@ def _fingerprint(store: str, protocol: str, split: str, stride: int) -> str:
 
 
 @dataclass(frozen=True, kw_only=True)
-class CellResult:
+class RunResult:
     """What a trained cell leaves besides its weights."""
 
     key: str
@@ -123,7 +123,7 @@ class CellResult:
         partial.replace(self.folder / RESULT)
 
     @classmethod
-    def load(cls, folder: Path) -> CellResult | None:
+    def load(cls, folder: Path) -> RunResult | None:
         """The result of a cell's folder, or None when it is not trained yet.
 
         Raises DataError when the file is damaged.

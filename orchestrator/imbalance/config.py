@@ -11,7 +11,7 @@ from typing import Literal
 
 from equipose.balancing.method import MethodConfig
 from equipose.balancing.registry import method_name
-from equipose.orchestrator.grid.run_spec import Cell
+from equipose.orchestrator.grid.run_spec import RunSpec
 from equipose.orchestrator.grid.variants import REFERENCE, with_modalities
 from equipose.orchestrator.training.config import TrainConfig
 
@@ -73,7 +73,7 @@ class ImbalanceConfig:
         """All but the weak one."""
         return tuple(name for name in self.modalities if name != self.weak)
 
-    def joint_cells(self, level: Level) -> list[Cell]:
+    def joint_cells(self, level: Level) -> list[RunSpec]:
         """Every method and seed with all sensors at a level."""
         return [
             self._cell(
@@ -83,20 +83,20 @@ class ImbalanceConfig:
             for method in self.methods
         ]
 
-    def weak_cells(self, level: Level) -> list[Cell]:
+    def weak_cells(self, level: Level) -> list[RunSpec]:
         """The weak sensor trained alone at a level, seed by seed."""
         config = with_modalities(self.base, (self.weak,))
         return [
             self._cell(f"{self.weak} alone {level.slug} s{seed}", level, config, seed) for seed in self.seeds
         ]
 
-    def rest_cells(self) -> list[Cell]:
+    def rest_cells(self) -> list[RunSpec]:
         """Plain training without the weak sensor. The dial leaves the data of the others as it is, bit for
         bit, so the first level stands for all."""
         config, first = with_modalities(self.base, self.others), self.levels[0]
         return [self._cell(f"without {self.weak} s{seed}", first, config, seed) for seed in self.seeds]
 
-    def other_cells(self) -> list[Cell]:
+    def other_cells(self) -> list[RunSpec]:
         """Every other sensor trained alone: how strong the rivals of the weak one are."""
         return [
             self._cell(f"{name} alone s{seed}", self.levels[0], with_modalities(self.base, (name,)), seed)
@@ -104,16 +104,16 @@ class ImbalanceConfig:
             for name in (self.others if len(self.others) > 1 else ())
         ]
 
-    def cells(self) -> list[Cell]:
+    def cells(self) -> list[RunSpec]:
         """All of them; seeds vary slowest, so what an interrupted job has are complete seeds."""
         cells = [*self.rest_cells(), *self.other_cells()]
         for level in self.levels:
             cells += [*self.weak_cells(level), *self.joint_cells(level)]
         return sorted(cells, key=lambda cell: cell.config.seed)
 
-    def _cell(self, name: str, level: Level, config: TrainConfig, seed: int) -> Cell:
+    def _cell(self, name: str, level: Level, config: TrainConfig, seed: int) -> RunSpec:
         data = replace(config.data, store=level.store)
-        return Cell(
+        return RunSpec(
             name=name,
             config=replace(config, data=data, seed=seed),
             workers=self.workers,

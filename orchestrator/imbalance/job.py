@@ -14,8 +14,8 @@ from equipose.orchestrator.comparison.figures import curve_figures
 from equipose.orchestrator.comparison.record import write_tables
 from equipose.orchestrator.comparison.tables import comparison_tables
 from equipose.orchestrator.grid.job import grid_job
-from equipose.orchestrator.grid.run_one import CellPlace, Tracking
-from equipose.orchestrator.grid.run_spec import CellResult
+from equipose.orchestrator.grid.run_one import RunsFolder, Tracking
+from equipose.orchestrator.grid.run_spec import RunResult
 from equipose.orchestrator.imbalance.config import ImbalanceConfig
 from equipose.orchestrator.imbalance.results import (
     LevelOutcome,
@@ -24,7 +24,7 @@ from equipose.orchestrator.imbalance.results import (
     level_outcomes,
     overview,
 )
-from equipose.orchestrator.jobs.location import JobPlace
+from equipose.orchestrator.jobs.location import JobLocation
 from equipose.orchestrator.jobs.progress import SweepProgress
 from equipose.orchestrator.tracking.run_logger import RunLogger
 from equipose.orchestrator.training.config import to_json
@@ -49,7 +49,7 @@ class ImbalanceOutcome:
 
 def run_imbalance_job(
     config: ImbalanceConfig,
-    place: JobPlace,
+    place: JobLocation,
     progress: SweepProgress,
     *,
     gpu: bool = False,
@@ -73,7 +73,7 @@ def run_imbalance_job(
 
 
 def write_outcome(
-    config: ImbalanceConfig, results: dict[str, CellResult], place: CellPlace, root: Path
+    config: ImbalanceConfig, results: dict[str, RunResult], place: RunsFolder, root: Path
 ) -> ImbalanceOutcome:
     """Claims, tables and figures from finished cells, written below `root`."""
     levels = level_outcomes(config, results, place)
@@ -106,7 +106,7 @@ def _write_level(level: LevelOutcome, folder: Path) -> None:
 
 def _record(config: ImbalanceConfig, tracking: Tracking, root: Path) -> None:
     """Everything that was written, on the parent run."""
-    with RunLogger(tracking.uri, tracking.parent_run, Path(tracking.spool)) as logger:
+    with RunLogger(tracking.uri, tracking.parent_run, Path(tracking.outbox)) as logger:
         logger.log_artifact(json.dumps(to_json(config.base), indent=2), "config.json")
         for path in sorted([*root.glob("*.*"), *root.glob("*/tables/*"), *root.glob("*/figures/*.png")]):
             if path.is_file():

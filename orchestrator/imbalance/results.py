@@ -11,9 +11,9 @@ from matplotlib.figure import Figure
 
 from equipose.models.modalities import subset_name
 from equipose.orchestrator.comparison.figures import Curves, curves
-from equipose.orchestrator.comparison.results import SettingOutcome, Trained, collect, labels
-from equipose.orchestrator.grid.run_one import CellPlace, evaluation_of
-from equipose.orchestrator.grid.run_spec import Cell, CellResult
+from equipose.orchestrator.comparison.results import EvaluatedRun, SettingOutcome, collect, labels
+from equipose.orchestrator.grid.run_one import RunsFolder, evaluation_of
+from equipose.orchestrator.grid.run_spec import RunResult, RunSpec
 from equipose.orchestrator.imbalance.config import ImbalanceConfig, Level
 from equipose.pipelines.figures.imbalance import ImbalanceLevel, imbalance_figure
 from equipose.pipelines.statistics.claims import Claim, error_claims, spread_claims, thirds
@@ -34,7 +34,7 @@ class LevelOutcome:
     weak: str
     outcome: SettingOutcome
     """The joint models; `alone` are those of the weak sensor."""
-    rest: tuple[Trained, ...]
+    rest: tuple[EvaluatedRun, ...]
     """Plain training without the weak sensor."""
 
     def measures(self) -> pl.DataFrame:
@@ -87,7 +87,7 @@ class LevelOutcome:
 
 
 def level_outcomes(
-    config: ImbalanceConfig, results: Mapping[str, CellResult], place: CellPlace
+    config: ImbalanceConfig, results: Mapping[str, RunResult], place: RunsFolder
 ) -> tuple[LevelOutcome, ...]:
     """Level by level what its finished cells say.
 
@@ -102,10 +102,10 @@ def level_outcomes(
     return tuple(found)
 
 
-def trained(cell: Cell, result: CellResult, place: CellPlace, method: str) -> Trained:
+def trained(cell: RunSpec, result: RunResult, place: RunsFolder, method: str) -> EvaluatedRun:
     """A finished cell under a name of its own."""
     evaluation = evaluation_of(cell, place)
-    return Trained(method=method, seed=cell.config.seed, cell=cell, result=result, evaluation=evaluation)
+    return EvaluatedRun(method=method, seed=cell.config.seed, cell=cell, result=result, evaluation=evaluation)
 
 
 def claims_of(levels: Sequence[LevelOutcome]) -> list[Claim]:
@@ -115,7 +115,7 @@ def claims_of(levels: Sequence[LevelOutcome]) -> list[Claim]:
 
 
 def alone_errors(
-    config: ImbalanceConfig, results: Mapping[str, CellResult], place: CellPlace
+    config: ImbalanceConfig, results: Mapping[str, RunResult], place: RunsFolder
 ) -> pl.DataFrame:
     """Test error of every sensor trained alone, for every seed: `sensor`, `level`, `seed`, `mpjpe_mm`."""
     cells = [(cell, "all levels") for cell in config.other_cells()]
@@ -157,7 +157,7 @@ def _drawn(level: LevelOutcome) -> ImbalanceLevel:
     return ImbalanceLevel(name=level.level.name, shares=shares, spreads=spreads, added=added)
 
 
-def _weak_spread(run: Trained, weak: str) -> float:
+def _weak_spread(run: EvaluatedRun, weak: str) -> float:
     """Spread on test frames of the predictions with the weak sensor only, mm."""
     spread = run.evaluation.spread
     return float(spread.filter(pl.col("subset") == subset_name(1, (weak,)))["spread_mm"].item())

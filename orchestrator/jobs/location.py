@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 @dataclass(frozen=True, kw_only=True)
-class JobPlace:
+class JobLocation:
     """Where a job's results go."""
 
     out: Path

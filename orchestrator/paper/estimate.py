@@ -9,8 +9,8 @@ from pathlib import Path
 
 from equipose.balancing.registry import METHODS, method_name
 from equipose.models.build import Fusion
-from equipose.orchestrator.grid.run_one import CellPlace, result_of
-from equipose.orchestrator.grid.run_spec import Cell, CellResult
+from equipose.orchestrator.grid.run_one import RunsFolder, result_of
+from equipose.orchestrator.grid.run_spec import RunResult, RunSpec
 from equipose.orchestrator.paper.plan import PaperConfig, distinct
 from equipose.orchestrator.ray_train.sizing import concurrent_runs_of
 from equipose.orchestrator.training.build import build_training, own_device
@@ -29,11 +29,11 @@ START_SECONDS = 2.0
 class Estimate:
     """What is there, what is missing, and how long it takes."""
 
-    cells: tuple[Cell, ...]
+    cells: tuple[RunSpec, ...]
     kept: frozenset[str]
     """Names of the cells that have ended."""
     seconds: dict[str, float]
-    """Cell name -> seconds on one worker, for the missing ones."""
+    """RunSpec name -> seconds on one worker, for the missing ones."""
     concurrency: int
 
     @property
@@ -50,7 +50,7 @@ def estimate(config: PaperConfig, folder: Path, *, gpu: bool = False) -> Estimat
     """
     cells = tuple(distinct(config.cells()))
     concurrency, resources = concurrent_runs_of(config.base, config.workers, gpu=gpu, limit=len(cells))
-    place = CellPlace(root=folder, resources=resources)
+    place = RunsFolder(root=folder, resources=resources)
     ended = {cell.name: result for cell in cells if (result := result_of(cell, place)) is not None}
     missing = [cell for cell in cells if cell.name not in ended]
     paces = dict(_paces(missing, list(ended.values())))
@@ -83,7 +83,7 @@ def _kind(config: TrainConfig) -> tuple[str, str]:
     return method_name(config.method), config.model.fusion
 
 
-def _paces(missing: list[Cell], ended: list[CellResult]) -> Iterator[tuple[str, float]]:
+def _paces(missing: list[RunSpec], ended: list[RunResult]) -> Iterator[tuple[str, float]]:
     """(cell name, seconds per epoch), from ended cells of the same kind and data, or from probes."""
     known = {(*_kind(r.config), r.config.data): r.costs()["epoch_s"] for r in ended}
     probed: dict[tuple[str, str], float] = {}

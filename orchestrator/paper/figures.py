@@ -12,7 +12,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from equipose.orchestrator.comparison.figures import curve_figures, curves, skeletons
-from equipose.orchestrator.comparison.results import SettingOutcome, Trained
+from equipose.orchestrator.comparison.results import EvaluatedRun, SettingOutcome
 from equipose.orchestrator.grid.variants import REFERENCE
 from equipose.pipelines.paper.awc import FUSIONS
 from equipose.pipelines.report.html import ReportFigure, png_bytes
@@ -94,7 +94,7 @@ def paper_figures(settings: Sequence[SettingOutcome], provenance: str) -> list[P
     return [*made, _skeletons(first, shown, provenance, where)]
 
 
-def _curve(kind: str, method: str, runs: Sequence[Trained], figure: Figure, where: str) -> PaperFigure:
+def _curve(kind: str, method: str, runs: Sequence[EvaluatedRun], figure: Figure, where: str) -> PaperFigure:
     what, seeds = CURVES[kind], len(runs)
     name = METHOD_NAMES[method]
     return PaperFigure(
@@ -107,7 +107,7 @@ def _curve(kind: str, method: str, runs: Sequence[Trained], figure: Figure, wher
     )
 
 
-def last_values(runs: Sequence[Trained], kind: CurveKind) -> str:
+def last_values(runs: Sequence[EvaluatedRun], kind: CurveKind) -> str:
     """`after the last of 12 epochs rgb 4.1, lidar 2.0`: means over seeds."""
     found = curves(runs, kind.metric, runs[0].evaluation.modalities)
     epochs = next(iter(found.values())).shape[1]

@@ -9,8 +9,8 @@ from pathlib import Path
 from equipose.orchestrator.cluster.session import SessionConfig
 from equipose.orchestrator.grid.job import GridJob, grid_job
 from equipose.orchestrator.grid.run_one import Tracking
-from equipose.orchestrator.grid.run_spec import Cell
-from equipose.orchestrator.jobs.location import JobPlace
+from equipose.orchestrator.grid.run_spec import RunSpec
+from equipose.orchestrator.jobs.location import JobLocation
 from equipose.orchestrator.jobs.progress import SweepProgress
 from equipose.orchestrator.paper.plan import PaperConfig, distinct
 from equipose.orchestrator.paper.report import write_report
@@ -35,7 +35,7 @@ class PaperOutcome:
 
 def run_paper_job(
     config: PaperConfig,
-    place: JobPlace,
+    place: JobLocation,
     progress: SweepProgress,
     *,
     links_to: str,
@@ -93,7 +93,7 @@ def run_links(tracking: Tracking, base: str) -> Links:
         if not token:
             break
 
-    def link(cells: Sequence[Cell]) -> str:
+    def link(cells: Sequence[RunSpec]) -> str:
         return compare_page(base, experiment, [children[cell.key] for cell in cells])
 
     return link
@@ -101,7 +101,7 @@ def run_links(tracking: Tracking, base: str) -> Links:
 
 def _record(folder: Path, tracking: Tracking) -> None:
     """The report, its tables and figures on the parent run."""
-    with RunLogger(tracking.uri, tracking.parent_run, Path(tracking.spool)) as logger:
+    with RunLogger(tracking.uri, tracking.parent_run, Path(tracking.outbox)) as logger:
         for path in sorted(folder.rglob("*")):
             if path.is_file() and path.suffix != ".pdf":
                 logger.log_artifact(path, str(path.relative_to(folder)))

@@ -15,7 +15,7 @@ from typing import Any, Literal
 from equipose.balancing.method import MethodConfig
 from equipose.balancing.methods.awc.awc import AWC
 from equipose.models.build import Fusion
-from equipose.orchestrator.grid.run_spec import Cell
+from equipose.orchestrator.grid.run_spec import RunSpec
 from equipose.orchestrator.grid.variants import with_modalities
 from equipose.orchestrator.training.config import TrainConfig, to_json
 from equipose.orchestrator.training.data import part_rows
@@ -96,10 +96,10 @@ class PaperConfig:
         content = sorted(cell.key for cells in self.cells().values() for cell in cells)
         return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
 
-    def cells(self) -> dict[Place, list[Cell]]:
+    def cells(self) -> dict[Place, list[RunSpec]]:
         """Place -> its cells, one per seed; equal runs are one and the same cell."""
-        made: dict[str, Cell] = {}
-        plan: dict[Place, list[Cell]] = {}
+        made: dict[str, RunSpec] = {}
+        plan: dict[Place, list[RunSpec]] = {}
         for seed in self.seeds:
             for table in self.tables:
                 for row, column, config in ROWS[table](self, seed):
@@ -108,11 +108,11 @@ class PaperConfig:
                     plan.setdefault(place, []).append(made.setdefault(_settings(config), cell))
         return plan
 
-    def _cell(self, name: str, config: TrainConfig) -> Cell:
-        return Cell(name=name, config=config, workers=self.workers, select=self.select)
+    def _cell(self, name: str, config: TrainConfig) -> RunSpec:
+        return RunSpec(name=name, config=config, workers=self.workers, select=self.select)
 
 
-def distinct(plan: Mapping[Place, Sequence[Cell]]) -> list[Cell]:
+def distinct(plan: Mapping[Place, Sequence[RunSpec]]) -> list[RunSpec]:
     """Every cell of a plan once, in the order in which the tables ask for them, seed by seed."""
     cells = {cell.name: cell for cells in plan.values() for cell in cells}
     return sorted(cells.values(), key=lambda cell: cell.config.seed)

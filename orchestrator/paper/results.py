@@ -10,8 +10,8 @@ import polars as pl
 
 from equipose.orchestrator.comparison.results import SettingOutcome, collect
 from equipose.orchestrator.evaluation.evaluation import Evaluation
-from equipose.orchestrator.grid.run_one import CellPlace, evaluation_of
-from equipose.orchestrator.grid.run_spec import Cell, CellResult
+from equipose.orchestrator.grid.run_one import RunsFolder, evaluation_of
+from equipose.orchestrator.grid.run_spec import RunResult, RunSpec
 from equipose.orchestrator.paper.plan import PAPER_EPOCHS, WINDOW_LENGTHS, PaperConfig, Place
 from equipose.pipelines.paper.awc import FUSIONS, METHODS, PAPER_A, main_row
 from equipose.pipelines.paper.table import (
@@ -24,7 +24,7 @@ from equipose.pipelines.paper.table import (
     PaperTable,
     paper_table,
 )
-from equipose.pipelines.report.verdicts import Outcome, outcomes_of
+from equipose.pipelines.report.verdicts import MethodVerdict, outcomes_of
 from equipose.pipelines.tables.table import Caption
 
 EPOCH_SECONDS = Metric(key="epoch_s", label="per epoch", unit="s")
@@ -32,7 +32,7 @@ PEAK_MEMORY = Metric(key="peak_memory_mib", label="peak memory", unit="MiB", dec
 ERRORS = (MPJPE, PA_MPJPE)
 COSTS = (SHAPLEY_SHARE, EPOCH_SECONDS, PEAK_MEMORY)
 
-Reader = Callable[[CellResult, Evaluation], float]
+Reader = Callable[[RunResult, Evaluation], float]
 READERS: dict[str, Reader] = {
     MPJPE.key: lambda result, evaluation: evaluation.mpjpe_mm,
     PA_MPJPE.key: lambda result, evaluation: evaluation.pa_mpjpe_mm,
@@ -42,7 +42,7 @@ READERS: dict[str, Reader] = {
 }
 """Metric -> how it is read off a finished cell."""
 
-Links = Callable[[Sequence[Cell]], str]
+Links = Callable[[Sequence[RunSpec]], str]
 """The page of the runs behind a number."""
 
 
@@ -51,12 +51,12 @@ class Finished:
     """Every cell of a plan, trained and tested."""
 
     config: PaperConfig
-    plan: Mapping[Place, Sequence[Cell]]
-    results: Mapping[str, CellResult]
-    place: CellPlace
+    plan: Mapping[Place, Sequence[RunSpec]]
+    results: Mapping[str, RunResult]
+    place: RunsFolder
     provenance: str
 
-    def evaluation(self, cell: Cell) -> Evaluation:
+    def evaluation(self, cell: RunSpec) -> Evaluation:
         """What the cell found on its test part."""
         return evaluation_of(cell, self.place)
 
@@ -89,7 +89,7 @@ def _group(
     table: str,
     column: str,
     metrics: Sequence[Metric],
-    mine: Mapping[Place, Sequence[Cell]],
+    mine: Mapping[Place, Sequence[RunSpec]],
     finished: Finished,
 ) -> ColumnGroup:
     """A column with the caption of the data behind it."""
@@ -107,7 +107,7 @@ def _group(
 
 
 def _lines(
-    place: Place, cells: Sequence[Cell], metrics: Sequence[Metric], finished: Finished, links: Links
+    place: Place, cells: Sequence[RunSpec], metrics: Sequence[Metric], finished: Finished, links: Links
 ) -> list[dict[str, object]]:
     found = [(finished.results[cell.name], finished.evaluation(cell)) for cell in cells]
     lines = []
@@ -169,10 +169,10 @@ def main_settings(finished: Finished) -> tuple[SettingOutcome, ...]:
     return collect(cells, finished.results, finished.place) if cells else ()
 
 
-def overview(settings: Sequence[SettingOutcome], finished: Finished, links: Links) -> list[Outcome]:
+def overview(settings: Sequence[SettingOutcome], finished: Finished, links: Links) -> list[MethodVerdict]:
     """Verdict of every method in every fusion and column, as plainly where it did not help."""
     columns = {split: column for column, split in finished.config.columns.items()}
-    outcomes: list[Outcome] = []
+    outcomes: list[MethodVerdict] = []
     for setting in settings:
         fusion, column = setting.setting.fusion, columns[setting.setting.protocol, setting.setting.split]
         pages = {}

@@ -61,7 +61,7 @@ def run_train_job(
                 name=name,
                 storage=out / "train",
                 resources=resources,
-                tracked=Tracked(uri=server.uri, run_id=run_id, spool=str(out / "spool" / name)),
+                tracked=Tracked(uri=server.uri, run_id=run_id, outbox=str(out / "spool" / name)),
             )
         except BaseException as error:
             end_run(server.uri, run_id, "KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED")

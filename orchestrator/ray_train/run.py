@@ -15,7 +15,7 @@ import ray.train.torch
 from ray.train import UserCallback
 
 from equipose.orchestrator.cluster.capacity import Resources
-from equipose.orchestrator.errors import failed_training, is_lasting
+from equipose.orchestrator.failures import failed_training, is_lasting
 from equipose.orchestrator.ray_train.run_folder import clear_scratch, tidy
 from equipose.orchestrator.tracking.runs import Tracked
 from equipose.orchestrator.training.config import TrainConfig

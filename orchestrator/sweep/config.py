@@ -16,7 +16,7 @@ OBJECTIVE = "best/mpjpe_mm"
 
 @dataclass(frozen=True, kw_only=True)
 class SearchSpace:
-    """AWC strength, critical-window length and fusion (paper A, tables of alpha and window)."""
+    """AWC strength, critical-window length and fusion (AWC paper, tables of alpha and window)."""
 
     alpha_s: tuple[float, float] = (1e3, 1e6)
     """Range of the strong group's alpha, searched on a log scale; loss in metres."""

@@ -14,16 +14,16 @@ from equipose.balancing.shapley.report import contribution_report
 from equipose.orchestrator.cluster.session import SessionConfig, address_to_join, ray_session, tracking_host
 from equipose.orchestrator.evaluation.coalition_pool import PoolConfig, evaluate_coalitions
 from equipose.orchestrator.evaluation.report_formats import report_markdown, report_metrics
-from equipose.orchestrator.jobs.location import JobPlace
+from equipose.orchestrator.jobs.location import JobLocation
 from equipose.orchestrator.jobs.progress import SweepProgress
 from equipose.orchestrator.ray_train.run import best_checkpoint
 from equipose.orchestrator.ray_train.sizing import concurrent_runs_of
 from equipose.orchestrator.sweep.config import OBJECTIVE, SweepConfig
 from equipose.orchestrator.sweep.figures import sweep_figures
 from equipose.orchestrator.sweep.leaked_groups import LOOK_SECONDS, remove_orphaned_groups
-from equipose.orchestrator.sweep.periodic import meanwhile
+from equipose.orchestrator.sweep.periodic import periodically
 from equipose.orchestrator.sweep.results import SweepOutcome, SweepTable, parameter_importance, sweep_table
-from equipose.orchestrator.sweep.run import SweepPlace, run_sweep
+from equipose.orchestrator.sweep.run import SweepLocation, run_sweep
 from equipose.orchestrator.tracking.client import client
 from equipose.orchestrator.tracking.delivery import replay
 from equipose.orchestrator.tracking.run_logger import RunLogger
@@ -40,7 +40,7 @@ PATIENCE = 30.0
 
 
 def run_sweep_job(
-    config: SweepConfig, place: JobPlace, progress: SweepProgress, session: SessionConfig | None = None
+    config: SweepConfig, place: JobLocation, progress: SweepProgress, session: SessionConfig | None = None
 ) -> SweepOutcome:
     """Run a sweep, or go on with an interrupted one of the same name, and record it in MLflow."""
     root = (place.out / "sweeps" / config.name).resolve()
@@ -60,12 +60,12 @@ def run_sweep_job(
             params=flatten_config(config, omit=("base.data.store", "resources", "concurrency")),
         ) as parent,
     ):
-        sweep_place = SweepPlace(
+        sweep_place = SweepLocation(
             root=root, uri=server.uri, experiment=experiment, parent_run=parent, tags=tags
         )
         if address_to_join(session):
             config = _sized(config)
-        with meanwhile("orphaned-groups", remove_orphaned_groups, LOOK_SECONDS):
+        with periodically("orphaned-groups", remove_orphaned_groups, LOOK_SECONDS):
             return _sweep_and_record(config, sweep_place, progress)
 
 
@@ -78,11 +78,11 @@ def _sized(config: SweepConfig) -> SweepConfig:
     return replace(config, concurrency=concurrency, resources=resources)
 
 
-def _sweep_and_record(config: SweepConfig, place: SweepPlace, progress: SweepProgress) -> SweepOutcome:
-    spool = place.root / "spool"
-    replay(spool, place.uri)
+def _sweep_and_record(config: SweepConfig, place: SweepLocation, progress: SweepProgress) -> SweepOutcome:
+    outbox = place.root / "spool"
+    replay(outbox, place.uri)
     progress.stage(f"training {config.trials} trials, {config.concurrency} at a time")
-    with meanwhile("mlflow-replay", partial(replay, spool, place.uri, REPLAY_SECONDS), REPLAY_SECONDS):
+    with periodically("mlflow-replay", partial(replay, outbox, place.uri, REPLAY_SECONDS), REPLAY_SECONDS):
         study = run_sweep(config, place, progress)
     table = sweep_table(study)
     runs = _close_children(table, place)
@@ -90,12 +90,12 @@ def _sweep_and_record(config: SweepConfig, place: SweepPlace, progress: SweepPro
     outcome = _evaluate(config, place, table)
     progress.stage("drawing figures")
     _record(config, place, outcome, runs, parameter_importance(study, config.seed))
-    replay(spool, place.uri)  # what a slow server has not taken in time
+    replay(outbox, place.uri)  # what a slow server has not taken in time
     _end_runs(outcome.table, runs, place)  # an outbox begins with the status RUNNING
     return outcome
 
 
-def _close_children(table: SweepTable, place: SweepPlace) -> dict[str, str]:
+def _close_children(table: SweepTable, place: SweepLocation) -> dict[str, str]:
     """Deliver what workers could not, end the runs of stopped trials; trial -> run id."""
     replay(place.root / "spool", place.uri, patience=PATIENCE)
     mlflow = client(place.uri)
@@ -110,7 +110,7 @@ def _close_children(table: SweepTable, place: SweepPlace) -> dict[str, str]:
     return runs
 
 
-def _end_runs(table: SweepTable, runs: Mapping[str, str], place: SweepPlace) -> None:
+def _end_runs(table: SweepTable, runs: Mapping[str, str], place: SweepLocation) -> None:
     """End the runs of trials that were stopped, or that died, before they could do it themselves."""
     mlflow = client(place.uri)
     for trial, state in table.frame.select("trial", "state").iter_rows():
@@ -123,7 +123,7 @@ def _reason(row: dict[str, Any]) -> str:
     return reasons.get(row["state"], row["state"])
 
 
-def _evaluate(config: SweepConfig, place: SweepPlace, table: SweepTable) -> SweepOutcome:
+def _evaluate(config: SweepConfig, place: SweepLocation, table: SweepTable) -> SweepOutcome:
     """Read the test part once: with AWC and with plain training, in the fusion that did best."""
     store, parts = sources(config.base.data)
     trials = {role: row["trial"] for role, row in table.compared.items()}
@@ -157,7 +157,7 @@ def _evaluate(config: SweepConfig, place: SweepPlace, table: SweepTable) -> Swee
 
 def _record(
     config: SweepConfig,
-    place: SweepPlace,
+    place: SweepLocation,
     outcome: SweepOutcome,
     runs: dict[str, str],
     importance: dict[str, float],

@@ -11,7 +11,7 @@ logger = logging.getLogger(__name__)
 
 
 @contextlib.contextmanager
-def meanwhile(name: str, work: Callable[[], object], pause: float) -> Iterator[None]:
+def periodically(name: str, work: Callable[[], object], pause: float) -> Iterator[None]:
     """A thread that does `work` every `pause` seconds while the block lasts.
 
     What goes wrong is logged, and tried again in its turn. At the end, work that is under way is waited for,

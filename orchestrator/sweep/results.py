@@ -12,7 +12,7 @@ import polars as pl
 from optuna.trial import FrozenTrial, TrialState
 
 from equipose.balancing.shapley.report import ContributionReport
-from equipose.orchestrator.errors import FailedSweepError, listed
+from equipose.orchestrator.failures import FailedSweepError, listed
 from equipose.orchestrator.sweep.config import OBJECTIVE
 from equipose.orchestrator.sweep.search import failures, trial_name
 

@@ -13,7 +13,7 @@ from typing import Any
 import optuna
 from ray import tune
 
-from equipose.orchestrator.errors import FailedTrainingError, reason
+from equipose.orchestrator.failures import FailedTrainingError, reason
 from equipose.orchestrator.jobs.progress import SweepProgress
 from equipose.orchestrator.ray_train.run import run_training
 from equipose.orchestrator.sweep.asha import ProposalsOnlyASHA
@@ -39,7 +39,7 @@ TRIAL_RETRIES = 1
 
 
 @dataclass(frozen=True, kw_only=True)
-class SweepPlace:
+class SweepLocation:
     """Where a sweep lives: folders on shared storage, the tracking server, and its parent run there."""
 
     root: Path
@@ -74,7 +74,7 @@ class SweepPlace:
         return f"{self.parent_run}/{trial}"
 
 
-def run_sweep(config: SweepConfig, place: SweepPlace, progress: SweepProgress) -> optuna.Study:
+def run_sweep(config: SweepConfig, place: SweepLocation, progress: SweepProgress) -> optuna.Study:
     """Run or resume a sweep; finished trials are never repeated, unfinished ones go on where they were.
 
     Returns the study, which holds what came of it.
@@ -107,7 +107,9 @@ def _why(error: Exception | str) -> str:
     return reason(error if isinstance(error, Exception) else RuntimeError(error))
 
 
-def _tune_config(config: SweepConfig, place: SweepPlace, study: optuna.Study, trials: int) -> tune.TuneConfig:
+def _tune_config(
+    config: SweepConfig, place: SweepLocation, study: optuna.Study, trials: int
+) -> tune.TuneConfig:
     suggest = partial(_tracked_point, config=config, place=place)
     return tune.TuneConfig(
         search_alg=StudySearch(study, suggest, config.base.epochs),
@@ -120,7 +122,7 @@ def _tune_config(config: SweepConfig, place: SweepPlace, study: optuna.Study, tr
     )
 
 
-def _tracked_point(trial: optuna.Trial, *, config: SweepConfig, place: SweepPlace) -> dict[str, Any]:
+def _tracked_point(trial: optuna.Trial, *, config: SweepConfig, place: SweepLocation) -> dict[str, Any]:
     """A point of the search with its MLflow run, made here because a trial would first have to import MLflow.
 
     Where the server is away the trial asks again itself.
@@ -132,7 +134,7 @@ def _tracked_point(trial: optuna.Trial, *, config: SweepConfig, place: SweepPlac
         return {**point, RUN: None}
 
 
-def _run_of(name: str, point: dict[str, Any], config: SweepConfig, place: SweepPlace) -> str:
+def _run_of(name: str, point: dict[str, Any], config: SweepConfig, place: SweepLocation) -> str:
     """Id of a trial's MLflow run, made once however often it is asked for."""
     run = config.run_config(point)
     return create_run(
@@ -151,18 +153,18 @@ def _trial_name(trial: Any) -> str:
     return trial_name(trial.config[NUMBER])
 
 
-def _trial(point: dict[str, Any], *, config: SweepConfig, place: SweepPlace) -> None:
+def _trial(point: dict[str, Any], *, config: SweepConfig, place: SweepLocation) -> None:
     """What Tune runs per trial: a Ray Train run of its own, reported epoch by epoch."""
     name = tune.get_context().get_trial_name()
     run_id = point[RUN] or _run_of(name, searched(point), config, place)
-    spool = str(place.root / "spool" / name)
+    outbox = str(place.root / "spool" / name)
     with tried_once(place.given_up / name), reported_to_tune() as reports:
         run_training(
             config.run_config(searched(point)),
             name=name,
             storage=place.train_path / config.name,
             resources=config.resources,
-            tracked=Tracked(uri=place.uri, run_id=run_id, spool=spool, hand_over=True),
+            tracked=Tracked(uri=place.uri, run_id=run_id, outbox=outbox, hand_over=True),
             callbacks=[reports],
         )
 

@@ -162,15 +162,15 @@ def deliver_all(
     return start
 
 
-def replay(spool: Path, uri: str, timeout: float = 60.0, patience: float = 0.0) -> dict[str, int]:
+def replay(folder: Path, uri: str, timeout: float = 60.0, patience: float = 0.0) -> dict[str, int]:
     """Deliver what runs could not deliver themselves; run id -> number of records still waiting.
 
-    Empty when everything has arrived. `spool` and its subfolders are searched; outboxes that a live logger
+    Empty when everything has arrived. `folder` and its subfolders are searched; outboxes that a live logger
     holds for more than `patience` s are passed over.
     """
     deadline = time.monotonic() + timeout
     waiting: dict[str, int] = {}
-    for path in sorted(Path(spool).rglob("*.jsonl")):
+    for path in sorted(Path(folder).rglob("*.jsonl")):
         run_id = path.name.removesuffix(".jsonl")
         if run_id.endswith(".rejected"):
             continue

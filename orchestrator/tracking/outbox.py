@@ -1,8 +1,8 @@
 """The outbox of a run: everything it logs goes to disk first, and from there to the tracking server.
 
-One file of JSON lines per run, `<run_id>.jsonl`, in one spool directory. A record is a dict with `kind`:
+One file of JSON lines per run, `<run_id>.jsonl`, in one folder. A record is a dict with `kind`:
 `metric` (key, value, step, time in ms), `param`, `tag` (key, value), `artifact` (file, name), `status`.
-The spool directory must be on storage that the run's next attempt and the driver can read.
+The folder must be on storage that the run's next attempt and the driver can read.
 """
 
 from __future__ import annotations
@@ -80,14 +80,14 @@ class OutboxInUseError(RuntimeError):
 class Outbox:
     """Append-only file of one run's records, locked against a second user."""
 
-    def __init__(self, spool: Path, run_id: str, patience: float = 0.0) -> None:
+    def __init__(self, folder: Path, run_id: str, patience: float = 0.0) -> None:
         """Open or create; raises `OutboxInUseError` when another process has it for more than `patience` s.
 
         Raises ValueError for a run id that is no file name: it may come from somebody else's server.
         """
         self.run_id = check_name(run_id, "run id")
-        self.path = Path(spool) / f"{run_id}.jsonl"
-        self.files = Path(spool) / f"{run_id}.files"
+        self.path = Path(folder) / f"{run_id}.jsonl"
+        self.files = Path(folder) / f"{run_id}.files"
         self.path.parent.mkdir(parents=True, exist_ok=True)
         deadline = time.monotonic() + patience
         while (handle := self._opened()) is None:

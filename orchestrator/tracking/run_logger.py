@@ -59,14 +59,14 @@ class RunLogger:
     that diverged must look so) and the first is named in the tag `first_nonfinite`.
     """
 
-    def __init__(self, uri: str, run_id: str, spool: Path, patience: float = 0.0) -> None:
-        """Take the run's outbox in folder `spool` over, with what an earlier attempt left in it.
+    def __init__(self, uri: str, run_id: str, folder: Path, patience: float = 0.0) -> None:
+        """Take the run's outbox in `folder` over, with what an earlier attempt left in it.
 
         Raises `OutboxInUseError` when another process still logs to the same run after `patience` seconds.
         """
         self.uri = uri
         self.run_id = run_id
-        self._outbox = Outbox(spool, run_id, patience)
+        self._outbox = Outbox(folder, run_id, patience)
         self._records = self._outbox.recover()
         self._delivery = Delivery(uri, self._outbox)
         self._clock = latest_time(self._records)

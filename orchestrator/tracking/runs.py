@@ -41,11 +41,11 @@ MAX_VALUE = 500
 
 @dataclass(frozen=True, kw_only=True)
 class Tracked:
-    """Where a run's numbers go: an MLflow run that exists already, and a spool for bad times."""
+    """Where a run's numbers go: an MLflow run that exists already, and the folder of its outbox."""
 
     uri: str
     run_id: str
-    spool: str
+    outbox: str
     hand_over: bool = False
     """Whether the run ends without waiting for the server; then whoever started it delivers what is left."""
 

@@ -37,7 +37,7 @@ class DataConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class OptimizerConfig:
-    """Adam with a step schedule (paper A: lr 1e-3, x0.1 every 30 epochs)."""
+    """Adam with a step schedule (the AWC paper: lr 1e-3, x0.1 every 30 epochs)."""
 
     lr: float = 1e-3
     gamma: float = 0.1

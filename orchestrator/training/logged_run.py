@@ -47,7 +47,7 @@ def _logging(tracked: Tracked | None, training: Training) -> Iterator[RunLogger 
     if tracked is None or not training.ranks.first:
         yield None
         return
-    logger = RunLogger(tracked.uri, tracked.run_id, Path(tracked.spool), patience=PATIENCE)
+    logger = RunLogger(tracked.uri, tracked.run_id, Path(tracked.outbox), patience=PATIENCE)
     wait = 0.0 if tracked.hand_over else FINISH_SECONDS
     try:
         yield logger

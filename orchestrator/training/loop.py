@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
-from equipose.balancing.method import EpochPlan, Losses, Method, Run, Step, Stepping
+from equipose.balancing.method import EpochPlan, Losses, Method, Run, Step, StepContext
 from equipose.balancing.train_step import take_step
 from equipose.models.batch import Batch
-from equipose.models.errors import mpjpe
 from equipose.models.model import PoseModel
+from equipose.models.pose_errors import mpjpe
 from equipose.models.randomness import derive_seed, torch_rng
 from equipose.orchestrator.training.config import OptimizerConfig
 from equipose.orchestrator.training.epoch_measures import GradientNorms, peak_memory_mib, reset_peak_memory
@@ -129,7 +129,7 @@ def _epoch_step(training: Training, run: Run, index: int, batch: Batch, norms: G
     """One step of an epoch, its randomness derived from (seed, epoch, step, rank)."""
     torch.manual_seed(derive_seed(run.seed, "step", run.epoch, index, training.ranks.rank))
     rng = torch_rng(run.seed, "method", run.epoch, index)
-    stepping = Stepping(
+    context = StepContext(
         run=run,
         wrapped=training.wrapped,
         optimizer=training.optimizer,
@@ -137,7 +137,7 @@ def _epoch_step(training: Training, run: Run, index: int, batch: Batch, norms: G
         view=lambda outputs: Step(run=run, index=index, batch=batch, outputs=outputs, rng=rng),
         clip_norm=training.schedule.clip_norm,
     )
-    losses = take_step(training.method, stepping)
+    losses = take_step(training.method, context)
     norms.add()
     return losses
 

@@ -15,7 +15,7 @@ from equipose.pipelines.paper.formats import is_real
 from equipose.pipelines.paper.table import PaperTable, check_link
 from equipose.pipelines.report.grid import grid_of
 from equipose.pipelines.report.overview import overview_of
-from equipose.pipelines.report.verdicts import Outcome
+from equipose.pipelines.report.verdicts import MethodVerdict
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -78,7 +78,7 @@ def html_report(
     sections: Sequence[Section],
     provenance: str,
     *,
-    outcomes: Sequence[Outcome] = (),
+    outcomes: Sequence[MethodVerdict] = (),
     facts: Mapping[str, str] | None = None,
 ) -> str:
     """The report as the text of one HTML file.
@@ -106,7 +106,7 @@ def html_report(
     )
 
 
-def _check_links(sections: Sequence[Section], outcomes: Sequence[Outcome]) -> None:
+def _check_links(sections: Sequence[Section], outcomes: Sequence[MethodVerdict]) -> None:
     for table in (table for section in sections for table in section.tables):
         for cell in table.cells.values():
             if cell.ours is not None and not cell.link:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from equipose.pipelines.report.grid import Head
-from equipose.pipelines.report.verdicts import Outcome, by_verdict
+from equipose.pipelines.report.verdicts import MethodVerdict, by_verdict
 from equipose.pipelines.statistics.comparison import VERDICTS
 from equipose.pipelines.tables.table import WEAK
 
@@ -35,7 +35,7 @@ class OverviewRow:
     """A method; None where it was not compared."""
 
     label: str
-    cells: tuple[Outcome | None, ...]
+    cells: tuple[MethodVerdict | None, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +56,7 @@ class Overview:
     """Behind the verdict of an underpowered comparison; empty where all are."""
 
 
-def overview_of(outcomes: Sequence[Outcome]) -> Overview:
+def overview_of(outcomes: Sequence[MethodVerdict]) -> Overview:
     """The grid of some outcomes, rows and columns in their order.
 
     Raises ValueError for two outcomes in one place.
@@ -93,7 +93,7 @@ def _heads(groups: list[str], columns: list[str]) -> tuple[tuple[Head, ...], ...
     return (above, below) if any(groups) else (below,)
 
 
-def _seeds(outcomes: Sequence[Outcome]) -> str:
+def _seeds(outcomes: Sequence[MethodVerdict]) -> str:
     numbers = sorted({o.seeds for o in outcomes})
     if not numbers:
         return ""
@@ -101,7 +101,7 @@ def _seeds(outcomes: Sequence[Outcome]) -> str:
     return f"{shown} seed{'' if numbers == [1] else 's'} each"
 
 
-def doubts(outcomes: Sequence[Outcome]) -> str:
+def doubts(outcomes: Sequence[MethodVerdict]) -> str:
     """One sentence on the comparisons that could hardly have found anything, empty where all could."""
     weak = [o for o in outcomes if o.why]
     if not weak:

@@ -13,7 +13,7 @@ from equipose.pipelines.tables.table import Cell
 
 
 @dataclass(frozen=True, kw_only=True)
-class Outcome:
+class MethodVerdict:
     """One comparison with the reference method."""
 
     name: str
@@ -63,14 +63,14 @@ def outcomes_of(
     group: str = "",
     names: Mapping[str, str] | None = None,
     links: Mapping[str, str] | None = None,
-) -> tuple[Outcome, ...]:
+) -> tuple[MethodVerdict, ...]:
     """One outcome per row of `comparison_statistics.compare`, in its order.
 
     column: protocol. group: such as the fusion. names: method -> name shown, default the method.
     links: method -> page of its run.
     """
     return tuple(
-        Outcome(
+        MethodVerdict(
             name=(names or {}).get(row["method"], row["method"]),
             column=column,
             group=group,
@@ -87,6 +87,6 @@ def outcomes_of(
     )
 
 
-def by_verdict(outcomes: Sequence[Outcome]) -> dict[str, tuple[Outcome, ...]]:
+def by_verdict(outcomes: Sequence[MethodVerdict]) -> dict[str, tuple[MethodVerdict, ...]]:
     """Every verdict, also those that nobody has, with its outcomes in the order given."""
     return {verdict: tuple(o for o in outcomes if o.verdict == verdict) for verdict in VERDICTS}

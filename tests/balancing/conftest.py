@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from equipose.balancing.evaluation_mode import evaluating
-from equipose.balancing.method import EpochPlan, Method, Run, Step, Stepping
+from equipose.balancing.method import EpochPlan, Method, Run, Step, StepContext
 from equipose.balancing.shapley.coalitions import coalition_predictions, coalitions_of
 from equipose.balancing.shapley.statistics import CoalitionStatistics
 from equipose.balancing.shapley.value_functions import pearson_profit
@@ -294,14 +294,14 @@ class ToyTraining:
 
     def step(self, run: Run, index: int, batch: Batch) -> None:
         rng = torch_rng(self.seed, "method", self.epoch, index)
-        stepping = Stepping(
+        context = StepContext(
             run=run,
             wrapped=self.wrapped,
             optimizer=self.optimizer,
             batch=batch,
             view=lambda outputs: Step(run=run, index=index, batch=batch, outputs=outputs, rng=rng),
         )
-        self.losses = take_step(self.method, stepping)
+        self.losses = take_step(self.method, context)
 
     def fit(self, epochs: int) -> ToyTraining:
         while self.epoch < epochs:

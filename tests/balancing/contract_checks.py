@@ -52,7 +52,7 @@ def is_plain_when_switched_off(subject: Subject, toys: Toys) -> None:
     off = build_method(replace(subject.config, window=0))
     assert not off.needs
     assert not off.owns_backward
-    assert not off.owns_step
+    assert not off.replaces_step
     idle = toys.training(off, **NOISY).fit(3)
     assert torch.equal(plain.weights(), idle.weights())
     assert not idle.logged

@@ -119,7 +119,7 @@ def paired(subject: Subject) -> Subject:
 
     def build() -> Method:
         method = subject.build()
-        if method.owns_step:
+        if method.replaces_step:
             return chain(first=Relearning(Relearning.Config(every=1)), second=method)
         return chain(first=AWC(AWC.Config(contributions="batch")), second=method)
 

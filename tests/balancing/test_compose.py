@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from equipose.balancing.compose import chain, within
-from equipose.balancing.method import EpochPlan, Losses, Method, Run, Step, Stepping, total_loss
+from equipose.balancing.method import EpochPlan, Losses, Method, Run, Step, StepContext, total_loss
 
 
 class Recorder(Method):
@@ -179,16 +179,16 @@ def test_heads_are_probes_outside_a_window(toy_training: Callable) -> None:
 class Stepper(Method):
     """Takes its own steps, which change nothing."""
 
-    owns_step = True
+    replaces_step = True
 
-    def take_step(self, stepping: Stepping) -> Losses:
+    def take_step(self, context: StepContext) -> Losses:
         return {}
 
 
 def test_owner_of_the_step_is_asked_in_its_window_only(toy_training: Callable) -> None:
     plan_only = Method()
     method = chain(a=plan_only, b=within(range(1, 2), Stepper()))
-    assert method.owns_step
+    assert method.replaces_step
     training = toy_training(method)
     plain = toy_training(Method())
     assert torch.equal(training.fit(1).weights(), plain.fit(1).weights())
@@ -202,13 +202,13 @@ def test_chain_refuses_hooks_that_the_owner_of_the_step_would_pass_over() -> Non
         with pytest.raises(ValueError, match=r"of \['a', 'c'\] one takes the whole training step"):
             chain(a=Stepper(), b=Method(), c=other)
     kept = chain(a=within(range(0), Stepper()), b=Recorder(), c=within(range(0), Stepper()))
-    assert not kept.owns_step
-    assert chain(a=Stepper(), b=within(range(0), Recorder())).owns_step
+    assert not kept.replaces_step
+    assert chain(a=Stepper(), b=within(range(0), Recorder())).replaces_step
 
 
 def test_owner_must_define_its_step(toy_training: Callable) -> None:
     class Forgetful(Method):
-        owns_step = True
+        replaces_step = True
 
-    with pytest.raises(NotImplementedError, match="Forgetful sets owns_step"):
+    with pytest.raises(NotImplementedError, match="Forgetful sets replaces_step"):
         toy_training(Forgetful()).fit(1)

@@ -16,7 +16,7 @@ from equipose.experiments.cli import guarded
 from equipose.experiments.jobs.records import OPTIONS, create_job, resume_job
 from equipose.experiments.presets.sizes import PRESETS
 from equipose.experiments.presets.sources import ensure_store
-from equipose.orchestrator.errors import failed_training
+from equipose.orchestrator.failures import failed_training
 from equipose.pipelines.store import open_store
 
 ROOT = Path(__file__).parents[2]

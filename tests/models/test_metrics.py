@@ -9,7 +9,6 @@ import pytest
 import torch
 from torch import Tensor
 
-from equipose.models.errors import joint_errors, mpjpe, pa_mpjpe, pck, root_aligned, root_mpjpe
 from equipose.models.metrics import (
     MPJPE,
     PAMPJPE,
@@ -19,6 +18,7 @@ from equipose.models.metrics import (
     RootAlignedMPJPE,
     pose_metrics,
 )
+from equipose.models.pose_errors import joint_errors, mpjpe, pa_mpjpe, pck, root_aligned, root_mpjpe
 
 Values = Callable[[Tensor, Tensor], Tensor]
 

@@ -17,8 +17,8 @@ from equipose.models.build import ModelConfig
 from equipose.models.modalities import subset_name
 from equipose.orchestrator.comparison import results as comparison_results
 from equipose.orchestrator.evaluation.evaluation import Evaluation
-from equipose.orchestrator.grid.run_one import CellPlace
-from equipose.orchestrator.grid.run_spec import Cell, CellResult
+from equipose.orchestrator.grid.run_one import RunsFolder
+from equipose.orchestrator.grid.run_spec import RunResult, RunSpec
 from equipose.orchestrator.paper import results as paper_results
 from equipose.orchestrator.paper.plan import PaperConfig, distinct
 from equipose.orchestrator.paper.results import Finished
@@ -48,7 +48,7 @@ def small_paper(store: Path, **changes: Any) -> PaperConfig:
     return PaperConfig(**{**settings, **changes})
 
 
-def error_mm(cell: Cell) -> float:
+def error_mm(cell: RunSpec) -> float:
     """The made-up test error: 100 mm, a seed's own shift, and what AWC saves."""
     gain = AWC_GAIN_MM if method_name(cell.config.method) == "awc" else 0.0
     return 100.0 + cell.config.seed - gain
@@ -58,7 +58,7 @@ def error_mm(cell: Cell) -> float:
 class Measured:
     """What tables, verdicts and figures read of an evaluation; every frame has the cell's own error."""
 
-    cell: Cell
+    cell: RunSpec
 
     @property
     def modalities(self) -> tuple[str, ...]:
@@ -107,7 +107,7 @@ class Measured:
         return pl.DataFrame({"subset": [self.full], "joint": [0], "error_sum_mm": [1.0], "count": [1]})
 
 
-def made_result(cell: Cell, place: CellPlace) -> CellResult:
+def made_result(cell: RunSpec, place: RunsFolder) -> RunResult:
     """A result with two epochs of curves and times."""
     epoch = {
         "time/train_s": 3.0,
@@ -120,7 +120,7 @@ def made_result(cell: Cell, place: CellPlace) -> CellResult:
     for place_of, name in enumerate(cell.config.model.modalities):
         epoch |= {f"shapley/{name}": 4.0 - place_of, f"grad/{name}": 1.0}
         epoch |= {f"spread/{name}_mm": 30.0 + place_of, f"mean/{name}_mm": 900.0}
-    return CellResult(
+    return RunResult(
         key=cell.key,
         config=cell.config,
         fingerprint=cell.data_fingerprint,
@@ -131,7 +131,7 @@ def made_result(cell: Cell, place: CellPlace) -> CellResult:
     )
 
 
-def evaluation_of(cell: Cell, place: CellPlace) -> Evaluation:
+def evaluation_of(cell: RunSpec, place: RunsFolder) -> Evaluation:
     """Takes the place of `cell_work.evaluation_of`."""
     return cast(Any, Measured(cell))
 
@@ -140,12 +140,12 @@ def finished(config: PaperConfig, patch: pytest.MonkeyPatch) -> Finished:
     """All cells of a config as if they had ended; evaluations are read from nowhere while `patch` lasts."""
     for module in (paper_results, comparison_results):
         patch.setattr(module, "evaluation_of", evaluation_of)
-    place = CellPlace(root=Path("cells"), resources=Resources())
+    place = RunsFolder(root=Path("cells"), resources=Resources())
     plan = config.cells()
     results = {cell.name: made_result(cell, place) for cell in distinct(plan)}
     return Finished(config=config, plan=plan, results=results, place=place, provenance="simulated data")
 
 
-def links(cells: Sequence[Cell]) -> str:
+def links(cells: Sequence[RunSpec]) -> str:
     """An address that names the cells."""
     return "http://host/" + "+".join(cell.key for cell in cells)

@@ -1,4 +1,4 @@
-"""Adaptive weight constraint (paper A): hold back the encoders of strong modalities early in training.
+"""Adaptive weight constraint (the AWC paper): hold back the encoders of strong modalities early in training.
 
 In the first K epochs the loss gains `sum over modalities m of alpha_m * sum_i 1/2 F_i (theta_i - anchor_i)^2`
 over the parameters of encoder m, with F the Fisher diagonal, and alpha_m = alpha_s for modalities in the

@@ -9,7 +9,7 @@ from torch import Tensor
 
 
 def two_groups(scores: Tensor) -> Tensor:
-    """The high cluster of an exact two-means clustering of scalars (paper A groups modalities so).
+    """The high cluster of an exact two-means clustering of scalars (the AWC paper groups modalities so).
 
     scores: [M]. Returns [M] bool, True in the high cluster. In one dimension the best clusters are
     separated by a cut of the sorted scores, so trying the M - 1 cuts is exact and needs no random start.

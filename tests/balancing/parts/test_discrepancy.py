@@ -8,7 +8,7 @@ import torch
 from equipose.balancing.method import Method, Step
 from equipose.balancing.methods.ogm_ge import OGMGE
 from equipose.balancing.methods.opm import OPM
-from equipose.balancing.parts.discrepancy import LeadConfig, leads
+from equipose.balancing.parts.discrepancy import DiscrepancyConfig, discrepancy_ratios
 from equipose.models.randomness import torch_rng
 
 
@@ -33,5 +33,5 @@ def test_leads_by_hand(toy_training: Callable) -> None:
         alone[:, m] = outputs.features[:, m]
         errors = (model.fuse(alone) - batch.pose).norm(dim=-1).mean(dim=-1)
         scores.append(torch.exp(-errors[batch.present[:, m]].mean() / 0.5).item())
-    found = leads(step, LeadConfig(centred=False, temperature=0.5, ratio="weakest"))
+    found = discrepancy_ratios(step, DiscrepancyConfig(centred=False, temperature=0.5, ratio="weakest"))
     assert found.tolist() == pytest.approx([score / min(scores) for score in scores])

@@ -9,7 +9,7 @@ import torch
 from equipose.balancing.method import Method, Step
 from equipose.balancing.parts.unimodal_scores import (
     bounded_scores,
-    lead,
+    discrepancy_ratio,
     relative_errors,
     shapley_responses,
     unimodal_errors,
@@ -100,10 +100,12 @@ def test_scores_and_leads() -> None:
     torch.testing.assert_close(scores, torch.exp(torch.tensor([-1.0, -2.0, -3.0], dtype=torch.float64)))
     e = torch.e
     expected = [(e + e**2) / 2, (1 / e + e) / 2, (1 / e + 1 / e**2) / 2]
-    torch.testing.assert_close(lead(scores, "mean"), torch.tensor(expected, dtype=torch.float64))
-    torch.testing.assert_close(lead(scores, "weakest"), torch.tensor([e**2, e, 1], dtype=torch.float64))
-    assert lead(torch.tensor([4.0, 2.0]), "mean").tolist() == [2, 0.5]
-    assert lead(torch.tensor([4.0, 2.0]), "weakest").tolist() == [2, 1]
+    torch.testing.assert_close(discrepancy_ratio(scores, "mean"), torch.tensor(expected, dtype=torch.float64))
+    torch.testing.assert_close(
+        discrepancy_ratio(scores, "weakest"), torch.tensor([e**2, e, 1], dtype=torch.float64)
+    )
+    assert discrepancy_ratio(torch.tensor([4.0, 2.0]), "mean").tolist() == [2, 0.5]
+    assert discrepancy_ratio(torch.tensor([4.0, 2.0]), "weakest").tolist() == [2, 1]
 
 
 def test_errors_join_over_ranks(toy_training: Callable, thread_ranks: Callable) -> None:

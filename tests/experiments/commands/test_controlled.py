@@ -13,7 +13,7 @@ from scipy import stats
 
 from equipose.experiments.commands.controlled import experiment, print_outcome
 from equipose.experiments.presets.imbalance import IMBALANCE, SENSORS, WEAK, level_stores
-from equipose.orchestrator.grid.run_one import CellPlace, evaluation_of, work_on
+from equipose.orchestrator.grid.run_one import RunsFolder, evaluation_of, work_on
 from equipose.orchestrator.imbalance.config import ImbalanceConfig, Level
 from equipose.orchestrator.imbalance.job import write_outcome
 from equipose.orchestrator.ray_train.run import Resources
@@ -195,7 +195,7 @@ def test_levels_differ_in_the_weak_sensor_only(config: ImbalanceConfig) -> None:
 def test_a_whole_run_ends_in_the_numbers_of_its_cells(
     config: ImbalanceConfig, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    place = CellPlace(root=tmp_path / "cells", resources=Resources())
+    place = RunsFolder(root=tmp_path / "cells", resources=Resources())
     cells = {cell.name: cell for cell in config.cells()}
     results = {name: work_on(cell, place) for name, cell in cells.items()}
     outcome = write_outcome(config, results, place, tmp_path / "job")

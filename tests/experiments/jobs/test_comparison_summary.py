@@ -18,8 +18,8 @@ from equipose.experiments.jobs.comparison_summary import outcome_json, print_com
 from equipose.models.modalities import subset_name
 from equipose.orchestrator.comparison.config import Setting
 from equipose.orchestrator.comparison.job import ComparisonOutcome
-from equipose.orchestrator.comparison.results import SettingOutcome, Trained
-from equipose.orchestrator.grid.run_spec import CellResult
+from equipose.orchestrator.comparison.results import EvaluatedRun, SettingOutcome
+from equipose.orchestrator.grid.run_spec import RunResult
 from equipose.orchestrator.training.config import DataConfig, TrainConfig
 
 SETTING = Setting(fusion="concat", protocol="P1", split="S1")
@@ -77,7 +77,7 @@ def outcome(
     runs = []
     for method in effects:
         for seed in range(seeds):
-            result = CellResult(
+            result = RunResult(
                 key="k",
                 config=TrainConfig(data=DataConfig(store="")),
                 fingerprint="f00d",
@@ -88,7 +88,9 @@ def outcome(
             )
             evaluation = cast(Any, Measured(mpjpe_mm=100 + effects[method]))
             runs.append(
-                Trained(method=method, seed=seed, cell=cast(Any, None), result=result, evaluation=evaluation)
+                EvaluatedRun(
+                    method=method, seed=seed, cell=cast(Any, None), result=result, evaluation=evaluation
+                )
             )
     table = sums(effects, seeds, subjects, noise)
     return SettingOutcome(setting=SETTING, runs=tuple(runs), alone=(), sums=table, joints=pl.DataFrame())

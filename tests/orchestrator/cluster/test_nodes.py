@@ -23,8 +23,8 @@ from equipose.orchestrator.cluster.ray_cluster import find_cluster
 from equipose.orchestrator.cluster.session import SessionConfig, tracking_host
 from equipose.orchestrator.evaluation.coalition_pool import PoolConfig, evaluate_coalitions
 from equipose.orchestrator.grid.run_all import run_grid
-from equipose.orchestrator.grid.run_one import CellPlace, Tracking
-from equipose.orchestrator.grid.run_spec import Cell
+from equipose.orchestrator.grid.run_one import RunsFolder, Tracking
+from equipose.orchestrator.grid.run_spec import RunSpec
 from equipose.orchestrator.ray_train.run import Resources, best_checkpoint, run_training
 from equipose.orchestrator.tracking.client import client
 from equipose.orchestrator.tracking.runs import Tracked, create_run
@@ -89,7 +89,7 @@ def test_ranks_and_then_coalition_actors_are_on_both_nodes(
 ) -> None:
     before = actors_so_far()
     run_id = create_run(head_tracking.uri, "nodes", "ranks")
-    tracked = Tracked(uri=head_tracking.uri, run_id=run_id, spool=str(tmp_path / "spool"))
+    tracked = Tracked(uri=head_tracking.uri, run_id=run_id, outbox=str(tmp_path / "spool"))
     result = run_training(
         small_run, name="ranks", storage=tmp_path, resources=Resources(workers=2), tracked=tracked
     )
@@ -118,10 +118,10 @@ def test_cells_are_on_both_nodes(
         experiment="nodes",
         parent_run=create_run(head_tracking.uri, "nodes", "cells"),
         tags={},
-        spool=str(tmp_path / "spool"),
+        outbox=str(tmp_path / "spool"),
     )
-    place = CellPlace(root=tmp_path / "cells", resources=Resources(), tracking=tracking)
-    cells = [Cell(name=f"s{seed}", config=replace(small_run, seed=seed)) for seed in range(2)]
+    place = RunsFolder(root=tmp_path / "cells", resources=Resources(), tracking=tracking)
+    cells = [RunSpec(name=f"s{seed}", config=replace(small_run, seed=seed)) for seed in range(2)]
     results = run_grid(cells, place, 2, lambda cell, state, result: None)
     assert set(results) == {"s0", "s1"}
     tasks = [task for task in list_tasks(limit=1000, detail=True) if task.name == "_work_on"]

@@ -16,7 +16,7 @@ from equipose.orchestrator.comparison.config import best_candidate
 from equipose.orchestrator.comparison.record import method_numbers
 from equipose.orchestrator.comparison.results import SettingOutcome, collect
 from equipose.orchestrator.comparison.tables import comparison_tables
-from equipose.orchestrator.grid.run_one import CellPlace, work_on
+from equipose.orchestrator.grid.run_one import RunsFolder, work_on
 from equipose.orchestrator.ray_train.run import Resources
 from equipose.orchestrator.tracking.client import client
 from equipose.orchestrator.tracking.runs import PARENT_TAG
@@ -42,7 +42,7 @@ class Reference:
 @pytest.fixture(scope="module")
 def reference(finished_comparison: Any, tmp_path_factory: pytest.TempPathFactory) -> Reference:
     config = finished_comparison.config
-    place = CellPlace(root=tmp_path_factory.mktemp("reference"), resources=Resources())
+    place = RunsFolder(root=tmp_path_factory.mktemp("reference"), resources=Resources())
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # as in a Ray worker with one CPU
     tuning = config.tuning_cells()

@@ -14,7 +14,7 @@ from equipose.balancing.methods.plain import Plain
 from equipose.balancing.registry import METHODS, method_name
 from equipose.balancing.search_spaces import DIALS
 from equipose.orchestrator.comparison.config import LR_FACTORS, ComparisonConfig, Setting, best_candidate
-from equipose.orchestrator.grid.run_spec import CellResult
+from equipose.orchestrator.grid.run_spec import RunResult
 from equipose.orchestrator.training.config import TrainConfig
 
 NAMES = ("plain", "awc", "ogm_ge")
@@ -123,10 +123,10 @@ def test_every_sensor_alone_once_per_split(build: Build) -> None:
     assert build(alone=False).alone_cells() == []
 
 
-def result(config: TrainConfig, *errors: float) -> CellResult:
+def result(config: TrainConfig, *errors: float) -> RunResult:
     best = [min(errors[: i + 1]) for i in range(len(errors))]
     history = tuple({"best/mpjpe_mm": b, "best/epoch": float(errors.index(b))} for b in best)
-    return CellResult(
+    return RunResult(
         key="k", config=config, fingerprint="f", provenance="p", parameters=1, history=history, folder=Path()
     )
 

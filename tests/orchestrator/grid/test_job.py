@@ -11,7 +11,7 @@ from equipose.balancing.methods.plain import Plain
 from equipose.orchestrator.comparison.config import ComparisonConfig
 from equipose.orchestrator.grid.job import job_folder, job_params
 from equipose.orchestrator.imbalance.config import ImbalanceConfig, Level
-from equipose.orchestrator.jobs.location import JobPlace
+from equipose.orchestrator.jobs.location import JobLocation
 from equipose.orchestrator.paper.plan import PaperConfig
 from equipose.orchestrator.training.config import TrainConfig
 
@@ -41,4 +41,4 @@ def test_methods_and_levels_are_named_and_paths_left_out(small_run: TrainConfig)
 
 def test_jobs_have_folders_of_their_own(small_run: TrainConfig, tmp_path: Path) -> None:
     config = ComparisonConfig(name="mine", base=small_run, methods=METHODS)
-    assert job_folder("comparisons", config, JobPlace(out=tmp_path)) == tmp_path / "comparisons" / "mine"
+    assert job_folder("comparisons", config, JobLocation(out=tmp_path)) == tmp_path / "comparisons" / "mine"

@@ -15,10 +15,10 @@ import torch
 from same_runs import untimed
 
 from equipose.orchestrator.checkpoints import state as checkpoints
-from equipose.orchestrator.errors import FailedCellsError
+from equipose.orchestrator.failures import FailedCellsError
 from equipose.orchestrator.grid.run_all import run_grid
-from equipose.orchestrator.grid.run_one import CellPlace, result_of, work_on
-from equipose.orchestrator.grid.run_spec import Cell, CellResult
+from equipose.orchestrator.grid.run_one import RunsFolder, result_of, work_on
+from equipose.orchestrator.grid.run_spec import RunResult, RunSpec
 from equipose.orchestrator.ray_train.run import Resources
 from equipose.orchestrator.training.config import TrainConfig
 
@@ -27,17 +27,17 @@ Below = Callable[[int], dict[int, str]]
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> CellPlace:
-    return CellPlace(root=tmp_path / "cells", resources=Resources())
+def place(tmp_path: Path) -> RunsFolder:
+    return RunsFolder(root=tmp_path / "cells", resources=Resources())
 
 
-class Told:
+class Changes:
     """Remembers what it hears of cells."""
 
     def __init__(self) -> None:
         self.heard: list[tuple[str, str]] = []
 
-    def __call__(self, cell: Cell, state: str, result: CellResult | None) -> None:
+    def __call__(self, cell: RunSpec, state: str, result: RunResult | None) -> None:
         assert (result is not None) == (state in ("kept", "done"))
         self.heard.append((cell.name, state))
 
@@ -65,16 +65,16 @@ class Killer(threading.Thread):
 @system
 @pytest.mark.usefixtures("ray_cluster", "one_thread")
 def test_a_killed_process_is_started_again(
-    small_run: TrainConfig, place: CellPlace, processes_below: Below, tmp_path: Path
+    small_run: TrainConfig, place: RunsFolder, processes_below: Below, tmp_path: Path
 ) -> None:
-    cell = Cell(name="long", config=replace(small_run, epochs=12))
-    killer, told = Killer(place.folder(cell), processes_below), Told()
+    cell = RunSpec(name="long", config=replace(small_run, epochs=12))
+    killer, changes = Killer(place.folder(cell), processes_below), Changes()
     killer.start()
-    found = run_grid([cell], place, 2, told)["long"]
+    found = run_grid([cell], place, 2, changes)["long"]
     killer.over.set()
     killer.join()
     assert len(killer.killed) == 1, "the cell ended before it was killed"
-    assert told.heard == [("long", "waiting"), ("long", "running"), ("long", "done")]
+    assert changes.heard == [("long", "waiting"), ("long", "running"), ("long", "done")]
     alone = work_on(cell, replace(place, root=tmp_path / "alone"))
     assert [untimed(epoch) for epoch in found.history] == [untimed(epoch) for epoch in alone.history]
     one, other = (checkpoints.load(result.folder / "last")["model"] for result in (found, alone))
@@ -84,29 +84,29 @@ def test_a_killed_process_is_started_again(
 @system
 @pytest.mark.usefixtures("ray_cluster")
 def test_a_failing_cell_loses_no_other_and_equal_ones_are_trained_once(
-    small_run: TrainConfig, place: CellPlace
+    small_run: TrainConfig, place: RunsFolder
 ) -> None:
     short = replace(small_run, epochs=1)
     cells = [
-        Cell(name="one", config=short, evaluate=False),
-        Cell(name="diverging", config=replace(short, optimizer=replace(short.optimizer, lr=1e30))),
-        Cell(name="the same", config=short),
-        Cell(name="other", config=replace(short, seed=1), evaluate=False),
+        RunSpec(name="one", config=short, evaluate=False),
+        RunSpec(name="diverging", config=replace(short, optimizer=replace(short.optimizer, lr=1e30))),
+        RunSpec(name="the same", config=short),
+        RunSpec(name="other", config=replace(short, seed=1), evaluate=False),
     ]
-    told = Told()
+    changes = Changes()
     with pytest.raises(
         FailedCellsError, match=r"1 run failed \(diverging: .*the model has diverged"
     ) as failed:
-        run_grid(cells, place, 2, told)
+        run_grid(cells, place, 2, changes)
     assert set(failed.value.errors) == {"diverging"}
     assert "The others are kept: mend the cause, then the same command with --resume" in str(failed.value)
     assert "Traceback" not in str(failed.value)
     assert [result_of(cell, place) is not None for cell in cells] == [True, False, True, True]
     assert len(list(place.root.glob("*/result.json"))) == 2
-    assert ("diverging", "failed") in told.heard
-    assert [name for name, state in told.heard if state == "waiting"] == [cell.name for cell in cells]
+    assert ("diverging", "failed") in changes.heard
+    assert [name for name, state in changes.heard if state == "waiting"] == [cell.name for cell in cells]
 
-    again = Told()
+    again = Changes()
     kept = [cell for cell in cells if cell.name != "diverging"]
     results = run_grid(kept, place, 2, again)
     assert list(results) == ["one", "the same", "other"]
@@ -114,7 +114,7 @@ def test_a_failing_cell_loses_no_other_and_equal_ones_are_trained_once(
     assert results["one"] == results["the same"]
 
 
-def test_names_must_differ(small_run: TrainConfig, place: CellPlace) -> None:
-    cell = Cell(name="twice", config=small_run)
+def test_names_must_differ(small_run: TrainConfig, place: RunsFolder) -> None:
+    cell = RunSpec(name="twice", config=small_run)
     with pytest.raises(ValueError, match=r"cells \['twice'\] are there twice"):
-        run_grid([cell, replace(cell, config=replace(small_run, seed=1))], place, 2, Told())
+        run_grid([cell, replace(cell, config=replace(small_run, seed=1))], place, 2, Changes())

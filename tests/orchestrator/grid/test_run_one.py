@@ -17,14 +17,14 @@ from equipose.orchestrator.checkpoints import state as checkpoints
 from equipose.orchestrator.checkpoints.folder import CheckpointFolder
 from equipose.orchestrator.grid import run_one as cell_work
 from equipose.orchestrator.grid.run_one import (
-    CellPlace,
+    RunsFolder,
     Tracking,
     cell_metrics,
     evaluation_of,
     result_of,
     work_on,
 )
-from equipose.orchestrator.grid.run_spec import RESULT, Cell, CellResult
+from equipose.orchestrator.grid.run_spec import RESULT, RunResult, RunSpec
 from equipose.orchestrator.ray_train.run import Resources
 from equipose.orchestrator.tracking.client import client
 from equipose.orchestrator.tracking.run_logger import RunLogger
@@ -39,30 +39,30 @@ class Killed(BaseException):
     """Stands for the death of the process: nothing catches it."""
 
 
-def place_at(root: Path) -> CellPlace:
-    return CellPlace(root=root, resources=Resources())
+def place_at(root: Path) -> RunsFolder:
+    return RunsFolder(root=root, resources=Resources())
 
 
 @pytest.fixture
-def cell(small_run: TrainConfig) -> Cell:
-    return Cell(name="awc s0", config=small_run)
+def cell(small_run: TrainConfig) -> RunSpec:
+    return RunSpec(name="awc s0", config=small_run)
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> CellPlace:
+def place(tmp_path: Path) -> RunsFolder:
     return place_at(tmp_path / "cells")
 
 
 @pytest.fixture(scope="module")
 def undisturbed(
     small_run: TrainConfig, tmp_path_factory: pytest.TempPathFactory
-) -> tuple[CellPlace, CellResult]:
+) -> tuple[RunsFolder, RunResult]:
     place = place_at(tmp_path_factory.mktemp("undisturbed"))
-    return place, work_on(Cell(name="awc s0", config=small_run), place)
+    return place, work_on(RunSpec(name="awc s0", config=small_run), place)
 
 
 @pytest.fixture
-def ended(undisturbed: tuple[CellPlace, CellResult], place: CellPlace) -> CellPlace:
+def ended(undisturbed: tuple[RunsFolder, RunResult], place: RunsFolder) -> RunsFolder:
     """A place of its own with the finished cell in it."""
     shutil.copytree(undisturbed[0].root, place.root)
     return place
@@ -98,7 +98,7 @@ def untimed(history: tuple[dict[str, float], ...]) -> list[dict[str, float]]:
     ]
 
 
-def assert_equal(one: CellResult, other: CellResult) -> None:
+def assert_equal(one: RunResult, other: RunResult) -> None:
     """Bit for bit: curves, weights of both checkpoints, and what was found on the test part."""
     assert untimed(one.history) == untimed(other.history)
     assert (one.key, one.fingerprint, one.parameters) == (other.key, other.fingerprint, other.parameters)
@@ -116,11 +116,11 @@ def files(folder: Path) -> dict[str, int]:
     return {str(path.relative_to(folder)): path.stat().st_mtime_ns for path in paths}
 
 
-def test_what_a_cell_leaves(undisturbed: tuple[CellPlace, CellResult], cell: Cell) -> None:
+def test_what_a_cell_leaves(undisturbed: tuple[RunsFolder, RunResult], cell: RunSpec) -> None:
     place, result = undisturbed
     folder = place.folder(cell)
     assert {path.name for path in folder.iterdir()} == {"best", "last", "test-best", RESULT, ".lock"}
-    assert result_of(cell, place) == result == CellResult.load(folder)
+    assert result_of(cell, place) == result == RunResult.load(folder)
     assert (len(result.history), result.key, result.provenance) == (EPOCHS, cell.key, "simulated data")
     last, best = (checkpoints.load(folder / which) for which in ("last", "best"))
     assert last["epoch"] == EPOCHS
@@ -129,11 +129,13 @@ def test_what_a_cell_leaves(undisturbed: tuple[CellPlace, CellResult], cell: Cel
     assert {f"grad/{name}" for name in cell.config.model.modalities} <= result.best.keys()
 
 
-def test_an_ended_cell_is_left_alone(ended: CellPlace, cell: Cell, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_ended_cell_is_left_alone(
+    ended: RunsFolder, cell: RunSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
     before = files(ended.folder(cell))
     forbid(monkeypatch, "run_epochs")
     forbid(monkeypatch, "evaluate")
-    assert work_on(cell, ended) == CellResult.load(ended.folder(cell))
+    assert work_on(cell, ended) == RunResult.load(ended.folder(cell))
     assert files(ended.folder(cell)) == before
 
 
@@ -147,9 +149,9 @@ def test_an_ended_cell_is_left_alone(ended: CellPlace, cell: Cell, monkeypatch: 
     ids=["in epoch 1", "after epoch 2", "between best and epoch 2"],
 )
 def test_interrupted_training_gives_the_same(
-    undisturbed: tuple[CellPlace, CellResult],
-    place: CellPlace,
-    cell: Cell,
+    undisturbed: tuple[RunsFolder, RunResult],
+    place: RunsFolder,
+    cell: RunSpec,
     monkeypatch: pytest.MonkeyPatch,
     owner: Any,
     name: str,
@@ -171,7 +173,7 @@ def trained(small_run: TrainConfig, tmp_path_factory: pytest.TempPathFactory) ->
     with pytest.MonkeyPatch.context() as patch:
         dies_in(patch, CheckpointFolder, "save", EPOCHS, after=True)
         with pytest.raises(Killed):
-            work_on(Cell(name="awc s0", config=small_run), place)
+            work_on(RunSpec(name="awc s0", config=small_run), place)
     return place.root
 
 
@@ -180,8 +182,8 @@ def trained(small_run: TrainConfig, tmp_path_factory: pytest.TempPathFactory) ->
     [
         (shutil, "copytree", 1, True),
         (shutil, "copytree", 2, True),
-        (CellResult, "save", 1, False),
-        (CellResult, "save", 1, True),
+        (RunResult, "save", 1, False),
+        (RunResult, "save", 1, True),
         (shutil, "rmtree", 1, True),
         (cell_work, "evaluate", 1, False),
         (cell_work, "save_evaluation", 1, False),
@@ -189,10 +191,10 @@ def trained(small_run: TrainConfig, tmp_path_factory: pytest.TempPathFactory) ->
     ids=lambda value: getattr(value, "__name__", str(value)),
 )
 def test_interrupted_after_training_does_not_train_again(
-    undisturbed: tuple[CellPlace, CellResult],
+    undisturbed: tuple[RunsFolder, RunResult],
     trained: Path,
-    place: CellPlace,
-    cell: Cell,
+    place: RunsFolder,
+    cell: RunSpec,
     monkeypatch: pytest.MonkeyPatch,
     owner: Any,
     name: str,
@@ -214,7 +216,10 @@ def test_interrupted_after_training_does_not_train_again(
 
 
 def test_a_damaged_newest_checkpoint_costs_an_epoch(
-    undisturbed: tuple[CellPlace, CellResult], place: CellPlace, cell: Cell, monkeypatch: pytest.MonkeyPatch
+    undisturbed: tuple[RunsFolder, RunResult],
+    place: RunsFolder,
+    cell: RunSpec,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     with monkeypatch.context() as patch:
         dies_in(patch, CheckpointFolder, "save", 2, after=True)
@@ -225,23 +230,23 @@ def test_a_damaged_newest_checkpoint_costs_an_epoch(
     assert_equal(work_on(cell, place), undisturbed[1])
 
 
-def test_settings_that_diverge_are_the_worst_of_tuning(place: CellPlace, cell: Cell) -> None:
+def test_settings_that_diverge_are_the_worst_of_tuning(place: RunsFolder, cell: RunSpec) -> None:
     config = replace(cell.config, optimizer=replace(cell.config.optimizer, lr=1e30), epochs=1)
-    tuning = Cell(name="tune-4 awc", config=config, evaluate=False, stage="tuning")
+    tuning = RunSpec(name="tune-4 awc", config=config, evaluate=False, stage="tuning")
     result = work_on(tuning, place)
     assert result.validation_mm == float("inf"), "so it is never chosen"
     assert result_of(tuning, place) == result
     assert result.costs()["parameters"] > 0
 
 
-def test_a_tested_run_that_diverges_fails(place: CellPlace, cell: Cell) -> None:
+def test_a_tested_run_that_diverges_fails(place: RunsFolder, cell: RunSpec) -> None:
     config = replace(cell.config, optimizer=replace(cell.config.optimizer, lr=1e30), epochs=1)
     with pytest.raises(DivergedError, match="the model has diverged"):
         work_on(replace(cell, config=config), place)
 
 
 def test_tuning_does_not_read_the_test_part(
-    ended: CellPlace, cell: Cell, monkeypatch: pytest.MonkeyPatch
+    ended: RunsFolder, cell: RunSpec, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shutil.rmtree(ended.folder(cell) / "test-best")
     tuning = replace(cell, evaluate=False, stage="tuning")
@@ -253,7 +258,7 @@ def test_tuning_does_not_read_the_test_part(
 
 
 def test_best_and_last_are_tested_apart_and_trained_once(
-    ended: CellPlace, cell: Cell, monkeypatch: pytest.MonkeyPatch
+    ended: RunsFolder, cell: RunSpec, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     last = replace(cell, select="last")
     assert result_of(last, ended) is None
@@ -267,7 +272,10 @@ def test_best_and_last_are_tested_apart_and_trained_once(
 
 
 def test_who_wants_the_same_cell_waits(
-    undisturbed: tuple[CellPlace, CellResult], place: CellPlace, cell: Cell, monkeypatch: pytest.MonkeyPatch
+    undisturbed: tuple[RunsFolder, RunResult],
+    place: RunsFolder,
+    cell: RunSpec,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The lock is the operating system's, so it holds between two openings of the file in one process too."""
     trained = []
@@ -287,9 +295,9 @@ def test_who_wants_the_same_cell_waits(
 
 @pytest.mark.parametrize("when", ["in training", "before the test"])
 def test_frames_may_move_meanwhile(
-    undisturbed: tuple[CellPlace, CellResult],
-    place: CellPlace,
-    cell: Cell,
+    undisturbed: tuple[RunsFolder, RunResult],
+    place: RunsFolder,
+    cell: RunSpec,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     when: str,
@@ -297,7 +305,7 @@ def test_frames_may_move_meanwhile(
     here, there = tmp_path / "here", tmp_path / "there"
     shutil.copytree(cell.config.data.store, here)
 
-    def at(store: Path) -> Cell:
+    def at(store: Path) -> RunSpec:
         return replace(cell, config=replace(cell.config, data=replace(cell.config.data, store=str(store))))
 
     owner, name = (CheckpointFolder, "save") if when == "in training" else (cell_work, "evaluate")
@@ -309,7 +317,7 @@ def test_frames_may_move_meanwhile(
     assert_equal(work_on(at(there), place), undisturbed[1])
 
 
-def test_numbers_for_the_tracking_server(undisturbed: tuple[CellPlace, CellResult], cell: Cell) -> None:
+def test_numbers_for_the_tracking_server(undisturbed: tuple[RunsFolder, RunResult], cell: RunSpec) -> None:
     place, result = undisturbed
     evaluation = evaluation_of(cell, place)
     numbers = cell_metrics(result, evaluation)
@@ -327,7 +335,7 @@ def tracked(tracking: TrackingServer, tmp_path: Path) -> Tracking:
         experiment="cells",
         parent_run=parent,
         tags={"comparison": "c-001"},
-        spool=str(tmp_path / "spool"),
+        outbox=str(tmp_path / "spool"),
     )
 
 
@@ -341,7 +349,7 @@ def only_child(tracked: Tracking) -> Any:
 @pytest.mark.system
 @pytest.mark.parametrize("call", [1, 2], ids=["while testing", "while recording"])
 def test_what_is_recorded_last_arrives_though_training_had_ended_the_run(
-    place: CellPlace, cell: Cell, tracked: Tracking, monkeypatch: pytest.MonkeyPatch, call: int
+    place: RunsFolder, cell: RunSpec, tracked: Tracking, monkeypatch: pytest.MonkeyPatch, call: int
 ) -> None:
     place = replace(place, tracking=tracked)
     with monkeypatch.context() as patch:
@@ -356,7 +364,7 @@ def test_what_is_recorded_last_arrives_though_training_had_ended_the_run(
 
 @pytest.mark.system
 def test_a_cell_of_another_grid_shows_its_curves_here_too(
-    ended: CellPlace, cell: Cell, tracked: Tracking, monkeypatch: pytest.MonkeyPatch
+    ended: RunsFolder, cell: RunSpec, tracked: Tracking, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ended = replace(ended, tracking=tracked)
     result = work_on(cell, ended)
@@ -369,7 +377,7 @@ def test_a_cell_of_another_grid_shows_its_curves_here_too(
     work_on(cell, ended)
 
 
-def check_child(run: Any, tracked: Tracking, cell: Cell, result: CellResult, place: CellPlace) -> None:
+def check_child(run: Any, tracked: Tracking, cell: RunSpec, result: RunResult, place: RunsFolder) -> None:
     """The run has every point of the curves once, costs, test numbers and tags."""
     assert run.info.status == "FINISHED"
     assert run.info.run_name == cell.name

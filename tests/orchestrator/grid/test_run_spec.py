@@ -14,8 +14,8 @@ import pytest
 from equipose.balancing.methods.awc.awc import AWC
 from equipose.balancing.methods.plain import Plain
 from equipose.orchestrator.grid import run_spec as cells
-from equipose.orchestrator.grid.run_spec import RESULT, Cell, CellResult
-from equipose.orchestrator.training import build as assembly
+from equipose.orchestrator.grid.run_spec import RESULT, RunResult, RunSpec
+from equipose.orchestrator.training import data as run_data
 from equipose.orchestrator.training.config import TrainConfig
 from equipose.pipelines.files.errors import DataError
 from equipose.pipelines.prepare import prepare
@@ -30,11 +30,11 @@ def with_data(**changes: Any) -> Change:
 
 
 @pytest.fixture
-def cell(small_run: TrainConfig) -> Cell:
-    return Cell(name="awc s0", config=small_run)
+def cell(small_run: TrainConfig) -> RunSpec:
+    return RunSpec(name="awc s0", config=small_run)
 
 
-def test_a_name_is_short_and_fit_for_a_folder(cell: Cell) -> None:
+def test_a_name_is_short_and_fit_for_a_folder(cell: RunSpec) -> None:
     assert len(cell.key) == 16
     assert set(cell.key) <= set("0123456789abcdef")
 
@@ -44,11 +44,11 @@ def test_a_name_is_short_and_fit_for_a_folder(cell: Cell) -> None:
     [{"name": "other"}, {"stage": "tuning"}, {"evaluate": False}, {"select": "last"}],
     ids=lambda changes: next(iter(changes)),
 )
-def test_what_does_not_change_the_weights_is_not_in_the_key(cell: Cell, changes: dict[str, Any]) -> None:
+def test_what_does_not_change_the_weights_is_not_in_the_key(cell: RunSpec, changes: dict[str, Any]) -> None:
     assert replace(cell, **changes).key == cell.key
 
 
-def test_where_the_frames_lie_is_not_in_the_key(cell: Cell, store_path: Path, tmp_path: Path) -> None:
+def test_where_the_frames_lie_is_not_in_the_key(cell: RunSpec, store_path: Path, tmp_path: Path) -> None:
     shutil.copytree(store_path, tmp_path / "elsewhere")
     moved = with_data(store=str(tmp_path / "elsewhere"))(cell.config)
     assert replace(cell, config=moved).key == cell.key
@@ -71,20 +71,20 @@ def test_where_the_frames_lie_is_not_in_the_key(cell: Cell, store_path: Path, tm
         lambda c: with_data(batch=replace(c.data.batch, batch_size=12))(c),
     ],
 )
-def test_every_setting_is_in_the_key(cell: Cell, change: Change, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_setting_is_in_the_key(cell: RunSpec, change: Change, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cells, "_fingerprint", lambda *_: "the same frames")
     assert replace(cell, config=change(cell.config)).key != cell.key
 
 
-def test_workers_and_format_are_in_the_key(cell: Cell, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_workers_and_format_are_in_the_key(cell: RunSpec, monkeypatch: pytest.MonkeyPatch) -> None:
     before = cell.key
     assert replace(cell, workers=2).key != before
     monkeypatch.setattr(cells, "FORMAT", cells.FORMAT + 1)
     assert cell.key != before
 
 
-def test_content_of_the_frames_is_in_the_key(cell: Cell, store_path: Path, tmp_path: Path) -> None:
-    index = assembly.open_store(store_path).index
+def test_content_of_the_frames_is_in_the_key(cell: RunSpec, store_path: Path, tmp_path: Path) -> None:
+    index = run_data.open_store(store_path).index
     source = SimulatedSource(
         subjects=tuple(index["subject"].unique().sort()),
         actions=tuple(index["action"].unique().sort()),
@@ -97,15 +97,15 @@ def test_content_of_the_frames_is_in_the_key(cell: Cell, store_path: Path, tmp_p
     assert replace(cell, config=config).key != cell.key
 
 
-def test_chosen_frames_are_in_the_fingerprint(cell: Cell, monkeypatch: pytest.MonkeyPatch) -> None:
-    store = assembly.open_store(cell.config.data.store)
-    whole = assembly.fingerprint(store, cell.config.data)
+def test_chosen_frames_are_in_the_fingerprint(cell: RunSpec, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = run_data.open_store(cell.config.data.store)
+    whole = run_data.fingerprint(store, cell.config.data)
 
     def fewer(index: pl.DataFrame, protocol: str, split: str) -> dict[str, pl.Series]:
         return dict.fromkeys(("train", "validation", "test"), index["row"][:5])
 
-    monkeypatch.setattr(assembly, "select", fewer)
-    assert assembly.fingerprint(store, cell.config.data) != whole
+    monkeypatch.setattr(run_data, "select", fewer)
+    assert run_data.fingerprint(store, cell.config.data) != whole
 
 
 def epoch(number: int, best: int, mm: float, **more: float) -> dict[str, float]:
@@ -115,9 +115,9 @@ def epoch(number: int, best: int, mm: float, **more: float) -> dict[str, float]:
 
 
 @pytest.fixture
-def result(small_run: TrainConfig, tmp_path: Path) -> CellResult:
+def result(small_run: TrainConfig, tmp_path: Path) -> RunResult:
     history = (epoch(0, 0, 90.0), epoch(1, 1, 80.0, extra=7.0), epoch(2, 1, 80.0))
-    return CellResult(
+    return RunResult(
         key="0123456789abcdef",
         config=small_run,
         fingerprint="f",
@@ -128,14 +128,14 @@ def result(small_run: TrainConfig, tmp_path: Path) -> CellResult:
     )
 
 
-def test_a_result_comes_back_as_it_was(result: CellResult) -> None:
-    assert CellResult.load(result.folder) is None
+def test_a_result_comes_back_as_it_was(result: RunResult) -> None:
+    assert RunResult.load(result.folder) is None
     result.save()
-    assert CellResult.load(result.folder) == result
+    assert RunResult.load(result.folder) == result
     assert [path.name for path in result.folder.iterdir()] == [RESULT]
 
 
-def test_numbers_of_a_result(result: CellResult) -> None:
+def test_numbers_of_a_result(result: RunResult) -> None:
     assert result.best is result.history[1]
     assert result.validation_mm == 80.0
     assert result.series("extra")[1] == 7.0
@@ -162,15 +162,15 @@ def test_numbers_of_a_result(result: CellResult) -> None:
         lambda text: text.replace('"epochs": 3', '"epochs": 0'),
     ],
 )
-def test_a_damaged_result_is_named(result: CellResult, damage: Callable[[str], str]) -> None:
+def test_a_damaged_result_is_named(result: RunResult, damage: Callable[[str], str]) -> None:
     result.save()
     path = result.folder / RESULT
     path.write_text(damage(path.read_text()))
     with pytest.raises(DataError, match=rf"{RESULT}: not a cell's result .*; delete the folder"):
-        CellResult.load(result.folder)
+        RunResult.load(result.folder)
 
 
-def test_bytes_that_are_no_text_are_damage(result: CellResult) -> None:
+def test_bytes_that_are_no_text_are_damage(result: RunResult) -> None:
     (result.folder / RESULT).write_bytes(b"\xff\xfe\x00")
     with pytest.raises(DataError, match="delete the folder"):
-        CellResult.load(result.folder)
+        RunResult.load(result.folder)

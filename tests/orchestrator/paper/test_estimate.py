@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from made_tables import made_result, small_paper
 
-from equipose.orchestrator.grid.run_one import CellPlace
+from equipose.orchestrator.grid.run_one import RunsFolder
 from equipose.orchestrator.paper import estimate as paper_estimate
 from equipose.orchestrator.paper.estimate import (
     START_SECONDS,
@@ -47,7 +47,7 @@ def probed(monkeypatch: pytest.MonkeyPatch) -> list[TrainConfig]:
 
 def keep(config: PaperConfig, folder: Path, count: int) -> list[str]:
     """Lay down the results of the first cells, as if they had ended."""
-    place = CellPlace(root=folder, resources=Resources())
+    place = RunsFolder(root=folder, resources=Resources())
     cells = distinct(config.cells())[:count]
     for cell in cells:
         (place.folder(cell) / cell.evaluation).mkdir(parents=True)

@@ -12,7 +12,7 @@ import torch
 
 from equipose.experiments.commands.tables import tables
 from equipose.experiments.presets.paper import paper_config
-from equipose.orchestrator.grid.run_one import CellPlace, result_of, work_on
+from equipose.orchestrator.grid.run_one import RunsFolder, result_of, work_on
 from equipose.orchestrator.paper.plan import PaperConfig, distinct
 from equipose.orchestrator.ray_train.run import Resources
 
@@ -78,7 +78,7 @@ def test_another_alpha_trains_only_what_uses_it(
     }
     assert "9 runs in all (tables share some), 7 there, 2 to train" in lines[-1]
 
-    place = CellPlace(root=out / "cells", resources=Resources())
+    place = RunsFolder(root=out / "cells", resources=Resources())
     cells = distinct(config_of(out, CHANGE).cells())
     missing = [cell for cell in cells if result_of(cell, place) is None]
     assert {cell.name for cell in missing} == {"pearson P1 s0", "mse P1 s0"}

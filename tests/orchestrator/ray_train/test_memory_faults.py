@@ -45,8 +45,8 @@ def test_lack_of_memory_is_one_line_with_settings_to_change(command: tuple[str, 
     ended = equipose(*command, out=tmp_path / "out", **ALWAYS_FULL)
     line = last_line(ended)
     assert ended.returncode == 1, ended.stdout + ended.stderr
-    told = r"equipose: .*failed.*memory ran out \([\d.]+GB used / [\d.]+GB limit\): let fewer"
-    assert re.match(told, line), line
+    expected = r"equipose: .*failed.*memory ran out \([\d.]+GB used / [\d.]+GB limit\): let fewer"
+    assert re.match(expected, line), line
     for remedy in ("EQUIPOSE_CONCURRENT=1", "batch_size", "--workers", "--plan", "mend the cause"):
         assert remedy in line.replace("Mend", "mend")
 

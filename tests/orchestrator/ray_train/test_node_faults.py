@@ -95,7 +95,7 @@ def test_killed_node_costs_nothing(
 ) -> None:
     config = replace(fault_run, epochs=10)
     run_id = create_run(tracking.uri, "faults", "node")
-    tracked = Tracked(uri=tracking.uri, run_id=run_id, spool=str(tmp_path / "spool"))
+    tracked = Tracked(uri=tracking.uri, run_id=run_id, outbox=str(tmp_path / "spool"))
     nodes = [add_node(cluster, LOOPBACK) for _ in range(2)]
     cluster.wait_for_nodes()
     raylets = [node.all_processes["raylet"][0].process.pid for node in nodes]

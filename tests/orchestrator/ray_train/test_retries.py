@@ -13,10 +13,10 @@ import pytest
 
 from equipose.balancing.shapley.statistics import DivergedError
 from equipose.orchestrator.cluster.capacity import Resources
-from equipose.orchestrator.errors import FailedCellsError, FailedTrainingError
+from equipose.orchestrator.failures import FailedCellsError, FailedTrainingError
 from equipose.orchestrator.grid import run_all as grid
-from equipose.orchestrator.grid.run_one import CellPlace, work_on
-from equipose.orchestrator.grid.run_spec import Cell, CellResult
+from equipose.orchestrator.grid.run_one import RunsFolder, work_on
+from equipose.orchestrator.grid.run_spec import RunResult, RunSpec
 from equipose.orchestrator.ray_train import run as runs
 from equipose.orchestrator.sweep.run import tried_once
 from equipose.orchestrator.training.config import TrainConfig
@@ -119,13 +119,13 @@ class TestOnRay:
         attempts: int,
     ) -> None:
         monkeypatch.setattr(grid, "_work_on", dies(count[0], times))
-        place = CellPlace(root=tmp_path / "cells", resources=Resources(cpus_per_worker=0.5))
-        cells = [Cell(name="one", config=small_run)]
+        place = RunsFolder(root=tmp_path / "cells", resources=Resources(cpus_per_worker=0.5))
+        cells = [RunSpec(name="one", config=small_run)]
         if times < attempts:
-            grid.run_grid(cells, place, 1, told)
+            grid.run_grid(cells, place, 1, on_change)
         else:
             with pytest.raises(FailedCellsError, match=r"1 run failed \(one: its process died"):
-                grid.run_grid(cells, place, 1, told)
+                grid.run_grid(cells, place, 1, on_change)
         assert count[1]() == attempts
 
     def test_a_cell_that_raises_is_tried_once(
@@ -136,9 +136,9 @@ class TestOnRay:
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         monkeypatch.setattr(grid, "_work_on", raises(count[0], OSError("no such device")))
-        place = CellPlace(root=tmp_path / "cells", resources=Resources(cpus_per_worker=0.5))
+        place = RunsFolder(root=tmp_path / "cells", resources=Resources(cpus_per_worker=0.5))
         with pytest.raises(FailedCellsError, match="OSError: no such device"):
-            grid.run_grid([Cell(name="one", config=small_run)], place, 1, told)
+            grid.run_grid([RunSpec(name="one", config=small_run)], place, 1, on_change)
         assert count[1]() == 1
 
     @pytest.mark.slow
@@ -146,16 +146,18 @@ class TestOnRay:
         self, small_run: TrainConfig, tmp_path: Path
     ) -> None:
         wild = replace(small_run, epochs=1, optimizer=replace(small_run.optimizer, lr=1e30))
-        two = CellPlace(root=tmp_path / "two", resources=Resources(workers=2, cpus_per_worker=0.5))
-        ranks = work_on(Cell(name="tried", config=wild, evaluate=False, workers=2), two)
-        alone = work_on(Cell(name="tried", config=wild, evaluate=False), replace(two, root=tmp_path / "one"))
+        two = RunsFolder(root=tmp_path / "two", resources=Resources(workers=2, cpus_per_worker=0.5))
+        ranks = work_on(RunSpec(name="tried", config=wild, evaluate=False, workers=2), two)
+        alone = work_on(
+            RunSpec(name="tried", config=wild, evaluate=False), replace(two, root=tmp_path / "one")
+        )
         assert ranks.history == alone.history
         assert ranks.validation_mm == float("inf")
         with pytest.raises(DivergedError):
-            work_on(Cell(name="compared", config=replace(wild, seed=1), workers=2), two)
+            work_on(RunSpec(name="compared", config=replace(wild, seed=1), workers=2), two)
 
 
-def told(cell: Cell, state: str, result: CellResult | None) -> None:
+def on_change(cell: RunSpec, state: str, result: RunResult | None) -> None:
     """Nobody listens."""
 
 

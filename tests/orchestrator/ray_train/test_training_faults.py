@@ -69,7 +69,7 @@ def test_killed_run_equals_uninterrupted(
     fault_run: TrainConfig, tracking: TrackingServer, processes_below: Below, tmp_path: Path
 ) -> None:
     run_id = create_run(tracking.uri, "faults", "killed")
-    tracked = Tracked(uri=tracking.uri, run_id=run_id, spool=str(tmp_path / "spool"))
+    tracked = Tracked(uri=tracking.uri, run_id=run_id, outbox=str(tmp_path / "spool"))
 
     def run() -> Any:
         return run_training(
@@ -121,7 +121,7 @@ def test_damaged_newest_checkpoint_costs_epochs_but_no_numbers(
     fault_run: TrainConfig, tracking: TrackingServer, processes_below: Below, tmp_path: Path
 ) -> None:
     run_id = create_run(tracking.uri, "faults", "damaged")
-    tracked = Tracked(uri=tracking.uri, run_id=run_id, spool=str(tmp_path / "spool"))
+    tracked = Tracked(uri=tracking.uri, run_id=run_id, outbox=str(tmp_path / "spool"))
     folder = tmp_path / "train" / "damaged"
     killer = Killer(folder, [3], processes_below, first=damage_newest)
     killer.start()

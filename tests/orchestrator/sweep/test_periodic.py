@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from equipose.orchestrator.sweep.periodic import meanwhile
+from equipose.orchestrator.sweep.periodic import periodically
 
 
 def test_work_goes_on_after_an_error_until_the_block_ends(caplog: pytest.LogCaptureFixture) -> None:
@@ -20,13 +20,13 @@ def test_work_goes_on_after_an_error_until_the_block_ends(caplog: pytest.LogCapt
         if len(calls) == 3:
             enough.set()
 
-    with meanwhile("look", work, 0.01):
+    with periodically("look", work, 0.01):
         assert enough.wait(10)
     assert not any(thread.name == "look" for thread in threading.enumerate())
     assert "look: once more in 0.01 s" in caplog.text
 
 
 def test_an_error_of_the_block_is_its_own() -> None:
-    with pytest.raises(ValueError, match="mine"), meanwhile("look", lambda: None, 60.0):
+    with pytest.raises(ValueError, match="mine"), periodically("look", lambda: None, 60.0):
         raise ValueError("mine")
     assert not any(thread.name == "look" for thread in threading.enumerate())

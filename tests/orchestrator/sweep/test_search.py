@@ -12,11 +12,11 @@ import pytest
 from optuna.trial import TrialState
 
 from equipose.models.build import ModelConfig
-from equipose.orchestrator.errors import FailedSweepError
+from equipose.orchestrator.failures import FailedSweepError
 from equipose.orchestrator.ray_train.run import Resources
 from equipose.orchestrator.sweep.config import OBJECTIVE, SearchSpace, SweepConfig
 from equipose.orchestrator.sweep.results import parameter_importance, sweep_table
-from equipose.orchestrator.sweep.run import SweepPlace, _tracked_point
+from equipose.orchestrator.sweep.run import SweepLocation, _tracked_point
 from equipose.orchestrator.sweep.search import (
     NUMBER,
     RUN,
@@ -198,7 +198,7 @@ def test_without_a_server_a_trial_is_given_its_point_alone(config: SweepConfig, 
     with socket.socket() as nobody:
         nobody.bind(("127.0.0.1", 0))
         uri = f"http://127.0.0.1:{nobody.getsockname()[1]}"
-        place = SweepPlace(root=tmp_path, uri=uri, experiment="none", parent_run="parent", tags={})
+        place = SweepLocation(root=tmp_path, uri=uri, experiment="none", parent_run="parent", tags={})
         trial = open_study(config, tmp_path / "optuna.db").ask()
         point = _tracked_point(trial, config=config, place=place)
     assert point[RUN] is None

@@ -105,7 +105,7 @@ def test_interrupted_at_every_stage(
     assert points(out) == points(undisturbed)
     assert [path.name for path in (out / "sweeps").iterdir()] == ["awc-simulated-smoke-001"]
     assert not list(out.rglob(".equipose-*"))
-    assert not list((out / "sweeps").glob("*/spool/**/*.jsonl"))
+    assert not list((out / "sweeps").glob("*/outbox/**/*.jsonl"))
 
 
 def test_sweeps_started_at_once(undisturbed: Path, sweep_process: Any, tmp_path: Path) -> None:

@@ -114,7 +114,7 @@ def test_records_that_nobody_logged_are_refused(tmp_path: Path, record: Any) -> 
         outbox_with(tmp_path, record).recover()
 
 
-def test_a_broken_line_in_the_middle_is_told() -> None:
+def test_a_broken_line_in_the_middle_is_reported() -> None:
     with pytest.raises(ValueError, match="Expecting"):
         parse_lines(b'{"kind": "tag"\n{}\n')
 

@@ -23,9 +23,9 @@ import pytest
 from matplotlib.figure import Figure
 
 from equipose.orchestrator.sweep.job import _end_runs
-from equipose.orchestrator.sweep.periodic import meanwhile
+from equipose.orchestrator.sweep.periodic import periodically
 from equipose.orchestrator.sweep.results import SweepTable
-from equipose.orchestrator.sweep.run import SweepPlace
+from equipose.orchestrator.sweep.run import SweepLocation
 from equipose.orchestrator.tracking import delivery
 from equipose.orchestrator.tracking.client import client
 from equipose.orchestrator.tracking.delivery import is_refusal, replay
@@ -194,7 +194,7 @@ start = time.monotonic()
 logger.finish(timeout=0.0)
 print(time.monotonic() - start)
 """
-    with meanwhile("replay", partial(replay, tmp_path, tracking.uri), 0.2):
+    with periodically("replay", partial(replay, tmp_path, tracking.uri), 0.2):
         ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
         assert float(ended.stdout) < 1.0, "the run waited"
         assert not ended.stderr
@@ -267,7 +267,7 @@ def test_replay_waits_for_a_run_that_is_about_to_let_go(
 def test_a_stopped_run_that_is_replayed_late_is_ended_again(
     tracking: TrackingServer, run_id: str, tmp_path: Path
 ) -> None:
-    place = SweepPlace(root=tmp_path, uri=tracking.uri, experiment="logging", parent_run="none", tags={})
+    place = SweepLocation(root=tmp_path, uri=tracking.uri, experiment="logging", parent_run="none", tags={})
     frame = pl.DataFrame({"trial": ["trial-000"], "state": ["stopped"]})
     end_run(tracking.uri, run_id, "FINISHED")
     left = Outbox(tmp_path, run_id)

@@ -50,10 +50,10 @@ def expected(count: int) -> list[tuple[int, float]]:
 
 
 def test_server_killed_for_good_then_started_by_the_next_job(tmp_path: Path) -> None:
-    out, spool = tmp_path / "out", tmp_path / "spool"
+    out, outbox = tmp_path / "out", tmp_path / "spool"
     with tracking_server(out) as server:
         run_id = create_run(server.uri, "faults", "killed")
-        logger = RunLogger(server.uri, run_id, spool)
+        logger = RunLogger(server.uri, run_id, outbox)
         log(logger, 0, 5)
         assert logger.wait(60)
         kill_for_good(server)
@@ -61,18 +61,18 @@ def test_server_killed_for_good_then_started_by_the_next_job(tmp_path: Path) -> 
         assert not logger.finish(timeout=1.0)
     began = time.monotonic()
     with tracking_server(out) as server:
-        assert replay(spool, server.uri) == {}
+        assert replay(outbox, server.uri) == {}
         print(f"all points {time.monotonic() - began:.1f} s after the next job's start")
         assert points(server, run_id) == expected(10)
         assert client(server.uri).get_run(run_id).info.status == "FINISHED"
-    assert not list(spool.iterdir())
+    assert not list(outbox.iterdir())
 
 
 def test_a_strangers_server_on_the_port_gets_and_costs_nothing(tmp_path: Path) -> None:
-    out, spool = tmp_path / "out", tmp_path / "spool"
+    out, outbox = tmp_path / "out", tmp_path / "spool"
     with tracking_server(out) as server:
         run_id = create_run(server.uri, "faults", "stranger")
-        logger = RunLogger(server.uri, run_id, spool)
+        logger = RunLogger(server.uri, run_id, outbox)
         log(logger, 0, 5)
         assert logger.wait(60)
         kill_for_good(server)
@@ -81,10 +81,10 @@ def test_a_strangers_server_on_the_port_gets_and_costs_nothing(tmp_path: Path) -
             log(logger, 5, 10)
             assert not logger.wait(3)
             assert not logger.finish(timeout=1.0)
-            assert not list(spool.glob("*.rejected.jsonl")), "points were given up because of a stranger"
+            assert not list(outbox.glob("*.rejected.jsonl")), "points were given up because of a stranger"
             assert [e.name for e in client(stranger.uri).search_experiments()] == ["Default"]
             assert client(stranger.uri).search_runs(["0"]) == []
             with tracking_server(out) as again:  # a job that resumes while the stranger is there
                 assert again.uri != stranger.uri
-                assert replay(spool, again.uri) == {}
+                assert replay(outbox, again.uri) == {}
                 assert points(again, run_id) == expected(10)

@@ -17,10 +17,10 @@ from equipose.balancing.shapley.value_functions import pearson_profit
 from equipose.balancing.shapley.values import shapley_values
 from equipose.models.batch import Batch
 from equipose.models.build import ModelConfig
-from equipose.models.errors import mpjpe
 from equipose.models.fusion import FUSIONS, FusionOptions
 from equipose.models.heads import PoseHead
 from equipose.models.model import PoseModel
+from equipose.models.pose_errors import mpjpe
 from equipose.orchestrator.checkpoints import state as checkpoints
 from equipose.orchestrator.evaluation.coalition_pool import CoalitionWorker
 from equipose.orchestrator.evaluation.report_formats import report_markdown, report_metrics

@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 
 from equipose.pipelines.cleaning import clean_frame
+from equipose.pipelines.files import bounded_read
 from equipose.pipelines.files.errors import DataError
 from equipose.pipelines.readers import MarsReader, mars_files, mmfi
-from equipose.pipelines.readers import frame_files as files
 from equipose.pipelines.readers.frame_files import parse_npy
 from equipose.pipelines.readers.mars_files import KINECT_COLUMNS
 from equipose.pipelines.readers.mat5 import MAX_ELEMENTS, MatError, load_array
@@ -261,6 +261,6 @@ def test_a_file_that_grows_while_it_is_read_is_cut_off(
 ) -> None:
     path = tmp_path / "file"
     path.write_bytes(bytes(50))
-    assert files.read_bytes(path, 50) == bytes(50)
-    found = files._read_at_most(path, 40)
+    assert bounded_read.read_bytes(path, 50) == bytes(50)
+    found = bounded_read._read_at_most(path, 40)
     assert found == ("unreadable", f"{path} grew beyond 40 bytes")

@@ -15,10 +15,10 @@ from equipose.pipelines.paper.published import TableRow
 from equipose.pipelines.paper.table import ColumnGroup, PaperTable
 from equipose.pipelines.report.grid import SPLIT_LEGEND, STACKED_LEGEND, grid_of
 from equipose.pipelines.report.html import PNG, ReportFigure, Section, html_report, png_bytes
-from equipose.pipelines.report.verdicts import Outcome
+from equipose.pipelines.report.verdicts import MethodVerdict
 
 HOSTILE = "<script>alert('1')</script>&\"x"
-OUTCOME = Outcome(
+OUTCOME = MethodVerdict(
     name="+ AWC",
     column="P1",
     verdict="did not help",

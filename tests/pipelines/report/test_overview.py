@@ -8,13 +8,13 @@ from dataclasses import replace
 import pytest
 
 from equipose.pipelines.report.overview import doubts, overview_of
-from equipose.pipelines.report.verdicts import Outcome
+from equipose.pipelines.report.verdicts import MethodVerdict
 
 NAN = math.nan
 
 
-def outcome(name: str, group: str, column: str, verdict: str = "helped", **more: object) -> Outcome:
-    plain = Outcome(
+def outcome(name: str, group: str, column: str, verdict: str = "helped", **more: object) -> MethodVerdict:
+    plain = MethodVerdict(
         name=name,
         group=group,
         column=column,

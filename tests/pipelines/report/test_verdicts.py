@@ -5,7 +5,7 @@ from __future__ import annotations
 import polars as pl
 import pytest
 
-from equipose.pipelines.report.verdicts import Outcome, by_verdict, outcomes_of
+from equipose.pipelines.report.verdicts import MethodVerdict, by_verdict, outcomes_of
 from equipose.pipelines.statistics.comparison import compare
 
 
@@ -43,9 +43,11 @@ def test_outcomes_follow_the_comparison() -> None:
 
 def test_an_outcome_without_an_interval_shows_none() -> None:
     nan = float("nan")
-    outcome = Outcome(
+    outcome = MethodVerdict(
         name="x", column="P1", verdict="undecided", difference_mm=0.5, low_mm=nan, high_mm=nan, seeds=1
     )
     assert (outcome.difference, outcome.interval) == ("+0.5", "")
     with pytest.raises(ValueError, match="verdict='won'"):
-        Outcome(name="x", column="P1", verdict="won", difference_mm=0.5, low_mm=nan, high_mm=nan, seeds=1)
+        MethodVerdict(
+            name="x", column="P1", verdict="won", difference_mm=0.5, low_mm=nan, high_mm=nan, seeds=1
+        )

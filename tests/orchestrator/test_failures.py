@@ -16,7 +16,7 @@ from ray.exceptions import (
 from ray.train import ControllerError, WorkerGroupError
 
 from equipose.balancing.shapley.statistics import DivergedError
-from equipose.orchestrator.errors import (
+from equipose.orchestrator.failures import (
     FailedCellsError,
     FailedTrainingError,
     failed_training,

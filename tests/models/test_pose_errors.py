@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 from torch import Tensor
 
-from equipose.models.errors import (
+from equipose.models.pose_errors import (
     joint_errors,
     mpjpe,
     pa_mpjpe,

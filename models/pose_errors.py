@@ -18,7 +18,7 @@ def joint_errors(prediction: Tensor, target: Tensor) -> Tensor:
 
 
 def mpjpe(prediction: Tensor, target: Tensor) -> Tensor:
-    """Mean per-joint position error of every pose: [...], metres (paper A, L_MPJPE)."""
+    """Mean per-joint position error of every pose: [...], metres (AWC paper, L_MPJPE)."""
     return joint_errors(prediction, target).mean(-1)
 
 
