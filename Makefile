@@ -36,14 +36,16 @@ compare: install
 tables: install
 	$(BIN)/python experiments/paper_tables.py
 
+# The quick tests share the cores; those that start Ray, MLflow or a browser have them to themselves.
 test: install
-	$(BIN)/python -m pytest -m 'not slow'
+	$(BIN)/python -m pytest -m 'not slow and not system' -n 2 --dist worksteal
+	$(BIN)/python -m pytest -m 'system and not slow'
 
 check: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -m 'not slow and not system'
+	$(BIN)/python -m pytest -m 'not slow and not system' -n 2 --dist worksteal
 
 test-slow: install
 	$(BIN)/python -m pytest -m slow --timeout 3600
