@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from equipose.models.skeleton import NUM_JOINTS
-from equipose.pipelines.sequence import Defect, FloatArray, Ragged, RawSequence, SensorSequence
+from equipose.pipelines.sequence import BadFrame, Defect, FloatArray, Ragged, RawSequence, SensorSequence
 
 SHAPES: dict[str, tuple[int | None, ...]] = {
     "rgb": (17, 2),
@@ -63,31 +63,31 @@ def minmax_csi(csi: FloatArray) -> FloatArray:
     return ((csi - low) / np.where(span > 0, span, 1)).astype(np.float32)
 
 
-def _convert(array: NDArray[np.generic], modality: str) -> FloatArray | tuple[str, str]:
-    """One frame as float32, or (reason, detail)."""
+def _convert(array: NDArray[np.generic], modality: str) -> FloatArray:
+    """One frame as float32; raises `BadFrame`."""
     shape = SHAPES[modality]
     if array.dtype.kind not in "fiu":
-        return "dtype", f"found {array.dtype}, expected real numbers"
+        raise BadFrame("dtype", f"found {array.dtype}, expected real numbers")
     if array.ndim != len(shape) or any(s not in (None, n) for s, n in zip(shape, array.shape, strict=True)):
         wanted = tuple("N" if s is None else s for s in shape)
-        return "shape", f"found {array.shape}, expected {wanted}".replace("'", "")
+        raise BadFrame("shape", f"found {array.shape}, expected {wanted}".replace("'", ""))
     if not array.size:
-        return "empty-file", "no points"
+        raise BadFrame("empty-file", "no points")
     return _finite(repair_csi(array) if modality == "wifi" else array, modality)  # type: ignore[arg-type]
 
 
-def _finite(array: NDArray[np.generic], modality: str) -> FloatArray | tuple[str, str]:
+def _finite(array: NDArray[np.generic], modality: str) -> FloatArray:
     with np.errstate(over="ignore", invalid="ignore"):
         converted = array.astype(np.float32)
     bad = converted.size - np.count_nonzero(np.isfinite(converted))
     if bad:
-        return "not-finite", f"{bad} of {converted.size} values"
+        raise BadFrame("not-finite", f"{bad} of {converted.size} values")
     with np.errstate(over="ignore"):
         span = converted.max() - converted.min()
     if modality == "wifi" and not np.isfinite(span):
-        return "not-finite", "the span from the smallest to the largest value"
+        raise BadFrame("not-finite", "the span from the smallest to the largest value")
     if modality == "wifi" and not span:
-        return "constant", f"every value is {converted.flat[0]}"
+        raise BadFrame("constant", f"every value is {converted.flat[0]}")
     return converted
 
 
@@ -95,10 +95,10 @@ def clean_frame(entry: NDArray[np.generic] | Defect, modality: str, number: int)
     """One frame of one modality as float32 in its proper shape, or the defect that makes it unusable."""
     if isinstance(entry, Defect):
         return entry
-    result = _convert(entry, modality)
-    if isinstance(result, tuple):
-        return Defect(modality=modality, frame=number, reason=result[0], detail=result[1])
-    return result
+    try:
+        return _convert(entry, modality)
+    except BadFrame as bad:
+        return bad.defect(modality, number)
 
 
 def _blank(modality: str) -> FloatArray:

@@ -50,10 +50,23 @@ class Defect:
     frame: int | None
     """Frame number as in MM-Fi, counting from 1; None for the whole sequence."""
     reason: str
-    """A short stable code: `missing`, `empty-file`, `truncated`, `dtype`, `shape`, `not-finite`,
-    `unreadable`."""
+    """A short stable code, one of `equipose.pipelines.cleaning.REASONS`."""
     detail: str = ""
     """Path, value found and value expected, for people."""
+
+
+class BadFrame(Exception):
+    """A frame (or a whole modality) that cannot be used; caught where it is read, and kept as a `Defect`."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        """`reason`, `detail`: as in `Defect`."""
+        super().__init__(reason, detail)
+        self.reason = reason
+        self.detail = detail
+
+    def defect(self, modality: str, frame: int | None) -> Defect:
+        """The defect of a frame of a modality, or of the whole modality."""
+        return Defect(modality=modality, frame=frame, reason=self.reason, detail=self.detail)
 
 
 @dataclass(frozen=True, kw_only=True)

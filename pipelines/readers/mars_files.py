@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from equipose.pipelines.files.bounded_read import read_bytes
+from equipose.pipelines.files.bounded_read import UnreadableFileError, read_bytes
 from equipose.pipelines.files.errors import DataError
 from equipose.pipelines.readers.frame_files import MAX_FRAMES
 from equipose.pipelines.readers.kinect import KINECT_JOINTS, to_joints, to_pose, to_sensor_frame
@@ -49,9 +49,10 @@ class MarsPart:
 def read_table(path: Path, columns: tuple[str, ...]) -> NDArray[np.float64]:
     """A CSV file as numbers [rows, columns], NaN where none stands; DataError for another table."""
     remedy = f"expected a CSV table with the columns {', '.join(columns[:3])}, ... ({len(columns)} in all)"
-    content = read_bytes(path, MAX_TABLE_BYTES)
-    if isinstance(content, tuple):
-        raise DataError.about(path, field="table", value=f"unreadable ({content[1]})", remedy=remedy)
+    try:
+        content = read_bytes(path, MAX_TABLE_BYTES)
+    except UnreadableFileError as error:
+        raise DataError.about(path, field="table", value=f"unreadable ({error})", remedy=remedy) from error
     # Before anything is parsed: polars unpacks compressed files, and makes room for every column.
     if (found := _header(content)) != columns:
         raise DataError.about(path, field="columns", value=list(found[:3]), remedy=remedy)

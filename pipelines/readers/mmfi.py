@@ -17,12 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from equipose.pipelines.files.bounded_json import parse_json
-from equipose.pipelines.files.bounded_read import read_bytes
+from equipose.pipelines.files.bounded_read import UnreadableFileError, read_bytes
 from equipose.pipelines.files.errors import DataError
 from equipose.pipelines.files.path_safety import contained
 from equipose.pipelines.readers.contract import check_key, name_of
-from equipose.pipelines.readers.frame_files import FRAME_READERS, MAX_FRAMES, link_leaves, parse_npy
-from equipose.pipelines.sequence import Defect, RawSequence, SequenceKey
+from equipose.pipelines.readers.frame_files import FRAME_READERS, MAX_FRAMES, link_leaves, read_npy
+from equipose.pipelines.sequence import BadFrame, Defect, RawSequence, SequenceKey
 from equipose.pipelines.simulator import MARKER
 
 FOLDERS: dict[str, tuple[str, str]] = {
@@ -105,10 +105,9 @@ def _marker(root: Path) -> dict[str, Any]:
     """What the simulator's marker file says; empty without one, and where it cannot be read."""
     if not contained(root / MARKER, root):
         return {}
-    content = read_bytes(root / MARKER, MAX_MARKER_BYTES)
     try:
-        found = {} if isinstance(content, tuple) else parse_json(content)
-    except ValueError:
+        found = parse_json(read_bytes(root / MARKER, MAX_MARKER_BYTES))
+    except (UnreadableFileError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}
 
@@ -202,23 +201,29 @@ def _read_frame(modality: str, number: int, found: dict[int, Path | Defect] | De
         return Defect(modality=modality, frame=number, reason="missing", detail=detail)
     if isinstance(path, Defect):
         return path
-    result = FRAME_READERS[modality](path)
-    if isinstance(result, tuple):
-        return Defect(modality=modality, frame=number, reason=result[0], detail=result[1])
-    return result
+    try:
+        return FRAME_READERS[modality](path)
+    except BadFrame as bad:
+        return bad.defect(modality, number)
 
 
 def _read_truth(path: Path, root: Path) -> NDArray[np.generic] | Defect:
     """Poses [F, 17, 3], or the defect that makes all of them unusable."""
-    content = read_bytes(path) if contained(path, root) else ("unreadable", f"{path} leaves the root")
-    result = content if isinstance(content, tuple) else parse_npy(content, str(path))
-    if not isinstance(result, tuple) and (result.ndim != 3 or not result.size):
-        result = "shape", f"{path} is {result.shape}, expected (F, 17, 3)"
-    if not isinstance(result, tuple) and len(result) > MAX_FRAMES:
-        result = "shape", f"{path} declares {len(result)} frames, at most {MAX_FRAMES} are read"
-    if isinstance(result, tuple):
-        return Defect(modality="pose", frame=None, reason=result[0], detail=result[1])
-    return result
+    try:
+        return _read_poses(path, root)
+    except BadFrame as bad:
+        return bad.defect("pose", None)
+
+
+def _read_poses(path: Path, root: Path) -> NDArray[np.generic]:
+    if not contained(path, root):
+        raise BadFrame("unreadable", f"{path} leaves the root")
+    poses = read_npy(path)
+    if poses.ndim != 3 or not poses.size:
+        raise BadFrame("shape", f"{path} is {poses.shape}, expected (F, 17, 3)")
+    if len(poses) > MAX_FRAMES:
+        raise BadFrame("shape", f"{path} declares {len(poses)} frames, at most {MAX_FRAMES} are read")
+    return poses
 
 
 def _numbers(

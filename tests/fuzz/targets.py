@@ -25,7 +25,7 @@ from equipose.pipelines.prepare import prepare
 from equipose.pipelines.readers import MmfiReader, SimulatedSource
 from equipose.pipelines.readers.frame_files import parse_npy, read_csi, read_points
 from equipose.pipelines.readers.mars_files import KINECT_COLUMNS, RADAR_COLUMNS, _read_part, read_part
-from equipose.pipelines.sequence import Defect
+from equipose.pipelines.sequence import BadFrame
 from equipose.pipelines.simulator import MARKER, SimulatorConfig, write_mmfi_tree
 from equipose.pipelines.store import Store, StoreHeader, StoreWriter, open_store
 from equipose.pipelines.store.checks import read_defects, read_frames, read_index
@@ -61,11 +61,12 @@ def saved_mat(array: np.ndarray, *, compress: bool) -> bytes:
     return file.getvalue()
 
 
-def frame(found: Any, modality: str) -> object:
-    """A frame cleaned, or its flaw as a defect."""
-    if isinstance(found, tuple):
-        return Defect(modality=modality, frame=1, reason=found[0], detail=found[1])
-    return clean_frame(found, modality, 1)
+def frame(read: Callable[[], np.ndarray], modality: str) -> object:
+    """A frame read and cleaned, or its defect."""
+    try:
+        return clean_frame(read(), modality, 1)
+    except BadFrame as bad:
+        return bad.defect(modality, 1)
 
 
 def through(path: Path, read: Callable[[Path], object]) -> Callable[[bytes], object]:
@@ -117,13 +118,14 @@ def raw_targets(folder: Path) -> dict[str, Target]:
     return {
         "npy": Target(
             seeds=(saved(rng.normal(size=(17, 2))), saved(np.arange(34, dtype="i2").reshape(17, 2))),
-            read=lambda content: frame(parse_npy(content, "x"), "rgb"),
+            read=lambda content: frame(lambda: parse_npy(content, "x"), "rgb"),
         ),
         "mat": Target(
-            seeds=tuple(small), read=through(folder / "x.mat", lambda p: frame(read_csi(p), "wifi"))
+            seeds=tuple(small), read=through(folder / "x.mat", lambda p: frame(lambda: read_csi(p), "wifi"))
         ),
         "points": Target(
-            seeds=(points,), read=through(folder / "x.bin", lambda p: frame(read_points(p, 5), "mmwave"))
+            seeds=(points,),
+            read=through(folder / "x.bin", lambda p: frame(lambda: read_points(p, 5), "mmwave")),
         ),
         "ground truth": Target(seeds=(truth.read_bytes(),), read=through(truth, sequence)),
         "csi frame": Target(seeds=(wifi.read_bytes(),), read=through(wifi, sequence)),

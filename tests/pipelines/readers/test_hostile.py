@@ -21,7 +21,7 @@ from equipose.pipelines.readers.frame_files import parse_npy
 from equipose.pipelines.readers.mars_files import KINECT_COLUMNS
 from equipose.pipelines.readers.mat5 import MAX_ELEMENTS, MatError, load_array
 from equipose.pipelines.readers.mmfi import MmfiReader, provenance
-from equipose.pipelines.sequence import Defect
+from equipose.pipelines.sequence import BadFrame, Defect
 from equipose.pipelines.simulator import MARKER
 from equipose.pipelines.store import SequenceKey
 
@@ -53,11 +53,11 @@ HEADERS = {
 
 
 @pytest.mark.parametrize("name", HEADERS)
-def test_npy_headers_that_promise_nonsense_are_flaws(name: str) -> None:
-    found = parse_npy(npy(HEADERS[name], bytes(64)), "x.npy")
-    assert isinstance(found, tuple)
-    assert found[0] in {"truncated", "shape", "dtype", "unreadable"}
-    assert len(found[1]) < 300, "nobody wants to read a hostile header"
+def test_npy_headers_that_declare_nonsense_are_refused(name: str) -> None:
+    with pytest.raises(BadFrame) as caught:
+        parse_npy(npy(HEADERS[name], bytes(64)), "x.npy")
+    assert caught.value.reason in {"truncated", "shape", "dtype", "unreadable"}
+    assert len(caught.value.detail) < 300, "a hostile header is not repeated at length"
 
 
 def test_a_small_array_does_not_hold_its_large_file() -> None:
@@ -262,5 +262,6 @@ def test_a_file_that_grows_while_it_is_read_is_cut_off(
     path = tmp_path / "file"
     path.write_bytes(bytes(50))
     assert bounded_read.read_bytes(path, 50) == bytes(50)
-    found = bounded_read._read_at_most(path, 40)
-    assert found == ("unreadable", f"{path} grew beyond 40 bytes")
+    with pytest.raises(bounded_read.UnreadableFileError) as caught:
+        bounded_read._read_at_most(path, 40)
+    assert str(caught.value) == f"{path} grew beyond 40 bytes"
