@@ -24,18 +24,6 @@ SHAPES: dict[str, tuple[int | None, ...]] = {
 CHECKED: tuple[str, ...] = tuple(SHAPES)
 """What every row carries a validity mark for: the four sensors and the pose."""
 
-REASONS: dict[str, str] = {
-    "missing": "no such file, folder or record in the source",
-    "empty-file": "a zero-byte file, or a sensor frame without a single point",
-    "truncated": "fewer bytes than the format declares or a whole number of records needs",
-    "dtype": "not real numbers",
-    "shape": "an array of another shape than this modality has",
-    "not-finite": "NaN or infinity that the cleaning rules do not repair",
-    "constant": "every CSI value equal, so the per-frame scaling is 0/0",
-    "unreadable": "not a file of this format, or not an ordinary file inside the root",
-}
-"""Stable reason codes of invalid frames, and what they mean."""
-
 
 def repair_csi(csi: NDArray[np.floating]) -> NDArray[np.float64]:
     """CSI amplitude [3, 114, 10] with infinities and NaN replaced as in MM-Fi's public toolbox.

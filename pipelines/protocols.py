@@ -161,21 +161,3 @@ def _carve_by_time(index: pl.DataFrame) -> pl.DataFrame:
         .otherwise(pl.lit("train"))
     )
     return index.with_columns(use=use)
-
-
-def small_cast(protocol: str, split: str, actions: int = 4, subjects: int = 8) -> tuple[list[str], list[str]]:
-    """Subjects and actions of a small store in which no part of the split is empty.
-
-    The protocol's first actions; subjects in the order of their numbers, taken from test, validation and
-    training in turn (a quarter test, an eighth validation) until there are enough.
-    """
-    if subjects < len(PARTS) or actions < 1:
-        raise ValueError(f"a small store needs 3 subjects and 1 action, found {subjects} and {actions}")
-    chosen = list(actions_of(protocol)[:actions])
-    lists = splits(protocol, split)
-    wanted = {"test": max(1, subjects // 4), "validation": max(1, subjects // 8), "train": subjects}
-    cast: list[str] = []
-    for part, number in wanted.items():
-        able = sorted({s for s, a in lists[part] if a in chosen} - set(cast))
-        cast += able[: min(number, subjects - len(cast))]
-    return sorted(cast), chosen

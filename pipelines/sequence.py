@@ -17,6 +17,18 @@ from equipose.pipelines.files.errors import DataError
 
 FloatArray = NDArray[np.float32]
 
+REASONS: dict[str, str] = {
+    "missing": "no such file, folder or record in the source",
+    "empty-file": "a zero-byte file, or a sensor frame without a single point",
+    "truncated": "fewer bytes than the format declares or a whole number of records needs",
+    "dtype": "not real numbers",
+    "shape": "an array of another shape than this modality has",
+    "not-finite": "NaN or infinity that the cleaning rules do not repair",
+    "constant": "every CSI value equal, so the per-frame scaling is 0/0",
+    "unreadable": "not a file of this format, or not an ordinary file inside the root",
+}
+"""Stable reason codes of invalid frames, and what they mean."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Ragged:
@@ -50,7 +62,7 @@ class Defect:
     frame: int | None
     """Frame number as in MM-Fi, counting from 1; None for the whole sequence."""
     reason: str
-    """A short stable code, one of `equipose.pipelines.cleaning.REASONS`."""
+    """A short stable code, one of `REASONS`."""
     detail: str = ""
     """Path, value found and value expected, for people."""
 
@@ -60,6 +72,7 @@ class BadFrame(Exception):
 
     def __init__(self, reason: str, detail: str) -> None:
         """`reason`, `detail`: as in `Defect`."""
+        assert reason in REASONS, reason
         super().__init__(reason, detail)
         self.reason = reason
         self.detail = detail

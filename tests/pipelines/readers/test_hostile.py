@@ -14,7 +14,6 @@ import numpy as np
 import pytest
 
 from equipose.pipelines.cleaning import clean_frame
-from equipose.pipelines.files import bounded_read
 from equipose.pipelines.files.errors import DataError
 from equipose.pipelines.readers import MarsReader, mars_files, mmfi
 from equipose.pipelines.readers.frame_files import parse_npy
@@ -254,14 +253,3 @@ def test_mars_tables_and_movements_are_bounded(
     mars_files._read_part.cache_clear()
     with pytest.raises(DataError, match="at most 1000 are read"):
         MarsReader().sequences(root)
-
-
-def test_a_file_that_grows_while_it_is_read_is_cut_off(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = tmp_path / "file"
-    path.write_bytes(bytes(50))
-    assert bounded_read.read_bytes(path, 50) == bytes(50)
-    with pytest.raises(bounded_read.UnreadableFileError) as caught:
-        bounded_read._read_at_most(path, 40)
-    assert str(caught.value) == f"{path} grew beyond 40 bytes"
