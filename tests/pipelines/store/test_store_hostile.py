@@ -265,6 +265,13 @@ def test_nan_in_a_store_with_right_checksums_is_found(store: Store, sequences: l
         open_store(store.path).verify()
 
 
+def test_an_index_with_right_checksums_must_repeat_the_frames(store: Store) -> None:
+    replace(file_of(store, "index"), store.index.with_columns(valid_rgb=~store.index["valid_rgb"]))
+    republish(store)
+    with pytest.raises(DataError, match="index is not that of its frames; prepare it again"):
+        open_store(store.path).verify()
+
+
 def part_of(root: Path, about: Manifest, batch: pa.RecordBatch, name: str) -> None:
     (root / "parts").mkdir(parents=True, exist_ok=True)
     described = schema().with_metadata({b"equipose": json.dumps(about).encode()})
