@@ -1,4 +1,4 @@
-"""From a sequence as its source has it to a sequence that can be stored: check, convert, clean, mark.
+"""Turns a sequence as read from its source into one that can be stored: checked, converted, cleaned, marked.
 
 Every source goes through `assemble`, so "valid" means the same for MM-Fi, MARS and the simulator.
 Nothing is dropped: what cannot be used becomes an invalid frame with a reason, and its row stays.
@@ -22,7 +22,7 @@ SHAPES: dict[str, tuple[int | None, ...]] = {
 """modality -> shape of one frame; None where the length varies."""
 
 CHECKED: tuple[str, ...] = tuple(SHAPES)
-"""What every row carries a validity mark for: the four sensors and the pose."""
+"""Signals with a validity mark in every row: the four sensors and the pose."""
 
 
 def repair_csi(csi: NDArray[np.floating]) -> NDArray[np.float64]:

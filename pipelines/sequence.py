@@ -1,7 +1,7 @@
 """One recorded (or simulated) sequence in memory: what every reader produces and the store keeps.
 
-Readers and the simulator all end here, so the store, the batches and everything after them cannot
-tell where a sequence came from except by its provenance.
+Readers and the simulator all produce these types, so the store, the batches and everything after them know
+the origin of a sequence only from its provenance.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class Defect:
     reason: str
     """A short stable code, one of `REASONS`."""
     detail: str = ""
-    """Path, value found and value expected, for people."""
+    """Path, value found and value expected, for the user."""
 
 
 class BadFrame(Exception):
@@ -84,7 +84,7 @@ class BadFrame(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class RawSequence:
-    """One sequence as its source has it: nothing checked, cleaned or converted yet.
+    """One sequence as read from its source: nothing checked, cleaned or converted yet.
 
     `equipose.pipelines.cleaning.assemble` turns it into a `SensorSequence`, the same way for every source.
     """

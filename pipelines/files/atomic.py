@@ -1,4 +1,4 @@
-"""Files that appear complete or not at all, and checksums."""
+"""Atomic writes, and checksums."""
 
 from __future__ import annotations
 

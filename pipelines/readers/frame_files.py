@@ -30,10 +30,10 @@ MAX_FRAME_BYTES = 8 * 2**20
 
 MAX_FRAMES = 10_000
 """Longest sequence that is read, 17 minutes at 10 Hz; MM-Fi's have 297 frames. Every frame costs memory,
-even one of which only the number exists."""
+even one that exists only as a number."""
 
 MAX_TEXT = 80
-"""Characters of a hostile header that are repeated in a message."""
+"""Characters of a hostile header that a message repeats."""
 
 HEADER_ERRORS = (
     ValueError,
@@ -48,7 +48,7 @@ HEADER_ERRORS = (
     AttributeError,
     OverflowError,
 )
-"""What numpy raises for damaged .npy headers (found by flipping bytes)."""
+"""What numpy raises for damaged .npy headers, found by flipping bytes."""
 
 
 def read_content(path: Path) -> bytes:
@@ -124,5 +124,5 @@ FRAME_READERS: dict[str, Callable[[Path], NDArray[np.generic]]] = {
 
 
 def link_leaves(entry: os.DirEntry[str], root: Path) -> bool:
-    """Whether a directory entry is a symbolic link to somewhere outside the root."""
+    """Whether a directory entry is a symbolic link out of the root."""
     return entry.is_symlink() and not contained(Path(entry.path), root)

@@ -1,6 +1,6 @@
-"""A body of capsules around the 17 joints: what light and radio waves meet.
+"""A body of capsules around the 17 joints: the surface that light and radio waves hit.
 
-Works on any pose sequence, whether its bones were made here or measured.
+Works on any pose sequence, simulated or measured.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ import pytest
 from equipose.models.skeleton import JOINTS
 from equipose.pipelines.cleaning import assemble
 from equipose.pipelines.files.errors import DataError
-from equipose.pipelines.readers.kinect import KINECT_JOINTS, SAME_PLACE, to_joints, to_pose
+from equipose.pipelines.readers.kinect import KINECT_JOINTS, SAME_JOINT, to_joints, to_pose
 from equipose.pipelines.readers.mars import MarsReader
 from equipose.pipelines.readers.mars_files import KINECT_COLUMNS, read_part, read_table
 from equipose.pipelines.readers.movements import cuts_in_counter, cuts_in_motion, find_cuts
@@ -35,12 +35,12 @@ def edit(path: Path, change: Callable[[list[str]], list[str]]) -> None:
 def test_kinect_rows_become_our_joints_and_axes() -> None:
     x, y, z = (np.arange(25) + 100 * axis for axis in range(3))
     pose = to_pose(to_joints(np.concatenate([x, y, z])[None].astype(float)))[0]
-    assert len(set(SAME_PLACE.values())) == len(JOINTS) == len(SAME_PLACE)
+    assert len(set(SAME_JOINT.values())) == len(JOINTS) == len(SAME_JOINT)
     for joint, place in zip(JOINTS, pose, strict=True):
-        column = KINECT_JOINTS.index(SAME_PLACE[joint])
+        column = KINECT_JOINTS.index(SAME_JOINT[joint])
         assert place.tolist() == [column, -(column + 200), column + 100]
         side = joint.split("_")[0]
-        assert side not in ("left", "right") or SAME_PLACE[joint].lower().endswith(side)
+        assert side not in ("left", "right") or SAME_JOINT[joint].lower().endswith(side)
 
 
 def test_each_movement_of_each_part_is_a_sequence(write_mars: Write) -> None:
