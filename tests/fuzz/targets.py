@@ -1,4 +1,4 @@
-"""What is fuzzed: for every kind of file that is read, some whole ones and the function that reads it."""
+"""What is fuzzed: for every kind of file that is read, some intact ones and the function that reads it."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ class Target:
     """One kind of file."""
 
     seeds: tuple[bytes, ...]
-    """Whole files, from which damaged ones are made."""
+    """Intact files, from which damaged ones are made."""
     read: Callable[[bytes], object]
     """Reads it as the project does; a ValueError (also DataError) or a Defect means that it was refused."""
 
 
 def targets(folder: Path) -> dict[str, Target]:
-    """All targets by name; `folder`: an empty one for the files that have to lie somewhere."""
+    """All targets by name; `folder`: an empty one for the files that must exist on disk."""
     return raw_targets(folder) | store_targets(folder) | other_targets(folder)
 
 
@@ -85,7 +85,7 @@ def csv(columns: tuple[str, ...], rows: np.ndarray) -> bytes:
 
 
 def raw_targets(folder: Path) -> dict[str, Target]:
-    """Files of MM-Fi and MARS trees, alone and in their place."""
+    """Files of MM-Fi and MARS trees, alone and within their tree."""
     rng, tree, mars = np.random.default_rng(0), folder / "mmfi", folder / "mars"
     write_mmfi_tree(
         tree, subjects=["S01"], actions=["A02"], config=SimulatorConfig(frames=3, csi_infinite=0.0)

@@ -1,4 +1,4 @@
-"""Cleaning: the toolbox's CSI repair to the letter, and a mark with a reason for all that cannot be used."""
+"""Cleaning: exactly the toolbox's CSI repair, and a mark with a reason for everything unusable."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `equipose inspect` says is what is in the store."""
+"""`equipose inspect` prints what the store holds."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_parts_are_those_that_selection_gives(flawed: Store) -> None:
     assert found.parts["P1", "S2"] == {"train": 0, "validation": 3, "test": 3}
 
 
-def test_the_rendering_says_it_all(flawed: Store) -> None:
+def test_the_rendering_holds_every_count(flawed: Store) -> None:
     console = Console(width=120, record=True, file=io.StringIO())
     console.print(render(summarize(flawed)))
     text = console.export_text()

@@ -1,4 +1,4 @@
-"""Splits are the public toolbox's, validation is apart from both, and selection says what is missing."""
+"""Splits are the public toolbox's, validation is disjoint from both, and selection names what is missing."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def make_index(pairs: list[tuple[str, str]], frames: int = 4, part: str = "", fi
 
 
 def numbered(*frames: pl.DataFrame) -> pl.DataFrame:
-    """Indices joined and their rows numbered anew."""
+    """Indices joined and their rows renumbered."""
     return pl.concat([f.drop("row") for f in frames]).with_row_index("row").cast({"row": pl.Int64})
 
 

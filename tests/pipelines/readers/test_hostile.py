@@ -1,4 +1,4 @@
-"""Raw trees made to hurt: small files that declare much, links out of the root, files that never end."""
+"""Malicious raw trees: small files that declare much, links out of the root, files that never end."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def folder(tree: Path) -> Path:
 
 
 @pytest.mark.parametrize("shape", [f"({10**9}, 0, 3)", f"({10**6}, 1, 1)"])
-def test_ground_truth_of_endless_empty_frames_is_a_mark(tree: Path, shape: str) -> None:
+def test_ground_truth_of_countless_empty_frames_is_invalid(tree: Path, shape: str) -> None:
     (folder(tree) / "ground_truth.npy").write_bytes(npy(described(shape, "'|i1'"), bytes(10**6)))
     raw = MmfiReader().read(tree, KEY)
     assert len(raw.numbers) == 5, "those of the sensors"
@@ -156,7 +156,7 @@ def link_away(path: Path) -> None:
         lambda path: path.write_bytes(b" " * (mmfi.MAX_MARKER_BYTES + 1)),
     ],
 )
-def test_a_hostile_marker_is_simulated_data_of_unknown_make(
+def test_a_malicious_marker_means_simulated_data_of_unknown_version(
     tree: Path, damage: Callable[[Path], object]
 ) -> None:
     damage(tree / MARKER)
@@ -164,7 +164,7 @@ def test_a_hostile_marker_is_simulated_data_of_unknown_make(
     assert MmfiReader().settings(tree) == {"provenance": "simulated:unknown", "config": None}
 
 
-def test_names_in_other_digits_are_stray(tree: Path) -> None:
+def test_names_in_non_ascii_digits_are_ignored(tree: Path) -> None:
     keys = MmfiReader().sequences(tree)
     (tree / "E٠١" / "S٠١" / "A٠١").mkdir(parents=True)
     assert MmfiReader().sequences(tree) == keys

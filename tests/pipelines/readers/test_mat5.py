@@ -1,4 +1,4 @@
-"""The bounded MATLAB reader equals scipy's on whole files and survives any damage."""
+"""The bounded MATLAB reader equals scipy's on intact files and survives any damage."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_equals_scipy(compress: bool, dtype: str) -> None:
 
 
 @pytest.mark.parametrize("value", [np.ones((2, 2)) * 1j, "text", {"a": 1.0}, np.array([[1, "a"]], object)])
-def test_other_classes_are_told_apart(value: Any) -> None:
+def test_other_classes_give_an_object_array(value: Any) -> None:
     found = load_array(saved({"CSIamp": value}), "CSIamp", limit=LIMIT)
     assert found is not None
     assert found.dtype == object

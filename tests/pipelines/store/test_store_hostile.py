@@ -1,4 +1,4 @@
-"""Stores made to hurt: every one is refused with a DataError, nothing outside it is read or unpacked."""
+"""Malicious stores: each is refused with a DataError, and nothing outside it is read or unpacked."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def file_of(store: Store, kind: str) -> Path:
 
 
 def republish(store: Store, **changes: Any) -> None:
-    """Make manifest and files agree again, as somebody who means it would."""
+    """Make manifest and files agree again, as an attacker would."""
     manifest = manifest_of(store) | changes
     folder = Path(store.path)
     manifest["files"] = {name: checksum(folder / name) for name in manifest["files"]}
@@ -44,7 +44,7 @@ def republish(store: Store, **changes: Any) -> None:
 
 
 def replace(path: Path, table: pl.DataFrame) -> None:
-    """Put another file in the place of a mapped one."""
+    """Replace a mapped file."""
     table.write_parquet(path.with_suffix(".copy"))
     path.with_suffix(".copy").rename(path)
 

@@ -1,4 +1,4 @@
-"""Each sensor against what geometry says it must record."""
+"""Each sensor records what geometry says it must."""
 
 from __future__ import annotations
 
