@@ -1,4 +1,4 @@
-"""The `equipose` command: simulate, prepare, inspect, train, sweep, compare, controlled, tables, ui."""
+"""The `equipose` command; `COMMANDS` lists its verbs."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ COMMANDS: dict[str, str] = {
     "simulate": "equipose.experiments.commands.datasets:simulate",
     "prepare": "equipose.experiments.commands.datasets:prepare",
     "inspect": "equipose.experiments.commands.datasets:inspect",
+    "verify": "equipose.experiments.commands.datasets:verify",
     "train": "equipose.experiments.commands.train:train",
     "sweep": "equipose.experiments.commands.sweep:sweep",
     "compare": "equipose.experiments.commands.compare:compare",

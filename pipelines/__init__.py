@@ -1,4 +1,9 @@
-"""Data in, results out: readers, simulator, store, protocols, batches, and tables from runs."""
+"""Data in, results out: from sensor files to batches, and from results to tables, figures and reports.
+
+In: `readers` and `simulator` produce sequences, `cleaning` checks them, `store` keeps them (`prepare` does
+all three), `protocols` selects rows, `batches` loads them. Out: `statistics`, `tables`, `figures`, `paper`
+(published numbers) and `report`. `files` holds the safe file I/O that all of them use.
+"""
 
 from __future__ import annotations
 

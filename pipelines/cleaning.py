@@ -1,4 +1,4 @@
-"""From a sequence as its source has it to a sequence that can be stored: check, convert, clean, mark.
+"""Turns a sequence as read from its source into one that can be stored: checked, converted, cleaned, marked.
 
 Every source goes through `assemble`, so "valid" means the same for MM-Fi, MARS and the simulator.
 Nothing is dropped: what cannot be used becomes an invalid frame with a reason, and its row stays.
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from equipose.models.skeleton import NUM_JOINTS
-from equipose.pipelines.sequence import Defect, FloatArray, Ragged, RawSequence, SensorSequence
+from equipose.pipelines.sequence import BadFrame, Defect, FloatArray, Ragged, RawSequence, SensorSequence
 
 SHAPES: dict[str, tuple[int | None, ...]] = {
     "rgb": (17, 2),
@@ -22,19 +22,7 @@ SHAPES: dict[str, tuple[int | None, ...]] = {
 """modality -> shape of one frame; None where the length varies."""
 
 CHECKED: tuple[str, ...] = tuple(SHAPES)
-"""What every row carries a validity mark for: the four sensors and the pose."""
-
-REASONS: dict[str, str] = {
-    "missing": "no such file, folder or record in the source",
-    "empty-file": "a zero-byte file, or a sensor frame without a single point",
-    "truncated": "fewer bytes than the format declares or a whole number of records needs",
-    "dtype": "not real numbers",
-    "shape": "an array of another shape than this modality has",
-    "not-finite": "NaN or infinity that the cleaning rules do not repair",
-    "constant": "every CSI value equal, so the per-frame scaling is 0/0",
-    "unreadable": "not a file of this format, or not an ordinary file inside the root",
-}
-"""Stable reason codes of invalid frames, and what they mean."""
+"""Signals with a validity mark in every row: the four sensors and the pose."""
 
 
 def repair_csi(csi: NDArray[np.floating]) -> NDArray[np.float64]:
@@ -63,31 +51,31 @@ def minmax_csi(csi: FloatArray) -> FloatArray:
     return ((csi - low) / np.where(span > 0, span, 1)).astype(np.float32)
 
 
-def _convert(array: NDArray[np.generic], modality: str) -> FloatArray | tuple[str, str]:
-    """One frame as float32, or (reason, detail)."""
+def _convert(array: NDArray[np.generic], modality: str) -> FloatArray:
+    """One frame as float32; raises `BadFrame`."""
     shape = SHAPES[modality]
     if array.dtype.kind not in "fiu":
-        return "dtype", f"found {array.dtype}, expected real numbers"
+        raise BadFrame("dtype", f"found {array.dtype}, expected real numbers")
     if array.ndim != len(shape) or any(s not in (None, n) for s, n in zip(shape, array.shape, strict=True)):
         wanted = tuple("N" if s is None else s for s in shape)
-        return "shape", f"found {array.shape}, expected {wanted}".replace("'", "")
+        raise BadFrame("shape", f"found {array.shape}, expected {wanted}".replace("'", ""))
     if not array.size:
-        return "empty-file", "no points"
+        raise BadFrame("empty-file", "no points")
     return _finite(repair_csi(array) if modality == "wifi" else array, modality)  # type: ignore[arg-type]
 
 
-def _finite(array: NDArray[np.generic], modality: str) -> FloatArray | tuple[str, str]:
+def _finite(array: NDArray[np.generic], modality: str) -> FloatArray:
     with np.errstate(over="ignore", invalid="ignore"):
         converted = array.astype(np.float32)
     bad = converted.size - np.count_nonzero(np.isfinite(converted))
     if bad:
-        return "not-finite", f"{bad} of {converted.size} values"
+        raise BadFrame("not-finite", f"{bad} of {converted.size} values")
     with np.errstate(over="ignore"):
         span = converted.max() - converted.min()
     if modality == "wifi" and not np.isfinite(span):
-        return "not-finite", "the span from the smallest to the largest value"
+        raise BadFrame("not-finite", "the span from the smallest to the largest value")
     if modality == "wifi" and not span:
-        return "constant", f"every value is {converted.flat[0]}"
+        raise BadFrame("constant", f"every value is {converted.flat[0]}")
     return converted
 
 
@@ -95,10 +83,10 @@ def clean_frame(entry: NDArray[np.generic] | Defect, modality: str, number: int)
     """One frame of one modality as float32 in its proper shape, or the defect that makes it unusable."""
     if isinstance(entry, Defect):
         return entry
-    result = _convert(entry, modality)
-    if isinstance(result, tuple):
-        return Defect(modality=modality, frame=number, reason=result[0], detail=result[1])
-    return result
+    try:
+        return _convert(entry, modality)
+    except BadFrame as bad:
+        return bad.defect(modality, number)
 
 
 def _blank(modality: str) -> FloatArray:

@@ -1,4 +1,4 @@
-"""What is in a store, for people: counts per protocol and split, defects, provenance, fingerprint."""
+"""Summary of a store: counts per protocol and split, defects, provenance, fingerprint."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from equipose.pipelines.store import Store
 
 
 @dataclass(frozen=True, kw_only=True)
-class Description:
+class Summary:
     """A store in numbers."""
 
     path: str
@@ -37,13 +37,13 @@ class Description:
     provenance: dict[str, dict[str, int]]
     """Signal -> `real`, `simulated:<version>` or `absent` -> sequences."""
     notes: tuple[str, ...]
-    """What the preparation had to say."""
+    """Remarks of the preparation."""
 
 
-def describe(store: Store) -> Description:
+def summarize(store: Store) -> Summary:
     """Everything `equipose inspect` prints about a store."""
     index = store.index
-    return Description(
+    return Summary(
         path=str(store.path),
         source=str(store.header["source"]),
         fingerprint=store.fingerprint,
@@ -84,37 +84,37 @@ def _reasons(index: pl.DataFrame, defects: pl.DataFrame) -> dict[tuple[str, str]
     return {(modality, reason): int(count) for modality, reason, count in counted.iter_rows()}
 
 
-def render(description: Description) -> RenderableType:
-    """The description as rich tables."""
-    d = description
+def render(summary: Summary) -> RenderableType:
+    """The summary as rich tables."""
+    s = summary
     head = Text(
-        f"{d.path}\n{d.frames:,} frames in {d.sequences:,} sequences from {d.source}; "
-        f"fingerprint {d.fingerprint}\nsubjects {_span(d.subjects)}; actions {_span(d.actions)}"
+        f"{s.path}\n{s.frames:,} frames in {s.sequences:,} sequences from {s.source}; "
+        f"fingerprint {s.fingerprint}\nsubjects {_span(s.subjects)}; actions {_span(s.actions)}"
     )
-    notes = [Text(f"note: {note}") for note in d.notes]
-    return Group(head, *notes, _signal_table(d), _part_table(d))
+    notes = [Text(f"note: {note}") for note in s.notes]
+    return Group(head, *notes, _signal_table(s), _part_table(s))
 
 
 def _span(names: tuple[str, ...]) -> str:
     return " ".join(names) if len(names) <= 12 else f"{names[0]}..{names[-1]} ({len(names)})"
 
 
-def _signal_table(d: Description) -> Table:
+def _signal_table(s: Summary) -> Table:
     table = Table(title="Signals")
     for column in ("signal", "provenance (sequences)", "invalid frames", "by reason"):
         table.add_column(column, justify="right" if column == "invalid frames" else "left")
     for name in CHECKED:
-        origins = ", ".join(f"{label} ({n:,})" for label, n in d.provenance[name].items())
-        reasons = ", ".join(f"{reason} {n:,}" for (signal, reason), n in d.reasons.items() if signal == name)
-        table.add_row(name, origins, f"{d.invalid[name]:,}", reasons or "-")
+        origins = ", ".join(f"{label} ({n:,})" for label, n in s.provenance[name].items())
+        reasons = ", ".join(f"{reason} {n:,}" for (signal, reason), n in s.reasons.items() if signal == name)
+        table.add_row(name, origins, f"{s.invalid[name]:,}", reasons or "-")
     return table
 
 
-def _part_table(d: Description) -> Table:
-    title = f"Frames with a valid pose ({d.without_pose:,} have none and are not used)"
+def _part_table(s: Summary) -> Table:
+    title = f"Frames with a valid pose ({s.without_pose:,} have none and are not used)"
     table = Table(title=title)
     for column in ("protocol", "split", *PARTS):
         table.add_column(column, justify="right" if column in PARTS else "left")
-    for (protocol, split), counts in d.parts.items():
+    for (protocol, split), counts in s.parts.items():
         table.add_row(protocol, split, *(f"{counts[part]:,}" for part in PARTS))
     return table

@@ -1,8 +1,8 @@
 """From raw data to a store: every sequence of a source is read, cleaned and written.
 
 Each sequence is written atomically, so an interrupted preparation continues where it stopped when it is
-called again; a finished store is left as it is, or grows if the source has. Sequences are independent:
-`orchestrator.cluster.parallel_prepare` reads them side by side on Ray.
+called again; a finished store stays unchanged, or is extended if the source has
+grown. Sequences are independent: `orchestrator.cluster.parallel_prepare` reads them in parallel on Ray.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Job:
 
 
 Runner = Callable[[Job, list[SequenceKey]], Iterator[tuple[SequenceKey, int]]]
-"""Prepares the sequences of a job, in any order and place; yields (key, frames) as each is done."""
+"""Prepares the sequences of a job, in any order and process; yields (key, frames) as each is done."""
 
 
 def one_by_one(job: Job, keys: list[SequenceKey]) -> Iterator[tuple[SequenceKey, int]]:
@@ -55,11 +55,22 @@ def prepare(
 ) -> Store:
     """Prepare the store `out` from the `root` of a `source` (`mmfi`, `mars`, `simulated`) and open it.
 
-    `root` is a folder, or a `SimulatedSource`. `reader` replaces the source's own, e.g. to set dials.
-    `subjects` and `actions` keep only those. `run` says where sequences are read. `progress` is called after
-    every sequence. What was wrong with the data is in the store's `defects` and `report`.
+    `root` is a folder, or a `SimulatedSource`. `reader` replaces the source's own, e.g. with other settings.
+    `subjects` and `actions` keep only those. `run` decides where sequences are read. `progress` is called
+    after every sequence. What was wrong with the data is in the store's `defects` and `report`.
 
     Raises `DataError` for a root that cannot be used, and for an `out` that holds another preparation.
+
+    >>> import tempfile
+    >>> from equipose.pipelines.readers import SimulatedSource
+    >>> from equipose.pipelines.simulator import SimulatorConfig
+    >>> source = SimulatedSource(subjects=("S01",), actions=("A02", "A13"), config=SimulatorConfig(frames=3))
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     store = prepare("simulated", source, folder)
+    >>> len(store), store.provenance["lidar"]
+    (6, {'simulated:1': 2})
+    >>> store.index["valid_pose"].sum(), len(store.defects)
+    (6, 0)
     """
     chosen = reader or reader_of(source)
     settings = chosen.settings(root)

@@ -70,6 +70,12 @@ def splits(protocol: str = "P1", split: str = "S1") -> dict[str, list[Pair]]:
     depends on the protocol, because its seed is the action's position in the protocol's list. In S1 an
     action's validation subjects are the 8th, 16th, 24th and 32nd of its permutation; S2 validates on
     S09, S19, S29, S39; S3 on S08, S16, S24.
+
+    >>> parts = splits("P1", "S2")
+    >>> {part: len(pairs) for part, pairs in parts.items()}
+    {'train': 392, 'validation': 56, 'test': 112}
+    >>> parts["test"][:2]
+    [('S05', 'A02'), ('S05', 'A03')]
     """
     parts: dict[str, list[Pair]] = {part: [] for part in PARTS}
     for position, action in enumerate(actions_of(protocol)):
@@ -98,8 +104,14 @@ def assign(index: pl.DataFrame, protocol: str, split: str) -> pl.DataFrame:
 def select(index: pl.DataFrame, protocol: str, split: str) -> dict[str, pl.Series]:
     """Rows of the store's index for `train`, `validation` and `test`: those with a valid pose, ascending.
 
-    A store may hold only some subjects and actions. Raises DataError, naming the subjects there are and
-    those that are needed, where a part would be empty.
+    A store may hold only some subjects and actions. Raises DataError where a part would be empty, with the
+    subjects that the index has and those that are needed.
+
+    >>> frame = {"action": "A02", "part": "", "valid_pose": True}
+    >>> subjects = enumerate(["S01", "S05", "S09"])
+    >>> index = pl.DataFrame([{"row": row, "subject": subject, **frame} for row, subject in subjects])
+    >>> {part: rows.to_list() for part, rows in select(index, "P1", "S2").items()}
+    {'train': [0], 'validation': [2], 'test': [1]}
     """
     usable = assign(index, protocol, split).filter(pl.col("valid_pose"))
     parts = {part: usable.filter(pl.col("use") == part)["row"].sort() for part in PARTS}
@@ -149,33 +161,15 @@ def _name(condition: pl.Expr, yes: str, no: str) -> pl.Expr:
 def _carve_by_time(index: pl.DataFrame) -> pl.DataFrame:
     """The last quarter of every training recording validates; the frames of the gap before it are unused."""
     recording = ["subject", "action", "use"]
-    place = pl.col("number").rank("ordinal").over(recording)
+    position = pl.col("number").rank("ordinal").over(recording)
     start = (pl.len().over(recording) * (1 - TUNE_SHARE)).floor()
     use = (
         pl.when(pl.col("use") != "train")
         .then(pl.col("use"))
-        .when(place > start)
+        .when(position > start)
         .then(pl.lit("validation"))
-        .when(place > start - GAP_FRAMES)
+        .when(position > start - GAP_FRAMES)
         .then(None)
         .otherwise(pl.lit("train"))
     )
     return index.with_columns(use=use)
-
-
-def small_cast(protocol: str, split: str, actions: int = 4, subjects: int = 8) -> tuple[list[str], list[str]]:
-    """Subjects and actions of a small store in which no part of the split is empty.
-
-    The protocol's first actions; subjects in the order of their numbers, taken from test, validation and
-    training in turn (a quarter test, an eighth validation) until there are enough.
-    """
-    if subjects < len(PARTS) or actions < 1:
-        raise ValueError(f"a small store needs 3 subjects and 1 action, found {subjects} and {actions}")
-    chosen = list(actions_of(protocol)[:actions])
-    lists = splits(protocol, split)
-    wanted = {"test": max(1, subjects // 4), "validation": max(1, subjects // 8), "train": subjects}
-    cast: list[str] = []
-    for part, number in wanted.items():
-        able = sorted({s for s, a in lists[part] if a in chosen} - set(cast))
-        cast += able[: min(number, subjects - len(cast))]
-    return sorted(cast), chosen

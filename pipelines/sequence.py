@@ -1,7 +1,7 @@
 """One recorded (or simulated) sequence in memory: what every reader produces and the store keeps.
 
-Readers and the simulator all end here, so the store, the batches and everything after them cannot
-tell where a sequence came from except by its provenance.
+Readers and the simulator all produce these types, so the store, the batches and everything after them know
+the origin of a sequence only from its provenance.
 """
 
 from __future__ import annotations
@@ -16,6 +16,18 @@ from numpy.typing import NDArray
 from equipose.pipelines.files.errors import DataError
 
 FloatArray = NDArray[np.float32]
+
+REASONS: dict[str, str] = {
+    "missing": "no such file, folder or record in the source",
+    "empty-file": "a zero-byte file, or a sensor frame without a single point",
+    "truncated": "fewer bytes than the format declares or a whole number of records needs",
+    "dtype": "not real numbers",
+    "shape": "an array of another shape than this modality has",
+    "not-finite": "NaN or infinity that the cleaning rules do not repair",
+    "constant": "every CSI value equal, so the per-frame scaling is 0/0",
+    "unreadable": "not a file of this format, or not an ordinary file inside the root",
+}
+"""Stable reason codes of invalid frames, and what they mean."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,15 +62,29 @@ class Defect:
     frame: int | None
     """Frame number as in MM-Fi, counting from 1; None for the whole sequence."""
     reason: str
-    """A short stable code: `missing`, `empty-file`, `truncated`, `dtype`, `shape`, `not-finite`,
-    `unreadable`."""
+    """A short stable code, one of `REASONS`."""
     detail: str = ""
-    """Path, value found and value expected, for people."""
+    """Path, value found and value expected, for the user."""
+
+
+class BadFrame(Exception):
+    """A frame (or a whole modality) that cannot be used; caught where it is read, and kept as a `Defect`."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        """`reason`, `detail`: as in `Defect`."""
+        assert reason in REASONS, reason
+        super().__init__(reason, detail)
+        self.reason = reason
+        self.detail = detail
+
+    def defect(self, modality: str, frame: int | None) -> Defect:
+        """The defect of a frame of a modality, or of the whole modality."""
+        return Defect(modality=modality, frame=frame, reason=self.reason, detail=self.detail)
 
 
 @dataclass(frozen=True, kw_only=True)
 class RawSequence:
-    """One sequence as its source has it: nothing checked, cleaned or converted yet.
+    """One sequence as read from its source: nothing checked, cleaned or converted yet.
 
     `equipose.pipelines.cleaning.assemble` turns it into a `SensorSequence`, the same way for every source.
     """

@@ -63,7 +63,7 @@ ROOMS = {
     "pipelines.readers": "files sequence simulator",
     "pipelines.report": "paper statistics tables",
     "pipelines.sequence": "files",
-    "pipelines.simulator": "sequence",
+    "pipelines.simulator": "files sequence",
     "pipelines.statistics": "",
     "pipelines.store": "cleaning files sequence",
     "pipelines.tables": "statistics",

@@ -1,4 +1,4 @@
-"""`equipose simulate`, `prepare` and `inspect`: from nothing or raw files to a store one can train on."""
+"""`equipose simulate`, `prepare`, `inspect` and `verify`: from raw files to a store to train on."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import Progress
 from tyro.conf import Positional
 
-from equipose.pipelines.inspection import describe, render
+from equipose.pipelines.inspection import render, summarize
 from equipose.pipelines.prepare import one_by_one
 from equipose.pipelines.prepare import prepare as prepare_store
 from equipose.pipelines.simulator import SimulatorConfig, write_mmfi_tree
@@ -80,7 +80,7 @@ def prepare(
             run=side_by_side() if parallel else one_by_one,
             progress=lambda done, total: progress.update(task, completed=done, total=total),
         )
-    Console().print(render(describe(store)))
+    Console().print(render(summarize(store)))
 
 
 def inspect(store: Positional[str], /) -> None:
@@ -89,7 +89,23 @@ def inspect(store: Positional[str], /) -> None:
     Args:
         store: Path or URI of a prepared store.
     """
-    Console().print(render(describe(open_store(store))))
+    Console().print(render(summarize(open_store(store))))
+
+
+def verify(store: Positional[str], /) -> None:
+    """Read a whole store and check it against its checksums: files, frames, index and defects.
+
+    Args:
+        store: Path or URI of a prepared store.
+    """
+    opened = open_store(store)
+    opened.verify()
+    megabytes = sum(opened.files.values()) / 1e6
+    print(
+        f"{store} is intact: {len(opened.files)} files ({megabytes:,.1f} MB) match their checksums; "
+        f"{len(opened):,} frames in {len(opened.keys):,} sequences match their digests and the index; "
+        f"fingerprint {opened.fingerprint}"
+    )
 
 
 def parse_codes(values: Sequence[str], letter: str) -> list[str]:

@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from equipose.pipelines.files.atomic import atomic
 from equipose.pipelines.files.bounded_json import parse_json
-from equipose.pipelines.files.bounded_read import read_bytes
+from equipose.pipelines.files.bounded_read import UnreadableFileError, read_bytes
 from equipose.pipelines.files.locks import locked
 from equipose.pipelines.files.path_safety import check_name
 
@@ -61,10 +61,9 @@ def resume_job(out: Path, kind: Kind, stem: str) -> tuple[str, dict[str, Any]]:
 
 def _read(path: Path) -> dict[str, Any]:
     """The content of a job's file; ValueError for anything but an object of at most `MAX_BYTES`."""
-    content = read_bytes(path, MAX_BYTES)
     try:
-        found = content if isinstance(content, tuple) else parse_json(content, nan=True)
-    except ValueError as error:
+        found = parse_json(read_bytes(path, MAX_BYTES), nan=True)
+    except (UnreadableFileError, ValueError) as error:
         found = error
     if not isinstance(found, dict):
         raise ValueError(f"{path} is no file of a job ({str(found)[:200]}); delete its folder, or mend it")

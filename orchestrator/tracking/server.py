@@ -35,7 +35,7 @@ from equipose.orchestrator.tracking.server_process import (
     wait_until_answers,
 )
 from equipose.pipelines.files.bounded_json import parse_json
-from equipose.pipelines.files.bounded_read import read_bytes
+from equipose.pipelines.files.bounded_read import UnreadableFileError, read_bytes
 from equipose.pipelines.files.locks import locked
 
 PORT_ATTEMPTS = 3
@@ -103,10 +103,9 @@ def _start(files: ServerFiles, host: str, port: int | None) -> TrackingServer:
 
 def _state(files: ServerFiles) -> dict[str, Any]:
     """What the server's state file says; it may have come with somebody else's results."""
-    content = read_bytes(files.state, 4096)
     try:
-        state = {} if isinstance(content, tuple) else parse_json(content)
-    except ValueError:
+        state = parse_json(read_bytes(files.state, 4096))
+    except (UnreadableFileError, ValueError):
         state = {}
     known = state if isinstance(state, dict) else {}
     return {"uri": None, "guard_pid": 0, "host": socket.gethostname(), **known}

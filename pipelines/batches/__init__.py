@@ -1,1 +1,5 @@
-"""Batches from a store: sampling, gathering of frames, sharding over ranks."""
+"""Batches from a store.
+
+`source` (the class to use), `sharding` (which rows a rank loads), `sampling` (which points of a cloud),
+`gather` (copies the numbers).
+"""

@@ -1,4 +1,4 @@
-"""Collecting the numbers of many frames from one flat array: a single vectorised copy per modality.
+"""Gathers the numbers of many frames from one flat array: a single vectorised copy per modality.
 
 Legend: B rows, T frames of a window, N points, C channels.
 """
@@ -18,7 +18,7 @@ Mask = NDArray[np.bool_]
 
 
 def gather_dense(numbers: Floats, starts: Ints, shape: tuple[int, ...]) -> Floats:
-    """[*starts.shape, *shape]: the numbers from each start on, copied."""
+    """[*starts.shape, *shape]: a copy of the numbers that follow each start."""
     width = int(np.prod(shape))
     every_run = np.lib.stride_tricks.as_strided(
         numbers, (numbers.size - width + 1, width), (numbers.itemsize, numbers.itemsize), writeable=False
@@ -28,7 +28,7 @@ def gather_dense(numbers: Floats, starts: Ints, shape: tuple[int, ...]) -> Float
 
 def gather_points(numbers: Floats, starts: Ints, positions: Ints, mask: Mask, channels: int) -> Floats:
     """[B, N, C]: points `positions` [B, N] of the clouds that begin at `starts` [B]; zeros where masked."""
-    if len(numbers) < channels:  # not one point: nothing to take from
+    if len(numbers) < channels:  # not one point in the file
         return np.zeros((*positions.shape, channels), np.float32)
     first = starts[:, None] + channels * positions
     points = np.empty((*positions.shape, channels), np.float32)

@@ -1,7 +1,7 @@
-"""Choosing a fixed number of points from clouds of any size, the same for a row wherever it is drawn.
+"""Samples a fixed number of points from clouds of any size, the same for a row in any batch.
 
 Legend: B rows, N points wanted. Every choice is a hash of (seed, epoch, row, slot), so it does not depend
-on the batch, the rank or the step, and needs no generator whose state would have to be carried.
+on the batch, the rank or the step, and needs no generator with a state to keep.
 """
 
 from __future__ import annotations

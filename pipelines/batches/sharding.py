@@ -1,7 +1,7 @@
-"""Cutting one global order of rows into batches and ranks' shares.
+"""Cuts one global order of rows into batches and the ranks' shares of them.
 
-Global batch `k` of an order is `order[k * B:(k + 1) * B]`; rank `r` takes the `r`-th of equal runs of it.
-So the ranks' shares, put side by side, are the batch that one rank alone would have had.
+Global batch `k` of an order is `order[k * B:(k + 1) * B]`; rank `r` takes the `r`-th of equal runs of it, so
+the ranks' shares, concatenated, are the batch that a single rank would load.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from equipose.models.batch import Batch
 
 
 def global_batches(length: int, size: int, world_size: int, drop_last: bool) -> list[tuple[int, int]]:
-    """(start, stop) of the batches of `size` rows of an order of some length.
+    """(start, stop) of the batches of `size` rows of an order of that length.
 
     `drop_last` leaves out the incomplete last batch, but an order shorter than one batch still gives one,
     cut so that all ranks get equal shares. Raises ValueError where ranks cannot share equally.

@@ -1,7 +1,7 @@
-"""Batches of synchronised frames: one global order, shared out to ranks, exact to resume at any step.
+"""Batches of synchronised frames: one global order, split among ranks, resumable exactly at any step.
 
 A load takes about 10 us a row (benchmarks/loader.py), so nothing is prefetched in the background.
-Beside this module, `sharding` says which rows, `sampling` which points, and `gather` copies them.
+`sharding` decides which rows, `sampling` which points, and `gather` copies them.
 """
 
 from __future__ import annotations
@@ -68,7 +68,22 @@ class BatchConfig:
 
 
 class BatchSource:
-    """Batches of chosen rows of a store; opened anew, by path, in every process it is sent to."""
+    """Batches of chosen rows of a store; reopened by path in every process it is sent to.
+
+    >>> import tempfile
+    >>> from equipose.pipelines.prepare import prepare
+    >>> from equipose.pipelines.readers import SimulatedSource
+    >>> from equipose.pipelines.simulator import SimulatorConfig
+    >>> data = SimulatedSource(subjects=("S01",), actions=("A02",), config=SimulatorConfig(frames=5))
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     store = prepare("simulated", data, folder)
+    >>> source = BatchSource(store, store.index["row"].to_numpy(), BatchConfig(batch_size=2))
+    >>> [batch.index.tolist() for batch in source.in_order()]
+    [[0, 1], [2, 3], [4]]
+    >>> batch = next(source.in_order())
+    >>> batch.pose.shape, batch.inputs["lidar"].shape
+    (torch.Size([2, 17, 3]), torch.Size([2, 256, 3]))
+    """
 
     def __init__(self, store: Store, rows: NDArray[np.integer], config: BatchConfig) -> None:
         """`rows`: rows of the store's index; their order is the order of evaluation.
@@ -124,7 +139,7 @@ class BatchSource:
         return self._blocks(order, present, [share for share in shares if share.stop > share.start], seed)
 
     def _blocks(self, order: Ints, present: Mask | None, shares: list[slice], seed: int) -> Iterator[Batch]:
-        """Load several small batches at once, because a load costs some 0.2 ms whatever its size."""
+        """Load several small batches at once, because every load has a fixed cost of some 0.2 ms."""
         longest = max((share.stop - share.start for share in shares), default=1)
         count = -(-_BLOCK_ROWS // longest)
         for first in range(0, len(shares), count):
@@ -140,7 +155,7 @@ class BatchSource:
         return self.batches(self.rows, epoch=None, rank=rank, world_size=world_size)
 
     def share(self, index: int, count: int) -> Iterator[Batch]:
-        """The `index`-th of `count` nearly equal runs of `rows`, in whole batches; any `count` will do."""
+        """The `index`-th of `count` nearly equal runs of `rows`, in batches; `count` need not divide them."""
         return self.batches(self.rows[share_of(0, len(self.rows), index, count)], epoch=None)
 
     def load(self, rows: Ints, present: Mask | None, seed: int) -> Batch:

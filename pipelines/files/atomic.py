@@ -1,4 +1,4 @@
-"""Files that appear complete or not at all, and checksums."""
+"""Atomic writes, and checksums."""
 
 from __future__ import annotations
 
@@ -40,10 +40,11 @@ def write_json(path: Path, content: Any) -> None:
 def checksum(path: Path) -> dict[str, Any]:
     """`bytes` and `sha256` of a local file."""
     with path.open("rb") as stream:
-        return _checksum(stream)
+        return checksum_of(stream)
 
 
-def _checksum(stream: Any) -> dict[str, Any]:
+def checksum_of(stream: Any) -> dict[str, Any]:
+    """`bytes` and `sha256` of everything that is left to read from a binary stream."""
     digest, count = hashlib.sha256(), 0
     while chunk := stream.read(_CHUNK):
         digest.update(chunk)

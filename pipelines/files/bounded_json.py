@@ -1,4 +1,4 @@
-"""JSON from files that somebody else may have written: bounded in size and in depth."""
+"""Parses JSON from untrusted files: strictly, and bounded in depth."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import json
 from typing import Any
 
 MAX_DEPTH = 40
-"""Deepest nesting that is read; our own files stay below 10. Python gives up at some hundred levels, not
-always where it can be caught."""
+"""Deepest nesting that is accepted; this project's own files stay below 10. Python overflows its stack at
+some hundred levels, not always where that can be caught."""
 
 
 def parse_json(content: str | bytes, *, nan: bool = False) -> Any:

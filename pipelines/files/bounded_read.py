@@ -1,31 +1,49 @@
-"""Reads small files whole, never more than a bound, without raising."""
+"""Reads small files whole, up to a bound, with one kind of error for every file that cannot be read."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-Flaw = tuple[str, str]
-"""(reason code, detail for people)."""
 
-MAX_FRAME_BYTES = 8 * 2**20
-"""A single frame's file is refused above this size, also unfolded; real ones stay below 1 MiB."""
+class UnreadableFileError(OSError):
+    """A file could not be read whole; the message names it and says why."""
 
 
-def read_bytes(path: Path, limit: int = MAX_FRAME_BYTES) -> bytes | Flaw:
-    """The content of an ordinary, non-empty file of at most `limit` bytes."""
+class MissingFileError(UnreadableFileError):
+    """There is no such file."""
+
+
+class EmptyFileError(UnreadableFileError):
+    """The file has no bytes."""
+
+
+def read_bytes(path: Path, limit: int) -> bytes:
+    """The content of an ordinary, non-empty file of at most `limit` bytes; raises `UnreadableFileError`."""
     try:
-        if not path.is_file():
-            return ("unreadable", f"{path} is not a file") if path.exists() else ("missing", f"no {path}")
-        size = path.stat().st_size
-        if size > limit:
-            return "unreadable", f"{path} has {size} bytes, at most {limit} are read"
-        return _read_at_most(path, limit) if size else ("empty-file", f"{path} has no bytes")
+        return _read_file(path, limit)
+    except UnreadableFileError:
+        raise
     except OSError as error:
-        return "unreadable", f"{path}: {error.strerror or error}"
+        raise UnreadableFileError(f"{path}: {error.strerror or error}") from error
 
 
-def _read_at_most(path: Path, limit: int) -> bytes | Flaw:
-    """The content of a file that may have grown since somebody asked for its size."""
+def _read_file(path: Path, limit: int) -> bytes:
+    if not path.is_file():
+        if path.exists():
+            raise UnreadableFileError(f"{path} is not a file")
+        raise MissingFileError(f"no {path}")
+    size = path.stat().st_size
+    if size > limit:
+        raise UnreadableFileError(f"{path} has {size} bytes, at most {limit} are read")
+    if not size:
+        raise EmptyFileError(f"{path} has no bytes")
+    return _read_at_most(path, limit)
+
+
+def _read_at_most(path: Path, limit: int) -> bytes:
+    """The content of a file that may have grown since its size was read."""
     with path.open("rb") as file:
         content = file.read(limit + 1)
-    return content if len(content) <= limit else ("unreadable", f"{path} grew beyond {limit} bytes")
+    if len(content) > limit:
+        raise UnreadableFileError(f"{path} grew beyond {limit} bytes")
+    return content

@@ -1,4 +1,4 @@
-"""The one exception of the data side: input that a person has to look at."""
+"""The exception for bad input data."""
 
 from __future__ import annotations
 

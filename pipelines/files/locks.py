@@ -1,4 +1,4 @@
-"""One process at a time: locks on files, which the system takes back from whoever is killed."""
+"""File locks: one process at a time; the system releases the lock of a process that is killed."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from pathlib import Path
 
 @contextlib.contextmanager
 def locked(path: Path, refusal: str | None = None) -> Iterator[None]:
-    """Keep a file, made if it is not there, for this process during the block.
+    """Hold an exclusive lock on a file, which is created if absent, during the block.
 
-    Where another process has it: wait for that, or raise ValueError with `refusal`, if one is given.
+    While another process holds it: wait, or raise ValueError with `refusal` if one is given.
     """
     with path.open("a") as file:
         try:

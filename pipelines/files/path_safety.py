@@ -1,4 +1,4 @@
-"""Names and paths that stay where they belong: of jobs, runs and artifacts, and of files inside a root."""
+"""Checks that names of jobs, runs and artifacts are plain, and that paths stay inside their root."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ _ARTIFACT = re.compile(r"[^/\\\0-\x1f\x7f:%]{1,200}")
 
 def contained(path: str | Path, root: str | Path) -> bool:
     """Whether the path, with every symbolic link followed, lies inside the root (or is the root)."""
-    place, base = os.path.realpath(path), os.path.realpath(root)
-    return os.path.commonpath([place, base]) == base
+    target, base = os.path.realpath(path), os.path.realpath(root)
+    return os.path.commonpath([target, base]) == base
 
 
 def check_name(name: str, field: str) -> str:
-    """The name itself, if it is a plain file name on any system; ValueError otherwise."""
+    """The name, if it is a plain file name on any system; ValueError otherwise."""
     if not _NAME.fullmatch(name):
         raise ValueError(
             f"{field} is {name[:140]!r}; use a letter or digit, then up to 127 letters, digits and . _ + = -"

@@ -1,4 +1,8 @@
-"""Readers of raw data: one per source, all with the same contract."""
+"""Readers of raw data: one per source, all with the same contract (`contract`).
+
+MM-Fi: `mmfi`, with `frame_files` and `mat5` for its files. MARS: `mars`, with `mars_files`, `kinect` (joints
+and axes) and `movements` (where one ends). `simulated` needs no files.
+"""
 
 from __future__ import annotations
 

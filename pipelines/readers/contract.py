@@ -27,16 +27,16 @@ class Reader(Protocol):
         ...
 
     def notes(self, root: Any) -> tuple[str, ...]:
-        """What a person should know about how this root was read, such as a rule that fell back."""
+        """Remarks for the user on how this root was read, such as a rule that fell back to another."""
         ...
 
     def settings(self, root: Any) -> dict[str, Any]:
-        """Choices that shape the data, as JSON values; a store is only resumed under equal ones."""
+        """Choices that shape the data, as JSON values; a store can only be resumed with equal settings."""
         ...
 
 
 def check_key(key: SequenceKey) -> SequenceKey:
-    """The key itself if it is safe to build a path from: a letter and two digits per level."""
+    """The key, if it is safe to build a path from: a letter and two digits per level."""
     for name, pattern in _PATTERNS.items():
         value = getattr(key, name)
         if not isinstance(value, str) or not re.fullmatch(pattern, value, re.ASCII):
@@ -46,5 +46,5 @@ def check_key(key: SequenceKey) -> SequenceKey:
 
 
 def name_of(key: SequenceKey) -> str:
-    """The key for people, such as `E01/S01/A01`."""
+    """The key as text, such as `E01/S01/A01`."""
     return "/".join(filter(None, key))

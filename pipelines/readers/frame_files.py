@@ -1,6 +1,6 @@
-"""Reads single files that may be broken, huge on paper, or not files at all, without raising.
+"""Reads the files of single frames, which may be broken, declare absurd sizes, or not be files at all.
 
-Every function gives the array, or `(reason, detail)`; reasons are `equipose.pipelines.cleaning.REASONS`.
+Every function returns the array as stored, or raises `BadFrame` with the reason.
 """
 
 from __future__ import annotations
@@ -15,16 +15,25 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from equipose.pipelines.files.bounded_read import MAX_FRAME_BYTES, Flaw, read_bytes
+from equipose.pipelines.files.bounded_read import (
+    EmptyFileError,
+    MissingFileError,
+    UnreadableFileError,
+    read_bytes,
+)
 from equipose.pipelines.files.path_safety import contained
 from equipose.pipelines.readers.mat5 import MatError, MatTruncatedError, load_array
+from equipose.pipelines.sequence import BadFrame
+
+MAX_FRAME_BYTES = 8 * 2**20
+"""Largest file of a single frame that is read, before and after decompression; real ones are below 1 MiB."""
 
 MAX_FRAMES = 10_000
 """Longest sequence that is read, 17 minutes at 10 Hz; MM-Fi's have 297 frames. Every frame costs memory,
-even one of which only the number exists."""
+even one that exists only as a number."""
 
 MAX_TEXT = 80
-"""Characters of a hostile header that are repeated in a message."""
+"""Characters of a hostile header that a message repeats."""
 
 HEADER_ERRORS = (
     ValueError,
@@ -39,17 +48,28 @@ HEADER_ERRORS = (
     AttributeError,
     OverflowError,
 )
-"""What numpy raises for damaged .npy headers (found by flipping bytes)."""
+"""What numpy raises for damaged .npy headers, found by flipping bytes."""
 
 
-def read_npy(path: Path, limit: int = MAX_FRAME_BYTES) -> NDArray[np.generic] | Flaw:
-    """An array written by `numpy.save`; the declared shape must fit the bytes that are there."""
-    content = read_bytes(path, limit)
-    return content if isinstance(content, tuple) else parse_npy(content, str(path))
+def read_content(path: Path) -> bytes:
+    """The content of a file of at most `MAX_FRAME_BYTES`; `BadFrame` for a file that cannot be read."""
+    try:
+        return read_bytes(path, MAX_FRAME_BYTES)
+    except MissingFileError as error:
+        raise BadFrame("missing", str(error)) from error
+    except EmptyFileError as error:
+        raise BadFrame("empty-file", str(error)) from error
+    except UnreadableFileError as error:
+        raise BadFrame("unreadable", str(error)) from error
 
 
-def parse_npy(content: bytes, name: str) -> NDArray[np.generic] | Flaw:
-    """The array in the bytes of a .npy file; objects are never unpickled."""
+def read_npy(path: Path) -> NDArray[np.generic]:
+    """An array written by `numpy.save`."""
+    return parse_npy(read_content(path), str(path))
+
+
+def parse_npy(content: bytes, name: str) -> NDArray[np.generic]:
+    """The array in the bytes of a .npy file, if they hold the declared shape; objects are never unpickled."""
     file = io.BytesIO(content)
     try:
         version = np.lib.format.read_magic(file)
@@ -58,48 +78,43 @@ def parse_npy(content: bytes, name: str) -> NDArray[np.generic] | Flaw:
         )
         shape, fortran, dtype = header(file)
     except HEADER_ERRORS as error:
-        return "unreadable", f"{name}: {type(error).__name__}"
+        raise BadFrame("unreadable", f"{name}: {type(error).__name__}") from error
     if dtype.hasobject or not dtype.itemsize:
-        return "dtype", f"{name} holds {str(dtype)[:MAX_TEXT]}, expected real numbers"
+        raise BadFrame("dtype", f"{name} holds {str(dtype)[:MAX_TEXT]}, expected real numbers")
     count, left = math.prod(shape), len(content) - file.tell()
     if min(shape, default=0) < 0 or count * dtype.itemsize > left:
-        return (
-            "truncated",
-            f"{name} declares {str(shape)[:MAX_TEXT]} {str(dtype)[:MAX_TEXT]}; it has {left} bytes",
-        )
+        declared = f"{str(shape)[:MAX_TEXT]} {str(dtype)[:MAX_TEXT]}"
+        raise BadFrame("truncated", f"{name} declares {declared}; it has {left} bytes")
     try:
         # A copy, so that a small array does not keep a large file in memory.
         flat = np.frombuffer(content, dtype, count, file.tell()).copy() if count else np.empty(0, dtype)
         return flat.reshape(shape, order="F" if fortran else "C")
-    except ValueError:  # more dimensions than numpy has, or a length that no array can have
-        return "shape", f"{name} declares {str(shape)[:MAX_TEXT]}"
+    except ValueError as error:  # more dimensions than numpy has, or a length that no array can have
+        raise BadFrame("shape", f"{name} declares {str(shape)[:MAX_TEXT]}") from error
 
 
-def read_points(path: Path, columns: int) -> NDArray[np.generic] | Flaw:
+def read_points(path: Path, columns: int) -> NDArray[np.generic]:
     """Points [N, columns] stored as bare little-endian float64, as MM-Fi's LiDAR and radar frames are."""
-    content = read_bytes(path)
-    if isinstance(content, tuple):
-        return content
+    content = read_content(path)
     if len(content) % (8 * columns):
-        return "truncated", f"{path} has {len(content)} bytes, not a multiple of {8 * columns}"
+        raise BadFrame("truncated", f"{path} has {len(content)} bytes, not a multiple of {8 * columns}")
     return np.frombuffer(content, "<f8").reshape(-1, columns)
 
 
-def read_csi(path: Path) -> NDArray[np.generic] | Flaw:
+def read_csi(path: Path) -> NDArray[np.generic]:
     """`CSIamp` of a MATLAB 5 file, as MM-Fi's WiFi frames are."""
-    content = read_bytes(path)
-    if isinstance(content, tuple):
-        return content
     try:
-        found = load_array(content, "CSIamp", limit=MAX_FRAME_BYTES)
+        found = load_array(read_content(path), "CSIamp", limit=MAX_FRAME_BYTES)
     except MatTruncatedError as error:
-        return "truncated", f"{path}: {error}"
+        raise BadFrame("truncated", f"{path}: {error}") from error
     except MatError as error:
-        return "unreadable", f"{path}: {error}"
-    return ("missing", f"{path} has no variable CSIamp") if found is None else found
+        raise BadFrame("unreadable", f"{path}: {error}") from error
+    if found is None:
+        raise BadFrame("missing", f"{path} has no variable CSIamp")
+    return found
 
 
-FRAME_READERS: dict[str, Callable[[Path], NDArray[np.generic] | Flaw]] = {
+FRAME_READERS: dict[str, Callable[[Path], NDArray[np.generic]]] = {
     "rgb": read_npy,
     "lidar": lambda path: read_points(path, 3),
     "mmwave": lambda path: read_points(path, 5),
@@ -109,5 +124,5 @@ FRAME_READERS: dict[str, Callable[[Path], NDArray[np.generic] | Flaw]] = {
 
 
 def link_leaves(entry: os.DirEntry[str], root: Path) -> bool:
-    """Whether a directory entry is a symbolic link to somewhere outside the root."""
+    """Whether a directory entry is a symbolic link out of the root."""
     return entry.is_symlink() and not contained(Path(entry.path), root)

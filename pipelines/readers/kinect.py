@@ -1,10 +1,10 @@
 """From Kinect V2's 25 joints and axes to the 17 joints and the sensor frame of this project.
 
 Kinect data of MARS: x to the right as seen from the sensor, y depth, z up. Checked on the real
-recordings: in "left upper limb extension" the wrist that moves is the one named left, it lies at larger
-x, and so do the moving radar points (mean x +0.21 and +0.26 m for subjects 1 and 3; -0.26 and -0.15 m in
+recordings: in "left upper limb extension" the moving wrist is the one named left, and it lies at larger
+x, as do the moving radar points (mean x +0.21 and +0.26 m for subjects 1 and 3; -0.26 and -0.15 m in
 the movement of the right arm). The feet point towards the sensor, so a person's left is at larger x
-exactly when x, y (depth), z (up) are right-handed. MM-Fi's ground truth has left at larger x, too.
+exactly when x, y (depth), z (up) are right-handed. MM-Fi's ground truth also has left at larger x.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ KINECT_JOINTS: tuple[str, ...] = (
 )
 """Order of the 25 joints in a Kinect V2 row."""
 
-SAME_PLACE: dict[str, str] = {
+SAME_JOINT: dict[str, str] = {
     "pelvis": "SpineBase",
     "right_hip": "HipRight",
     "right_knee": "KneeRight",
@@ -43,11 +43,11 @@ SAME_PLACE: dict[str, str] = {
     "right_elbow": "ElbowRight",
     "right_wrist": "WristRight",
 }
-"""Joint of this project -> Kinect joint at the same place. `thorax` is the point between the shoulders,
+"""Joint of this project -> Kinect joint at the same position. `thorax` is the point between the shoulders,
 `neck` the base of the skull, `head` the middle of the head, as in MM-Fi. Hands, thumbs and feet have no
 counterpart and are left out."""
 
-_COLUMNS = [KINECT_JOINTS.index(SAME_PLACE[joint]) for joint in JOINTS]
+_COLUMNS = [KINECT_JOINTS.index(SAME_JOINT[joint]) for joint in JOINTS]
 
 
 def to_sensor_frame(points: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -44,10 +44,10 @@ class MarsReader:
     """Reads MARS; each movement of each time part is a sequence, subject 1 is `S01`, movement 1 `A01`."""
 
     simulator: SimulatorConfig = field(default_factory=SimulatorConfig)
-    """For the sensors that MARS lacks."""
+    """Settings for the sensors that MARS lacks."""
 
     def sequences(self, root: str | Path) -> list[SequenceKey]:
-        """A key per subject, movement and time part; reads every file, so bad ones are found first."""
+        """A key per subject, movement and time part; reads every file, so that bad ones are found early."""
         keys = [
             SequenceKey(ENVIRONMENT, subject, f"A{movement + 1:02d}", part)
             for subject, folder in subject_folders(Path(root)).items()
@@ -57,7 +57,7 @@ class MarsReader:
         return sorted(keys)
 
     def read(self, root: str | Path, key: SequenceKey) -> RawSequence:
-        """One movement in one time part; its frame numbers go on from the earlier parts of the movement."""
+        """One movement in one time part; its frame numbers continue those of the earlier parts."""
         check_key(key)
         folder = subject_folders(Path(root)).get(key.subject)
         if folder is None or key.part not in parts_of(folder):
@@ -78,7 +78,7 @@ class MarsReader:
         )
 
     def _simulate(self, pose: Array, key: SequenceKey, first: int, names: list[str]) -> dict[str, list[Any]]:
-        """What the missing sensors would have seen of the real motion [F, 17, 3]; nothing where it is NaN."""
+        """What the missing sensors would have seen of the real motion [F, 17, 3]; defects where it is NaN."""
         known = np.abs(pose).max(axis=(1, 2)) < REACH
         if not known.any():
             return {name: [_unseen(name, first + f) for f in range(len(pose))] for name in names}
@@ -97,7 +97,7 @@ class MarsReader:
         }
 
     def notes(self, root: str | Path) -> tuple[str, ...]:
-        """Which recordings have no radar, and where the movements could not be told apart for certain."""
+        """Which recordings have no radar, and where movements could not be separated with certainty."""
         found: list[str] = []
         for subject, folder in subject_folders(Path(root)).items():
             for part in parts_of(folder):
@@ -105,7 +105,7 @@ class MarsReader:
         return tuple(found)
 
     def settings(self, root: str | Path) -> dict[str, Any]:
-        """Version and dials of the simulator, and the time parts, on which frame numbers depend."""
+        """Version and settings of the simulator, and the time parts, on which frame numbers depend."""
         parts = {subject: parts_of(folder) for subject, folder in subject_folders(Path(root)).items()}
         return {"simulator": PROVENANCE, "config": asdict(self.simulator), "parts": parts}
 

@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from equipose.pipelines.files.bounded_read import read_bytes
+from equipose.pipelines.files.bounded_read import UnreadableFileError, read_bytes
 from equipose.pipelines.files.errors import DataError
 from equipose.pipelines.readers.frame_files import MAX_FRAMES
 from equipose.pipelines.readers.kinect import KINECT_JOINTS, to_joints, to_pose, to_sensor_frame
@@ -21,12 +21,12 @@ from equipose.pipelines.readers.movements import Cuts, find_cuts
 
 KINECT_COLUMNS: tuple[str, ...] = tuple(f"{joint}_{axis}" for axis in "XYZ" for joint in KINECT_JOINTS)
 RADAR_COLUMNS: tuple[str, ...] = ("Frame #", "# Obj", "X", "Y", "Z", "Doppler", "Intensity", "Abs Time")
-"""`# Obj` counts points before outliers were removed, so it does not tell where a frame ends."""
+"""`# Obj` counts points before outliers were removed, so it does not mark the end of a frame."""
 
 MAX_TABLE_BYTES = 64 * 2**20
 """Largest CSV file that is read; those of MARS have at most a third of it."""
 MAX_CELLS = 2**24
-"""Most numbers of a table, also those that short rows leave out; those of MARS have a tenth of it."""
+"""Most cells of a table, counting those that short rows leave out; those of MARS have a tenth of it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,12 +47,13 @@ class MarsPart:
 
 
 def read_table(path: Path, columns: tuple[str, ...]) -> NDArray[np.float64]:
-    """A CSV file as numbers [rows, columns], NaN where none stands; DataError for another table."""
+    """A CSV file as numbers [rows, columns], NaN where a cell is no number; DataError for any other table."""
     remedy = f"expected a CSV table with the columns {', '.join(columns[:3])}, ... ({len(columns)} in all)"
-    content = read_bytes(path, MAX_TABLE_BYTES)
-    if isinstance(content, tuple):
-        raise DataError.about(path, field="table", value=f"unreadable ({content[1]})", remedy=remedy)
-    # Before anything is parsed: polars unpacks compressed files, and makes room for every column.
+    try:
+        content = read_bytes(path, MAX_TABLE_BYTES)
+    except UnreadableFileError as error:
+        raise DataError.about(path, field="table", value=f"unreadable ({error})", remedy=remedy) from error
+    # Checked before parsing: polars unpacks compressed files, and allocates every column.
     if (found := _header(content)) != columns:
         raise DataError.about(path, field="columns", value=list(found[:3]), remedy=remedy)
     if (cells := content.count(b"\n") * len(columns)) > MAX_CELLS:
@@ -69,7 +70,7 @@ def read_table(path: Path, columns: tuple[str, ...]) -> NDArray[np.float64]:
 
 
 def _header(content: bytes) -> tuple[str, ...]:
-    """The names in the first line of a CSV file; garbage for garbage."""
+    """The names in the first line of a CSV file, whatever it holds."""
     line = content[:65536].partition(b"\n")[0].decode("utf-8-sig", errors="replace").rstrip("\r")
     try:
         return tuple(next(csv.reader([line]), []))
@@ -97,7 +98,7 @@ def split_frames(rows: NDArray[np.float64], path: Path) -> tuple[NDArray[np.floa
 
 
 def read_part(folder: Path, part: str) -> MarsPart:
-    """`kinect_data_<part>.csv` and, if there is one, `radar_data_<part>.csv`; read anew when they change."""
+    """`kinect_data_<part>.csv` and, if there is one, `radar_data_<part>.csv`; cached until they change."""
     kinect, radar = (folder / f"{name}_data_{part}.csv" for name in ("kinect", "radar"))
     return _read_part(kinect, _stamp(kinect), radar if radar.exists() else None, _stamp(radar))
 
@@ -126,7 +127,7 @@ def _read_part(
 
 
 def _cuts(joints: NDArray[np.float64], counter: NDArray[np.float64] | None, path: Path) -> Cuts:
-    """The movements of a part; DataError for one that is longer than sequences may be."""
+    """The movements of a part; DataError for one that is longer than a sequence may be."""
     cuts = find_cuts(joints, counter)
     longest = int(np.diff([*cuts.starts, len(joints)]).max())
     if longest > MAX_FRAMES:

@@ -19,13 +19,13 @@ from numpy.typing import NDArray
 HEADER_BYTES = 128
 MATRIX, COMPRESSED = 14, 15
 STORED = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f8", 12: "i8", 13: "u8"}
-"""How numbers may be stored, whatever the class of their array."""
+"""Storage types of numbers; independent of the class of their array."""
 CLASSES = {6: "f8", 7: "f4", 8: "i1", 9: "u1", 10: "i2", 11: "u2", 12: "i4", 13: "u4", 14: "i8", 15: "u8"}
 """Numeric array classes; others (cell, struct, char, sparse) are not read."""
 COMPLEX_FLAG = 0x08
 VERSION = 0x0100
 MAX_ELEMENTS = 10_000
-"""Data elements side by side; every one costs time and memory, even an empty one."""
+"""Most consecutive data elements; each costs time and memory, even an empty one."""
 MAX_DIMENSIONS = 32
 
 

@@ -17,12 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from equipose.pipelines.files.bounded_json import parse_json
-from equipose.pipelines.files.bounded_read import read_bytes
+from equipose.pipelines.files.bounded_read import UnreadableFileError, read_bytes
 from equipose.pipelines.files.errors import DataError
 from equipose.pipelines.files.path_safety import contained
 from equipose.pipelines.readers.contract import check_key, name_of
-from equipose.pipelines.readers.frame_files import FRAME_READERS, MAX_FRAMES, link_leaves, parse_npy
-from equipose.pipelines.sequence import Defect, RawSequence, SequenceKey
+from equipose.pipelines.readers.frame_files import FRAME_READERS, MAX_FRAMES, link_leaves, read_npy
+from equipose.pipelines.sequence import BadFrame, Defect, RawSequence, SequenceKey
 from equipose.pipelines.simulator import MARKER
 
 FOLDERS: dict[str, tuple[str, str]] = {
@@ -43,10 +43,10 @@ Entry = NDArray[np.generic] | Defect
 
 @dataclass(frozen=True, kw_only=True)
 class MmfiReader:
-    """Reads an MM-Fi tree, frame by frame, whatever is missing or broken in it."""
+    """Reads an MM-Fi tree frame by frame, whatever is missing or broken in it."""
 
     def sequences(self, root: str | Path) -> list[SequenceKey]:
-        """Every E/S/A folder; `DataError` if there is none, or if one of the names is not a folder."""
+        """Every E/S/A folder; `DataError` if there is none, or if an entry of that name is not a folder."""
         base = _checked_root(Path(root))
         keys = [
             SequenceKey(environment=e.name, subject=s.name, action=a.name)
@@ -80,12 +80,12 @@ class MmfiReader:
         )
 
     def notes(self, root: str | Path) -> tuple[str, ...]:
-        """Says so if the tree was written by the simulator."""
+        """A remark if the tree was written by the simulator."""
         source = provenance(Path(root))
         return () if source == "real" else (f"{root} was written by the simulator ({source})",)
 
     def settings(self, root: str | Path) -> dict[str, Any]:
-        """The tree's provenance and, if it is simulated, the simulator's dials; there is no choice."""
+        """The tree's provenance and, if it is simulated, the simulator's settings."""
         return {"provenance": provenance(Path(root)), "config": _marker(Path(root)).get("config")}
 
 
@@ -102,13 +102,12 @@ def provenance(root: Path) -> str:
 
 
 def _marker(root: Path) -> dict[str, Any]:
-    """What the simulator's marker file says; empty without one, and where it cannot be read."""
+    """The content of the simulator's marker file; empty if there is none or it cannot be read."""
     if not contained(root / MARKER, root):
         return {}
-    content = read_bytes(root / MARKER, MAX_MARKER_BYTES)
     try:
-        found = {} if isinstance(content, tuple) else parse_json(content)
-    except ValueError:
+        found = parse_json(read_bytes(root / MARKER, MAX_MARKER_BYTES))
+    except (UnreadableFileError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}
 
@@ -145,16 +144,16 @@ def _folders(parent: Path, pattern: str, root: Path) -> Iterator[Path]:
 
 def _list_frames(folder: Path, modality: str, root: Path) -> dict[int, Path | Defect] | Defect:
     """Frame number -> file; or the defect of the whole modality."""
-    place = folder / FOLDERS[modality][0]
-    if not place.exists():
-        return Defect(modality=modality, frame=None, reason="missing", detail=f"no folder {place}")
-    if not place.is_dir() or not contained(place, root):
-        detail = f"{place} is not a folder inside the root"
+    path = folder / FOLDERS[modality][0]
+    if not path.exists():
+        return Defect(modality=modality, frame=None, reason="missing", detail=f"no folder {path}")
+    if not path.is_dir() or not contained(path, root):
+        detail = f"{path} is not a folder inside the root"
         return Defect(modality=modality, frame=None, reason="unreadable", detail=detail)
     try:
-        return dict(found for entry in os.scandir(place) if (found := _frame_file(entry, modality, root)))
+        return dict(found for entry in os.scandir(path) if (found := _frame_file(entry, modality, root)))
     except OSError as error:
-        detail = f"{place}: {error.strerror}"
+        detail = f"{path}: {error.strerror}"
         return Defect(modality=modality, frame=None, reason="unreadable", detail=detail)
 
 
@@ -177,7 +176,7 @@ def _file_name(modality: str, number: int) -> str:
 def _read_frames(
     numbers: list[int], listed: dict[str, dict[int, Path | Defect] | Defect], folder: Path
 ) -> dict[str, list[Entry]]:
-    """Every numbered frame of every modality, until they are more than memory should hold."""
+    """Every numbered frame of every modality; those beyond `MAX_SEQUENCE_BYTES` are defects."""
     frames: dict[str, list[Entry]] = {modality: [] for modality in listed}
     left = MAX_SEQUENCE_BYTES
     for modality, found in listed.items():
@@ -202,29 +201,35 @@ def _read_frame(modality: str, number: int, found: dict[int, Path | Defect] | De
         return Defect(modality=modality, frame=number, reason="missing", detail=detail)
     if isinstance(path, Defect):
         return path
-    result = FRAME_READERS[modality](path)
-    if isinstance(result, tuple):
-        return Defect(modality=modality, frame=number, reason=result[0], detail=result[1])
-    return result
+    try:
+        return FRAME_READERS[modality](path)
+    except BadFrame as bad:
+        return bad.defect(modality, number)
 
 
 def _read_truth(path: Path, root: Path) -> NDArray[np.generic] | Defect:
     """Poses [F, 17, 3], or the defect that makes all of them unusable."""
-    content = read_bytes(path) if contained(path, root) else ("unreadable", f"{path} leaves the root")
-    result = content if isinstance(content, tuple) else parse_npy(content, str(path))
-    if not isinstance(result, tuple) and (result.ndim != 3 or not result.size):
-        result = "shape", f"{path} is {result.shape}, expected (F, 17, 3)"
-    if not isinstance(result, tuple) and len(result) > MAX_FRAMES:
-        result = "shape", f"{path} declares {len(result)} frames, at most {MAX_FRAMES} are read"
-    if isinstance(result, tuple):
-        return Defect(modality="pose", frame=None, reason=result[0], detail=result[1])
-    return result
+    try:
+        return _read_poses(path, root)
+    except BadFrame as bad:
+        return bad.defect("pose", None)
+
+
+def _read_poses(path: Path, root: Path) -> NDArray[np.generic]:
+    if not contained(path, root):
+        raise BadFrame("unreadable", f"{path} leaves the root")
+    poses = read_npy(path)
+    if poses.ndim != 3 or not poses.size:
+        raise BadFrame("shape", f"{path} is {poses.shape}, expected (F, 17, 3)")
+    if len(poses) > MAX_FRAMES:
+        raise BadFrame("shape", f"{path} declares {len(poses)} frames, at most {MAX_FRAMES} are read")
+    return poses
 
 
 def _numbers(
     truth: NDArray[np.generic] | Defect, listed: dict[str, dict[int, Path | Defect] | Defect], folder: Path
 ) -> list[int]:
-    """Every frame number that the ground truth or a file has; DataError for more than are read."""
+    """Every frame number of the ground truth or a file; DataError for more than `MAX_FRAMES`."""
     numbers = set() if isinstance(truth, Defect) else set(range(1, len(truth) + 1))
     for found in listed.values():
         numbers |= set() if isinstance(found, Defect) else set(found)

@@ -1,7 +1,7 @@
 """Where one movement of a MARS recording ends and the next begins.
 
-A part of MARS holds its movements one after another. The radar's frame counter leaps between them; where
-there is no radar, the motion itself does, because the recordings were cut in mid-movement.
+A part of MARS holds its movements one after another. The radar's frame counter jumps between them; without
+radar, the motion itself does, because the recordings were cut in mid-movement.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ MOVEMENTS: tuple[str, ...] = (
 )
 """The movements A01..A10 of MARS (An and Ogras 2021), in the order of the recordings."""
 
-COUNTER_LEAP = 100
-"""Radar frames (10 s) between two consecutive frames that cannot be lost packets: within a movement of
-the data at hand at most 6 are lost, between movements at least 1,099."""
+COUNTER_JUMP = 100
+"""Radar frames (10 s) missing between two consecutive frames, too many for lost packets: in the recordings,
+at most 6 are lost within a movement, and at least 1,099 are missing between movements."""
 
-POSE_LEAP = 0.12
+POSE_JUMP = 0.12
 """Metres, mean over Kinect's 25 joints, by which the motion misses its own extrapolation from both sides.
-Between movements of the data at hand it is at least 0.137, and at most 0.095 at any other place that is
-`MIN_SHARE` away from those. Hands count: over the 17 joints alone the two would meet."""
+In the recordings it is at least 0.137 between movements, and at most 0.095 anywhere that is `MIN_SHARE` away
+from those. The hands matter: over the 17 joints alone the two ranges would overlap."""
 
 MIN_SHARE = 0.5
 """A movement is at least this share of an even tenth of the part."""
@@ -40,16 +40,16 @@ MIN_SHARE = 0.5
 
 @dataclass(frozen=True, kw_only=True)
 class Cuts:
-    """How a part falls into movements."""
+    """How a part splits into movements."""
 
     starts: tuple[int, ...]
     """First row of each movement; the first is 0."""
     rule: str
-    """`radar counter` or `motion`: what the cuts were found by."""
+    """`radar counter` or `motion`: how the cuts were found."""
 
     @property
     def complete(self) -> bool:
-        """Whether there are ten, so that the n-th is known to be MARS's n-th movement."""
+        """Whether there are ten, so that the n-th is MARS's n-th movement."""
         return len(self.starts) == len(MOVEMENTS)
 
 
@@ -67,12 +67,12 @@ def discontinuity(joints: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def cuts_in_motion(joints: NDArray[np.float64]) -> tuple[int, ...]:
-    """Starts of the movements in joints [F, 25, 3]: the largest leaps, none closer than half a movement."""
+    """Starts of the movements in joints [F, 25, 3]: the largest jumps, none closer than half a movement."""
     score = discontinuity(joints)
     apart = MIN_SHARE * len(joints) / len(MOVEMENTS)
     starts = [0]
     for step in np.argsort(-score, kind="stable"):
-        if score[step] < POSE_LEAP or len(starts) == len(MOVEMENTS):
+        if score[step] < POSE_JUMP or len(starts) == len(MOVEMENTS):
             break
         if all(abs(step + 1 - other) >= apart for other in [*starts, len(joints)]):
             starts.append(int(step) + 1)
@@ -81,14 +81,14 @@ def cuts_in_motion(joints: NDArray[np.float64]) -> tuple[int, ...]:
 
 def cuts_in_counter(counter: NDArray[np.float64]) -> tuple[int, ...]:
     """Starts of the movements by the radar's frame counter [F], one per frame."""
-    leaps = np.flatnonzero(np.abs(np.diff(counter)) > COUNTER_LEAP) + 1
-    return (0, *(int(start) for start in leaps))
+    jumps = np.flatnonzero(np.abs(np.diff(counter)) > COUNTER_JUMP) + 1
+    return (0, *(int(start) for start in jumps))
 
 
 def find_cuts(joints: NDArray[np.float64], counter: NDArray[np.float64] | None) -> Cuts:
-    """By the radar's counter where that gives ten movements, otherwise by the motion.
+    """Cuts by the radar's counter if it gives ten movements, otherwise by the motion.
 
-    If neither gives ten, the motion's cuts stand and `complete` is False.
+    If neither gives ten, the motion's cuts are used and `complete` is False.
     """
     if counter is not None:
         cuts = Cuts(starts=cuts_in_counter(counter), rule="radar counter")

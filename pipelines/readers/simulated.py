@@ -1,4 +1,4 @@
-"""Simulated sequences straight from the simulator, without files in between."""
+"""Sequences straight from the simulator, without files in between."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from equipose.pipelines.simulator import PROVENANCE, SimulatorConfig, environmen
 
 @dataclass(frozen=True, kw_only=True)
 class SimulatedSource:
-    """What to simulate; takes the place of a root folder."""
+    """What to simulate; given instead of a root folder."""
 
     subjects: tuple[str, ...]
     """Such as `("S01", "S05")`; each lives in its MM-Fi environment."""
@@ -45,9 +45,9 @@ class SimulatedReader:
         return simulate_sequence(check_key(key).subject, key.action, root.config)
 
     def notes(self, root: SimulatedSource) -> tuple[str, ...]:
-        """That nothing of it was recorded."""
+        """A remark that all of it is simulated."""
         return (f"every sequence is {PROVENANCE}",)
 
     def settings(self, root: SimulatedSource) -> dict[str, Any]:
-        """Version and dials of the simulator; not the subjects and actions, so a store can grow."""
+        """Version and settings of the simulator; not the subjects and actions, so that a store can grow."""
         return {"simulator": PROVENANCE, "config": asdict(root.config)}

@@ -1,4 +1,8 @@
-"""Simulated people and sensors: 27 procedural actions, and what four sensors would record of any motion."""
+"""Simulated people and sensors: 27 procedural actions, and what four sensors would record of any motion.
+
+`people` makes the motion, `sensors` the readings; `config` holds the settings, `observe` joins the two,
+`tree` writes MM-Fi's on-disk layout.
+"""
 
 from equipose.pipelines.simulator.config import SIMULATOR_VERSION, SUBJECTS, SimulatorConfig, environment_of
 from equipose.pipelines.simulator.observe import PROVENANCE, observe, simulate_sequence

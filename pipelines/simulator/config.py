@@ -1,4 +1,4 @@
-"""What the simulator can be told, and the version under which its data is labelled."""
+"""Settings of the simulator, and the version that labels its data."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from equipose.models.modalities import MODALITIES
 
 SIMULATOR_VERSION = "1"
-"""Changes whenever the same configuration would give other numbers; part of every provenance."""
+"""Raised whenever the same configuration would give other numbers; part of every provenance."""
 
 SUBJECTS: tuple[str, ...] = tuple(f"S{number:02d}" for number in range(1, 41))
 """The 40 subjects of MM-Fi."""
@@ -23,7 +23,7 @@ def environment_of(subject: str) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class SimulatorConfig:
-    """Dials of the simulator; the defaults imitate MM-Fi."""
+    """Settings of the simulator; the defaults imitate MM-Fi."""
 
     seed: int = 0
     """Everything random derives from it together with subject and action."""
@@ -35,7 +35,7 @@ class SimulatorConfig:
     """modality -> multiple of the calibrated measurement errors; 0 is a perfect sensor, missing means 1."""
     informativeness: dict[str, float] = field(default_factory=dict)
     """modality -> share of the time in which the sensor sees the person of the ground truth; the rest of
-    the time it sees an unrelated person and motion, so outputs keep their look. Missing means 1."""
+    the time it sees an unrelated person and motion, so outputs still look real. Missing means 1."""
     lidar_points: int = 500
     """Points that fall on a standing person 3.1 m away, before dropouts."""
     radar_clutter: float = 1.0
@@ -43,7 +43,7 @@ class SimulatorConfig:
     radar_ghosts: float = 0.06
     """Probability that a radar detection also appears mirrored at a wall."""
     radar_empty: float = 0.01
-    """Probability that a radar frame holds no point at all, besides frames that see none."""
+    """Probability that a radar frame is emptied, beside frames without detections."""
     csi_infinite: float = 0.002
     """Probability that a (packet, antenna) of a CSI frame was lost and reads -inf."""
 
@@ -65,7 +65,7 @@ def _require(condition: bool, name: str, value: object, remedy: str) -> None:
 
 
 def _complete(name: str, given: dict[str, float], high: float) -> dict[str, float]:
-    """All modalities with their dial, 1 where none was given."""
+    """All modalities with their value, 1 where none was given."""
     unknown = sorted(set(given) - set(MODALITIES))
     _require(not unknown, name, unknown, f"known modalities are {list(MODALITIES)}")
     for modality, value in given.items():

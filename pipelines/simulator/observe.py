@@ -1,4 +1,4 @@
-"""Pose sequences to raw sensor frames, as they would lie on disk."""
+"""From pose sequences to raw sensor frames, as a source has them on disk."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ from equipose.pipelines.simulator.sensors.signals import spells
 
 Array = NDArray[np.float64]
 PROVENANCE = f"simulated:{SIMULATOR_VERSION}"
-"""What every modality made here is labelled with."""
+"""Label of every simulated modality."""
 SPELL_SECONDS = 1.0
 """Usual length of a spell in which an uninformative sensor sees someone else."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Scene:
-    """What one sensor has in front of it."""
+    """What one sensor observes."""
 
     pose: Array
     """[F, 17, 3] m."""
@@ -69,7 +69,7 @@ SENSORS: dict[str, Callable[[Scene], dict[str, list[Array]]]] = {
     "mmwave": _mmwave,
     "wifi": _wifi,
 }
-"""Modality -> its sensor model; the CSI phase comes beside the amplitude as `wifi_phase`."""
+"""Modality -> its sensor model; the CSI phase is returned beside the amplitude as `wifi_phase`."""
 
 
 def readings(
@@ -124,15 +124,15 @@ def observe(
 def _seen(
     pose: Array, environment: str, subject: str, key: str, modality: str, config: SimulatorConfig
 ) -> Array:
-    """The pose a sensor really observes: an unrelated recording takes over for the uninformative share."""
+    """The pose that a sensor observes: an unrelated recording for the uninformative share of the time."""
     informed = config.informativeness[modality]
     if informed >= 1:
         return pose
     rng = numpy_rng(config.seed, "simulator", "decoy", modality, environment, subject, key)
-    rooms = [other for other in SUBJECTS if environment_of(other) == environment] or list(SUBJECTS)
-    stranger, action = rng.choice(rooms), rng.choice(list(ACTIONS))
-    elsewhen = SimulatorConfig(seed=int(rng.integers(2**31)), frames=len(pose), rate_hz=config.rate_hz)
-    decoy = simulate_motion(str(stranger), str(action), elsewhen)
+    roommates = [name for name in SUBJECTS if environment_of(name) == environment] or list(SUBJECTS)
+    stranger, action = rng.choice(roommates), rng.choice(list(ACTIONS))
+    other = SimulatorConfig(seed=int(rng.integers(2**31)), frames=len(pose), rate_hz=config.rate_hz)
+    decoy = simulate_motion(str(stranger), str(action), other)
     away = spells(rng, (len(pose),), 1.0 - informed, SPELL_SECONDS * config.rate_hz)
     return np.where(away[:, None, None], decoy, pose)
 

@@ -1,4 +1,4 @@
-"""Write simulated recordings in MM-Fi's on-disk layout, so that any MM-Fi reader reads them."""
+"""Writes simulated recordings in MM-Fi's on-disk layout, which any MM-Fi reader understands."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.io import savemat
 
+from equipose.pipelines.files.atomic import atomic
 from equipose.pipelines.simulator.config import SimulatorConfig, environment_of
 from equipose.pipelines.simulator.observe import PROVENANCE, readings
 from equipose.pipelines.simulator.people.actions import motion_of
@@ -20,8 +21,8 @@ from equipose.pipelines.simulator.people.motion import simulate_motion
 
 Array = NDArray[np.float64]
 MARKER = ".equipose-simulation.json"
-"""File in the root of a simulated tree that says so: hidden, because MM-Fi readers take every other
-entry of the root for an environment."""
+"""File that marks the root of a simulated tree: hidden, because MM-Fi readers take every other entry of the
+root for an environment."""
 
 
 def write_mmfi_tree(
@@ -32,9 +33,9 @@ def write_mmfi_tree(
     config: SimulatorConfig,
     progress: Callable[[str], None] | None = None,
 ) -> int:
-    """Write every (subject, action) below `root`; returns how many were not there yet.
+    """Write every (subject, action) below `root`; returns how many were new.
 
-    Sequences appear whole or not at all, so an interrupted call is simply repeated. `progress` gets
+    Sequences appear complete or not at all, so an interrupted call can be repeated. `progress` gets
     `E01/S01/A01` after each. Raises ValueError if `root` holds other data.
     """
     for action in actions:
@@ -64,13 +65,12 @@ def claim_tree(root: str | os.PathLike[str], config: SimulatorConfig) -> None:
     others = sorted(entry.name for entry in root.iterdir() if not entry.name.startswith("."))
     if others:
         raise ValueError(f"root: {root} holds {others[:5]}, which is not simulated data; use an empty folder")
-    partial = root / f"{MARKER}.{os.getpid()}"
-    partial.write_text(json.dumps(claim, indent=2) + "\n")
-    partial.replace(marker)
+    with atomic(marker) as file:
+        file.write((json.dumps(claim, indent=2) + "\n").encode())
 
 
 def write_sequence(root: str | os.PathLike[str], subject: str, action: str, config: SimulatorConfig) -> bool:
-    """Write one recording to `root/E0x/Sxx/Axx` unless it is there; whether it was written."""
+    """Write one recording to `root/E0x/Sxx/Axx` unless it exists; whether it was written."""
     environment = environment_of(subject)
     target = Path(root, environment, subject, action)
     if target.exists():

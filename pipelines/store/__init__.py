@@ -1,8 +1,12 @@
-"""The Arrow store: prepared once, memory-mapped by every process that trains, scores or plots.
+"""The Arrow store: prepared once, memory-mapped by every process that trains, evaluates or plots.
 
-A finished store is a folder of four files: `manifest.json` (format version, header, provenance,
-checksums, fingerprint), a Parquet `index` of one row per frame that Polars filters into protocols and
-splits, the `defects`, and one Arrow `frames` table. This module gathers its public names.
+A finished store is a folder: `manifest.json` (format version, header, provenance, checksums, fingerprint),
+a Parquet `index` of one row per frame that Polars filters into protocols and splits, the `defects`, one
+Arrow table of `frames`, and the `header.json` that was written first.
+
+Here: `writer` and `reader` (the two classes to use), `format` (schema, conversion, hashes), `index` (the
+tables beside the frames), `layout` (where each frame's numbers lie), `folder` (local or remote files),
+`checks` and `arrow_guard` (nothing in a store is trusted).
 """
 
 from __future__ import annotations

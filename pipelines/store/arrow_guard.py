@@ -1,8 +1,8 @@
-"""What an Arrow file is about to make its reader do, read from its own tables before Arrow reads it.
+"""Checks the tables of an Arrow file before Arrow reads it.
 
-Arrow unpacks compressed buffers into as much memory as they declare. Stores are never compressed, so a file
-that is gets refused here. Format: Apache Arrow, "File.fbs", "Message.fbs" (columnar format 1.x), and
-FlatBuffers' internals for the few look-ups that this takes.
+Arrow unpacks compressed buffers into as much memory as they declare. Stores are never compressed, so a
+compressed file is refused here. Format: Apache Arrow, "File.fbs", "Message.fbs" (columnar format 1.x), and
+the internals of FlatBuffers for the few look-ups needed.
 """
 
 from __future__ import annotations
@@ -53,14 +53,14 @@ def _rows(data: memoryview, offset: int, header: int, body: int) -> int:
 
 
 def _read(data: memoryview, code: str, at: int) -> tuple[int, ...]:
-    """Little-endian numbers at a position, which may be nonsense."""
+    """Little-endian numbers at a position, which may lie outside the file."""
     if not 0 <= at <= len(data) - struct.calcsize(f"<{code}"):
         raise ArrowFileError("its tables point outside the file")
     return struct.unpack_from(f"<{code}", data, at)
 
 
 def _follow(data: memoryview, at: int) -> int:
-    """Where the relative pointer at a position leads."""
+    """The target of the relative pointer at a position."""
     return at + _read(data, "I", at)[0]
 
 

@@ -1,7 +1,7 @@
-"""Checks of what a store's files say, before anything is believed: a store may come from the internet.
+"""Checks a store's files before their content is used: a store may have been downloaded from anywhere.
 
-Sizes are tied to each other, so that none can be larger than the files that are really there: frames to the
-bytes of the frame table, rows of the index to frames.
+Declared sizes are checked against the real files, so that none can make a reader allocate more than they
+hold: frames against the bytes of the frame table, rows of the index against frames.
 """
 
 from __future__ import annotations
@@ -19,11 +19,19 @@ from equipose.pipelines.files.errors import DataError
 from equipose.pipelines.sequence import SequenceKey
 from equipose.pipelines.store.arrow_guard import ArrowFileError, block_lengths
 from equipose.pipelines.store.folder import StoreFolder
-from equipose.pipelines.store.format import DENSE, MANIFEST, SIGNALS, fingerprint_of, schema
+from equipose.pipelines.store.format import (
+    DENSE,
+    FORMAT_VERSION,
+    HEADER,
+    MANIFEST,
+    SIGNALS,
+    fingerprint_of,
+    schema,
+)
 from equipose.pipelines.store.index import KEY_NAMES, defect_schema, index_schema
 
 FRAME_BYTES = 4 * sum(int(np.prod(shape)) for shape in DENSE.values())
-"""What every frame takes in the frame table, points not counted."""
+"""Bytes of every frame in the frame table, without its points."""
 
 ROW_BYTES = {"index": 512, "defects": 16_384}
 """Most unpacked bytes per row of a side table; paths are in the defects."""
@@ -32,6 +40,32 @@ SPARE_BYTES = 2**20
 _FIELDS = {"header", "fingerprint", "frames", "index", "defects", "files", "sequences", "report"}
 _AGAIN = "copy the store again, or prepare it again"
 _PROVENANCE = re.compile(r"[\w:. -]{1,100}")
+
+
+def read_manifest(folder: StoreFolder) -> dict[str, Any]:
+    """The manifest of a finished store of this format version, checked as by `check_files`."""
+    if not folder.exists(MANIFEST):
+        raise _not_a_store(folder)
+    manifest = folder.json(MANIFEST)
+    found = manifest.get("format") if isinstance(manifest, dict) else None
+    if found != FORMAT_VERSION:
+        raise DataError.about(
+            file=f"{folder.path}/{MANIFEST}", field="format", value=f"{found}, expected {FORMAT_VERSION}",
+            remedy="prepare the store again with this version, or open it with the one that wrote it",
+        )  # fmt: skip
+    check_files(folder, manifest)
+    return dict(manifest)
+
+
+def _not_a_store(folder: StoreFolder) -> DataError:
+    """Why a folder without a manifest cannot be opened."""
+    if not folder.exists():
+        value, remedy = "missing", "check the path, or write one with `equipose prepare`"
+    elif folder.exists(HEADER):
+        value, remedy = "unfinished", "run the same `equipose prepare` again; it continues where it stopped"
+    else:
+        value, remedy = f"not one: no {MANIFEST} in it", "give the folder that `equipose prepare --out` wrote"
+    return DataError.about(file=folder.path, field="store", value=value, remedy=remedy)
 
 
 def check_files(folder: StoreFolder, manifest: dict[str, Any]) -> None:
@@ -91,7 +125,7 @@ def _check_frames(manifest: Mapping[str, Any], where: str) -> None:
 
 
 def check_sequence(entry: Any, where: str) -> None:
-    """Raise DataError unless this describes a sequence as `store_format.describe` does."""
+    """Raise DataError unless this is metadata of a sequence as `store.format.metadata_of` writes it."""
     fields = {"key", "frames", "digest", "provenance"}
     _require(
         isinstance(entry, dict) and entry.keys() >= fields, where, "sequence", entry, f"{sorted(fields)}"
@@ -129,7 +163,7 @@ def read_frames(buffer: pa.Buffer, counts: Sequence[int] | None, where: str) -> 
 
 
 def _check_batch(batch: pa.RecordBatch, buffer: pa.Buffer, where: str) -> None:
-    """What Arrow allows and a store does not have: nulls, odd positions, numbers out of order."""
+    """Refuse what Arrow allows and a store never has: nulls, odd positions, numbers out of order."""
     for column in batch.columns:
         while column is not None:
             _require(column.null_count == 0, where, "number of nulls", column.null_count, "0")
@@ -151,7 +185,7 @@ def _check_batch(batch: pa.RecordBatch, buffer: pa.Buffer, where: str) -> None:
 
 
 def read_index(buffer: pa.Buffer, sequences: Sequence[Mapping[str, Any]], where: str) -> pl.DataFrame:
-    """The index in these Parquet bytes; DataError unless it says of every row what the manifest says."""
+    """The index in these Parquet bytes; DataError unless it agrees with the manifest in every row."""
     frames = [entry["frames"] for entry in sequences]
     index = _read_parquet(buffer, "index", index_schema(), range(sum(frames), sum(frames) + 1), where)
     expected = {

@@ -1,4 +1,4 @@
-"""Files of a store: atomic writing, checksums, and reading from a local path or a `pyarrow.fs` URI."""
+"""The folder of a store: reads and checksums its files, at a local path or a `pyarrow.fs` URI."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 from pyarrow import fs
 
-from equipose.pipelines.files.atomic import _checksum
+from equipose.pipelines.files.atomic import checksum_of
 from equipose.pipelines.files.bounded_json import parse_json
 from equipose.pipelines.files.errors import DataError
 from equipose.pipelines.files.path_safety import contained
@@ -60,7 +60,7 @@ class StoreFolder:
         if self._require_file(name) > MAX_JSON_BYTES:
             raise DataError.about(
                 file=f"{self.path}/{name}", field="size", value=f"above {MAX_JSON_BYTES} bytes",
-                remedy="no store is described at such length: prepare the store again",
+                remedy="no store needs that much: prepare the store again",
             )  # fmt: skip
         with self._filesystem.open_input_file(self._inside(name)) as stream:
             content = stream.read(MAX_JSON_BYTES)
@@ -74,7 +74,7 @@ class StoreFolder:
     def checksum(self, name: str) -> dict[str, Any]:
         """`bytes` and `sha256` of a file."""
         with self._filesystem.open_input_stream(self._inside(name)) as stream:
-            return _checksum(stream)
+            return checksum_of(stream)
 
     def require_inside(self, name: str) -> None:
         """Raise DataError for a name that is no file name, or a link that leads out of the folder."""

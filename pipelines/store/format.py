@@ -119,7 +119,7 @@ def to_record_batch(sequence: SensorSequence) -> pa.RecordBatch:
 
 
 def from_record_batch(batch: pa.RecordBatch, about: Mapping[str, Any]) -> SensorSequence:
-    """A sequence whose large arrays are read-only views of the batch; `about` as `describe` gives it."""
+    """A sequence whose large arrays are read-only views of the batch; `about` as from `metadata_of`."""
     frames = batch.num_rows
     dense = {name: _values(batch[name]).reshape(frames, *shape) for name, shape in DENSE.items()}
     arrays: dict[str, Any] = {**dense, **{name: ragged_of(batch, name) for name in RAGGED}}
@@ -139,7 +139,7 @@ def ragged_of(batch: pa.RecordBatch, name: str) -> Ragged:
     return Ragged(values=values.reshape(-1, RAGGED[name]), offsets=batch[name].offsets.to_numpy())
 
 
-def describe(sequence: SensorSequence) -> dict[str, Any]:
+def metadata_of(sequence: SensorSequence) -> dict[str, Any]:
     """What a sequence carries besides its frames, as JSON values."""
     return {
         "key": list(SequenceKey.of(sequence)),
@@ -166,7 +166,7 @@ def content_digest(sequence: SensorSequence) -> str:
 def fingerprint_of(digests: Mapping[SequenceKey, str]) -> str:
     """Hash of the content of all sequences, the joint order and the units.
 
-    It does not depend on the order of writing, the machine or where the data lay.
+    It does not depend on the order of writing, the machine or the location of the data.
     """
     content = {
         "sequences": sorted((list(key), digest) for key, digest in digests.items()),

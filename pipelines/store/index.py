@@ -40,7 +40,7 @@ def _require_unique(index: pl.DataFrame) -> None:
         found = doubled.select(*KEY_NAMES, "number").head(2).rows()
         raise DataError.about(
             file="store", field="(subject, action, number)", value=f"not unique: {found[0]} and {found[1]}",
-            remedy="keep one of the two sequences, or number the frames of one source through",
+            remedy="keep one of the two sequences, or number the frames of both consecutively",
         )  # fmt: skip
 
 

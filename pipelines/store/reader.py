@@ -1,4 +1,4 @@
-"""Reading a store: opened by path in any process, memory-mapped, nothing parsed before it is needed."""
+"""Reads a store: opened by path in any process, memory-mapped, parsed only when needed."""
 
 from __future__ import annotations
 
@@ -16,17 +16,15 @@ from pyarrow import fs
 from equipose.pipelines.cleaning import minmax_csi
 from equipose.pipelines.files.errors import DataError
 from equipose.pipelines.sequence import SensorSequence, SequenceKey
-from equipose.pipelines.store.checks import check_files, read_defects, read_frames, read_index
+from equipose.pipelines.store.checks import read_defects, read_frames, read_index, read_manifest
 from equipose.pipelines.store.folder import StoreFolder
 from equipose.pipelines.store.format import (
-    FORMAT_VERSION,
-    HEADER,
-    MANIFEST,
     SIGNALS,
     check,
     content_digest,
     from_record_batch,
 )
+from equipose.pipelines.store.index import index_frame
 from equipose.pipelines.store.layout import FrameLayout, locate
 
 
@@ -35,19 +33,21 @@ def open_store(path: str | os.PathLike[str], filesystem: fs.FileSystem | None = 
 
     Local files are memory-mapped; remote ones are read into memory on first use. Raises DataError where
     there is no store, an unfinished one, one of another format version, or one with files missing or cut.
+
+    >>> import tempfile
+    >>> from equipose.pipelines.prepare import prepare
+    >>> from equipose.pipelines.simulator import SimulatorConfig
+    >>> from equipose.pipelines.readers import SimulatedSource
+    >>> source = SimulatedSource(subjects=("S01",), actions=("A02",), config=SimulatorConfig(frames=3))
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     _ = prepare("simulated", source, folder)
+    ...     store = open_store(folder)
+    ...     frame = store.frame("E01", "S01", "A02", 1)
+    >>> len(store), frame["rgb"].shape, frame["wifi"].shape, frame["pose"].shape
+    (3, (17, 2), (3, 114, 10), (17, 3))
     """
     folder = StoreFolder(path, filesystem)
-    if not folder.exists(MANIFEST):
-        raise _not_a_store(folder)
-    manifest = folder.json(MANIFEST)
-    found = manifest.get("format") if isinstance(manifest, dict) else None
-    if found != FORMAT_VERSION:
-        raise DataError.about(
-            file=f"{folder.path}/{MANIFEST}", field="format", value=f"{found}, expected {FORMAT_VERSION}",
-            remedy="prepare the store again with this version, or open it with the one that wrote it",
-        )  # fmt: skip
-    check_files(folder, manifest)
-    return Store(folder, manifest)
+    return Store(folder, read_manifest(folder))
 
 
 class Store:
@@ -70,7 +70,9 @@ class Store:
         self.header: dict[str, Any] = manifest["header"]
         """`source` and `settings` of the preparation."""
         self.report: dict[str, Any] = manifest["report"]
-        """What the preparation had to say."""
+        """Remarks of the preparation, such as `notes`."""
+        self.files: dict[str, int] = {name: file["bytes"] for name, file in manifest["files"].items()}
+        """Name -> bytes of the data files."""
         self.keys: tuple[SequenceKey, ...] = tuple(SequenceKey(*s["key"]) for s in manifest["sequences"])
         """The sequences, in the order of `sequence(i)` and of the index."""
 
@@ -102,7 +104,7 @@ class Store:
 
     @cached_property
     def layout(self) -> FrameLayout:
-        """Where each row's numbers lie; what batches are gathered with."""
+        """Where each row's numbers lie in the frame table; batches are gathered with it."""
         return locate(self._buffer("frames"), self.table)
 
     @cached_property
@@ -143,7 +145,7 @@ class Store:
 
         `rgb` [17, 2] pixels, `lidar` [N, 3] m, `mmwave` [N, 5], `wifi` [3, 114, 10] rescaled to 0..1 over
         the frame, `pose` [17, 3] m; None where the signal is absent or invalid. `number` counts from 1.
-        The arrays are read-only views except `wifi`. Raises DataError for a frame that is not there.
+        The arrays are read-only views except `wifi`. Raises DataError for a frame that does not exist.
         """
         i, offset = self._find(environment, subject, action, number)
         sequence = self._views(i)
@@ -158,8 +160,9 @@ class Store:
     def verify(self) -> None:
         """Read everything and compare it with the checksums; DataError names the first damaged file.
 
-        For damage inside the frame table it also names the sequences. Whole files are looked through for
-        what no store should hold, such as NaN: checksums only show that nobody changed it since.
+        For damage inside the frame table it also names the sequences. The content is checked as well,
+        because correct checksums only prove that it is unchanged: values such as NaN are refused, and the
+        index must repeat what the frame table says.
         """
         for name, expected in self._manifest["files"].items():
             found = self._folder.checksum(name)
@@ -176,9 +179,14 @@ class Store:
                     self._name("frames"), field=f"digest of {described['key']}",
                     value=f"{digest[:16]}, expected {described['digest'][:16]}", remedy="prepare it again",
                 )  # fmt: skip
+        _ = self.defects
+        if not self.index.equals(index_frame(self.table, self._manifest["sequences"])):
+            raise DataError.about(
+                self._name("index"), field="index", value="not that of its frames", remedy="prepare it again"
+            )
 
     def about(self) -> list[dict[str, Any]]:
-        """What every sequence carries besides its frames; see `equipose.pipelines.store.format.describe`."""
+        """What every sequence carries besides its frames; as `store.format.metadata_of` gives it."""
         names = SequenceKey._fields
         mine = {key: group.drop(names).to_dicts() for key, group in self.defects.group_by(names)}
         return [{**s, "defects": mine.get(tuple(s["key"]), [])} for s in self._manifest["sequences"]]
@@ -220,14 +228,3 @@ class Store:
             s["key"] for s, d in zip(self._manifest["sequences"], found, strict=True) if s["digest"] != d
         ]
         return f"; changed sequences: {changed[:5]}"
-
-
-def _not_a_store(folder: StoreFolder) -> DataError:
-    """Why a folder without a manifest cannot be opened."""
-    if not folder.exists():
-        value, remedy = "missing", "check the path, or write one with `equipose prepare`"
-    elif folder.exists(HEADER):
-        value, remedy = "unfinished", "run the same `equipose prepare` again; it goes on where it stopped"
-    else:
-        value, remedy = f"not one: no {MANIFEST} in it", "give the folder that `equipose prepare --out` wrote"
-    return DataError.about(file=folder.path, field="store", value=value, remedy=remedy)

@@ -1,7 +1,7 @@
-"""Writing a store: one atomic file per sequence, then one table of them all.
+"""Writes a store: one atomic file per sequence, then one table of them all.
 
-While it is being written, a store is a folder `parts/` of complete sequences, so work that was
-interrupted goes on where it stopped. `finish` copies them, in the order of their keys, into one Arrow
+While it is being written, a store is a folder `parts/` of complete sequences, so an interrupted
+preparation continues where it stopped. `finish` copies them, in the order of their keys, into one Arrow
 file; the manifest appears last and makes the store visible.
 """
 
@@ -32,9 +32,9 @@ from equipose.pipelines.store.format import (
     PARTS,
     StoreHeader,
     content_digest,
-    describe,
     fingerprint_of,
     from_record_batch,
+    metadata_of,
     schema,
     to_record_batch,
 )
@@ -44,7 +44,7 @@ from equipose.pipelines.store.reader import Store, open_store
 _ABOUT = b"equipose"
 _FILES = {"frames": ".arrow", "index": ".parquet", "defects": ".parquet"}
 """Files of a finished store. The fingerprint is part of their names, so adding sequences never changes a
-file that somebody has mapped, and the manifest switches from the old ones to the new in one rename."""
+file that a process has mapped, and the manifest switches from the old ones to the new in one rename."""
 
 
 class StoreWriter:
@@ -83,7 +83,7 @@ class StoreWriter:
                 remedy="skip `written()`",
             )
         batch = to_record_batch(sequence)
-        about = json.dumps(describe(sequence)).encode()
+        about = json.dumps(metadata_of(sequence)).encode()
         with (
             atomic(self.root / PARTS / f"{key.stem}.arrow") as stream,
             pa.ipc.new_file(stream, schema().with_metadata({_ABOUT: about})) as writer,
@@ -131,7 +131,7 @@ class StoreWriter:
     def _parts(self) -> dict[SequenceKey, Path]:
         """Complete sequences that are not in the finished store yet.
 
-        Those that are were left behind by a `finish` that was killed just after the manifest appeared.
+        Parts that are in it were left by a `finish` that was killed just after the manifest appeared.
         """
         if not contained(self.root / PARTS, self.root):
             raise DataError.about(

@@ -1,7 +1,7 @@
-"""Fuzzes every target and prints what came of it: `python tests/fuzz/run.py --inputs 600 --memory-gib 2`.
+"""Fuzzes every target and prints the outcomes: `python tests/fuzz/run.py --inputs 600 --memory-gib 2`.
 
 Fails on any exception but a ValueError, on an input that takes longer than `PATIENCE`, and, by the system's
-limit, on memory. Inputs are made by hypothesis from whole files, the same ones every time.
+limit, on memory. Inputs are made by hypothesis from intact files, the same ones every time.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def load(name: str) -> Any:
 
 
 def edits() -> st.SearchStrategy[list[tuple[str, int, Any, int]]]:
-    """Up to six changes: (kind, place in 1/2^16 of the file, what, how many bytes)."""
+    """Up to six changes: (kind, position in 1/2^16 of the file, what, how many bytes)."""
     place, length = st.integers(0, 2**16 - 1), st.integers(0, 64)
     number = st.tuples(st.sampled_from(NUMBERS), st.sampled_from((1, 2, 4, 8)))
     change = st.one_of(
@@ -98,7 +98,7 @@ def damaged(content: bytes, changes: list[tuple[str, int, Any, int]], *, near_en
 
 
 def inputs(seeds: tuple[bytes, ...]) -> st.SearchStrategy[bytes]:
-    """Mostly damaged files, some bytes from nowhere."""
+    """Mostly damaged files, sometimes random bytes."""
     changed = st.builds(
         lambda content, changes, ends: damaged(content, changes, near_ends=ends),
         st.sampled_from(seeds), edits(), st.booleans(),

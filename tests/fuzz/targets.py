@@ -1,4 +1,4 @@
-"""What is fuzzed: for every kind of file that is read, some whole ones and the function that reads it."""
+"""What is fuzzed: for every kind of file that is read, some intact ones and the function that reads it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from equipose.pipelines.prepare import prepare
 from equipose.pipelines.readers import MmfiReader, SimulatedSource
 from equipose.pipelines.readers.frame_files import parse_npy, read_csi, read_points
 from equipose.pipelines.readers.mars_files import KINECT_COLUMNS, RADAR_COLUMNS, _read_part, read_part
-from equipose.pipelines.sequence import Defect
+from equipose.pipelines.sequence import BadFrame
 from equipose.pipelines.simulator import MARKER, SimulatorConfig, write_mmfi_tree
 from equipose.pipelines.store import Store, StoreHeader, StoreWriter, open_store
 from equipose.pipelines.store.checks import read_defects, read_frames, read_index
@@ -39,13 +39,13 @@ class Target:
     """One kind of file."""
 
     seeds: tuple[bytes, ...]
-    """Whole files, from which damaged ones are made."""
+    """Intact files, from which damaged ones are made."""
     read: Callable[[bytes], object]
     """Reads it as the project does; a ValueError (also DataError) or a Defect means that it was refused."""
 
 
 def targets(folder: Path) -> dict[str, Target]:
-    """All targets by name; `folder`: an empty one for the files that have to lie somewhere."""
+    """All targets by name; `folder`: an empty one for the files that must exist on disk."""
     return raw_targets(folder) | store_targets(folder) | other_targets(folder)
 
 
@@ -61,11 +61,12 @@ def saved_mat(array: np.ndarray, *, compress: bool) -> bytes:
     return file.getvalue()
 
 
-def frame(found: Any, modality: str) -> object:
-    """A frame cleaned, or its flaw as a defect."""
-    if isinstance(found, tuple):
-        return Defect(modality=modality, frame=1, reason=found[0], detail=found[1])
-    return clean_frame(found, modality, 1)
+def frame(read: Callable[[], np.ndarray], modality: str) -> object:
+    """A frame read and cleaned, or its defect."""
+    try:
+        return clean_frame(read(), modality, 1)
+    except BadFrame as bad:
+        return bad.defect(modality, 1)
 
 
 def through(path: Path, read: Callable[[Path], object]) -> Callable[[bytes], object]:
@@ -84,7 +85,7 @@ def csv(columns: tuple[str, ...], rows: np.ndarray) -> bytes:
 
 
 def raw_targets(folder: Path) -> dict[str, Target]:
-    """Files of MM-Fi and MARS trees, alone and in their place."""
+    """Files of MM-Fi and MARS trees, alone and within their tree."""
     rng, tree, mars = np.random.default_rng(0), folder / "mmfi", folder / "mars"
     write_mmfi_tree(
         tree, subjects=["S01"], actions=["A02"], config=SimulatorConfig(frames=3, csi_infinite=0.0)
@@ -117,13 +118,14 @@ def raw_targets(folder: Path) -> dict[str, Target]:
     return {
         "npy": Target(
             seeds=(saved(rng.normal(size=(17, 2))), saved(np.arange(34, dtype="i2").reshape(17, 2))),
-            read=lambda content: frame(parse_npy(content, "x"), "rgb"),
+            read=lambda content: frame(lambda: parse_npy(content, "x"), "rgb"),
         ),
         "mat": Target(
-            seeds=tuple(small), read=through(folder / "x.mat", lambda p: frame(read_csi(p), "wifi"))
+            seeds=tuple(small), read=through(folder / "x.mat", lambda p: frame(lambda: read_csi(p), "wifi"))
         ),
         "points": Target(
-            seeds=(points,), read=through(folder / "x.bin", lambda p: frame(read_points(p, 5), "mmwave"))
+            seeds=(points,),
+            read=through(folder / "x.bin", lambda p: frame(lambda: read_points(p, 5), "mmwave")),
         ),
         "ground truth": Target(seeds=(truth.read_bytes(),), read=through(truth, sequence)),
         "csi frame": Target(seeds=(wifi.read_bytes(),), read=through(wifi, sequence)),

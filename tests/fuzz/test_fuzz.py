@@ -35,7 +35,7 @@ def test_a_few_hundred_damaged_files(run: Any, tmp_path: Path) -> None:
     assert sum(sum(found.values()) for found in outcomes.values()) >= 250
     assert any(found["read"] for found in outcomes.values()), "not every damage matters"
     assert {name for name, found in outcomes.items() if not found["refused"] + found["marked"]} <= {
-        "marker",  # becomes simulated data of unknown make
+        "marker",  # becomes simulated data of unknown version
         "server state",  # becomes no server
     }
 

@@ -1,4 +1,4 @@
-"""Cleaning: the toolbox's CSI repair to the letter, and a mark with a reason for all that cannot be used."""
+"""Cleaning: exactly the toolbox's CSI repair, and a mark with a reason for everything unusable."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from equipose.pipelines.cleaning import CHECKED, REASONS, assemble, clean_frame, minmax_csi, repair_csi
-from equipose.pipelines.sequence import Defect, RawSequence
+from equipose.pipelines.cleaning import CHECKED, assemble, clean_frame, minmax_csi, repair_csi
+from equipose.pipelines.sequence import REASONS, Defect, RawSequence
 
 
 def toolbox_csi(csi: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -1,4 +1,4 @@
-"""What `equipose inspect` says is what is in the store."""
+"""`equipose inspect` prints what the store holds."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import io
 import pytest
 from rich.console import Console
 
-from equipose.pipelines.inspection import describe, render
+from equipose.pipelines.inspection import render, summarize
 from equipose.pipelines.prepare import prepare
 from equipose.pipelines.protocols import select
 from equipose.pipelines.simulator import PROVENANCE, SimulatorConfig, write_mmfi_tree
@@ -30,7 +30,7 @@ def flawed(tmp_path_factory: pytest.TempPathFactory) -> Store:
 
 
 def test_counts_reasons_and_provenance(flawed: Store) -> None:
-    found = describe(flawed)
+    found = summarize(flawed)
     assert (found.frames, found.sequences, found.without_pose) == (18, 6, 3)
     assert (found.subjects, found.actions) == (("S01", "S05", "S09"), ("A01", "A02"))
     assert found.invalid == {"rgb": 3, "lidar": 1, "mmwave": 0, "wifi": 0, "pose": 3}
@@ -40,16 +40,16 @@ def test_counts_reasons_and_provenance(flawed: Store) -> None:
 
 
 def test_parts_are_those_that_selection_gives(flawed: Store) -> None:
-    found = describe(flawed)
+    found = summarize(flawed)
     for protocol, split in (("P3", "S2"), ("P2", "S2")):
         rows = select(flawed.index, protocol, split)
         assert found.parts[protocol, split] == {part: len(rows[part]) for part in rows}
     assert found.parts["P1", "S2"] == {"train": 0, "validation": 3, "test": 3}
 
 
-def test_the_rendering_says_it_all(flawed: Store) -> None:
+def test_the_rendering_holds_every_count(flawed: Store) -> None:
     console = Console(width=120, record=True, file=io.StringIO())
-    console.print(render(describe(flawed)))
+    console.print(render(summarize(flawed)))
     text = console.export_text()
     for said in (
         flawed.fingerprint,

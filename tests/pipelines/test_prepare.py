@@ -1,4 +1,4 @@
-"""Preparing: every sequence once, resumable, the same store in parallel or not, flaws and all."""
+"""Preparing: every sequence once, resumable, the same store in parallel or not, defects included."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_progress_counts_every_sequence(tmp_path: Path) -> None:
     assert "simulated" in store.report["notes"][0]
 
 
-def test_an_interrupted_preparation_goes_on_and_ends_the_same(tmp_path: Path) -> None:
+def test_an_interrupted_preparation_continues_and_ends_the_same(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         prepare("simulated", SOURCE, tmp_path / "store", reader=Interrupted())
     with pytest.raises(DataError):
@@ -62,7 +62,7 @@ def test_an_interrupted_preparation_goes_on_and_ends_the_same(tmp_path: Path) ->
     assert resumed.fingerprint == prepare("simulated", SOURCE, tmp_path / "other").fingerprint
 
 
-def test_a_finished_store_is_left_alone_and_grows_with_its_source(tmp_path: Path) -> None:
+def test_a_finished_store_is_unchanged_or_grows_with_its_source(tmp_path: Path) -> None:
     first = prepare("simulated", SOURCE, tmp_path / "store", subjects=("S01",))
     assert {key.subject for key in first.keys} == {"S01"}
     times = {path: path.stat().st_mtime_ns for path in (tmp_path / "store").iterdir()}
@@ -91,7 +91,7 @@ def test_a_store_of_another_version_is_refused(tmp_path: Path) -> None:
             act()
 
 
-def test_a_choice_of_nothing_says_what_there_is(tmp_path: Path) -> None:
+def test_an_empty_selection_names_what_exists(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"it has subjects S01, S12 and actions A02, A13"):
         prepare("simulated", SOURCE, tmp_path / "store", subjects=("S40",))
 
@@ -124,7 +124,7 @@ def test_a_sequence_without_frames_is_named_not_lost(tree: Path, tmp_path: Path)
     assert "E01/S01/A02 holds no frame and was left out" in store.report["notes"]
 
 
-def test_a_wreck_of_a_tree_still_becomes_a_store(tree: Path, tmp_path: Path) -> None:
+def test_a_heavily_damaged_tree_still_becomes_a_store(tree: Path, tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     files = sorted(path for path in tree.glob("*/*/*/*/*") if path.is_file())
     for path in files:

@@ -1,4 +1,4 @@
-"""Splits are the public toolbox's, validation is apart from both, and selection says what is missing."""
+"""Splits are the public toolbox's, validation is disjoint from both, and selection names what is missing."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 
 from equipose.pipelines.files.errors import DataError
-from equipose.pipelines.protocols import GAP_FRAMES, PARTS, PROTOCOLS, SPLITS, select, small_cast, splits
+from equipose.pipelines.protocols import GAP_FRAMES, PARTS, PROTOCOLS, SPLITS, select, splits
 
 PAIRS = list(itertools.product(PROTOCOLS, SPLITS))
 
@@ -40,7 +40,7 @@ def make_index(pairs: list[tuple[str, str]], frames: int = 4, part: str = "", fi
 
 
 def numbered(*frames: pl.DataFrame) -> pl.DataFrame:
-    """Indices joined and their rows numbered anew."""
+    """Indices joined and their rows renumbered."""
     return pl.concat([f.drop("row") for f in frames]).with_row_index("row").cast({"row": pl.Int64})
 
 
@@ -67,14 +67,11 @@ def test_splits_leave_the_global_generator_alone() -> None:
 
 
 @pytest.mark.parametrize(("protocol", "split"), PAIRS)
-def test_a_small_cast_fills_every_part(protocol: str, split: str) -> None:
-    for subjects in (3, 8):
-        cast, actions = small_cast(protocol, split, actions=4, subjects=subjects)
-        assert len(cast) == subjects
-        index = make_index(list(itertools.product(cast, actions)))
-        parts = select(index, protocol, split)
-        assert sum(map(len, parts.values())) == len(index)
-        assert len(parts["train"]) > 0
+def test_a_store_of_one_sequence_per_part_is_enough(protocol: str, split: str) -> None:
+    lists = splits(protocol, split)
+    index = make_index([lists[part][0] for part in PARTS], frames=2)
+    parts = {part: rows.to_list() for part, rows in select(index, protocol, split).items()}
+    assert parts == {"train": [0, 1], "validation": [2, 3], "test": [4, 5]}
 
 
 def test_invalid_poses_are_not_selected_but_everything_else_is() -> None:

@@ -7,8 +7,9 @@ fast is this project's reading (see docs/simulator.md for the doubtful ones).
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
-from equipose.pipelines.simulator.people.keyposes import Posture, mirror
+from equipose.pipelines.simulator.people.keyposes import Posture, Triple, mirror
 
 ACTIONS: dict[str, str] = {
     "A01": "stretching and relaxing",
@@ -61,42 +62,40 @@ def _motion(seconds: float, *keys: tuple[float, Posture]) -> Motion:
     return Motion(seconds=seconds, keys=keys)
 
 
+def _arms(upper: Triple, fore: Triple, **rest: Any) -> Posture:
+    """A posture with both arms alike."""
+    return Posture(left_upper=upper, left_fore=fore, right_upper=upper, right_fore=fore, **rest)
+
+
 STAND = Posture()
-UP, OUT, FORWARD, DOWN = (0.1, 1.0, 0.05), (1.0, 0.05, 0.1), (0.05, 0.05, 1.0), (0.1, -1.0, 0.1)
-GUARD = Posture(
-    left_upper=(0.9, -0.2, 0.5), left_fore=(-0.9, 0.1, 0.5),
-    right_upper=(0.9, -0.2, 0.5), right_fore=(-0.9, 0.1, 0.5),
-)  # fmt: skip
+UP, OUT, FORWARD = (0.1, 1.0, 0.05), (1.0, 0.05, 0.1), (0.05, 0.05, 1.0)
+GUARD = _arms((0.9, -0.2, 0.5), (-0.9, 0.1, 0.5))
 """Elbows out at chest height, forearms folded in front."""
+AKIMBO = _arms((0.75, -0.75, -0.25), (-0.7, -0.55, 0.35))
+"""Hands on the hips."""
 
 STRETCH = _motion(
     4.5,
     (0.0, STAND),
-    (0.25, Posture(left_upper=(0.2, 0.1, 1), left_fore=(-0.4, 0.1, 1), right_upper=(0.2, 0.1, 1),
-                   right_fore=(-0.4, 0.1, 1), lean=6)),
-    (0.55, Posture(left_upper=(0.3, 1, 0.1), left_fore=(-0.35, 1, 0), right_upper=(0.3, 1, 0.1),
-                   right_fore=(-0.35, 1, 0), lean=-8, nod=-15)),
-    (0.8, Posture(left_upper=OUT, left_fore=(1, -0.1, 0), right_upper=OUT, right_fore=(1, -0.1, 0))),
-)  # fmt: skip
+    (0.25, _arms((0.2, 0.1, 1), (-0.4, 0.1, 1), lean=6)),
+    (0.55, _arms((0.3, 1, 0.1), (-0.35, 1, 0), lean=-8, nod=-15)),
+    (0.8, _arms(OUT, (1, -0.1, 0))),
+)
 CHEST_HORIZONTAL = _motion(
     3.0,
-    (0.0, Posture(left_upper=(0.95, 0.2, 0.3), left_fore=(-0.3, -0.1, 0.97),
-                  right_upper=(0.95, 0.2, 0.3), right_fore=(-0.3, -0.1, 0.97))),
-    (0.3, Posture(left_upper=(0.9, 0.1, -0.25), left_fore=(-0.4, -0.1, 0.9),
-                  right_upper=(0.9, 0.1, -0.25), right_fore=(-0.4, -0.1, 0.9), lean=-4)),
-    (0.5, Posture(left_upper=(0.6, 0.0, 0.8), left_fore=(-0.8, 0, 0.6),
-                  right_upper=(0.6, 0.0, 0.8), right_fore=(-0.8, 0, 0.6))),
-    (0.75, Posture(left_upper=(1, 0.05, -0.3), left_fore=(1, 0.1, -0.15),
-                   right_upper=(1, 0.05, -0.3), right_fore=(1, 0.1, -0.15), lean=-7)),
-)  # fmt: skip
+    (0.0, _arms((0.95, 0.2, 0.3), (-0.3, -0.1, 0.97))),
+    (0.3, _arms((0.9, 0.1, -0.25), (-0.4, -0.1, 0.9), lean=-4)),
+    (0.5, _arms((0.6, 0.0, 0.8), (-0.8, 0, 0.6))),
+    (0.75, _arms((1, 0.05, -0.3), (1, 0.1, -0.15), lean=-7)),
+)
 CHEST_VERTICAL = _motion(
     3.2,
     (0.0, Posture(left_upper=(0.1, 1, -0.2), left_fore=(0.05, 1, -0.3),
                   right_upper=(0.15, -1, -0.35), right_fore=(0.1, -1, -0.4), lean=-5)),
-    (0.25, Posture(left_upper=FORWARD, left_fore=FORWARD, right_upper=FORWARD, right_fore=FORWARD)),
+    (0.25, _arms(FORWARD, FORWARD)),
     (0.5, Posture(left_upper=(0.15, -1, -0.35), left_fore=(0.1, -1, -0.4),
                   right_upper=(0.1, 1, -0.2), right_fore=(0.05, 1, -0.3), lean=-5)),
-    (0.75, Posture(left_upper=FORWARD, left_fore=FORWARD, right_upper=FORWARD, right_fore=FORWARD)),
+    (0.75, _arms(FORWARD, FORWARD)),
 )  # fmt: skip
 TWIST_LEFT = _motion(2.8, (0.0, GUARD), (0.45, replace(GUARD, twist=58, hips=14, nod=4)), (0.9, GUARD))
 MARK_TIME = _motion(
@@ -108,55 +107,26 @@ MARK_TIME = _motion(
     (0.75, Posture(right_foot=(0, 0.36, 0.3), left_upper=(0.1, -0.8, 0.6), left_fore=(-0.1, 0.1, 1),
                    right_upper=(0.15, -0.9, -0.4), right_fore=(0, -0.7, 0.7), shift=(0.05, 0, 0))),
 )  # fmt: skip
-LIMBS_LEFT = _motion(
-    3.2,
-    (0.0, STAND),
-    (0.45, Posture(left_upper=(0.9, 0.45, 0.05), left_fore=(0.9, 0.5, 0), left_foot=(0.5, 0.22, 0.0),
-                   right_upper=(0.5, -0.8, 0.1), right_fore=(0.4, -0.9, 0.1), shift=(-0.09, 0, 0), bend=-9)),
-    (0.6, Posture(left_upper=(0.9, 0.45, 0.05), left_fore=(0.9, 0.5, 0), left_foot=(0.5, 0.22, 0.0),
-                  right_upper=(0.5, -0.8, 0.1), right_fore=(0.4, -0.9, 0.1), shift=(-0.09, 0, 0), bend=-9)),
-)  # fmt: skip
-LIMBS_BOTH = _motion(
-    3.0,
-    (0.0, STAND),
-    (0.4, Posture(left_upper=(0.75, 0.8, 0), left_fore=(0.65, 0.9, 0), right_upper=(0.75, 0.8, 0),
-                  right_fore=(0.65, 0.9, 0), left_foot=(0.28, 0, 0), right_foot=(0.28, 0, 0))),
-    (0.55, Posture(left_upper=(0.75, 0.8, 0), left_fore=(0.65, 0.9, 0), right_upper=(0.75, 0.8, 0),
-                   right_fore=(0.65, 0.9, 0), left_foot=(0.28, 0, 0), right_foot=(0.28, 0, 0))),
-)  # fmt: skip
-ELBOWS, TO_HIPS = (0.75, -0.75, -0.25), (-0.7, -0.55, 0.35)
-AKIMBO = Posture(left_upper=ELBOWS, left_fore=TO_HIPS, right_upper=ELBOWS, right_fore=TO_HIPS)
-"""Hands on the hips."""
+LEFT_OUT = Posture(left_upper=(0.9, 0.45, 0.05), left_fore=(0.9, 0.5, 0), left_foot=(0.5, 0.22, 0.0),
+                   right_upper=(0.5, -0.8, 0.1), right_fore=(0.4, -0.9, 0.1), shift=(-0.09, 0, 0),
+                   bend=-9)  # fmt: skip
+LIMBS_LEFT = _motion(3.2, (0.0, STAND), (0.45, LEFT_OUT), (0.6, LEFT_OUT))
+ALL_OUT = _arms((0.75, 0.8, 0), (0.65, 0.9, 0), left_foot=(0.28, 0, 0), right_foot=(0.28, 0, 0))
+LIMBS_BOTH = _motion(3.0, (0.0, STAND), (0.4, ALL_OUT), (0.55, ALL_OUT))
+STEP_FRONT = replace(AKIMBO, left_foot=(0.16, 0.12, 0.35), shift=(0.05, -0.02, 0.1))
+DEEP_FRONT = replace(AKIMBO, left_foot=(0.32, 0, 0.68), shift=(0.2, -0.2, 0.42), hips=16, lean=5)
 LUNGE_FRONT_LEFT = _motion(
-    3.4,
-    (0.0, AKIMBO),
-    (0.22, replace(AKIMBO, left_foot=(0.16, 0.12, 0.35), shift=(0.05, -0.02, 0.1))),
-    (0.45, replace(AKIMBO, left_foot=(0.32, 0, 0.68), shift=(0.2, -0.2, 0.42), hips=16, lean=5)),
-    (0.6, replace(AKIMBO, left_foot=(0.32, 0, 0.68), shift=(0.2, -0.2, 0.42), hips=16, lean=5)),
-    (0.8, replace(AKIMBO, left_foot=(0.16, 0.12, 0.35), shift=(0.05, -0.02, 0.1))),
-)  # fmt: skip
-SQUAT = _motion(
-    3.0,
-    (0.0, STAND),
-    (0.45, Posture(shift=(0, -0.42, -0.2), lean=34, left_upper=(0.1, 0.55, 1), left_fore=(0, 0.5, 1),
-                   right_upper=(0.1, 0.55, 1), right_fore=(0, 0.5, 1), nod=-18)),
-    (0.58, Posture(shift=(0, -0.42, -0.2), lean=34, left_upper=(0.1, 0.55, 1), left_fore=(0, 0.5, 1),
-                   right_upper=(0.1, 0.55, 1), right_fore=(0, 0.5, 1), nod=-18)),
-)  # fmt: skip
-RAISE_LEFT = _motion(
-    3.0,
-    (0.0, STAND),
-    (0.25, Posture(left_upper=(0.25, -0.05, 1), left_fore=(0.1, 0.2, 1))),
-    (0.5, Posture(left_upper=UP, left_fore=(0.02, 1, 0.02), bend=-3)),
-    (0.75, Posture(left_upper=(0.25, -0.05, 1), left_fore=(0.1, 0.2, 1))),
+    3.4, (0.0, AKIMBO), (0.22, STEP_FRONT), (0.45, DEEP_FRONT), (0.6, DEEP_FRONT), (0.8, STEP_FRONT)
 )
+SQUATTING = _arms((0.1, 0.55, 1), (0, 0.5, 1), shift=(0, -0.42, -0.2), lean=34, nod=-18)
+SQUAT = _motion(3.0, (0.0, STAND), (0.45, SQUATTING), (0.58, SQUATTING))
+HALF_RAISED = Posture(left_upper=(0.25, -0.05, 1), left_fore=(0.1, 0.2, 1))
+RAISED = Posture(left_upper=UP, left_fore=(0.02, 1, 0.02), bend=-3)
+RAISE_LEFT = _motion(3.0, (0.0, STAND), (0.25, HALF_RAISED), (0.5, RAISED), (0.75, HALF_RAISED))
+STEP_SIDE = replace(AKIMBO, left_foot=(0.38, 0.08, 0), shift=(0.05, -0.02, 0))
+DEEP_SIDE = replace(AKIMBO, left_foot=(0.8, 0, 0), shift=(0.62, -0.24, -0.05), lean=16)
 LUNGE_SIDE_LEFT = _motion(
-    3.4,
-    (0.0, AKIMBO),
-    (0.22, replace(AKIMBO, left_foot=(0.38, 0.08, 0), shift=(0.05, -0.02, 0))),
-    (0.45, replace(AKIMBO, left_foot=(0.8, 0, 0), shift=(0.62, -0.24, -0.05), lean=16)),
-    (0.6, replace(AKIMBO, left_foot=(0.8, 0, 0), shift=(0.62, -0.24, -0.05), lean=16)),
-    (0.8, replace(AKIMBO, left_foot=(0.38, 0.08, 0), shift=(0.05, -0.02, 0))),
+    3.4, (0.0, AKIMBO), (0.22, STEP_SIDE), (0.45, DEEP_SIDE), (0.6, DEEP_SIDE), (0.8, STEP_SIDE)
 )
 WAVE_LEFT = _motion(
     1.5,
@@ -213,24 +183,14 @@ BODY_LEFT = _motion(
 JUMP = _motion(
     2.8,
     (0.0, STAND),
-    (0.3, Posture(shift=(0, -0.24, -0.1), lean=26, left_upper=(0.2, -0.8, -0.55), left_fore=(0.1, -1, -0.2),
-                  right_upper=(0.2, -0.8, -0.55), right_fore=(0.1, -1, -0.2))),
-    (0.46, Posture(shift=(0, 0.02, 0), lean=6, left_upper=(0.3, 0.1, 1), left_fore=(0.1, 0.5, 1),
-                   right_upper=(0.3, 0.1, 1), right_fore=(0.1, 0.5, 1))),
-    (0.6, Posture(shift=(0, 0.24, 0), left_foot=(0, 0.23, 0), right_foot=(0, 0.23, 0),
-                  left_upper=(0.35, 0.95, 0.4), left_fore=(0.1, 1, 0.2), right_upper=(0.35, 0.95, 0.4),
-                  right_fore=(0.1, 1, 0.2))),
-    (0.76, Posture(shift=(0, -0.14, -0.06), lean=16, left_upper=(0.3, -0.3, 0.8), left_fore=(0.1, 0, 1),
-                   right_upper=(0.3, -0.3, 0.8), right_fore=(0.1, 0, 1))),
+    (0.3, _arms((0.2, -0.8, -0.55), (0.1, -1, -0.2), shift=(0, -0.24, -0.1), lean=26)),
+    (0.46, _arms((0.3, 0.1, 1), (0.1, 0.5, 1), shift=(0, 0.02, 0), lean=6)),
+    (0.6, _arms((0.35, 0.95, 0.4), (0.1, 1, 0.2), shift=(0, 0.24, 0), left_foot=(0, 0.23, 0),
+                right_foot=(0, 0.23, 0))),
+    (0.76, _arms((0.3, -0.3, 0.8), (0.1, 0, 1), shift=(0, -0.14, -0.06), lean=16)),
 )  # fmt: skip
-BOW = _motion(
-    3.6,
-    (0.0, STAND),
-    (0.42, Posture(lean=62, nod=14, shift=(0, 0, -0.12), left_upper=(0.08, -1, 0.5), left_fore=(0, -1, 0.55),
-                   right_upper=(0.08, -1, 0.5), right_fore=(0, -1, 0.55))),
-    (0.58, Posture(lean=64, nod=14, shift=(0, 0, -0.12), left_upper=(0.08, -1, 0.5), left_fore=(0, -1, 0.55),
-                   right_upper=(0.08, -1, 0.5), right_fore=(0, -1, 0.55))),
-)  # fmt: skip
+BOWED = _arms((0.08, -1, 0.5), (0, -1, 0.55), lean=62, nod=14, shift=(0, 0, -0.12))
+BOW = _motion(3.6, (0.0, STAND), (0.42, BOWED), (0.58, replace(BOWED, lean=64)))
 
 MOTIONS: dict[str, Motion] = {
     "A01": STRETCH,
@@ -265,7 +225,7 @@ MOTIONS: dict[str, Motion] = {
 
 
 def motion_of(action: str) -> Motion:
-    """The motion of an action code; unknown codes raise."""
+    """The motion of an action code; ValueError for an unknown one."""
     if action not in MOTIONS:
         raise ValueError(f"action: {action!r} is unknown; use one of {', '.join(MOTIONS)}")
     return MOTIONS[action]

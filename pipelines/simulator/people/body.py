@@ -1,6 +1,6 @@
-"""A body of capsules around the 17 joints: what light and radio waves meet.
+"""A body of capsules around the 17 joints: the surface that light and radio waves hit.
 
-Works on any pose sequence, whether its bones were made here or measured.
+Works on any pose sequence, simulated or measured.
 """
 
 from __future__ import annotations
@@ -117,12 +117,3 @@ def ray_distance(rays: Array, start: Array, end: Array, radius: Array) -> Array:
     middle = (inside >= 0) & (along > 0) & ~beyond
     distance = np.where(middle, side, np.where((cap >= 0) & (inside >= 0), capped, np.inf))
     return np.where(distance > 0, distance, np.inf)
-
-
-def surface_distance(points: Array, capsules: Capsules, frame: int) -> Array:
-    """Metres [N] from points [N, 3] to the nearest surface of the body in one frame; negative inside."""
-    start, axis = capsules.start[frame], capsules.end[frame] - capsules.start[frame]
-    offset = points[:, None] - start
-    share = np.sum(offset * axis, -1) / np.maximum(np.sum(axis * axis, -1), 1e-12)
-    nearest = np.clip(share, 0, 1)[..., None] * axis
-    return np.min(np.linalg.norm(offset - nearest, axis=-1) - capsules.radius, axis=1)

@@ -1,7 +1,7 @@
 """From posture vectors and bone lengths to joint positions.
 
-Trunk and arms hang in a chain of rotations; legs are solved from where the feet stand, so that
-standing feet do not slide. Every bone keeps its length exactly.
+Trunk and arms form a chain of rotations; legs are solved from the positions of the feet, so that standing
+feet do not slide. Every bone keeps its length exactly.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from equipose.pipelines.simulator.people.keyposes import channel
 Array = NDArray[np.float64]
 J = {name: index for index, name in enumerate(JOINTS)}
 ANKLE_HEIGHT = 0.085
-"""Metres of an ankle above the floor it stands on."""
+"""Height of the ankle of a standing foot above the floor, metres."""
 REACH = 0.999
 """Largest stretch of a leg, as a share of thigh plus shin."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Skeleton:
-    """Bone lengths of one person, metres, and how widely that person stands."""
+    """Bone lengths and width of stance of one person, metres."""
 
     hip: float
     thigh: float
@@ -58,20 +58,20 @@ def turn(degrees: Array) -> Array:
 
 
 def lean(degrees: Array) -> Array:
-    """Rotations [F, 3, 3] that tip a person facing the sensor forward."""
+    """Rotations [F, 3, 3] that lean a person facing the sensor forward."""
     c, s = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
     zero, one = np.zeros_like(c), np.ones_like(c)
     return np.stack([one, zero, zero, zero, c, -s, zero, s, c], axis=-1).reshape(*c.shape, 3, 3)
 
 
 def bend(degrees: Array) -> Array:
-    """Rotations [F, 3, 3] that tip a person facing the sensor to their left."""
+    """Rotations [F, 3, 3] that bend a person facing the sensor to their left."""
     c, s = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
     zero, one = np.zeros_like(c), np.ones_like(c)
     return np.stack([c, -s, zero, s, c, zero, zero, zero, one], axis=-1).reshape(*c.shape, 3, 3)
 
 
-def place(rotation: Array, directions: Array, side: float) -> Array:
+def to_sensor(rotation: Array, directions: Array, side: float) -> Array:
     """(out, up, forward) triples [F, 3] of one side (+1 left, -1 right) as unit vectors in sensor axes."""
     local = unit(directions) * np.array([side, -1.0, -1.0])
     return np.einsum("...ij,...j->...i", rotation, local)
@@ -96,10 +96,10 @@ def _trunk(postures: Array, size: Skeleton, facing: Array) -> tuple[Array, Array
     lower = pelvis @ bend(0.6 * side) @ lean(0.75 * forward) @ turn(0.35 * twist)
     thorax = pelvis @ bend(side) @ lean(forward) @ turn(twist)
     head = thorax @ lean(channel(postures, "nod")) @ turn(-0.3 * twist)
-    at: dict[str, Array] = {"spine": place(lower, np.array([0.0, 1.0, 0.07]), 1.0) * size.spine}
-    at["thorax"] = at["spine"] + place(thorax, np.array([0.0, 1.0, 0.07]), 1.0) * size.chest
-    at["neck"] = at["thorax"] + place(head, np.array([0.0, 0.87, 0.49]), 1.0) * size.neck
-    at["head"] = at["neck"] + place(head, np.array([0.0, 0.87, -0.5]), 1.0) * size.head
+    at: dict[str, Array] = {"spine": to_sensor(lower, np.array([0.0, 1.0, 0.07]), 1.0) * size.spine}
+    at["thorax"] = at["spine"] + to_sensor(thorax, np.array([0.0, 1.0, 0.07]), 1.0) * size.chest
+    at["neck"] = at["thorax"] + to_sensor(head, np.array([0.0, 0.87, 0.49]), 1.0) * size.neck
+    at["head"] = at["neck"] + to_sensor(head, np.array([0.0, 0.87, -0.5]), 1.0) * size.head
     return pelvis, thorax, head, at
 
 
@@ -112,18 +112,18 @@ def pose_skeleton(postures: Array, size: Skeleton, facing: Array, position: Arra
     frames = len(postures)
     pelvis, thorax, _, at = _trunk(postures, size, facing)
     for side, sign in (("left", 1.0), ("right", -1.0)):
-        shoulder = at["thorax"] + place(thorax, np.array([1.0, -0.32, 0.03]), sign) * size.shoulder
-        elbow = shoulder + place(thorax, channel(postures, f"{side}_upper"), sign) * size.upper_arm
-        wrist = elbow + place(thorax, channel(postures, f"{side}_fore"), sign) * size.forearm
+        shoulder = at["thorax"] + to_sensor(thorax, np.array([1.0, -0.32, 0.03]), sign) * size.shoulder
+        elbow = shoulder + to_sensor(thorax, channel(postures, f"{side}_upper"), sign) * size.upper_arm
+        wrist = elbow + to_sensor(thorax, channel(postures, f"{side}_fore"), sign) * size.forearm
         at |= {f"{side}_shoulder": shoulder, f"{side}_elbow": elbow, f"{side}_wrist": wrist}
-        at[f"{side}_hip"] = place(pelvis, np.array([1.0, 0.0, 0.0]), sign) * size.hip
+        at[f"{side}_hip"] = to_sensor(pelvis, np.array([1.0, 0.0, 0.0]), sign) * size.hip
     at["pelvis"] = np.zeros((frames, 3))
     origin, ankles = _stand(postures, size, facing, position, floor, at)
     joints = np.empty((frames, NUM_JOINTS, 3))
     for name, offset in at.items():
         joints[:, J[name]] = origin + offset
     for side, sign in (("left", 1.0), ("right", -1.0)):
-        pole = place(pelvis, np.array([0.18, 0.0, 1.0]), sign)
+        pole = to_sensor(pelvis, np.array([0.18, 0.0, 1.0]), sign)
         knee, ankle = bend_knee(joints[:, J[f"{side}_hip"]], ankles[side], pole, size.thigh, size.shin)
         joints[:, J[f"{side}_knee"]], joints[:, J[f"{side}_ankle"]] = knee, ankle
     return joints
@@ -132,7 +132,7 @@ def pose_skeleton(postures: Array, size: Skeleton, facing: Array, position: Arra
 def _stand(
     postures: Array, size: Skeleton, facing: Array, position: Array, floor: float, at: dict[str, Array]
 ) -> tuple[Array, dict[str, Array]]:
-    """Pelvis position [F, 3] and wanted ankle positions: the pelvis goes as high as both legs allow."""
+    """Pelvis position [F, 3] and target ankle positions: the pelvis is as high as both legs allow."""
     base = np.stack([position[:, 0], np.full(len(postures), floor), position[:, 1]], axis=-1)
     ankles = {}
     for side, sign in (("left", 1.0), ("right", -1.0)):

@@ -1,4 +1,4 @@
-"""Skeleton sequences: who, doing what, where in the room."""
+"""Skeleton sequences of a subject repeating an action somewhere in the room."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def simulate_motion(subject: str, action: str, config: SimulatorConfig) -> Array
     # Extents scale away from the first key, so that a resting foot stays on the floor.
     postures = keys[0] + (who.amplitude * extent)[:, None] * (interpolate(phases, knots, keys) - keys[0])
     postures += who.habit
-    position, facing = _place(rng, environment_of(subject), times)
+    position, facing = _stance(rng, environment_of(subject), times)
     _sway(rng, postures, times)
     return pose_skeleton(postures, who.skeleton, facing, position, FLOOR)
 
@@ -49,7 +49,7 @@ def _repetitions(
     return phases, np.interp(phases, np.arange(count + 1), extents)
 
 
-def _place(rng: np.random.Generator, environment: str, times: Array) -> tuple[Array, Array]:
+def _stance(rng: np.random.Generator, environment: str, times: Array) -> tuple[Array, Array]:
     """Where the person stands [F, 2] (x, z) and which way they face [F, 3, 3]; constant in a sequence."""
     x = STANCE_X[environment] + 0.06 * rng.standard_normal()
     z = STANCE_Z + 0.09 * rng.standard_normal()
@@ -58,7 +58,7 @@ def _place(rng: np.random.Generator, environment: str, times: Array) -> tuple[Ar
 
 
 def _sway(rng: np.random.Generator, postures: Array, times: Array) -> None:
-    """Add the slow unrest of a standing body, in place."""
+    """Add the slow sway of a standing body, in place."""
     for name, size in (("lean", 1.0), ("bend", 0.8), ("twist", 1.2), ("nod", 2.0)):
         channel(postures, name)[...] += size * _slow(rng, times)
     for axis in (0, 2):

@@ -1,4 +1,4 @@
-"""What is personal: bone lengths, girth, habits of moving; the same for a subject in all actions."""
+"""Bone lengths, girth and movement habits of a person; the same for a subject in all actions."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Person:
 
 
 def person(seed: int, subject: str) -> Person:
-    """The subject of that name: always the same one for one seed."""
+    """The subject of that name; the same for equal seeds."""
     rng = numpy_rng(seed, "simulator", "person", subject)
     stature = float(np.clip(rng.normal(1.0, 0.045), 0.9, 1.1))
     parts = {part: float(rng.normal(1.0, 0.025)) for part in ("legs", "trunk", "arms", "width", "head")}
@@ -57,6 +57,6 @@ def _habit(rng: np.random.Generator) -> NDArray[np.float64]:
     for name in Posture.__dataclass_fields__:
         angle = name in ("lean", "bend", "twist", "hips", "nod")
         arm = name.endswith(("upper", "fore"))
-        # Feet and pelvis keep their place: a constant offset there would only be another stance.
+        # Feet and pelvis stay: a constant offset there would only be another stance.
         channel(spread[None], name)[...] = 2.0 if angle else 0.08 if arm else 0.0
     return spread * rng.standard_normal(POSTURE_WIDTH)

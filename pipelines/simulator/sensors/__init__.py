@@ -1,1 +1,1 @@
-"""Simulated sensors: camera, LiDAR, radar, WiFi CSI, and shared signal models."""
+"""Simulated sensors: `camera`, `lidar`, `radar`, WiFi `csi`, and the random `signals` that they share."""

@@ -23,7 +23,7 @@ _PAIRS = (("left_ankle", "right_ankle"), ("left_knee", "right_knee"), ("left_wri
 
 
 def keypoints_3d(pose: Array) -> Array:
-    """COCO key points [F, 17, 3] m of `pose` [F, 17, 3]: its own limbs, and a face before the head joint."""
+    """COCO key points [F, 17, 3] m of `pose` [F, 17, 3]: its own limbs, and a face at the head joint."""
     points = np.empty((len(pose), len(COCO_KEYPOINTS), 3))
     ahead = forward_of(pose)
     chest = pose[:, J["left_shoulder"]] - pose[:, J["right_shoulder"]]
@@ -81,7 +81,7 @@ def observe_rgb(pose: Array, girth: float, noise: float, rng: np.random.Generato
 
 
 def _exchange(pixels: Array, swapped: NDArray[np.bool_]) -> Array:
-    """Left and right limbs mistaken for each other where they are close in the image."""
+    """Swap left and right limbs in `swapped` frames where they are close in the image."""
     result = pixels.copy()
     for pair, (left, right) in enumerate(_PAIRS):
         a, b = COCO_KEYPOINTS.index(left), COCO_KEYPOINTS.index(right)

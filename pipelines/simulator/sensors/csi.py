@@ -4,7 +4,7 @@ The channel is a sum of paths: static ones of the room, and one over each body j
 changes with the pose. A receiver then scales it (gain control), filters the band edges, adds noise
 and stores whole numbers for the in-phase and quadrature parts. Amplitudes are 20 log10 of their
 modulus, so a lost entry (0 + 0j) reads -inf: a real MM-Fi frame holds such whole numbers exactly,
-which explains both its decibel-like level and the infinities that readers have to clean.
+which explains both its decibel-like level and the infinities that readers must clean.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ REFLECTIONS = 10
 USUAL_DISTANCE = 2.55
 """Metres from either end to a person where MM-Fi's people stand: there the scattered power is 1."""
 SHADOW_DEPTH = 0.6
-"""Share of a path's amplitude that a body in its way takes: the rest bends around it."""
+"""Share of a path's amplitude that a body in its way blocks: the rest bends around it."""
 SHADOW_WIDTH = 0.16
 """Metres from a path within which a joint weakens it."""
 PROFILE_KNOTS = (0, 6, 12, 18, 36, 48, 60, 72, 84, 90, 96, 102, 108, 113)
@@ -44,11 +44,11 @@ PROFILE_DB = {
 }
 """Mean amplitude, dB, at some subcarriers, measured on MM-Fi; E04 was not measured and takes the mean."""
 MEAN_LOG_FADING = -3.4
-"""Mean of 20 log10 |h| over the fading that this model makes of unit power, dB."""
+"""Mean of 20 log10 |h| over this model's fading at unit power, dB."""
 GAIN_COMMON, GAIN_ANTENNA, GAIN_SLOW = 0.7, 0.9, 0.8
 """Standard deviations, dB, of gain per packet, per packet and antenna, and of its slow drift."""
 AGC_STRENGTH = 0.7
-"""Share of a change of total power, in dB, that gain control takes away."""
+"""Share of a change of total power, in dB, that gain control removes."""
 FULL_SCALE = 511
 """Largest whole number of the 10-bit in-phase and quadrature parts."""
 NOISE_DB = 0.15
@@ -76,7 +76,7 @@ def antennas() -> Array:
 def static_channel(rng: np.random.Generator, pose: Array | None = None) -> Complex:
     """Channel [F or 1, 1, 3, 114] of unit mean power: reflections with exponentially falling power.
 
-    With `pose` [F, 17, 3] m, the body shadows those paths that it stands in.
+    With `pose` [F, 17, 3] m, the body shadows the paths that it blocks.
     """
     points = rng.uniform([-2.0, -1.4, 2.6], [2.0, 0.8, 5.5], size=(REFLECTIONS, 3))
     ways = np.linalg.norm(points - TRANSMITTER, axis=-1) + np.linalg.norm(points - RECEIVER, axis=-1)
@@ -92,8 +92,8 @@ def static_channel(rng: np.random.Generator, pose: Array | None = None) -> Compl
 def shadowing(pose: Array, points: Array) -> Array:
     """Amplitude factors [F, P] of paths over `points` [P, 3] m past a body `pose` [F, 17, 3] m.
 
-    Each joint takes away more the nearer it is to either leg of the path, over a width like that of
-    a limb and its Fresnel zone.
+    Each joint blocks more the nearer it is to either leg of the path, over a width like that of a limb and
+    its Fresnel zone.
     """
     depth = np.zeros((len(pose), len(points)))
     for end in (TRANSMITTER, RECEIVER):
@@ -117,7 +117,7 @@ def body_channel(pose: Array, rate_hz: float) -> Complex:
     delay = (out[:, :, None] + back) / LIGHT
     strength = 1.0 / (out[:, :, None] * back)
     channel = _sum_paths(strength.reshape(-1, NUM_JOINTS), delay.reshape(-1, NUM_JOINTS))
-    # Mean over bodies and not over this one: a nearer person must still scatter more.
+    # Normalised for the usual person, not for this one: a nearer person must scatter more.
     return channel.reshape(frames, PACKETS, ANTENNAS, SUBCARRIERS) / (np.sqrt(NUM_JOINTS) / USUAL_DISTANCE**2)
 
 

@@ -1,7 +1,7 @@
-"""LiDAR: a spinning scanner's beams met by the capsules of the body.
+"""LiDAR: where the beams of a spinning scanner hit the capsules of the body.
 
 Each capsule is tested only against the beams inside its angular bounding box, for all frames at
-once, so the cost follows the body's silhouette and not the scanner's field of view.
+once, so the cost depends on the body's silhouette and not on the scanner's field of view.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ HALF_WIDTH, HALF_HEIGHT = np.radians(50.0), np.radians(40.0)
 RANGE_ERROR = 0.018
 """Standard deviation of a range, metres."""
 DROPOUT, STRAY = 0.06, 0.004
-"""Share of lost beams, and of beams that return from somewhere between sensor and body."""
+"""Share of lost beams, and of beams with a wrong range."""
 _SILHOUETTE = 0.07
 """Solid angle of a standing person 3.1 m away, steradian: sets the beam spacing."""
 
 
 def observe_lidar(capsules: Capsules, points: int, noise: float, rng: np.random.Generator) -> list[Array]:
-    """Per frame the points [N, 3], metres, where beams meet the body; about `points` of them at 3.1 m."""
+    """Per frame the points [N, 3], metres, where beams hit the body; about `points` of them at 3.1 m."""
     spacing = np.array([1.0, 1.25]) * np.sqrt(_SILHOUETTE / points / 1.25)
     shift = rng.uniform(size=len(capsules.start)) * spacing[0]
     frame, rays, distance = _first_hits(capsules, spacing, shift)
@@ -39,7 +39,7 @@ def observe_lidar(capsules: Capsules, points: int, noise: float, rng: np.random.
 
 
 def _first_hits(capsules: Capsules, spacing: Array, shift: Array) -> tuple[Ints, Array, Array]:
-    """Frame [N], beam direction [N, 3] and distance [N] of all beams that meet the body, frame by frame."""
+    """Frame [N], beam direction [N, 3] and distance [N] of all beams that hit the body, frame by frame."""
     columns, rows = (
         int(2 * half / step) for half, step in zip((HALF_WIDTH, HALF_HEIGHT), spacing, strict=True)
     )

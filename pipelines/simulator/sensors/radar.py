@@ -24,9 +24,9 @@ PER_PART = 4
 THRESHOLD_DB = 12.0
 """Signal-to-noise ratio at which a cell is reported."""
 LEVEL_DB = 21.0
-"""Ratio of a scatterer with 0.1 m radius, seen face on, moving, 3 m away."""
+"""Signal-to-noise ratio of a moving scatterer of 0.1 m radius, seen face on, 3 m away."""
 STILL_LOSS_DB, STILL_SPEED = 7.0, 0.12
-"""Removal of static echoes weakens slow scatterers: decibels lost at rest, and the m/s where it ends."""
+"""Removal of static echoes weakens slow scatterers: dB lost at rest, and the speed, m/s, of its decay."""
 ANGLE_ERROR = np.radians(2.2), np.radians(4.5)
 """Azimuth and elevation error, radians, of a detection at the threshold; falls as the ratio grows."""
 
@@ -166,12 +166,12 @@ def _ghosts(detected: Echoes, environment: str, config: SimulatorConfig, rng: np
 
 
 def _clutter(frames: int, environment: str, config: SimulatorConfig, rng: np.random.Generator) -> Echoes:
-    """Detections of furniture, always at the same places of a room, and of nothing at all."""
+    """Detections of furniture, at fixed positions in a room, and of nothing at all."""
     room = numpy_rng(config.seed, "simulator", "clutter", environment)
-    places = room.uniform([-1.8, -0.6, 1.0], [1.8, 0.8, 5.0], size=(6, 3))
+    furniture = room.uniform([-1.8, -0.6, 1.0], [1.8, 0.8, 5.0], size=(6, 3))
     counts = rng.poisson(config.radar_clutter, frames)
     total = int(counts.sum())
-    fixed = places[rng.integers(0, len(places), total)] + 0.05 * rng.standard_normal((total, 3))
+    fixed = furniture[rng.integers(0, len(furniture), total)] + 0.05 * rng.standard_normal((total, 3))
     anywhere = rng.uniform([-1.8, -0.8, 1.0], [1.8, 0.8, 5.0], size=(total, 3))
     still = rng.uniform(size=total) < 0.7
     doppler = np.where(still, 0.0, np.round(rng.normal(0, 0.5, total) / DOPPLER_STEP) * DOPPLER_STEP)

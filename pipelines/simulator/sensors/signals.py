@@ -1,4 +1,4 @@
-"""Random signals in time that several sensors share."""
+"""Random signals over time that several sensors share."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Batches are a pure function of (store, rows, config, epoch): whoever loads them, and from wherever."""
+"""Batches are a pure function of (store, rows, config, epoch), in any process and for any number of ranks."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ CONFIG = BatchConfig(batch_size=4, lidar_points=12, mmwave_points=6, seed=5)
 
 
 def join(batches: Iterable[Batch]) -> Batch:
-    """Batches put one below the other."""
+    """Batches concatenated."""
     parts = list(batches)
 
     def cat(name: str) -> dict[str, torch.Tensor]:

@@ -1,4 +1,4 @@
-"""JSON from strangers: read as it is, or refused before it can hurt."""
+"""JSON from untrusted files: parsed exactly, or refused before it does harm."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""DataError says what a person needs and survives the way back from a worker process."""
+"""DataError names file, field, value and remedy, and survives pickling back from a worker process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A file is kept by one at a time, and a killed process lets go."""
+"""One process holds a lock at a time, and a killed process releases it."""
 
 from __future__ import annotations
 

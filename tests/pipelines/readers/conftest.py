@@ -25,7 +25,7 @@ def _tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def tree(_tree: Path, tmp_path: Path) -> Path:
-    """A private copy of a tree with E01/S01/A02 and E02/S12/A02, five whole frames each."""
+    """A private copy of a tree with E01/S01/A02 and E02/S12/A02, five intact frames each."""
     return Path(shutil.copytree(_tree, tmp_path / "tree"))
 
 

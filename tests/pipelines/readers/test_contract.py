@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from equipose.pipelines.cleaning import CHECKED, REASONS, assemble
+from equipose.pipelines.cleaning import CHECKED, assemble
 from equipose.pipelines.files.errors import DataError
 from equipose.pipelines.readers import READERS, SimulatedSource, reader_of
 from equipose.pipelines.readers.contract import check_key, name_of
-from equipose.pipelines.sequence import Defect, RawSequence
+from equipose.pipelines.sequence import REASONS, Defect, RawSequence
 from equipose.pipelines.simulator import SimulatorConfig
 from equipose.pipelines.store import SequenceKey
 

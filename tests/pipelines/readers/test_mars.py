@@ -1,4 +1,4 @@
-"""MARS: radar frames by their counter, Kinect joints by name, movements by leaps, the rest simulated."""
+"""MARS: radar frames by their counter, Kinect joints by name, movements by jumps, the rest simulated."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from equipose.models.skeleton import JOINTS
 from equipose.pipelines.cleaning import assemble
 from equipose.pipelines.files.errors import DataError
-from equipose.pipelines.readers.kinect import KINECT_JOINTS, SAME_PLACE, to_joints, to_pose
+from equipose.pipelines.readers.kinect import KINECT_JOINTS, SAME_JOINT, to_joints, to_pose
 from equipose.pipelines.readers.mars import MarsReader
 from equipose.pipelines.readers.mars_files import KINECT_COLUMNS, read_part, read_table
 from equipose.pipelines.readers.movements import cuts_in_counter, cuts_in_motion, find_cuts
@@ -35,12 +35,12 @@ def edit(path: Path, change: Callable[[list[str]], list[str]]) -> None:
 def test_kinect_rows_become_our_joints_and_axes() -> None:
     x, y, z = (np.arange(25) + 100 * axis for axis in range(3))
     pose = to_pose(to_joints(np.concatenate([x, y, z])[None].astype(float)))[0]
-    assert len(set(SAME_PLACE.values())) == len(JOINTS) == len(SAME_PLACE)
+    assert len(set(SAME_JOINT.values())) == len(JOINTS) == len(SAME_JOINT)
     for joint, place in zip(JOINTS, pose, strict=True):
-        column = KINECT_JOINTS.index(SAME_PLACE[joint])
+        column = KINECT_JOINTS.index(SAME_JOINT[joint])
         assert place.tolist() == [column, -(column + 200), column + 100]
         side = joint.split("_")[0]
-        assert side not in ("left", "right") or SAME_PLACE[joint].lower().endswith(side)
+        assert side not in ("left", "right") or SAME_JOINT[joint].lower().endswith(side)
 
 
 def test_each_movement_of_each_part_is_a_sequence(write_mars: Write) -> None:
@@ -66,7 +66,7 @@ def test_radar_rows_are_grouped_by_the_counter_and_turned(write_mars: Write) -> 
         assert np.array_equal(frame, expected)  # type: ignore[arg-type]
 
 
-def test_missing_sensors_are_simulated_and_say_so(write_mars: Write) -> None:
+def test_missing_sensors_are_simulated_and_labelled_so(write_mars: Write) -> None:
     write_mars(subject=1)
     root = write_mars(subject=2, radar=False)
     with_radar, without = (assemble(MarsReader().read(root, KEY._replace(subject=s))) for s in ("S01", "S02"))
@@ -127,7 +127,7 @@ def test_bad_numbers_mark_their_frames_and_keep_the_rows(write_mars: Write) -> N
     assert last.valid["mmwave"].tolist() == [True] * 11 + [False]
 
 
-def test_other_than_ten_movements_are_said(write_mars: Write) -> None:
+def test_a_number_of_movements_other_than_ten_is_noted(write_mars: Write) -> None:
     root = write_mars(movements=7)
     assert {key.action for key in MarsReader().sequences(root)} == {f"A{n:02d}" for n in range(1, 8)}
     assert any("falls into 7 movements by its motion, not 10" in note for note in MarsReader().notes(root))
@@ -169,7 +169,7 @@ def test_on_real_data_motion_and_counter_agree(subject: int, part: str) -> None:
 
 
 @needs_real
-def test_real_subjects_all_fall_into_ten_movements() -> None:
+def test_all_real_subjects_have_ten_movements() -> None:
     reader = MarsReader()
     assert len(reader.sequences(REAL)) == 60
     assert reader.notes(REAL) == tuple(

@@ -1,4 +1,4 @@
-"""Broken MM-Fi trees: every flaw is an invalid mark with its reason, or one clear error; no row is lost."""
+"""Broken MM-Fi trees: every defect is an invalid mark with its reason, or one clear error; no row is lost."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def link_outside(path: Path) -> None:
 NAN_SLICE = np.full((3, 114, 10), 40.0) + np.arange(10)
 NAN_SLICE[:, :, 4] = np.nan
 
-FLAWS: list[tuple[str, str, Callable[[Path], None], str]] = [
+DAMAGES: list[tuple[str, str, Callable[[Path], None], str]] = [
     *((m, f, Path.unlink, "missing") for m, f in ALL),
     *((m, f, lambda p: p.write_bytes(b""), "empty-file") for m, f in ALL),
     *((m, f, make_folder, "unreadable") for m, f in ALL),
@@ -106,8 +106,8 @@ FLAWS: list[tuple[str, str, Callable[[Path], None], str]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("modality", "file", "damage", "reason"), FLAWS)
-def test_a_flawed_frame_is_marked_and_keeps_its_row(
+@pytest.mark.parametrize(("modality", "file", "damage", "reason"), DAMAGES)
+def test_a_broken_frame_is_marked_and_keeps_its_row(
     tree: Path, modality: str, file: str, damage: Callable[[Path], None], reason: str
 ) -> None:
     whole = read(tree)
@@ -236,7 +236,7 @@ def test_folders_without_permission_are_named_or_marked(tree: Path, monkeypatch:
     assert [(d.modality, d.reason) for d in sequence.defects] == [("lidar", "unreadable")]
 
 
-def test_links_in_circles_are_no_files(tree: Path) -> None:
+def test_circular_links_are_not_files(tree: Path) -> None:
     target = folder(tree) / RGB
     target.unlink()
     target.symlink_to(target)
@@ -250,7 +250,7 @@ def test_links_inside_the_root_are_followed(tree: Path) -> None:
     assert read(tree).defects == ()
 
 
-def test_the_label_comes_from_the_marker(tree: Path) -> None:
+def test_provenance_comes_from_the_marker(tree: Path) -> None:
     assert set(read(tree).provenance.values()) == {PROVENANCE}
     for content in ("", "[]", json.dumps({"provenance": "real"})):
         (tree / MARKER).write_text(content)

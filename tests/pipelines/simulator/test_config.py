@@ -1,4 +1,4 @@
-"""Dials are checked when set, and say what is wrong."""
+"""Settings are checked when constructed, with errors that name field and value."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from equipose.models.modalities import MODALITIES
 from equipose.pipelines.simulator import SimulatorConfig, environment_of
 
 
-def test_missing_dials_are_one() -> None:
+def test_missing_multipliers_are_one() -> None:
     config = SimulatorConfig(noise={"rgb": 2})
     assert config.noise == {"rgb": 2.0, "lidar": 1.0, "mmwave": 1.0, "wifi": 1.0}
     assert set(config.informativeness) == set(MODALITIES)

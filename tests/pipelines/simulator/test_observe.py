@@ -1,4 +1,4 @@
-"""Readings as a whole: reproducible, separate per sensor, and steered by their dials."""
+"""Readings are reproducible, independent per sensor, and follow their settings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The tree on disk has MM-Fi's names, types and shapes, and is never half written."""
+"""The tree on disk has MM-Fi's names, types and shapes, and never holds half a sequence."""
 
 from __future__ import annotations
 

@@ -135,7 +135,7 @@ def test_store_travels_as_its_path(store: Store) -> None:
 
 
 def run_and_die(tmp_path: Path, sequences: list[SensorSequence], deed: str) -> None:
-    """In a new process, with `writer` and the sequences `one`, `two`, `three` at hand: do a deed and die.
+    """Run `deed`, which ends in `die()`, in a new process that has `writer`, `one`, `two` and `three`.
 
     `die()` is SIGKILL: no handler, no clean-up.
     """
@@ -173,7 +173,7 @@ def resume(tmp_path: Path, sequences: list[SensorSequence], written: set[str]) -
 
 
 def test_killed_while_writing_a_sequence(tmp_path: Path, sequences: list[SensorSequence]) -> None:
-    """Half of the second sequence's bytes are written: the first is whole, the second is not visible."""
+    """Half of the second sequence's bytes are written: the first is complete, the second is not visible."""
     deed = """
     def die_half_way(handle):
         os.ftruncate(handle, os.fstat(handle).st_size // 2)

@@ -1,4 +1,4 @@
-"""Stores made to hurt: every one is refused with a DataError, nothing outside it is read or unpacked."""
+"""Malicious stores: each is refused with a DataError, and nothing outside it is read or unpacked."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def file_of(store: Store, kind: str) -> Path:
 
 
 def republish(store: Store, **changes: Any) -> None:
-    """Make manifest and files agree again, as somebody who means it would."""
+    """Make manifest and files agree again, as an attacker would."""
     manifest = manifest_of(store) | changes
     folder = Path(store.path)
     manifest["files"] = {name: checksum(folder / name) for name in manifest["files"]}
@@ -44,7 +44,7 @@ def republish(store: Store, **changes: Any) -> None:
 
 
 def replace(path: Path, table: pl.DataFrame) -> None:
-    """Put another file in the place of a mapped one."""
+    """Replace a mapped file."""
     table.write_parquet(path.with_suffix(".copy"))
     path.with_suffix(".copy").rename(path)
 
@@ -262,6 +262,13 @@ def test_nan_in_a_store_with_right_checksums_is_found(store: Store, sequences: l
         open_store(store.path).verify()
     rewrite_number(store, 1.5)
     with pytest.raises(DataError, match=r"digest of .*S01.* is [0-9a-f]{16}, expected"):
+        open_store(store.path).verify()
+
+
+def test_an_index_with_right_checksums_must_repeat_the_frames(store: Store) -> None:
+    replace(file_of(store, "index"), store.index.with_columns(valid_rgb=~store.index["valid_rgb"]))
+    republish(store)
+    with pytest.raises(DataError, match="index is not that of its frames; prepare it again"):
         open_store(store.path).verify()
 
 

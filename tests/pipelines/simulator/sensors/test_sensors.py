@@ -1,4 +1,4 @@
-"""Each sensor against what geometry says it must record."""
+"""Each sensor records what geometry says it must."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 from equipose.models.skeleton import COCO_KEYPOINTS, JOINTS
 from equipose.pipelines.simulator import SimulatorConfig, observe, simulate_motion
-from equipose.pipelines.simulator.people.body import body, ray_distance, surface_distance
+from equipose.pipelines.simulator.people.body import Capsules, body, ray_distance
 from equipose.pipelines.simulator.people.person import person
 from equipose.pipelines.simulator.sensors.camera import FOCAL
 from equipose.pipelines.simulator.sensors.csi import TRANSMITTER, _sum_paths, frequencies, shadowing
@@ -29,6 +29,15 @@ QUIET = SimulatorConfig(
 
 def look(pose: np.ndarray, config: SimulatorConfig, *modalities: str) -> dict[str, list[np.ndarray]]:
     return observe(pose, environment="E01", subject="S01", key="A06", config=config, modalities=modalities)
+
+
+def surface_distance(points: np.ndarray, capsules: Capsules, frame: int) -> np.ndarray:
+    """Metres [N] from points [N, 3] to the nearest surface of the body in one frame; negative inside."""
+    start, axis = capsules.start[frame], capsules.end[frame] - capsules.start[frame]
+    offset = points[:, None] - start
+    share = np.sum(offset * axis, -1) / np.maximum(np.sum(axis * axis, -1), 1e-12)
+    nearest = np.clip(share, 0, 1)[..., None] * axis
+    return np.min(np.linalg.norm(offset - nearest, axis=-1) - capsules.radius, axis=1)
 
 
 @pytest.fixture(scope="module")

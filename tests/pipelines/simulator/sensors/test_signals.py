@@ -1,4 +1,4 @@
-"""Noise with a memory, and spells with a share."""
+"""Drift has its correlation, spells cover their share, velocity is exact for steady motion."""
 
 from __future__ import annotations
 
