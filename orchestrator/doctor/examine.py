@@ -47,7 +47,7 @@ class Examination:
     @property
     def problems(self) -> list[Check]:
         """What would keep a job from working."""
-        return [check for check in self.checks if check.verdict == "problem"]
+        return [check for check in self.checks if check.status == "problem"]
 
     def fitting(self, wanted: Wanted, limit: int = 10_000) -> tuple[int, Resources]:
         """Number of runs at a time, and what each takes. Raises ValueError where not one fits."""
@@ -98,13 +98,13 @@ def _ray_checks() -> tuple[RayCluster | None, list[Check]]:
     """The cluster that jobs will join, if any, and what is to be said about Ray."""
     version = ray.__version__
     if version.startswith(TESTED_RAY):
-        release = Check(name="Ray", verdict="ok", found=version)
+        release = Check(name="Ray", status="ok", found=version)
     else:
         remedy = "if it misbehaves: pip install -c constraints.txt ray"
         found = f"{version}, tested with {TESTED_RAY}"
-        release = Check(name="Ray", verdict="warning", found=found, remedy=remedy)
+        release = Check(name="Ray", status="warning", found=found, remedy=remedy)
     cluster, which = _cluster_check()
-    joining = cluster is not None or which.verdict == "problem"
+    joining = cluster is not None or which.status == "problem"
     return cluster, [release, which, _token_check(joining)]
 
 
@@ -112,13 +112,13 @@ def _cluster_check() -> tuple[RayCluster | None, Check]:
     try:
         address = address_to_join()
         if address is None:
-            return None, Check(name="Ray cluster", verdict="ok", found=_own_ray())
+            return None, Check(name="Ray cluster", status="ok", found=_own_ray())
         cluster = find_cluster(address)
         check_versions(cluster)
     except ValueError as error:
-        return None, Check(name="Ray cluster", verdict="problem", found=str(error))
+        return None, Check(name="Ray cluster", status="problem", found=str(error))
     size = f"{len(cluster.nodes)} nodes, {sum(node.cpus for node in cluster.nodes):g} CPUs"
-    return cluster, Check(name="Ray cluster", verdict="ok", found=f"joins {address}: {size}")
+    return cluster, Check(name="Ray cluster", status="ok", found=f"joins {address}: {size}")
 
 
 def _own_ray() -> str:
@@ -144,10 +144,10 @@ def check_ports() -> Check:
     """Ray and MLflow take ports that the system has free; some sandboxes allow none."""
     try:
         with socket.create_server(("127.0.0.1", 0)):
-            return Check(name="ports", verdict="ok", found="chosen by the system, on loopback")
+            return Check(name="ports", status="ok", found="chosen by the system, on loopback")
     except OSError as error:
         remedy = "allow this program to listen on 127.0.0.1"
-        return Check(name="ports", verdict="problem", found=f"none can be had ({error})", remedy=remedy)
+        return Check(name="ports", status="problem", found=f"none can be had ({error})", remedy=remedy)
 
 
 def check_store(path: str) -> Check:
@@ -159,6 +159,6 @@ def check_store(path: str) -> Check:
         store = open_store(path)
     except (DataError, OSError) as error:
         remedy = "prepare it (equipose prepare), or correct the path"
-        return Check(name="store", verdict="problem", found=str(error), remedy=remedy)
+        return Check(name="store", status="problem", found=str(error), remedy=remedy)
     found = f"{len(store.keys)} sequences, fingerprint {store.fingerprint[:16]}"
-    return Check(name="store", verdict="ok", found=found)
+    return Check(name="store", status="ok", found=found)

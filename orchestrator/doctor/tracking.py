@@ -25,7 +25,7 @@ def _server(uri: str) -> Check:
     if not uri.startswith(("http://", "https://")):
         return Check(
             name="MLflow",
-            verdict="problem",
+            status="problem",
             found=f"MLFLOW_TRACKING_URI is {uri!r}, a file that many workers would write at once",
             remedy=f"start a server over it (mlflow server --backend-store-uri {uri}) or unset the variable",
         )
@@ -35,11 +35,11 @@ def _server(uri: str) -> Check:
     except (OSError, ValueError) as error:  # URLError is an OSError
         return Check(
             name="MLflow",
-            verdict="problem",
+            status="problem",
             found=f"{uri} does not answer ({error})",
             remedy="start it, correct MLFLOW_TRACKING_URI, or unset it to get a local server",
         )
-    return Check(name="MLflow", verdict="ok", found=f"{uri} answers, version {version}")
+    return Check(name="MLflow", status="ok", found=f"{uri} answers, version {version}")
 
 
 def _database(out: Path) -> Check:
@@ -48,7 +48,7 @@ def _database(out: Path) -> Check:
         writable = os.access(existing_folder(out), os.W_OK)
         return Check(
             name="MLflow",
-            verdict="ok" if writable else "problem",
+            status="ok" if writable else "problem",
             found=f"a local server over {path}, " + ("to be made" if writable else "which cannot be made"),
             remedy="" if writable else "give --out a folder that you may write to",
         )
@@ -64,10 +64,10 @@ def _database(out: Path) -> Check:
         return _unreadable(path, error)
     if not writable:
         remedy = "make it writable, or choose another --out"
-        return Check(name="MLflow", verdict="problem", found=f"{path} is read-only", remedy=remedy)
-    return Check(name="MLflow", verdict="ok", found=f"a local server over {path}")
+        return Check(name="MLflow", status="problem", found=f"{path} is read-only", remedy=remedy)
+    return Check(name="MLflow", status="ok", found=f"a local server over {path}")
 
 
 def _unreadable(path: Path, error: sqlite3.Error) -> Check:
     remedy = "move it away, or choose another --out"
-    return Check(name="MLflow", verdict="problem", found=f"{path} cannot be read ({error})", remedy=remedy)
+    return Check(name="MLflow", status="problem", found=f"{path} cannot be read ({error})", remedy=remedy)

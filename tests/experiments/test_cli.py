@@ -69,7 +69,7 @@ def test_scripts_are_verbs(
         (("inspect", "missing"), "missing"),
         (("inspect", "empty"), "empty"),
         (("sweep", "--data", "mars"), "--data mars needs --data-root"),
-        (("sweep", "--data", "mmfi", "--data-root", "missing"), "no folder"),
+        (("sweep", "--data", "mmfi", "--data-root", "missing"), "not a folder"),
         (("sweep", "--data-root", "empty"), "simulated reads no files"),
         (("sweep", "--trials", "2"), "trials must be at least 6"),
         (("sweep", "--resume"), "no unfinished job awc-simulated-quick"),

@@ -57,16 +57,16 @@ CASES: list[tuple[Check, str, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("check", "verdict", "words"), CASES)
-def test_verdicts(check: Check, verdict: str, words: str) -> None:
-    assert check.verdict == verdict
+@pytest.mark.parametrize(("check", "status", "words"), CASES)
+def test_statuses(check: Check, status: str, words: str) -> None:
+    assert check.status == status
     assert words in str(check)
-    assert bool(check.remedy) == (verdict != "ok"), "a remedy where there is something to do, only there"
+    assert bool(check.remedy) == (status != "ok"), "a remedy where there is something to do, only there"
 
 
 def test_a_cluster_is_the_sum_of_its_nodes() -> None:
     cpus, gpus = doctor.check_nodes((node(), node(gpus=2)), Wanted(workers=2, gpu=True))
-    assert (cpus.verdict, gpus.verdict) == ("ok", "ok")
+    assert (cpus.status, gpus.status) == ("ok", "ok")
     assert "16 cores" in cpus.found
 
 
@@ -78,5 +78,5 @@ def test_what_is_planned_passes_the_examination(cpus: int, memory: int, workers:
     together = Wanted(workers=runs * workers)
     if runs > 1:
         here = machine(cpus=cpus, memory_gib=memory, memory_free_gib=memory)
-        assert doctor.check_cpus(cpus, together).verdict == "ok"
-        assert doctor.check_memory(here, together).verdict == "ok"
+        assert doctor.check_cpus(cpus, together).status == "ok"
+        assert doctor.check_memory(here, together).status == "ok"
