@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from equipose.orchestrator.comparison.config import ComparisonConfig
 
 SCHEDULES = ("window", "warmup", "every", "super_epoch")
-"""Fields that count epochs; in a shorter run they keep their share."""
+"""Fields that count epochs; they keep their share of a shorter run."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""The doctor's rounds: facts of this machine, its Ray and its tracking, judged. Starts nothing."""
+"""Collect the facts of this machine, its Ray and its tracking, and check them. Starts nothing."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ TESTED_RAY = "2.60"
 
 @dataclass(frozen=True, kw_only=True)
 class Examination:
-    """What was looked at, and what there is to share among runs."""
+    """The checks, and the resources that runs can share."""
 
     checks: tuple[Check, ...]
     cpus: float
@@ -46,11 +46,11 @@ class Examination:
 
     @property
     def problems(self) -> list[Check]:
-        """What would keep a job from working."""
+        """The checks that would keep a job from working."""
         return [check for check in self.checks if check.status == "problem"]
 
     def fitting(self, wanted: Wanted, limit: int = 10_000) -> tuple[int, Resources]:
-        """Number of runs at a time, and what each takes. Raises ValueError where not one fits."""
+        """Number of runs at a time, and what each takes. Raises ValueError if not even one fits."""
         return concurrent_runs(
             wanted.workers,
             gpu=wanted.gpu,
@@ -63,7 +63,7 @@ class Examination:
 
 
 def examine(out: Path, wanted: Wanted, store: str | None = None) -> Examination:
-    """Everything a job needs, in a second or two. `out`: its results folder; `store`: of its data, if any."""
+    """Check everything a job needs, in a second or two. `out`: results folder; `store`: of its data, if any."""
     machine = this_machine()
     cluster, about_ray = _ray_checks()
     nodes = cluster.nodes if cluster else (_as_node(machine),)
@@ -95,7 +95,7 @@ def _as_node(machine: Machine) -> ClusterNode:
 
 
 def _ray_checks() -> tuple[RayCluster | None, list[Check]]:
-    """The cluster that jobs will join, if any, and what is to be said about Ray."""
+    """The cluster that jobs will join, if any, and the checks of Ray."""
     version = ray.__version__
     if version.startswith(TESTED_RAY):
         release = Check(name="Ray", status="ok", found=version)
@@ -122,13 +122,13 @@ def _cluster_check() -> tuple[RayCluster | None, Check]:
 
 
 def _own_ray() -> str:
-    """What happens without RAY_ADDRESS, with a hint at a cluster that one may have meant."""
+    """What jobs do without RAY_ADDRESS, with a hint at a cluster that the user may have meant."""
     try:
         noted = cluster_address("auto")
     except ValueError:
         noted = None
-    hint = f"; `ray start` has run here ({noted}): RAY_ADDRESS=auto joins that" if noted else ""
-    return f"jobs start one for themselves, on loopback{hint}"
+    hint = f"; `ray start` has run here ({noted}): RAY_ADDRESS=auto joins it" if noted else ""
+    return f"none; each job starts its own, on loopback{hint}"
 
 
 def _token_check(joining: bool) -> Check:
@@ -141,24 +141,24 @@ def _token_check(joining: bool) -> Check:
 
 
 def check_ports() -> Check:
-    """Ray and MLflow take ports that the system has free; some sandboxes allow none."""
+    """Ray and MLflow listen on free ports; some sandboxes allow none."""
     try:
         with socket.create_server(("127.0.0.1", 0)):
             return Check(name="ports", status="ok", found="chosen by the system, on loopback")
     except OSError as error:
         remedy = "allow this program to listen on 127.0.0.1"
-        return Check(name="ports", status="problem", found=f"none can be had ({error})", remedy=remedy)
+        return Check(name="ports", status="problem", found=f"none can be opened ({error})", remedy=remedy)
 
 
 def check_store(path: str) -> Check:
-    """Whether a store can be opened, and which data it holds."""
+    """Whether a store can be opened, and what it holds."""
     from equipose.pipelines.files.errors import DataError
     from equipose.pipelines.store import open_store
 
     try:
         store = open_store(path)
     except (DataError, OSError) as error:
-        remedy = "prepare it (equipose prepare), or correct the path"
+        remedy = "prepare it (equipose prepare) or correct the path"
         return Check(name="store", status="problem", found=str(error), remedy=remedy)
     found = f"{len(store.keys)} sequences, fingerprint {store.fingerprint[:16]}"
     return Check(name="store", status="ok", found=found)

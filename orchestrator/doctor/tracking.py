@@ -1,4 +1,4 @@
-"""Whether a job's numbers will find a place: the user's tracking server, or the folder of our own."""
+"""Whether a job can log to MLflow: to the user's tracking server, or to a local one in the results folder."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SECONDS = 5.0
 
 
 def check_tracking(out: Path) -> Check:
-    """The server of MLFLOW_TRACKING_URI, or the database that a server of ours would open in `out`."""
+    """Check the server of MLFLOW_TRACKING_URI, or the database that a local server would open in `out`."""
     uri = os.environ.get("MLFLOW_TRACKING_URI")
     return _server(uri) if uri else _database(out)
 
@@ -26,7 +26,7 @@ def _server(uri: str) -> Check:
         return Check(
             name="MLflow",
             status="problem",
-            found=f"MLFLOW_TRACKING_URI is {uri!r}, a file that many workers would write at once",
+            found=f"MLFLOW_TRACKING_URI is {uri!r}, which many workers would write to at once",
             remedy=f"start a server over it (mlflow server --backend-store-uri {uri}) or unset the variable",
         )
     try:
@@ -49,8 +49,9 @@ def _database(out: Path) -> Check:
         return Check(
             name="MLflow",
             status="ok" if writable else "problem",
-            found=f"a local server over {path}, " + ("to be made" if writable else "which cannot be made"),
-            remedy="" if writable else "give --out a folder that you may write to",
+            found=f"a local server over {path}, "
+            + ("to be created" if writable else "which cannot be created"),
+            remedy="" if writable else "give --out a folder that you can write to",
         )
     try:
         with contextlib.closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as database:

@@ -1,4 +1,4 @@
-"""The doctor's rounds on this machine: nothing is started or written, and every fault is named."""
+"""The doctor on this machine: nothing is started or written, and every fault is named."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def one(found: Examination, name: str) -> Any:
     return next(check for check in found.checks if check.name == name)
 
 
-def test_a_good_place_passes_and_nothing_is_made(tmp_path: Path, store_path: Path) -> None:
+def test_a_good_machine_passes_and_nothing_is_created(tmp_path: Path, store_path: Path) -> None:
     found = examine(tmp_path / "out", Wanted(workers=2), str(store_path))
     assert set(statuses(found).values()) == {"ok"}
     assert "fingerprint" in one(found, "store").found
@@ -53,7 +53,7 @@ def test_a_good_place_passes_and_nothing_is_made(tmp_path: Path, store_path: Pat
     assert (runs, resources.workers) == (4, 2)
 
 
-def test_a_place_where_nothing_can_be_written(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
     assert {check.name for check in examine(Path("/proc/none"), Wanted()).problems} >= {"disk"}
 
 
@@ -76,7 +76,7 @@ def test_databases(tmp_path: Path) -> None:
     assert "move it away" in str(one(examine(tmp_path, Wanted()), "MLflow"))
 
 
-def test_a_cluster_that_is_away_is_found_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unreachable_cluster_is_noticed_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         gone = f"127.0.0.1:{server.getsockname()[1]}"
     monkeypatch.setenv("RAY_ADDRESS", gone)
