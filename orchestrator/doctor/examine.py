@@ -63,7 +63,7 @@ class Examination:
 
 
 def examine(out: Path, wanted: Wanted, store: str | None = None) -> Examination:
-    """Check everything a job needs, in a second or two. `out`: results folder; `store`: of its data, if any."""
+    """Check everything a job needs, in a second or two. `out`: results folder; `store`: its data, if any."""
     machine = this_machine()
     cluster, about_ray = _ray_checks()
     nodes = cluster.nodes if cluster else (_as_node(machine),)
