@@ -1,1 +1,1 @@
-"""What people run: the `equipose` command and the scripts that `ray submit` takes."""
+"""The `equipose` command, and scripts for `ray submit`."""

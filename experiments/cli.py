@@ -15,6 +15,7 @@ from types import FrameType
 import tyro
 from tyro.extras import SubcommandApp
 
+import equipose
 from equipose.orchestrator.failures import OURS, reason
 from equipose.orchestrator.tracking.server_process import TrackingServerError
 
@@ -31,9 +32,8 @@ COMMANDS: dict[str, str] = {
     "doctor": "equipose.experiments.commands.doctor:doctor",
     "ui": "equipose.experiments.commands.ui:ui",
 }
-"""Verb -> where its function is; the function's signature is the verb's options. Named and not imported,
-because looking at a store should not wait for torch and Ray."""
-
+"""Verb -> its function, whose signature is the verb's options. Imported only when needed, so that looking at
+a store does not wait for torch and Ray."""
 
 LIBRARY_ERRORS = {
     "mlflow.exceptions": ("MlflowException",),
@@ -49,8 +49,8 @@ LIBRARY_ERRORS = {
     "ray.tune.error": ("TuneError",),
     "sqlalchemy.exc": ("DatabaseError",),
 }
-"""Module -> errors of it that say that something outside has gone wrong."""
-KEPT = "What was finished is kept: mend the cause, then the same command (a job: with --resume)"
+"""Module -> its errors that have a cause outside this program."""
+KEPT = "Finished work is kept: fix the cause, then run the same command (a job: with --resume)"
 
 
 def command(verb: str) -> Callable[..., None]:
@@ -63,11 +63,14 @@ def command(verb: str) -> Callable[..., None]:
 def main(args: Sequence[str] | None = None) -> None:
     """Entry point of `equipose` and `python -m equipose.experiments`.
 
-    Bad input ends with one clear line on stderr and status 2; Ctrl-C with status 130.
+    Bad input prints one clear line on stderr and exits with status 2; Ctrl-C exits with status 130.
     """
     given = list(sys.argv[1:] if args is None else args)
     if given and given[0] in COMMANDS:
         guarded(lambda: tyro.cli(command(given[0]), prog=f"equipose {given[0]}", args=given[1:]))
+        return
+    if given == ["--version"]:
+        print(f"equipose {equipose.__version__}")
         return
     app = SubcommandApp()
     for verb in COMMANDS:
@@ -76,12 +79,12 @@ def main(args: Sequence[str] | None = None) -> None:
 
 
 def run_script(verb: str) -> None:
-    """A verb as a script of its own. The verb is imported in here, so that Ctrl-C is heard from the start."""
+    """Run a verb as a script; its module is imported inside the guard, so that Ctrl-C works at once."""
     guarded(lambda: tyro.cli(command(verb), prog=Path(sys.argv[0]).name))
 
 
 def guarded(run: Callable[[], object]) -> None:
-    """Run a command the way a person at a terminal expects its failures to look."""
+    """Run a command; expected failures end in one line on stderr and an exit status, without a traceback."""
     try:
         with patient_interrupts():
             run()
@@ -92,40 +95,40 @@ def guarded(run: Callable[[], object]) -> None:
         print(f"equipose: {error}", file=sys.stderr)
         raise SystemExit(1) from error
     except OSError as error:
-        print(f"equipose: {of_the_system(error)}", file=sys.stderr)
+        print(f"equipose: {system_message(error)}", file=sys.stderr)
         raise SystemExit(1) from error
     except library_errors() as error:
-        print(f"equipose: {of_a_library(error)}", file=sys.stderr)
+        print(f"equipose: {library_message(error)}", file=sys.stderr)
         raise SystemExit(1) from error
     except KeyboardInterrupt:
-        print("equipose: interrupted; what was finished is kept", file=sys.stderr)
+        print("equipose: interrupted; finished work is kept", file=sys.stderr)
         raise SystemExit(130) from None
 
 
-def of_the_system(error: OSError) -> str:
-    """What the operating system would not do, and the remedy."""
+def system_message(error: OSError) -> str:
+    """The error of the operating system, and the remedy."""
     if error.errno not in (errno.ENOSPC, errno.EDQUOT):
         return f"{error}. {KEPT}"
     where = f" ({error.filename})" if error.filename else ""
     return f"the disk is full{where}: free some space or choose another --out. {KEPT}"
 
 
-def of_a_library(error: BaseException) -> str:
-    """What a library could not do: of its errors, the first one that was raised says it best."""
+def library_message(error: BaseException) -> str:
+    """The root cause of a library's error, and the remedy."""
     while error.__cause__:
         error = error.__cause__
     return f"{type(error).__name__}: {reason(error).rstrip('.')}. {KEPT}"
 
 
 def library_errors() -> tuple[type[Exception], ...]:
-    """What libraries raise when a server, a database or the cluster is gone; only of those in use by now."""
+    """Errors of the libraries imported so far that mean a server, a database or the cluster is gone."""
     loaded = {module: names for module, names in LIBRARY_ERRORS.items() if module in sys.modules}
     return tuple(getattr(sys.modules[module], name) for module, names in loaded.items() for name in names)
 
 
 @contextlib.contextmanager
 def patient_interrupts() -> Iterator[None]:
-    """A second Ctrl-C does not cut short what the first has begun: to stop every process. A third does."""
+    """Let a second Ctrl-C not cut short the cleanup that the first one started; a third one does."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -135,7 +138,7 @@ def patient_interrupts() -> Iterator[None]:
         nonlocal count
         count += 1
         if count == 2:
-            print("equipose: already stopping, a few seconds more", file=sys.stderr)
+            print("equipose: already stopping, please wait a few seconds", file=sys.stderr)
         else:
             raise KeyboardInterrupt
 
@@ -143,5 +146,5 @@ def patient_interrupts() -> Iterator[None]:
     try:
         yield
     finally:
-        # After an interrupt the process is on its way out, and one more must not change its status.
+        # After an interrupt the process is exiting, and another one must not change its status.
         signal.signal(signal.SIGINT, signal.SIG_IGN if count else before)

@@ -1,1 +1,1 @@
-"""The verbs of the `equipose` command, a file each. A function's signature is the verb's options."""
+"""The verbs of the `equipose` command. A function's signature is the verb's options."""

@@ -1,17 +1,17 @@
-"""Compare balancing methods fairly: `equipose compare`, `experiments/compare_methods.py`."""
+"""`equipose compare`, `experiments/compare_methods.py`: compare balancing methods fairly."""
 
 from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from equipose.experiments.jobs.plan import plan_comparison
-from equipose.experiments.jobs.records import DEFAULT_OUT, finish_job, job_lock, resume_command
-from equipose.experiments.jobs.start import start_job
-from equipose.experiments.presets.comparison import COMPARISONS, comparison_config
-from equipose.experiments.presets.sizes import PRESETS, PresetName
-from equipose.experiments.presets.sources import PROTOCOLS, DataName, check_source, ensure_store
+from equipose.experiments.jobs.records import DEFAULT_OUT, finish_job
+from equipose.experiments.jobs.start import running_job, start_job
+from equipose.experiments.presets.comparison import COMPARISONS, ComparisonOptions, comparison_config
+from equipose.experiments.presets.sizes import PresetName
+from equipose.experiments.presets.sources import PROTOCOLS, DataName, check_root
 from equipose.models.build import Fusion
 from equipose.pipelines.protocols import splits
 
@@ -45,7 +45,7 @@ def compare(
         data: Where the frames come from; the simulator needs no download.
         data_root: Folder of the raw files, for `mars` and `mmfi`.
         preset: `smoke`, `quick` (ten methods, three seeds) or `paper` (all methods, fusions and protocols).
-        methods: Instead of the preset's; `plain` is always there.
+        methods: Instead of the preset's; `plain` is always included.
         seeds: How many, counted from 0.
         fusions: Instead of the preset's.
         protocols: Of P1, P2, P3 (MARS: `MARS`); one table each.
@@ -57,63 +57,56 @@ def compare(
         workers: Ray Train workers per run (DDP ranks).
         gpu: Give every worker a GPU.
         override: Any other setting of every run, e.g. `optimizer.lr=3e-4 model.norm=layer`.
-        resume: Go on with the newest unfinished job of this data and preset in `out`, with its options.
-        plan: Print what would run and whether it could, and stop.
+        resume: Resume the newest unfinished job of this data and preset in `out`, with its own options.
+        plan: Print what would run and whether it fits, then stop.
         quiet: Print only the tables.
     """
     sizes = COMPARISONS[preset]
-    options: dict[str, Any] = {
-        "data": data,
-        "data_root": str(data_root.resolve()) if data_root else None,
-        "preset": preset,
-        "methods": list(dict.fromkeys(("plain", *(methods or sizes.methods)))),
-        "seeds": seeds if seeds is not None else sizes.seeds,
-        "fusions": list(fusions or sizes.fusions),
-        "protocols": list(protocols or (sizes.protocols if data != "mars" else None) or PROTOCOLS[data][:1]),
-        "split": split or PROTOCOLS[data][1],
-        "budget": budget if budget is not None else sizes.budget,
-        "epochs": epochs if epochs is not None else sizes.epochs,
-        "alone": alone,
-        "workers": workers,
-        "gpu": gpu,
-        "override": list(override),
-    }
+    options = ComparisonOptions(
+        data=data,
+        data_root=data_root.resolve() if data_root else None,
+        preset=preset,
+        methods=tuple(dict.fromkeys(("plain", *(methods or sizes.methods)))),
+        seeds=sizes.seeds if seeds is None else seeds,
+        fusions=fusions or sizes.fusions,
+        protocols=protocols or (sizes.protocols if data != "mars" else None) or PROTOCOLS[data][:1],
+        split=split or PROTOCOLS[data][1],
+        budget=sizes.budget if budget is None else budget,
+        epochs=sizes.epochs if epochs is None else epochs,
+        alone=alone,
+        workers=workers,
+        gpu=gpu,
+        override=override,
+    )
     start_job(
-        "comparisons",
-        f"compare-{data}-{preset}",
         options,
         out.resolve(),
         check=check,
         run=partial(run_job, quiet=quiet),
-        go_on=partial(resume_command, "compare"),
         plan=plan_comparison if plan else None,
         resume=resume,
     )
 
 
-def check(options: dict[str, Any]) -> TrainConfig:
+def check(options: ComparisonOptions) -> TrainConfig:
     """The run that all others vary. Raises ValueError for options that would not work."""
-    check_source(options)
-    for protocol in options["protocols"] if options["data"] != "mars" else ():
-        splits(protocol, options["split"])
+    check_root(options.data, options.data_root)
+    for protocol in options.protocols if options.data != "mars" else ():
+        splits(protocol, options.split)
     return comparison_config("checked", options, store="").base
 
 
-def run_job(name: str, options: dict[str, Any], out: Path, *, quiet: bool = False) -> None:
-    """Prepare the data, run the comparison that `options` describe, print and keep its outcome."""
+def run_job(name: str, options: ComparisonOptions, out: Path, *, quiet: bool = False) -> None:
+    """Prepare the data, run the comparison that `options` describe, print and save its outcome."""
     from equipose.experiments.jobs.comparison_summary import outcome_json, print_comparison
     from equipose.orchestrator.comparison.job import run_comparison_job
     from equipose.orchestrator.jobs.location import JobLocation
     from equipose.orchestrator.jobs.progress import SweepProgress
 
-    preset = PRESETS[options["preset"]]
-    root = Path(options["data_root"]) if options["data_root"] else None
     progress = SweepProgress(noun="runs", mode="quiet" if quiet else None)
-    with job_lock(out, "comparisons", name), progress:
-        progress.stage(f"preparing {options['data']} data")
-        store = ensure_store(options["data"], root, out, preset.simulated)
+    with running_job(name, options, out, progress) as store:
         config = comparison_config(name, options, str(store))
-        place = JobLocation(out=out, dataset=options["data"])
-        outcome = run_comparison_job(config, place, progress, gpu=options["gpu"])
-    finish_job(out, "comparisons", name, outcome_json(outcome))
+        location = JobLocation(out=out, dataset=options.data)
+        outcome = run_comparison_job(config, location, progress, gpu=options.gpu)
+    finish_job(out, options.kind, name, outcome_json(outcome))
     print_comparison(outcome, out)

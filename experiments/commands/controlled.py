@@ -1,12 +1,10 @@
-"""Does joint training starve a weak sensor? A controlled experiment on simulated data.
+"""`equipose controlled`, `experiments/controlled_imbalance.py`: does joint training starve a weak sensor?
 
-`equipose controlled`, or `experiments/controlled_imbalance.py`. What came of it: docs/imbalance.md.
+A controlled experiment on simulated data; its results are in docs/imbalance.md.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,13 +14,13 @@ import polars as pl
 from equipose.experiments.jobs.records import DEFAULT_OUT
 from equipose.experiments.presets.imbalance import (
     IMBALANCE,
+    ControlledOptions,
     ImbalancePresetName,
     imbalance_config,
     level_stores,
 )
 
 if TYPE_CHECKING:
-    from equipose.orchestrator.imbalance.config import ImbalanceConfig, Level
     from equipose.orchestrator.imbalance.job import ImbalanceOutcome
 
 
@@ -37,16 +35,16 @@ def controlled(
     gpu: bool = False,
     quiet: bool = False,
 ) -> None:
-    """Make one simulated sensor weaker step by step, train all levels alike, and decide what holds.
+    """Weaken one simulated sensor level by level, train all levels alike, and decide which claims hold.
 
-    Started again with the same options it goes on where it stopped: runs that have ended are kept in `out`.
+    Finished runs are kept in `out`; the same command again continues where it stopped.
 
     Args:
-        preset: `smoke` (a minute, says nothing) or `small` (the experiment of docs/imbalance.md).
-        methods: Instead of the preset's; `plain` is always there.
+        preset: `smoke` (a minute, shows nothing) or `small` (the experiment of docs/imbalance.md).
+        methods: Instead of the preset's; `plain` is always included.
         seeds: How many, counted from 0.
         epochs: Instead of the preset's number; schedules keep their share.
-        lr: Learning rate of all runs; the paper's unless given.
+        lr: Learning rate of all runs; by default the paper's.
         out: Results folder; jobs may share it, and equal runs are trained once.
         workers: Ray Train workers per run (DDP ranks).
         gpu: Give every worker a GPU.
@@ -57,50 +55,21 @@ def controlled(
     from equipose.orchestrator.jobs.location import JobLocation
     from equipose.orchestrator.jobs.progress import SweepProgress
 
+    options = ControlledOptions(
+        preset=preset, methods=methods, seeds=seeds, epochs=epochs, lr=lr, workers=workers, gpu=gpu
+    )
+    imbalance_config(options, (Level(name="unknown", store=""),))  # refuses bad options before simulating
     out = out.resolve()
-
-    def config(levels: tuple[Level, ...]) -> ImbalanceConfig:
-        return experiment(preset, levels, methods=methods, seeds=seeds, epochs=epochs, lr=lr, workers=workers)
-
-    config((Level(name="unknown", store=""),))  # bad options are told of before anything is simulated
     progress = SweepProgress(noun="runs", mode="quiet" if quiet else None)
     with progress:
         progress.stage("simulating every level")
-        chosen = config(level_stores(IMBALANCE[preset], out))
-        outcome = run_imbalance_job(chosen, JobLocation(out=out), progress, gpu=gpu)
+        config = imbalance_config(options, level_stores(IMBALANCE[preset], out))
+        outcome = run_imbalance_job(config, JobLocation(out=out), progress, gpu=gpu)
     print_outcome(outcome)
 
 
-def experiment(
-    preset: ImbalancePresetName,
-    levels: tuple[Level, ...],
-    *,
-    methods: tuple[str, ...] = (),
-    seeds: int | None = None,
-    epochs: int | None = None,
-    lr: float = 1e-3,
-    workers: int = 1,
-) -> ImbalanceConfig:
-    """The experiment that the options describe; its name stands for them, so that it is found again."""
-    sizes = IMBALANCE[preset]
-    names = tuple(dict.fromkeys(("plain", *(methods or sizes.methods))))
-    seeds = sizes.seeds if seeds is None else seeds
-    epochs = sizes.epochs if epochs is None else epochs
-    digest = hashlib.sha256(json.dumps([names, seeds, epochs, lr, workers]).encode()).hexdigest()[:8]
-    return imbalance_config(
-        f"controlled-{preset}-{digest}",
-        sizes,
-        levels,
-        methods=names,
-        seeds=seeds,
-        epochs=epochs,
-        lr=lr,
-        workers=workers,
-    )
-
-
 def print_outcome(outcome: ImbalanceOutcome) -> None:
-    """The claims of every level, what every sensor reaches alone, and where the files are."""
+    """Print the claims of every level, the error of every sensor alone, and where the files are."""
     from equipose.experiments.jobs.comparison_summary import wide_console
     from equipose.pipelines.tables.formats import to_rich
 

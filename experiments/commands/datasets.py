@@ -34,13 +34,13 @@ def simulate(
     """Write simulated sensor data in MM-Fi's on-disk layout.
 
     Args:
-        out: Folder to create; an interrupted job goes on where it stopped.
+        out: Folder to create; after an interrupt the same command continues where it stopped.
         subjects: Such as `S01 S05-S08`.
         actions: Such as `A02,A13`.
         frames: Per sequence, at 10 Hz; the public toolbox expects 297.
         seed: Everything is determined by (seed, subject, action).
         noise: Multiplier of the sensor noise per modality, e.g. `wifi 2.0`; 1 is calibrated.
-        informativeness: 0 to 1 per modality; 0 leaves a signal that knows nothing of the pose.
+        informativeness: 0 to 1 per modality; at 0 the signal does not depend on the pose.
     """
     config = SimulatorConfig(
         frames=frames, seed=seed, noise=noise or {}, informativeness=informativeness or {}
@@ -66,7 +66,7 @@ def prepare(
     Args:
         source: Layout of the raw files.
         root: Their folder.
-        out: Store to create; an interrupted job goes on where it stopped.
+        out: Store to create; after an interrupt the same command continues where it stopped.
         parallel: Read sequences in parallel on Ray when there are many.
     """
     from equipose.orchestrator.cluster.parallel_prepare import side_by_side

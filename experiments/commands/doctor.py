@@ -1,4 +1,4 @@
-"""`equipose doctor`: what would hang, fail or run out, said before anything starts."""
+"""`equipose doctor`: find what would hang, fail or run out before anything starts."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from equipose.experiments.jobs.records import DEFAULT_OUT
 
 
 def doctor(out: Path = DEFAULT_OUT, workers: int = 1, gpu: bool = False, store: str | None = None) -> None:
-    """Look at machine, Ray, MLflow and data, and say what to do; exit status 1 where a job would not work.
+    """Check machine, Ray, MLflow and data, and say what to fix; exit status 1 if a job would not work.
 
     Args:
-        out: Results folder of the jobs to come.
+        out: Results folder of the planned jobs.
         workers: Ray Train workers per run (DDP ranks).
-        gpu: Whether every worker is to have a GPU.
-        store: Path or URI of a prepared store, to be looked at too.
+        gpu: Whether every worker needs a GPU.
+        store: Path or URI of a prepared store to check as well.
     """
     from equipose.orchestrator.doctor.checks import Wanted
     from equipose.orchestrator.doctor.examine import examine

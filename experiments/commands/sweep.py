@@ -1,18 +1,18 @@
-"""Sweep AWC strength, critical-window length and fusion: `equipose sweep`, `experiments/awc_sweep.py`."""
+"""`equipose sweep`, `experiments/awc_sweep.py`: sweep AWC strength, critical-window length and fusion."""
 
 from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from equipose.experiments.jobs.plan import plan_sweep
-from equipose.experiments.jobs.records import DEFAULT_OUT, finish_job, job_lock, resume_command
-from equipose.experiments.jobs.start import start_job
+from equipose.experiments.jobs.records import DEFAULT_OUT, finish_job
+from equipose.experiments.jobs.start import running_job, start_job
 from equipose.experiments.jobs.sweep_summary import print_summary
-from equipose.experiments.presets.sizes import PRESETS, PresetName
-from equipose.experiments.presets.sources import PROTOCOLS, DataName, check_source, ensure_store
-from equipose.experiments.presets.sweep import sweep_config
+from equipose.experiments.presets.sizes import PresetName
+from equipose.experiments.presets.sources import PROTOCOLS, DataName, check_root
+from equipose.experiments.presets.sweep import SweepOptions, sweep_config
 
 if TYPE_CHECKING:
     from equipose.orchestrator.training.config import TrainConfig
@@ -50,62 +50,53 @@ def sweep(
         workers: Ray Train workers per trial (DDP ranks).
         gpu: Give every worker a GPU.
         override: Any other setting of every trial, e.g. `optimizer.lr=3e-4 data.batch.radar_frames=3`.
-        resume: Go on with the newest unfinished job of this data and preset in `out`, with its options.
-        plan: Print what would run and whether it could, and stop.
+        resume: Resume the newest unfinished job of this data and preset in `out`, with its own options.
+        plan: Print what would run and whether it fits, then stop.
         quiet: Print only the summary.
     """
-    options = {
-        "data": data,
-        "data_root": str(data_root.resolve()) if data_root else None,
-        "preset": preset,
-        "protocol": protocol or PROTOCOLS[data][0],
-        "split": split or PROTOCOLS[data][1],
-        "seed": seed,
-        "trials": trials,
-        "epochs": epochs,
-        "workers": workers,
-        "gpu": gpu,
-        "override": list(override),
-    }
+    options = SweepOptions(
+        data=data,
+        data_root=data_root.resolve() if data_root else None,
+        preset=preset,
+        protocol=protocol or PROTOCOLS[data][0],
+        split=split or PROTOCOLS[data][1],
+        seed=seed,
+        trials=trials,
+        epochs=epochs,
+        workers=workers,
+        gpu=gpu,
+        override=override,
+    )
     start_job(
-        "sweeps",
-        f"awc-{data}-{preset}",
         options,
         out.resolve(),
         check=check,
         run=partial(run_job, quiet=quiet),
-        go_on=partial(resume_command, "sweep"),
         plan=plan_sweep if plan else None,
         resume=resume,
     )
 
 
-def check(options: dict[str, Any]) -> TrainConfig:
+def check(options: SweepOptions) -> TrainConfig:
     """The run that all trials vary. Raises ValueError for options that would not work."""
-    check_source(options)
+    check_root(options.data, options.data_root)
     return sweep_config("checked", options, store="").base
 
 
-def run_job(name: str, options: dict[str, Any], out: Path, *, quiet: bool = False) -> None:
-    """Prepare the data, run the sweep that `options` describe, print and keep its outcome."""
+def run_job(name: str, options: SweepOptions, out: Path, *, quiet: bool = False) -> None:
+    """Prepare the data, run the sweep that `options` describe, print and save its outcome."""
     from equipose.orchestrator.failures import listed
     from equipose.orchestrator.jobs.location import JobLocation
     from equipose.orchestrator.jobs.progress import SweepProgress
     from equipose.orchestrator.sweep.job import run_sweep_job
 
-    preset = PRESETS[options["preset"]].shortened(options["epochs"], options["trials"])
-    root = Path(options["data_root"]) if options["data_root"] else None
-    with (
-        job_lock(out, "sweeps", name),
-        SweepProgress(preset.trials, mode="quiet" if quiet else None) as progress,
-    ):
-        progress.stage(f"preparing {options['data']} data")
-        store = ensure_store(options["data"], root, out, preset.simulated)
+    progress = SweepProgress(options.sizes.trials, mode="quiet" if quiet else None)
+    with running_job(name, options, out, progress) as store:
         config = sweep_config(name, options, str(store))
-        outcome = run_sweep_job(config, JobLocation(out=out, dataset=options["data"]), progress)
+        outcome = run_sweep_job(config, JobLocation(out=out, dataset=options.data), progress)
     left = config.trials - len(outcome.table.finished)
-    finish_job(out, "sweeps", name, outcome.to_json() | {"trials_left": left})
+    finish_job(out, options.kind, name, outcome.to_json() | {"trials_left": left})
     print_summary(outcome, config, out)
     if left:
         why = listed(outcome.table.failures) or "see MLflow"
-        print(f"{left} trials failed ({why}); mend the cause, then: {resume_command('sweep', options, out)}")
+        print(f"{left} trials failed ({why}); fix the cause, then: {options.resume_command(out)}")

@@ -1,4 +1,4 @@
-"""Train one model with one balancing method on Ray Train: `equipose train`."""
+"""`equipose train`: train one model with one balancing method on Ray Train."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def train(
 ) -> None:
     """Train one model on Ray Train and log it to MLflow.
 
-    Running it again with the same --name goes on from the newest checkpoint.
+    With the --name of an earlier run it continues from that run's newest checkpoint.
 
     Args:
         data: Where the frames come from; the simulator needs no download.
@@ -50,7 +50,7 @@ def train(
         workers: Ray Train workers (DDP ranks).
         gpu: Give every worker a GPU.
         override: Any other setting, e.g. `method.alpha_s=1e4 optimizer.lr=3e-4 model.norm=layer`.
-        dry_run: Print the resolved settings and stop before anything is trained.
+        dry_run: Print the resolved settings and stop before training.
     """
     from equipose.orchestrator.cluster.capacity import concurrent_runs
     from equipose.orchestrator.ray_train.job import run_train_job
@@ -70,7 +70,7 @@ def train(
     if dry_run:
         print(json.dumps(to_json(config), indent=2))
         return
-    stop_at_problems(out, wanted_by({"workers": workers, "gpu": gpu}, config))
+    stop_at_problems(out, wanted_by(config, workers=workers, gpu=gpu))
     _, resources = concurrent_runs(workers, gpu=gpu, limit=1)
     name = name or f"{method}-{fusion}-s{seed}"
     metrics = run_train_job(config, name=name, out=out, dataset=data, resources=resources)

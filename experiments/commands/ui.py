@@ -14,7 +14,7 @@ def ui(out: Positional[Path] = DEFAULT_OUT, /, port: int | None = None) -> None:
 
     Args:
         out: The `--out` of the job.
-        port: Of the server; by default a free one that the system picks.
+        port: Port of the server; by default a free one.
     """
     from equipose.orchestrator.tracking.ui import open_ui
 

@@ -1,1 +1,1 @@
-"""What the commands that start jobs share: records on disk, start and resume, plans, checks, summaries."""
+"""Shared by the commands that start jobs: records on disk, start and resume, plans, checks, summaries."""

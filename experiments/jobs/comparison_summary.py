@@ -1,4 +1,4 @@
-"""What a person reads when a comparison has ended: tables, who helped and who did not, where it all is."""
+"""The summary of a finished comparison: tables, which methods helped or did not, where the files are."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ WIDTH = 150
 
 
 def print_comparison(outcome: ComparisonOutcome, out: Path, console: Console | None = None) -> None:
-    """Print a table and a verdict per setting, and how to look at everything."""
+    """Print a table and the verdicts of each setting, and where the files are."""
     console = console or wide_console()
     for setting in outcome.settings:
         console.print(to_rich(setting.table()))
@@ -30,13 +30,13 @@ def print_comparison(outcome: ComparisonOutcome, out: Path, console: Console | N
 
 
 def wide_console() -> Console:
-    """The terminal as it is; in a file or pipe, wide enough for the whole table."""
+    """A console of the terminal's width; for a file or pipe, wide enough for the whole table."""
     console = Console()
     return console if console.is_terminal else Console(width=WIDTH)
 
 
 def verdict_lines(setting: SettingOutcome) -> list[str]:
-    """One line per verdict that occurs, and a warning where too little was measured to decide."""
+    """One line per verdict that occurs, and a warning if there is too little data to decide."""
     if len(setting.methods) < 2:
         return [f"only {setting.methods[0]}: nothing to compare it with"]
     comparison = setting.comparison()
@@ -55,7 +55,7 @@ def verdict_lines(setting: SettingOutcome) -> list[str]:
 
 
 def outcome_json(outcome: ComparisonOutcome) -> dict[str, Any]:
-    """The comparison for scripts: per setting and method the test error and the difference to plain."""
+    """The comparison for scripts: test error and difference to plain, per setting and method."""
     settings = {}
     for setting in outcome.settings:
         rows = setting.comparison().fill_nan(None).to_dicts() if len(setting.methods) > 1 else []

@@ -1,11 +1,11 @@
-"""What every job does before it starts: the doctor's checks, and what fits this machine."""
+"""Checks before every job: what the doctor finds, and how many runs fit this machine."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
@@ -18,17 +18,16 @@ if TYPE_CHECKING:
 COLOURS = {"ok": "green", "warning": "yellow", "problem": "red"}
 
 
-def wanted_by(options: dict[str, Any], base: TrainConfig) -> Wanted:
-    """What a job with these options asks for; `base` is the run that all its runs vary."""
+def wanted_by(base: TrainConfig, *, workers: int, gpu: bool) -> Wanted:
+    """What a job needs whose runs all vary `base`."""
     from equipose.orchestrator.doctor.checks import Wanted
     from equipose.orchestrator.ray_train.sizing import gib_of_worker
 
-    workers, gpu = options["workers"], options["gpu"]
     return Wanted(workers=workers, gpu=gpu, worker_gib=gib_of_worker(base, gpu=gpu))
 
 
 def report(found: Examination, wanted: Wanted, limit: int = 10_000) -> None:
-    """Print the checks and the settings that fit; ends with status 1 where there are problems."""
+    """Print the checks and the settings that fit; exit with status 1 if there are problems."""
     print_checks(found.checks)
     print(fitting(found, wanted, limit))
     if found.problems:
@@ -36,7 +35,7 @@ def report(found: Examination, wanted: Wanted, limit: int = 10_000) -> None:
 
 
 def fitting(found: Examination, wanted: Wanted, limit: int) -> str:
-    """The settings that jobs would choose here, as a line."""
+    """The settings that jobs would choose here, on one line."""
     try:
         runs, resources = found.fitting(wanted, limit)
     except ValueError as error:
@@ -48,7 +47,7 @@ def fitting(found: Examination, wanted: Wanted, limit: int) -> str:
 
 
 def stop_at_problems(out: Path, wanted: Wanted) -> None:
-    """What a job does first: raise ValueError with every problem and its remedy, print warnings to stderr."""
+    """Raise ValueError with every problem and its remedy; print warnings to stderr."""
     from equipose.orchestrator.doctor.examine import examine
 
     found = examine(out, wanted)
@@ -56,20 +55,20 @@ def stop_at_problems(out: Path, wanted: Wanted) -> None:
         listed = " | ".join(map(str, found.problems))
         raise ValueError(f"this would not work: {listed} (`equipose doctor` shows all checks)")
     for check in found.checks:
-        if check.verdict == "warning":
+        if check.status == "warning":
             print(f"equipose: warning: {check}", file=sys.stderr)
 
 
 def print_checks(checks: Iterable[Check]) -> None:
-    """One line per check: verdict, what was found, what to do."""
+    """One line per check: status, finding, remedy."""
     table = Table(show_header=False, box=None, pad_edge=False)
     for check in checks:
-        colour = COLOURS[check.verdict]
+        colour = COLOURS[check.status]
         remedy = f"\n[bold]{_plain(check.remedy)}[/bold]" if check.remedy else ""
-        table.add_row(f"[{colour}]{check.verdict}[/{colour}]", check.name, _plain(check.found) + remedy)
+        table.add_row(f"[{colour}]{check.status}[/{colour}]", check.name, _plain(check.found) + remedy)
     Console().print(table)
 
 
 def _plain(text: str) -> str:
-    """Text that rich prints as it is."""
+    """Text that rich prints literally."""
     return text.replace("[", r"\[")

@@ -1,4 +1,4 @@
-"""Names and options of jobs on disk, so that `--resume` needs no other flag.
+"""Jobs on disk: their names, options and outcomes, so that `--resume` needs no other flag.
 
 A job is a folder `<out>/<kind>/<name>`; kinds are `sweeps`, `comparisons` and `tables`.
 """
@@ -7,30 +7,28 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
+from equipose.experiments.presets.options import Kind
 from equipose.pipelines.files.atomic import atomic
 from equipose.pipelines.files.bounded_json import parse_json
 from equipose.pipelines.files.bounded_read import UnreadableFileError, read_bytes
 from equipose.pipelines.files.locks import locked
 from equipose.pipelines.files.path_safety import check_name
 
-Kind = Literal["sweeps", "comparisons", "tables"]
-
 DEFAULT_OUT = Path(os.environ.get("EQUIPOSE_OUT") or "equipose-out")
-"""Results folder of commands without one; a cluster's nodes have `EQUIPOSE_OUT` set to a folder all see."""
+"""Default results folder; on a cluster, set `EQUIPOSE_OUT` on every node to a folder that all nodes share."""
 OPTIONS = "job.json"
 OUTCOME = "outcome.json"
 MAX_BYTES = 16 * 2**20
 
 
 def create_job(out: Path, kind: Kind, stem: str, options: dict[str, Any]) -> str:
-    """Claim the next free name `<stem>-001`, `<stem>-002`, ... and keep the job's options there.
+    """Claim the next free name `<stem>-001`, `<stem>-002`, ... and save the job's options in its folder.
 
-    Two jobs started at once get different names.
+    Jobs started at the same time get different names.
     """
     folder = out / kind
     check_name(stem, "job name")
@@ -41,13 +39,13 @@ def create_job(out: Path, kind: Kind, stem: str, options: dict[str, Any]) -> str
         except FileExistsError:
             continue
         name = f"{stem}-{number:03d}"
-        _write(folder / name / OPTIONS, options)
+        _write(options_path(out, kind, name), options)
         return name
     raise ValueError(f"{folder} holds 9999 jobs named {stem}-*; use another --out")
 
 
 def resume_job(out: Path, kind: Kind, stem: str) -> tuple[str, dict[str, Any]]:
-    """The newest job of this stem that has not ended or has failed trials to repeat, and its options.
+    """Name and options of the newest job of this stem that is unfinished or has failed trials to repeat.
 
     Raises ValueError when there is none.
     """
@@ -66,51 +64,30 @@ def _read(path: Path) -> dict[str, Any]:
     except (UnreadableFileError, ValueError) as error:
         found = error
     if not isinstance(found, dict):
-        raise ValueError(f"{path} is no file of a job ({str(found)[:200]}); delete its folder, or mend it")
+        raise ValueError(f"{path} is no file of a job ({str(found)[:200]}); correct it or delete its folder")
     return found
 
 
-def claim_job(
-    out: Path,
-    kind: Kind,
-    stem: str,
-    options: dict[str, Any],
-    *,
-    resume: bool,
-    check: Callable[[dict[str, Any]], object],
-) -> tuple[str, dict[str, Any]]:
-    """Name and options of a new job, or with `resume` of the newest unfinished one of this stem.
-
-    check: raises ValueError for options that would not work; before a new job takes a name.
-    """
-    if resume:
-        name, options = resume_job(out, kind, stem)
-        check(options)
-        return name, options
-    check(options)
-    return create_job(out, kind, stem, options), options
+def options_path(out: Path, kind: Kind, name: str) -> Path:
+    """File of a job's options."""
+    return out / kind / name / OPTIONS
 
 
 def job_lock(out: Path, kind: Kind, name: str) -> AbstractContextManager[None]:
-    """Keep a job for this process; a killed one lets go by itself.
+    """Lock a job for this process; the lock is released when the process ends, even if it is killed.
 
-    Raises ValueError when another process works on it.
+    Raises ValueError when another process holds it.
     """
     busy = f"job {name} in {out} is being worked on by another process; wait for it or stop it"
-    return locked(out / kind / name / OPTIONS, busy)
+    return locked(options_path(out, kind, name), busy)
 
 
 def finish_job(out: Path, kind: Kind, name: str, outcome: dict[str, Any]) -> None:
-    """Mark a job as ended and keep its outcome for scripts."""
+    """Mark a job as finished and save its outcome for scripts."""
     _write(out / kind / name / OUTCOME, outcome)
 
 
-def resume_command(verb: str, options: dict[str, Any], out: Path) -> str:
-    """What goes on with a job, to be copied."""
-    return f"equipose {verb} --data {options['data']} --preset {options['preset']} --out {out} --resume"
-
-
 def _write(path: Path, content: dict[str, Any]) -> None:
-    """At once or not at all: half a file would keep the job from being gone on with."""
+    """Atomically: a job with half a file could not be resumed."""
     with atomic(path) as file:
         file.write((json.dumps(content, indent=2) + "\n").encode())

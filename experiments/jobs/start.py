@@ -1,49 +1,66 @@
-"""How every resumable command begins and ends: claim the job, look at the machine, run, say how to go on."""
+"""The frame of every resumable job: claim a name, check the machine, prepare the data, say how to resume."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeVar
 
 from equipose.experiments.jobs.preflight import stop_at_problems, wanted_by
-from equipose.experiments.jobs.records import Kind, claim_job, resume_job
+from equipose.experiments.jobs.records import create_job, job_lock, options_path, resume_job
+from equipose.experiments.presets.options import ResumableOptions
+from equipose.experiments.presets.sources import ensure_store
 
 if TYPE_CHECKING:
+    from equipose.orchestrator.jobs.progress import SweepProgress
     from equipose.orchestrator.training.config import TrainConfig
 
-Options = dict[str, Any]
+Options = TypeVar("Options", bound=ResumableOptions)
 
 
 def start_job(
-    kind: Kind,
-    stem: str,
     options: Options,
     out: Path,
     *,
     check: Callable[[Options], TrainConfig],
     run: Callable[[str, Options, Path], object],
-    go_on: Callable[[Options, Path], str],
     plan: Callable[[Options, Path], object] | None = None,
     resume: bool = False,
 ) -> None:
-    """Run a new job, or with `resume` the newest unfinished one of this stem with the options it had.
+    """Run a new job, or with `resume` the newest unfinished one of this stem with its own options.
 
-    check: raises ValueError for options that would not work, as the doctor does, and no name is taken then;
-    returns the run that all others vary.
-    run: gets the job's name, options and `out`. go_on: the command that goes on with it, printed after
-    Ctrl-C. plan: is called instead of all that.
+    check: returns the run that all others vary; raises ValueError for options that would not work. It and the
+    doctor come first, so a refused job takes no name.
+    run: gets the job's name, options and `out`. plan: is called instead of all that, with options and `out`.
     """
+    name = None
+    if resume:
+        name, options = unfinished_job(options, out)
     if plan:
-        plan(resume_job(out, kind, stem)[1] if resume else options, out)
+        plan(options, out)
         return
-
-    def check_all(options: Options) -> None:
-        stop_at_problems(out, wanted_by(options, check(options)))
-
-    name, options = claim_job(out, kind, stem, options, resume=resume, check=check_all)
+    stop_at_problems(out, wanted_by(check(options), workers=options.workers, gpu=options.gpu))
+    name = name or create_job(out, options.kind, options.stem, options.to_json())
     try:
         run(name, options, out)
     except KeyboardInterrupt:
-        print(f"go on with: {go_on(options, out)}")
+        print(f"resume with: {options.resume_command(out)}")
         raise
+
+
+def unfinished_job(options: Options, out: Path) -> tuple[str, Options]:
+    """Name and options of the newest unfinished job with the stem of these options.
+
+    Raises ValueError when there is none, or when its options cannot be read.
+    """
+    name, plain = resume_job(out, options.kind, options.stem)
+    return name, type(options).from_json(plain, options_path(out, options.kind, name))
+
+
+@contextlib.contextmanager
+def running_job(name: str, options: ResumableOptions, out: Path, progress: SweepProgress) -> Iterator[Path]:
+    """Hold the job's lock, show its progress and prepare its data; yields the store."""
+    with job_lock(out, options.kind, name), progress:
+        progress.stage(f"preparing {options.data} data")
+        yield ensure_store(options.data, options.data_root, out, options.simulated)

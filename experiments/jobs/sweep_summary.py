@@ -1,4 +1,4 @@
-"""What a person reads when a sweep has ended: the best setting, whether balancing helped, where it all is."""
+"""The summary of a finished sweep: the best setting, whether balancing helped, where the files are."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from equipose.orchestrator.sweep.results import SweepOutcome
 
 UNDERPOWERED = (
     "one seed per setting: differences of this size can be chance, and the best of many trials looks "
-    "better than it is. Compare methods over several seeds before believing one."
+    "better than it is. Compare methods over several seeds before trusting one."
 )
 
 
 def print_summary(
     outcome: SweepOutcome, config: SweepConfig, out: Path, console: Console | None = None
 ) -> None:
-    """Print the trials, the best setting beside plain training, and how to look at everything."""
+    """Print the trials, the best setting beside plain training, and where the files are."""
     console = console or Console()
     console.print(trials_table(outcome))
     best = outcome.table.best
-    console.print(f"best: [bold]{describe(best)}[/bold], validation MPJPE {best[OBJECTIVE]:.1f} mm")
-    console.print(verdict(outcome.table.compared))
+    console.print(f"best: [bold]{setting_line(best)}[/bold], validation MPJPE {best[OBJECTIVE]:.1f} mm")
+    console.print(verdict_line(outcome.table.compared))
     console.print(f"[dim]{outcome.provenance}; {UNDERPOWERED}[/dim]")
     for role, report in outcome.test.items():
         console.print(f"test ({role}, {outcome.trials[role]}): {report_line(report)}")
@@ -35,7 +35,7 @@ def print_summary(
     console.print(f"results: {shown} (sweep {config.name})\nlook at it: equipose ui {shown}")
 
 
-def verdict(compared: dict[str, dict[str, Any]]) -> str:
+def verdict_line(compared: dict[str, dict[str, Any]]) -> str:
     """Whether AWC was better than plain training with the same fusion, on the validation part."""
     if len(compared) < 2:
         return f"only {next(iter(compared))} was tried with this fusion: nothing to compare it with"
@@ -73,8 +73,8 @@ def alphas(row: dict[str, Any]) -> tuple[str, str]:
     return f"{row['alpha_s']:.3g}", f"{row['alpha_s'] * row['ratio']:.3g}"
 
 
-def describe(row: dict[str, Any]) -> str:
-    """A trial's setting in words."""
+def setting_line(row: dict[str, Any]) -> str:
+    """A trial's name and setting."""
     if row["window"] == 0:
         return f"{row['trial']}: plain training, {row['fusion']} fusion"
     strong, weak = alphas(row)

@@ -1,1 +1,1 @@
-"""Sizes and settings by name (`smoke`, `quick`, `paper`), data sources, and overrides of single settings."""
+"""What jobs can be asked for: options, sizes by name (`smoke`, `quick`, `paper`), data sources, overrides."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from equipose.balancing.method import MethodConfig
 from equipose.balancing.registry import METHODS, method_class
-from equipose.experiments.presets.sizes import PRESETS, PresetName
+from equipose.experiments.presets.options import Kind, ResumableOptions
+from equipose.experiments.presets.sizes import PRESETS, PresetName, SimulatedSelection
 from equipose.models.build import Fusion
 from equipose.orchestrator.paper.plan import PAPER_EPOCHS
 
@@ -20,7 +22,7 @@ SCHEDULES = ("window", "warmup", "every", "super_epoch")
 
 @dataclass(frozen=True, kw_only=True)
 class ComparisonSizes:
-    """The parts of a comparison that a preset decides."""
+    """What a preset decides about a comparison."""
 
     methods: tuple[str, ...]
     seeds: int
@@ -63,8 +65,43 @@ COMPARISONS: dict[PresetName, ComparisonSizes] = {
 """`smoke` is for tests, `quick` fits 20 minutes on two cores, `paper` has all methods, fusions, protocols."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class ComparisonOptions(ResumableOptions):
+    """Options of `equipose compare`."""
+
+    kind: ClassVar[Kind] = "comparisons"
+    verb: ClassVar[str] = "compare"
+
+    preset: PresetName
+    methods: tuple[str, ...]
+    seeds: int
+    """How many, counted from 0."""
+    fusions: tuple[Fusion, ...]
+    protocols: tuple[str, ...]
+    split: str
+    budget: int
+    """Settings tried per method."""
+    epochs: int
+    alone: bool = True
+    """Also train every sensor alone."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("methods", "fusions", "protocols"):
+            if not getattr(self, name):
+                raise ValueError(f"{name} must name at least one, got none")
+
+    @property
+    def stem(self) -> str:
+        return f"compare-{self.data}-{self.preset}"
+
+    @property
+    def simulated(self) -> SimulatedSelection:
+        return PRESETS[self.preset].simulated
+
+
 def fitted(config: MethodConfig, epochs: int) -> MethodConfig:
-    """The method's schedule shortened as the run is: a window of 20 epochs of 50 becomes 4 of 10."""
+    """The method with its schedule scaled to the run: a window of 20 epochs of 50 becomes 4 of 10."""
     share = epochs / PAPER_EPOCHS
     counts = {f.name: getattr(config, f.name) for f in fields(config) if f.name in SCHEDULES}
     changed: dict[str, Any] = {
@@ -76,7 +113,7 @@ def fitted(config: MethodConfig, epochs: int) -> MethodConfig:
 
 
 def method_configs(names: tuple[str, ...], epochs: int, fisher_fraction: float) -> tuple[MethodConfig, ...]:
-    """The methods with their defaults, schedules fitted to the run; Fisher passes on a share of the batches.
+    """The methods' defaults, with schedules fitted to the run and Fisher passes over a share of the batches.
 
     Raises ValueError for an unknown name.
     """
@@ -97,19 +134,19 @@ VARIED = {
     "data.protocol": "--protocols",
     "data.split": "--split",
 }
-"""Settings that a comparison varies or fits its schedules to, and the option that does."""
+"""Settings that a comparison varies or fits its schedules to, and the option that sets them."""
 
 
-def _check_overrides(overrides: list[str]) -> None:
-    """Raise ValueError for an override that the comparison itself would replace."""
+def _check_overrides(overrides: Iterable[str]) -> None:
+    """Raise ValueError for an override of a setting that the comparison sets itself."""
     for text in overrides:
         path = text.partition("=")[0]
         option = VARIED.get("method" if path.startswith("method.") else path)
         if option:
-            raise ValueError(f"override {text!r} is not kept, a comparison sets {path}; use {option}")
+            raise ValueError(f"override {text!r} has no effect, a comparison sets {path}; use {option}")
 
 
-def comparison_config(name: str, options: dict[str, Any], store: str) -> ComparisonConfig:
+def comparison_config(name: str, options: ComparisonOptions, store: str) -> ComparisonConfig:
     """The comparison that a job's options describe, on a prepared store.
 
     Raises ValueError that names the option that is wrong.
@@ -117,20 +154,19 @@ def comparison_config(name: str, options: dict[str, Any], store: str) -> Compari
     from equipose.experiments.presets.overrides import with_overrides
     from equipose.orchestrator.comparison.config import ComparisonConfig
 
-    _check_overrides(options["override"])
-    sizes = COMPARISONS[options["preset"]]
-    epochs = options["epochs"]
-    preset = PRESETS[options["preset"]].shortened(epochs, None)
-    protocol, split = options["protocols"][0], options["split"]
-    base = preset.train_config(store, protocol, split, 0, real=options["data"] != "simulated")
+    _check_overrides(options.override)
+    preset = PRESETS[options.preset].shortened(options.epochs, None)
+    protocol, split = options.protocols[0], options.split
+    base = preset.train_config(store, protocol, split, 0, real=options.data != "simulated")
+    fisher_fraction = COMPARISONS[options.preset].fisher_fraction
     return ComparisonConfig(
         name=name,
-        base=with_overrides(base, options["override"]),
-        methods=method_configs(tuple(options["methods"]), epochs, sizes.fisher_fraction),
-        seeds=tuple(range(options["seeds"])),
-        fusions=tuple(options["fusions"]),
-        splits=tuple((protocol, split) for protocol in options["protocols"]),
-        budget=options["budget"],
-        alone=options["alone"],
-        workers=options["workers"],
+        base=with_overrides(base, options.override),
+        methods=method_configs(options.methods, options.epochs, fisher_fraction),
+        seeds=tuple(range(options.seeds)),
+        fusions=options.fusions,
+        splits=tuple((protocol, split) for protocol in options.protocols),
+        budget=options.budget,
+        alone=options.alone,
+        workers=options.workers,
     )

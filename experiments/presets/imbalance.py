@@ -1,14 +1,16 @@
-"""Settings of the controlled experiment on imbalance: the dial, the data of every level, the training."""
+"""Settings of the controlled experiment on imbalance: the simulator and data of every level, the training."""
 
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from equipose.experiments.presets.comparison import method_configs
+from equipose.experiments.presets.options import JobOptions
 from equipose.experiments.presets.sizes import PRESETS, SimulatedSelection
 from equipose.experiments.presets.sources import prepared_store
 from equipose.models.build import ModelConfig
@@ -22,8 +24,8 @@ ImbalancePresetName = Literal["smoke", "small"]
 WEAK = "mmwave"
 SENSORS: tuple[str, ...] = ("rgb", "lidar", WEAK)
 NOISE = {"rgb": 4.0, "lidar": 8.0, WEAK: 0.0}
-"""The others worse and the radar better than MM-Fi's, so that at informativeness 1 all three sensors, each
-trained alone, reach about the same error: then a lower level differs by its informativeness only."""
+"""The radar is better than MM-Fi's and the others are worse, so that at informativeness 1 all three sensors,
+each trained alone, reach about the same error: a lower level then differs in its informativeness only."""
 FISHER_FRACTION = 0.25
 
 
@@ -36,7 +38,7 @@ class ImbalancePreset:
     batch: BatchConfig
     epochs: int
     train_stride: int = 1
-    """Train on every n-th frame; neighbours are nearly alike."""
+    """Train on every n-th frame; neighbouring frames are nearly alike."""
     informativeness: tuple[float, ...] = (1.0, 0.5, 0.1)
     """Of the weak sensor, level by level."""
     methods: tuple[str, ...] = ("plain", "awc", "ogm_ge", "mmpareto")
@@ -63,7 +65,19 @@ IMBALANCE: dict[ImbalancePresetName, ImbalancePreset] = {
 """`smoke` is for tests; `small` is the experiment of docs/imbalance.md."""
 
 
-def dials(informativeness: float, frames: int) -> SimulatorConfig:
+@dataclass(frozen=True, kw_only=True)
+class ControlledOptions(JobOptions):
+    """Options of `equipose controlled`."""
+
+    preset: ImbalancePresetName
+    methods: tuple[str, ...] = ()
+    """Empty: the preset's; `plain` is always added."""
+    seeds: int | None = None
+    """How many, counted from 0; None: the preset's number."""
+    lr: float = 1e-3
+
+
+def simulator_of_level(informativeness: float, frames: int) -> SimulatorConfig:
     """The simulator at one level; only the weak sensor's data depends on `informativeness`."""
     return SimulatorConfig(
         frames=frames,
@@ -78,10 +92,10 @@ def dials(informativeness: float, frames: int) -> SimulatorConfig:
 def level_stores(
     preset: ImbalancePreset, out: Path, progress: Callable[[int, int], None] | None = None
 ) -> tuple[Level, ...]:
-    """A level for every informativeness, its data prepared below `out` unless it is there already."""
+    """A level for every informativeness, with its data prepared below `out`."""
     levels = []
     for informativeness in preset.informativeness:
-        chosen, config = preset.simulated, dials(informativeness, preset.simulated.frames)
+        chosen, config = preset.simulated, simulator_of_level(informativeness, preset.simulated.frames)
         source = SimulatedSource(subjects=chosen.subjects, actions=chosen.actions, config=config)
         digest = hashlib.sha256(repr((chosen, config)).encode()).hexdigest()[:10]
         store = out / "stores" / f"simulated-{digest}"
@@ -90,35 +104,30 @@ def level_stores(
     return tuple(levels)
 
 
-def imbalance_config(
-    name: str,
-    preset: ImbalancePreset,
-    levels: tuple[Level, ...],
-    *,
-    methods: tuple[str, ...],
-    seeds: int,
-    epochs: int,
-    lr: float = 1e-3,
-    workers: int = 1,
-) -> ImbalanceConfig:
-    """The experiment of a preset on prepared levels.
+def imbalance_config(options: ControlledOptions, levels: tuple[Level, ...]) -> ImbalanceConfig:
+    """The experiment that the options describe, on prepared levels; its name is derived from the options.
 
     Raises ValueError that names the setting that is wrong.
     """
+    preset = IMBALANCE[options.preset]
+    methods = tuple(dict.fromkeys(("plain", *(options.methods or preset.methods))))
+    seeds = preset.seeds if options.seeds is None else options.seeds
+    epochs = options.epochs or preset.epochs
+    content = json.dumps([methods, seeds, epochs, options.lr, options.workers])
     batch = preset.batch
     base = TrainConfig(
         data=DataConfig(store=levels[0].store, train_stride=preset.train_stride, batch=batch),
         model=ModelConfig(preset=preset.model, modalities=batch.modalities, window=batch.window),
         # The paper lowers the rate once, after 30 of 50 epochs.
-        optimizer=OptimizerConfig(lr=lr, step_epochs=max(1, round(0.6 * epochs))),
+        optimizer=OptimizerConfig(lr=options.lr, step_epochs=max(1, round(0.6 * epochs))),
         epochs=epochs,
     )
     return ImbalanceConfig(
-        name=name,
+        name=f"controlled-{options.preset}-{hashlib.sha256(content.encode()).hexdigest()[:8]}",
         base=base,
         weak=WEAK,
         levels=levels,
         methods=method_configs(methods, epochs, FISHER_FRACTION),
         seeds=tuple(range(seeds)),
-        workers=workers,
+        workers=options.workers,
     )

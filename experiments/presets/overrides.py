@@ -1,20 +1,25 @@
-"""Settings as people type them: `optimizer.lr=1e-4 model.norm=layer method.alpha_s=2e4`."""
+"""Settings as typed on the command line: `optimizer.lr=1e-4 model.norm=layer method.alpha_s=2e4`."""
 
 from __future__ import annotations
 
+import contextlib
 import typing
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import is_dataclass
 from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
 
 from equipose.balancing.registry import METHODS
 from equipose.orchestrator.training.config import TrainConfig, from_json, to_json
 
+WORDS = {"none": None, "true": True, "false": False}
+
 
 def with_overrides(config: TrainConfig, overrides: Iterable[str]) -> TrainConfig:
-    """The config with dotted fields set from text; `method=<name>` puts another method there first.
+    """The config with dotted fields set from text; `method=<name>` first replaces the method.
 
-    All are applied before the config is validated again, so fields that must agree can change together.
+    The config is validated once, after all overrides, so fields that must agree can change together.
     Raises ValueError that names an unknown field or method, or a value of the wrong type.
     """
     pairs = [_split(text) for text in overrides]
@@ -43,48 +48,41 @@ def _set(plain: dict[str, Any], path: str, text: str) -> None:
     here = plain
     *parents, name = path.split(".")
     for parent in parents:
-        cls = (
-            METHODS[plain["method"]["name"]].Config
-            if parent == "method"
-            else _hints(cls, parent, path)[parent]
-        )
+        method = cls is TrainConfig and parent == "method"
+        cls = METHODS[plain["method"]["name"]].Config if method else _kind(cls, parent, path)
         if not is_dataclass(cls):
             raise ValueError(f"{path}: {parent} is a single value and has no fields")
         here = here[parent]
-    kind = _hints(cls, name, path)[name]
+    kind = _kind(cls, name, path)
     if is_dataclass(kind):
         raise ValueError(f"{path} is a group of settings; set one of {sorted(typing.get_type_hints(kind))}")
     here[name] = parse(path, text, kind)
 
 
-def _hints(cls: Any, name: str, path: str) -> dict[str, Any]:
-    hints = {key: kind for key, kind in typing.get_type_hints(cls).items() if not key.startswith("_")}
-    if name not in hints:
-        raise ValueError(f"{path}: no setting {name!r}; there are {sorted(hints)}")
-    return hints
+def _kind(cls: Any, name: str, path: str) -> Any:
+    """The type of a config's field."""
+    kinds = {key: kind for key, kind in typing.get_type_hints(cls).items() if not key.startswith("_")}
+    if name not in kinds:
+        raise ValueError(f"{path}: no setting {name!r}; there are {sorted(kinds)}")
+    return kinds[name]
 
 
 def parse(path: str, text: str, kind: Any) -> Any:
-    """`text` as one of the kinds that a field allows: int, float, bool, None, words, or a list of words."""
-    alternatives = typing.get_args(kind) if _is_union(kind) else (kind,)
-    for one in alternatives:
-        if typing.get_origin(one) is typing.Literal:
-            if text in map(str, typing.get_args(one)):
-                return next(value for value in typing.get_args(one) if str(value) == text)
-        elif typing.get_origin(one) is tuple:
-            return text.split(",")
-        elif one is type(None) or one is bool:
-            words = {"none": None} if one is type(None) else {"true": True, "false": False}
-            if text.lower() in words:
-                return words[text.lower()]
-        else:
-            try:
-                return one(text)
-            except ValueError:
-                continue
-    wanted = getattr(kind, "__name__", str(kind)) if not typing.get_args(kind) else str(kind)
-    raise ValueError(f"{path} is {text!r}; give a value of {wanted.replace('typing.', '')}")
+    """`text` as a value of a field's type. Strict: `1` is not a bool, `3.0` is not an int."""
+    adapter = TypeAdapter(kind)
+    for value in _readings(text):
+        with contextlib.suppress(ValidationError):
+            return adapter.validate_python(value, strict=True)
+    wanted = kind.__name__ if isinstance(kind, type) else str(kind).replace("typing.", "")
+    raise ValueError(f"{path} is {text!r}; give a value of {wanted}")
 
 
-def _is_union(kind: Any) -> bool:
-    return bool(typing.get_args(kind)) and typing.get_origin(kind) not in (typing.Literal, tuple)
+def _readings(text: str) -> Iterator[Any]:
+    """The values that a text can stand for: a string, a word, a number, a list."""
+    yield text
+    if text.lower() in WORDS:
+        yield WORDS[text.lower()]
+    for number in (int, float):
+        with contextlib.suppress(ValueError):
+            yield number(text)
+    yield tuple(text.split(","))

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from pathlib import Path
+from typing import Any, ClassVar, Literal
 
 from equipose.experiments.presets.comparison import method_configs
+from equipose.experiments.presets.options import Kind, ResumableOptions
 from equipose.experiments.presets.sizes import PRESETS, Preset, SimulatedSelection, codes
 from equipose.orchestrator.paper.plan import TABLES, PaperConfig
 from equipose.orchestrator.training.config import OptimizerConfig
@@ -33,15 +36,15 @@ MMFI_COLUMNS = {protocol: (protocol, "S1") for protocol in ("P1", "P2", "P3")}
 
 
 def _sizes(**changes: Any) -> Preset:
-    """Sizes with what only a sweep needs filled in."""
+    """Sizes with the fields that only a sweep needs filled in."""
     return Preset(trials=1, window=(0, 1), paper_window=1, grace_epochs=1, **changes)
 
 
-EVERYBODY = codes("S", *range(1, 41))
+ALL_SUBJECTS = codes("S", *range(1, 41))
 PAPER_PRESETS: dict[PaperPresetName, PaperPreset] = {
     "smoke": PaperPreset(
         sizes=_sizes(
-            simulated=SimulatedSelection(subjects=EVERYBODY, actions=codes("A", 2, 1), frames=2),
+            simulated=SimulatedSelection(subjects=ALL_SUBJECTS, actions=codes("A", 2, 1), frames=2),
             real_stride=16,
             model="tiny",
             batch=BatchConfig(batch_size=32, lidar_points=32, mmwave_points=16),
@@ -54,7 +57,7 @@ PAPER_PRESETS: dict[PaperPresetName, PaperPreset] = {
     "quick": PaperPreset(
         sizes=_sizes(
             simulated=SimulatedSelection(
-                subjects=EVERYBODY, actions=codes("A", 3, 13, 22, 1, 8, 15), frames=10
+                subjects=ALL_SUBJECTS, actions=codes("A", 3, 13, 22, 1, 8, 15), frames=10
             ),
             model="tiny",
             batch=BatchConfig(batch_size=32, lidar_points=96, mmwave_points=24),
@@ -78,14 +81,52 @@ PAPER_PRESETS: dict[PaperPresetName, PaperPreset] = {
     ),
     "paper": PaperPreset(sizes=PRESETS["paper"], columns=MMFI_COLUMNS),
 }
-"""`smoke` is for tests, `quick` fits 40 minutes on two cores, `mars` has real radar and motion, `paper` the
-paper's settings: Adam 1e-3, x0.1 at epoch 30, batch 192, 50 epochs, alpha 20k/10k, K 20, three seeds.
-Without a GPU a batch of 192 at the paper's widths takes about 20 GiB, so runs follow one another there.
-`quick` has all subjects and half of its actions in P1, half in P2."""
+"""`smoke` is for tests, `quick` fits 40 minutes on two cores, `mars` has real radar and motion, `paper` has
+the paper's settings: Adam 1e-3, x0.1 at epoch 30, batch 192, 50 epochs, alpha 20k/10k, K 20, three seeds.
+Without a GPU a batch of 192 at the paper's widths takes about 20 GiB, so runs go one at a time there.
+`quick` has all subjects; half of its actions are in P1, half in P2."""
 
 
-Columns = Mapping[str, tuple[str, str]]
-"""Column of a table -> (protocol, split)."""
+@dataclass(frozen=True, kw_only=True)
+class TablesOptions(ResumableOptions):
+    """Options of `equipose tables`."""
+
+    kind: ClassVar[Kind] = "tables"
+    verb: ClassVar[str] = "tables"
+
+    preset: PaperPresetName
+    tables: tuple[str, ...] = ()
+    """Empty: all."""
+    columns: tuple[str, ...] = ()
+    """Empty: all of the preset."""
+    seeds: int | None = None
+    """How many, counted from 0; None: the preset's number."""
+    mlflow_url: str | None = None
+    """Target of the report's links."""
+
+    @property
+    def stem(self) -> str:
+        return f"tables-{self.data}-{self.preset}"
+
+    @property
+    def simulated(self) -> SimulatedSelection:
+        return PAPER_PRESETS[self.preset].sizes.simulated
+
+    def command(self, out: Path) -> str:
+        """The command that starts a job with these options, to be copied."""
+        words: list[Any] = ["equipose", self.verb]
+        for name in ("preset", "data", "data_root", "tables", "columns", "seeds", "epochs", "override"):
+            value = getattr(self, name)
+            if value is not None and value != ():
+                words += [f"--{name.replace('_', '-')}", *(value if isinstance(value, tuple) else [value])]
+        words += ["--workers", self.workers] if self.workers != 1 else []
+        words += ["--gpu"] if self.gpu else []
+        return shlex.join([*map(str, words), "--out", str(out)])
+
+    def resume_command(self, out: Path) -> str:
+        return f"{self.command(out)} --resume"
+
+
 VARIED: dict[str, str] = {
     "seed": "--seeds",
     "epochs": "--epochs",
@@ -96,21 +137,21 @@ VARIED: dict[str, str] = {
     "data.store": "--data",
     "value_function": "--tables",
 }
-"""Settings that the tables vary, and what to use instead of overriding them."""
+"""Settings that the tables vary, and what to use instead of an override."""
 
 
-def paper_config(name: str, options: dict[str, Any], store: str) -> PaperConfig:
+def paper_config(name: str, options: TablesOptions, store: str) -> PaperConfig:
     """The tables that a job's options describe, on a prepared store. Raises ValueError for bad options."""
     from equipose.experiments.presets.overrides import with_overrides
 
-    preset = PAPER_PRESETS[options["preset"]]
-    epochs = options["epochs"] if options["epochs"] is not None else preset.sizes.epochs
+    preset = PAPER_PRESETS[options.preset]
+    epochs = options.epochs or preset.sizes.epochs
     protocol, split = next(iter(preset.columns.values()))
     base = preset.sizes.shortened(epochs, None).train_config(
-        store, protocol, split, 0, real=options["data"] != "simulated"
+        store, protocol, split, 0, real=options.data != "simulated"
     )
     names = tuple(METHODS)
-    of_runs, of_methods = split_overrides(options["override"], names)
+    of_runs, of_methods = split_overrides(options.override, names)
     fitted = zip(names, method_configs(names, epochs, preset.fisher_fraction), strict=True)
     methods = {
         name: with_overrides(replace(base, method=method), of_methods[name]).method for name, method in fitted
@@ -118,11 +159,11 @@ def paper_config(name: str, options: dict[str, Any], store: str) -> PaperConfig:
     return PaperConfig(
         name=name,
         base=with_overrides(base, of_runs),
-        columns=chosen_columns(preset.columns, options["columns"]),
+        columns=chosen_columns(preset.columns, options.columns),
         methods=methods,
-        seeds=tuple(range(options["seeds"] if options["seeds"] is not None else preset.seeds)),
-        workers=options["workers"],
-        tables=tuple(options["tables"]) or TABLES,
+        seeds=tuple(range(preset.seeds if options.seeds is None else options.seeds)),
+        workers=options.workers,
+        tables=options.tables or TABLES,
     )
 
 
@@ -133,15 +174,15 @@ def chosen_columns(
     unknown = sorted(set(names) - set(columns))
     if unknown:
         raise ValueError(f"columns {unknown} are unknown; this preset has {list(columns)}")
-    return {name: place for name, place in columns.items() if not names or name in names}
+    return {name: split for name, split in columns.items() if not names or name in names}
 
 
 def split_overrides(
     overrides: Sequence[str], methods: Sequence[str]
 ) -> tuple[list[str], dict[str, list[str]]]:
-    """What changes every run, and per method what changes its settings (`awc.alpha_s=15000`).
+    """Overrides of every run, and per method those of its settings (`awc.alpha_s=15000`).
 
-    Raises ValueError for an override that the tables would replace.
+    Raises ValueError for an override of a setting that the tables vary.
     """
     of_runs: list[str] = []
     of_methods: dict[str, list[str]] = {name: [] for name in methods}
@@ -153,6 +194,6 @@ def split_overrides(
             continue
         remedy = VARIED.get("method" if owner == "method" else path)
         if remedy:
-            raise ValueError(f"override {text!r} is not kept, the tables vary {path}; use {remedy}")
+            raise ValueError(f"override {text!r} has no effect, the tables vary {path}; use {remedy}")
         of_runs.append(text)
     return of_runs, of_methods

@@ -1,4 +1,4 @@
-"""Settings of the jobs that people run: how much data, which widths, how long."""
+"""Sizes of jobs: how much data, which widths, how long."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PresetName = Literal["smoke", "quick", "paper"]
 
 @dataclass(frozen=True, kw_only=True)
 class SimulatedSelection:
-    """What the embedded default simulates."""
+    """Subjects, actions and length of the simulated data."""
 
     subjects: tuple[str, ...]
     actions: tuple[str, ...]
@@ -30,24 +30,24 @@ class Preset:
 
     simulated: SimulatedSelection
     real_stride: int = 1
-    """Train on every n-th frame of real data, of which there is more; neighbours are nearly alike."""
+    """Train on every n-th frame of real data, which has more; neighbouring frames are nearly alike."""
     model: Literal["tiny", "small", "paper"]
     batch: BatchConfig
     optimizer: OptimizerConfig
     epochs: int
     trials: int
     window: tuple[int, int]
-    """Range of K that is searched."""
+    """Range of K to search."""
     awc: AWC.Config = field(default_factory=AWC.Config)
-    """What the sweep does not search."""
+    """AWC's other settings, which the sweep does not search."""
     paper_window: int
     """The paper's K = 20 of 50 epochs, scaled to `epochs`."""
 
     grace_epochs: int
-    """Epochs before ASHA may stop a trial: past the longest window, so that no window is cut short."""
+    """Epochs before ASHA may stop a trial: longer than any window, so that none is cut short."""
 
     def shortened(self, epochs: int | None, trials: int | None) -> Preset:
-        """The same preset with another length or budget; windows keep their share of the epochs."""
+        """The preset with another number of epochs or trials; windows keep their share of the epochs."""
         if epochs is None:
             return replace(self, trials=trials or self.trials)
         share = epochs / self.epochs
@@ -67,7 +67,7 @@ class Preset:
     def train_config(
         self, store: str, protocol: str, split: str, seed: int, *, real: bool = False
     ) -> TrainConfig:
-        """The run that every trial varies; `real` data is thinned as the preset says."""
+        """The run that every trial varies; `real` data is thinned by `real_stride`."""
         stride = self.real_stride if real else 1
         return TrainConfig(
             data=DataConfig(
@@ -136,6 +136,6 @@ PRESETS: dict[str, Preset] = {
 """`smoke` is for tests (a minute or two), `quick` the default (minutes on two cores), `paper` the paper's
 settings (Adam 1e-3, x0.1 at epoch 30, batch 192, 50 epochs) for a machine with GPUs.
 
-The subjects of `smoke` and `quick` come from all four environments and are chosen so that S1 has every action
-in training, validation and test, near 60/20/20. `quick` estimates Fisher information on a quarter of the
+The subjects of `smoke` and `quick` come from all four environments, chosen so that S1 has every action in
+training, validation and test, near 60/20/20. `quick` estimates Fisher information on a quarter of the
 batches, which halves the time of an epoch inside the window."""

@@ -1,4 +1,4 @@
-"""From `--data` and `--data-root` to a prepared store, made once and used again."""
+"""From `--data` and `--data-root` to a prepared store, made once and then reused."""
 
 from __future__ import annotations
 
@@ -21,23 +21,18 @@ PROTOCOLS: dict[str, tuple[str, str]] = {
     "mmfi": ("P1", "S1"),
     "mars": ("MARS", "time"),
 }
-"""Protocol and split of each data source unless the command line says otherwise."""
+"""Default protocol and split of each data source."""
 
 
 def check_root(data: DataName, root: Path | None) -> None:
     """Raise ValueError when real data is asked for without its folder, or simulated data with one."""
     if data == "simulated" and root is not None:
         raise ValueError(
-            f"--data simulated reads no files, but --data-root is {root}; say --data mmfi or mars"
+            f"--data simulated reads no files, but --data-root is {root}; add --data mmfi or --data mars"
         )
     if data != "simulated" and (root is None or not root.is_dir()):
-        found = "missing" if root is None else f"{root}, which is no folder"
+        found = "missing" if root is None else f"{root}, which is not a folder"
         raise ValueError(f"--data {data} needs --data-root, the folder of the raw files; it is {found}")
-
-
-def check_source(options: dict[str, Any]) -> None:
-    """`check_root` of a job's options."""
-    check_root(options["data"], Path(options["data_root"]) if options["data_root"] else None)
 
 
 def ensure_store(
@@ -47,7 +42,7 @@ def ensure_store(
     simulated: SimulatedSelection,
     progress: Callable[[int, int], None] | None = None,
 ) -> Path:
-    """Path of the store for a data source, prepared now if it is not there yet."""
+    """Path of the store for a data source, prepared now if it does not exist yet."""
     path = store_path(data, root, out, simulated)
     if data == "simulated":
         source = SimulatedSource(
@@ -69,9 +64,9 @@ def store_path(data: DataName, root: Path | None, out: Path, simulated: Simulate
 
 
 def prepared_store(source: str, root: Any, path: Path, progress: Callable[[int, int], None] | None) -> Path:
-    """Path of a store, prepared now if it is not there yet.
+    """Path of a store, prepared now if it does not exist yet.
 
-    Of two jobs that want the same one at once, the second waits and finds it ready.
+    Of two jobs that need it at the same time, the second waits and finds it ready.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with locked(path.parent / f".{path.name}.lock"):

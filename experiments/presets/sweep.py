@@ -1,16 +1,47 @@
-"""The sweep that a job's options describe."""
+"""What a sweep can be asked for, and the sweep that such options describe."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
 
-from equipose.experiments.presets.sizes import PRESETS
+from equipose.experiments.presets.options import Kind, ResumableOptions
+from equipose.experiments.presets.sizes import PRESETS, Preset, PresetName, SimulatedSelection
 
 if TYPE_CHECKING:
     from equipose.orchestrator.sweep.config import SweepConfig
 
 
-def sweep_config(name: str, options: dict[str, Any], store: str) -> SweepConfig:
+@dataclass(frozen=True, kw_only=True)
+class SweepOptions(ResumableOptions):
+    """Options of `equipose sweep`."""
+
+    kind: ClassVar[Kind] = "sweeps"
+    verb: ClassVar[str] = "sweep"
+
+    preset: PresetName
+    protocol: str
+    split: str
+    seed: int = 0
+    """Of weights, batches and the search."""
+    trials: int | None = None
+    """None: the preset's number."""
+
+    @property
+    def stem(self) -> str:
+        return f"awc-{self.data}-{self.preset}"
+
+    @property
+    def simulated(self) -> SimulatedSelection:
+        return PRESETS[self.preset].simulated
+
+    @property
+    def sizes(self) -> Preset:
+        """The preset with the length and budget of these options."""
+        return PRESETS[self.preset].shortened(self.epochs, self.trials)
+
+
+def sweep_config(name: str, options: SweepOptions, store: str) -> SweepConfig:
     """The sweep that a job's options describe, on a prepared store, sized for this machine or cluster.
 
     Raises ValueError that names the option that is wrong.
@@ -19,27 +50,20 @@ def sweep_config(name: str, options: dict[str, Any], store: str) -> SweepConfig:
     from equipose.orchestrator.ray_train.sizing import concurrent_runs_of
     from equipose.orchestrator.sweep.config import SweepConfig
 
-    preset = PRESETS[options["preset"]].shortened(options["epochs"], options["trials"])
-    base = preset.train_config(
-        store,
-        options["protocol"],
-        options["split"],
-        options["seed"],
-        real=options["data"] != "simulated",
-    )
-    base = with_overrides(base, options["override"])
-    concurrency, resources = concurrent_runs_of(
-        base, options["workers"], gpu=options["gpu"], limit=preset.trials
-    )
+    sizes = options.sizes
+    real = options.data != "simulated"
+    base = sizes.train_config(store, options.protocol, options.split, options.seed, real=real)
+    base = with_overrides(base, options.override)
+    concurrency, resources = concurrent_runs_of(base, options.workers, gpu=options.gpu, limit=sizes.trials)
     return SweepConfig(
         name=name,
         base=base,
-        awc=preset.awc,
-        paper_window=preset.paper_window,
-        space=preset.space(),
-        trials=preset.trials,
-        seed=options["seed"],
-        grace_epochs=preset.grace_epochs,
+        awc=sizes.awc,
+        paper_window=sizes.paper_window,
+        space=sizes.space(),
+        trials=sizes.trials,
+        seed=options.seed,
+        grace_epochs=sizes.grace_epochs,
         resources=resources,
         concurrency=concurrency,
     )

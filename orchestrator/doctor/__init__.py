@@ -1,1 +1,1 @@
-"""Checks before anything starts: what would hang, fail or run out."""
+"""Checks before a job starts: what would hang, fail or run out."""

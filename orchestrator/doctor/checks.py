@@ -1,4 +1,4 @@
-"""What would hang, fail or run out, found before anything starts. Pure: facts in, verdicts out."""
+"""Checks of what would hang, fail or run out. Pure functions: facts in, checks with a status out."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ from equipose.orchestrator.cluster.capacity import GIB_BESIDES, GIB_PER_WORKER, 
 from equipose.orchestrator.cluster.machine import Machine
 from equipose.orchestrator.cluster.ray_cluster import ClusterNode
 
-Verdict = Literal["ok", "warning", "problem"]
+Status = Literal["ok", "warning", "problem"]
 
 SURELY_TOO_LITTLE = 0.8
-"""Share of the memory that a run is expected to take; with less it would only be ended by the system."""
+"""Share of the memory that a run is expected to take; with less the system would kill it."""
 DISK_GIB = 2.0
-"""What a sweep of a small model with its store takes; checkpoints of large models take more."""
+"""Space for a sweep of a small model with its store; checkpoints of large models take more."""
 OPEN_FILES = 4096
 SHARED_FILESYSTEMS = ("nfs", "cifs", "smb", "lustre", "gpfs", "beegfs", "ceph", "gluster", "fuse", "9p")
-"""Beginnings of the names of file systems that several machines may see; virtiofs and others only warn."""
+"""Prefixes of the names of file systems that several machines can share; others, such as virtiofs, warn."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Check:
-    """One thing that was looked at."""
+    """The result of one check."""
 
     name: str
-    verdict: Verdict
+    status: Status
     found: str
     remedy: str = ""
-    """What to do; empty when all is well."""
+    """What to do; empty if the status is ok."""
 
     def __str__(self) -> str:
         return f"{self.name}: {self.found}" + (f"; {self.remedy}" if self.remedy else "")
@@ -37,12 +37,12 @@ class Check:
 
 @dataclass(frozen=True, kw_only=True)
 class Wanted:
-    """What a job asks for."""
+    """What a job needs."""
 
     workers: int = 1
     gpu: bool = False
     worker_gib: float = GIB_PER_WORKER
-    """Memory that a worker takes, see `planning.gib_of_worker`."""
+    """Memory that a worker takes, see `ray_train.sizing.gib_of_worker`."""
 
     @property
     def counted(self) -> str:
@@ -51,119 +51,119 @@ class Wanted:
 
 
 def check_cpus(cpus: float, wanted: Wanted) -> Check:
-    """Too few cores make a job slow, not stuck: reservations are scaled down to what is there."""
+    """With too few cores a job is slow but not stuck: reservations are scaled down to the cores there are."""
     found = f"{cpus:g} cores for {wanted.counted}"
     if cpus >= wanted.workers:
-        return Check(name="CPUs", verdict="ok", found=found)
+        return Check(name="CPUs", status="ok", found=found)
     return Check(
         name="CPUs",
-        verdict="warning",
-        found=f"{found}, which will share them",
+        status="warning",
+        found=f"{found}, which would share them",
         remedy=f"--workers {max(1, int(cpus))} trains as fast",
     )
 
 
 def check_gpus(gpus: float, wanted: Wanted) -> Check:
-    """A worker that waits for a GPU that does not exist waits for ever."""
+    """A worker that waits for a GPU that does not exist waits forever."""
     found = f"{gpus:g}" + ("" if wanted.gpu or not gpus else ", not used without --gpu")
     if not wanted.gpu or gpus >= wanted.workers:
-        return Check(name="GPUs", verdict="ok", found=found)
+        return Check(name="GPUs", status="ok", found=found)
     return Check(
         name="GPUs",
-        verdict="problem",
-        found=f"{gpus:g} for {wanted.counted} with one each: the job would wait for ever",
-        remedy="take fewer --workers, or leave --gpu out",
+        status="problem",
+        found=f"{gpus:g} for {wanted.counted} with one each: the job would wait forever",
+        remedy="use fewer --workers, or leave out --gpu",
     )
 
 
 def check_memory(machine: Machine, wanted: Wanted) -> Check:
-    """One run with everything around it; how many fit side by side is `planning.concurrent_runs`'s affair."""
+    """Memory for one run and its driver; `capacity.concurrent_runs` decides how many fit side by side."""
     needed = GIB_BESIDES + gib_of_run(wanted.workers, wanted.worker_gib)
     have = f"{machine.memory_gib:.1f} GiB, {machine.memory_free_gib:.1f} free"
     found = f"{have}; one run takes about {needed:.1f}"
     if machine.memory_gib < SURELY_TOO_LITTLE * needed:
-        remedy = "take smaller batches (--override data.batch.batch_size=16), fewer --workers, or more memory"
-        return Check(name="memory", verdict="problem", found=found, remedy=remedy)
+        remedy = "use smaller batches (--override data.batch.batch_size=16), fewer --workers, or more memory"
+        return Check(name="memory", status="problem", found=found, remedy=remedy)
     if machine.memory_free_gib < needed:
-        remedy = "close other programs, or take smaller batches; Ray ends workers when 95% is used"
-        return Check(name="memory", verdict="warning", found=found, remedy=remedy)
-    return Check(name="memory", verdict="ok", found=found)
+        remedy = "close other programs, or use smaller batches; Ray kills workers when 95% is used"
+        return Check(name="memory", status="warning", found=found, remedy=remedy)
+    return Check(name="memory", status="ok", found=found)
 
 
 def check_shared_memory(machine: Machine, wanted_mb: int) -> Check:
-    """Ray maps its objects from /dev/shm; where it is too small they go to disk."""
+    """Ray keeps its objects in /dev/shm; if that is too small they go to disk."""
     if machine.shm_free_gib is None:
-        return Check(name="/dev/shm", verdict="ok", found="not on this system")
+        return Check(name="/dev/shm", status="ok", found="not on this system")
     found = f"{machine.shm_free_gib * 1024:.0f} MB free for an object store of {wanted_mb} MB"
     fitting = object_store_mb(wanted_mb, machine)
     if machine.shm_free_gib * 1024 >= wanted_mb:
-        return Check(name="/dev/shm", verdict="ok", found=found)
-    cut = f"it is made {fitting} MB" if fitting < wanted_mb else "Ray will use a folder on disk, slowly"
+        return Check(name="/dev/shm", status="ok", found=found)
+    cut = f"it is reduced to {fitting} MB" if fitting < wanted_mb else "Ray will use a folder on disk, slowly"
     return Check(
         name="/dev/shm",
-        verdict="warning",
+        status="warning",
         found=f"{found}: {cut}",
-        remedy="delete leftovers there, or give the container more (docker run --shm-size=1g)",
+        remedy="delete old files there, or give the container more (docker run --shm-size=1g)",
     )
 
 
-def check_disk(free_gib: float | None, place: str, *, writable: bool) -> Check:
+def check_disk(free_gib: float | None, folder: str, *, writable: bool) -> Check:
     """Space for stores, checkpoints and records."""
     if not writable:
-        remedy = "give --out a folder that you may write to"
-        return Check(name="disk", verdict="problem", found=f"{place} cannot be written", remedy=remedy)
+        remedy = "give --out a folder that you can write to"
+        return Check(name="disk", status="problem", found=f"{folder} is not writable", remedy=remedy)
     free = free_gib if free_gib is not None else math.inf
-    found = f"{free:.1f} GiB free at {place}"
+    found = f"{free:.1f} GiB free at {folder}"
     if free >= DISK_GIB:
-        return Check(name="disk", verdict="ok", found=found)
+        return Check(name="disk", status="ok", found=found)
     return Check(
         name="disk",
-        verdict="problem" if free < DISK_GIB / 8 else "warning",
+        status="problem" if free < DISK_GIB / 8 else "warning",
         found=f"{found}, a small sweep takes up to {DISK_GIB:g}",
-        remedy="make room, or give --out a folder with more",
+        remedy="free some space, or give --out a folder with more",
     )
 
 
 def check_open_files(limit: int) -> Check:
-    """Ray opens a connection per process and node."""
+    """Ray opens a connection for every process and node."""
     if limit >= OPEN_FILES:
-        return Check(name="open files", verdict="ok", found=f"{limit} allowed")
+        return Check(name="open files", status="ok", found=f"{limit} allowed")
     remedy = f"ulimit -n {OPEN_FILES} before starting"
-    return Check(name="open files", verdict="warning", found=f"only {limit} allowed", remedy=remedy)
+    return Check(name="open files", status="warning", found=f"only {limit} allowed", remedy=remedy)
 
 
 def check_nodes(nodes: tuple[ClusterNode, ...], wanted: Wanted) -> list[Check]:
-    """CPUs and GPUs of a cluster, which jobs are sized by when they start."""
+    """CPUs and GPUs of a cluster, by which jobs are sized when they start."""
     cpus, gpus = sum(node.cpus for node in nodes), sum(node.gpus for node in nodes)
     return [check_cpus(cpus, wanted), check_gpus(gpus, wanted)]
 
 
-def check_shared_folder(nodes: tuple[ClusterNode, ...], place: str, filesystem: str) -> Check:
-    """Workers on several nodes write checkpoints and read stores in one folder."""
-    found = f"{place} is on {filesystem}"
+def check_shared_folder(nodes: tuple[ClusterNode, ...], folder: str, filesystem: str) -> Check:
+    """Workers on several nodes share one folder for checkpoints and stores."""
+    found = f"{folder} is on {filesystem}"
     if len(nodes) < 2 or filesystem.startswith(SHARED_FILESYSTEMS):
-        return Check(name="shared folder", verdict="ok", found=found)
+        return Check(name="shared folder", status="ok", found=found)
     return Check(
         name="shared folder",
-        verdict="warning",
+        status="warning",
         found=f"{found}, and the cluster has {len(nodes)} nodes",
-        remedy="give --out (or EQUIPOSE_OUT) a folder that all nodes see; a run fails where they do not",
+        remedy="give --out (or EQUIPOSE_OUT) a folder that all nodes see; runs fail on nodes that do not",
     )
 
 
 def check_token(mode: str | None, *, present: bool, private: bool, joining: bool) -> Check:
-    """Who knows no token must not run code here. `mode`: RAY_AUTH_MODE; unset is on for a local Ray only."""
+    """Running code here must require a token. `mode`: RAY_AUTH_MODE; unset, only a local Ray requires one."""
     if mode == "disabled" or (joining and mode is None):
         return Check(
             name="Ray token",
-            verdict="warning",
-            found="not asked for" if mode else "not asked for by clusters unless RAY_AUTH_MODE says so",
-            remedy="whoever reaches Ray's ports can run programs; set RAY_AUTH_MODE=token everywhere",
+            status="warning",
+            found="not required" if mode else "not required by clusters unless RAY_AUTH_MODE is set",
+            remedy="anyone who reaches Ray's ports can run programs; set RAY_AUTH_MODE=token on every node",
         )
     if joining and not present:
         remedy = "copy the cluster's ~/.ray/auth_token here"
-        return Check(name="Ray token", verdict="problem", found="none to join with", remedy=remedy)
+        return Check(name="Ray token", status="problem", found="none for joining the cluster", remedy=remedy)
     if present and not private:
         remedy = "chmod 600 ~/.ray/auth_token"
-        return Check(name="Ray token", verdict="warning", found="readable by others", remedy=remedy)
-    return Check(name="Ray token", verdict="ok", found="there" if present else "made on first use")
+        return Check(name="Ray token", status="warning", found="readable by others", remedy=remedy)
+    return Check(name="Ray token", status="ok", found="present" if present else "created on first use")

@@ -1,4 +1,4 @@
-"""The doctor's rounds: facts of this machine, its Ray and its tracking, judged. Starts nothing."""
+"""Collect the facts of this machine, its Ray and its tracking, and check them. Starts nothing."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ TESTED_RAY = "2.60"
 
 @dataclass(frozen=True, kw_only=True)
 class Examination:
-    """What was looked at, and what there is to share among runs."""
+    """The checks, and the resources that runs can share."""
 
     checks: tuple[Check, ...]
     cpus: float
@@ -46,11 +46,11 @@ class Examination:
 
     @property
     def problems(self) -> list[Check]:
-        """What would keep a job from working."""
-        return [check for check in self.checks if check.verdict == "problem"]
+        """The checks that would keep a job from working."""
+        return [check for check in self.checks if check.status == "problem"]
 
     def fitting(self, wanted: Wanted, limit: int = 10_000) -> tuple[int, Resources]:
-        """Number of runs at a time, and what each takes. Raises ValueError where not one fits."""
+        """Number of runs at a time, and what each takes. Raises ValueError if not even one fits."""
         return concurrent_runs(
             wanted.workers,
             gpu=wanted.gpu,
@@ -63,7 +63,7 @@ class Examination:
 
 
 def examine(out: Path, wanted: Wanted, store: str | None = None) -> Examination:
-    """Everything a job needs, in a second or two. `out`: its results folder; `store`: of its data, if any."""
+    """Check everything a job needs, in a second or two. `out`: results folder; `store`: its data, if any."""
     machine = this_machine()
     cluster, about_ray = _ray_checks()
     nodes = cluster.nodes if cluster else (_as_node(machine),)
@@ -95,16 +95,16 @@ def _as_node(machine: Machine) -> ClusterNode:
 
 
 def _ray_checks() -> tuple[RayCluster | None, list[Check]]:
-    """The cluster that jobs will join, if any, and what is to be said about Ray."""
+    """The cluster that jobs will join, if any, and the checks of Ray."""
     version = ray.__version__
     if version.startswith(TESTED_RAY):
-        release = Check(name="Ray", verdict="ok", found=version)
+        release = Check(name="Ray", status="ok", found=version)
     else:
         remedy = "if it misbehaves: pip install -c constraints.txt ray"
         found = f"{version}, tested with {TESTED_RAY}"
-        release = Check(name="Ray", verdict="warning", found=found, remedy=remedy)
+        release = Check(name="Ray", status="warning", found=found, remedy=remedy)
     cluster, which = _cluster_check()
-    joining = cluster is not None or which.verdict == "problem"
+    joining = cluster is not None or which.status == "problem"
     return cluster, [release, which, _token_check(joining)]
 
 
@@ -112,23 +112,23 @@ def _cluster_check() -> tuple[RayCluster | None, Check]:
     try:
         address = address_to_join()
         if address is None:
-            return None, Check(name="Ray cluster", verdict="ok", found=_own_ray())
+            return None, Check(name="Ray cluster", status="ok", found=_own_ray())
         cluster = find_cluster(address)
         check_versions(cluster)
     except ValueError as error:
-        return None, Check(name="Ray cluster", verdict="problem", found=str(error))
+        return None, Check(name="Ray cluster", status="problem", found=str(error))
     size = f"{len(cluster.nodes)} nodes, {sum(node.cpus for node in cluster.nodes):g} CPUs"
-    return cluster, Check(name="Ray cluster", verdict="ok", found=f"joins {address}: {size}")
+    return cluster, Check(name="Ray cluster", status="ok", found=f"joins {address}: {size}")
 
 
 def _own_ray() -> str:
-    """What happens without RAY_ADDRESS, with a hint at a cluster that one may have meant."""
+    """What jobs do without RAY_ADDRESS, with a hint at a cluster that the user may have meant."""
     try:
         noted = cluster_address("auto")
     except ValueError:
         noted = None
-    hint = f"; `ray start` has run here ({noted}): RAY_ADDRESS=auto joins that" if noted else ""
-    return f"jobs start one for themselves, on loopback{hint}"
+    hint = f"; `ray start` has run here ({noted}): RAY_ADDRESS=auto joins it" if noted else ""
+    return f"none; each job starts its own, on loopback{hint}"
 
 
 def _token_check(joining: bool) -> Check:
@@ -141,24 +141,24 @@ def _token_check(joining: bool) -> Check:
 
 
 def check_ports() -> Check:
-    """Ray and MLflow take ports that the system has free; some sandboxes allow none."""
+    """Ray and MLflow listen on free ports; some sandboxes allow none."""
     try:
         with socket.create_server(("127.0.0.1", 0)):
-            return Check(name="ports", verdict="ok", found="chosen by the system, on loopback")
+            return Check(name="ports", status="ok", found="chosen by the system, on loopback")
     except OSError as error:
         remedy = "allow this program to listen on 127.0.0.1"
-        return Check(name="ports", verdict="problem", found=f"none can be had ({error})", remedy=remedy)
+        return Check(name="ports", status="problem", found=f"none can be opened ({error})", remedy=remedy)
 
 
 def check_store(path: str) -> Check:
-    """Whether a store can be opened, and which data it holds."""
+    """Whether a store can be opened, and what it holds."""
     from equipose.pipelines.files.errors import DataError
     from equipose.pipelines.store import open_store
 
     try:
         store = open_store(path)
     except (DataError, OSError) as error:
-        remedy = "prepare it (equipose prepare), or correct the path"
-        return Check(name="store", verdict="problem", found=str(error), remedy=remedy)
+        remedy = "prepare it (equipose prepare) or correct the path"
+        return Check(name="store", status="problem", found=str(error), remedy=remedy)
     found = f"{len(store.keys)} sequences, fingerprint {store.fingerprint[:16]}"
-    return Check(name="store", verdict="ok", found=found)
+    return Check(name="store", status="ok", found=found)

@@ -1,4 +1,4 @@
-"""Whether a job's numbers will find a place: the user's tracking server, or the folder of our own."""
+"""Whether a job can log to MLflow: to the user's tracking server, or to a local one in the results folder."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SECONDS = 5.0
 
 
 def check_tracking(out: Path) -> Check:
-    """The server of MLFLOW_TRACKING_URI, or the database that a server of ours would open in `out`."""
+    """Check the server of MLFLOW_TRACKING_URI, or the database that a local server would open in `out`."""
     uri = os.environ.get("MLFLOW_TRACKING_URI")
     return _server(uri) if uri else _database(out)
 
@@ -25,8 +25,8 @@ def _server(uri: str) -> Check:
     if not uri.startswith(("http://", "https://")):
         return Check(
             name="MLflow",
-            verdict="problem",
-            found=f"MLFLOW_TRACKING_URI is {uri!r}, a file that many workers would write at once",
+            status="problem",
+            found=f"MLFLOW_TRACKING_URI is {uri!r}, which many workers would write to at once",
             remedy=f"start a server over it (mlflow server --backend-store-uri {uri}) or unset the variable",
         )
     try:
@@ -35,11 +35,11 @@ def _server(uri: str) -> Check:
     except (OSError, ValueError) as error:  # URLError is an OSError
         return Check(
             name="MLflow",
-            verdict="problem",
+            status="problem",
             found=f"{uri} does not answer ({error})",
             remedy="start it, correct MLFLOW_TRACKING_URI, or unset it to get a local server",
         )
-    return Check(name="MLflow", verdict="ok", found=f"{uri} answers, version {version}")
+    return Check(name="MLflow", status="ok", found=f"{uri} answers, version {version}")
 
 
 def _database(out: Path) -> Check:
@@ -48,9 +48,10 @@ def _database(out: Path) -> Check:
         writable = os.access(existing_folder(out), os.W_OK)
         return Check(
             name="MLflow",
-            verdict="ok" if writable else "problem",
-            found=f"a local server over {path}, " + ("to be made" if writable else "which cannot be made"),
-            remedy="" if writable else "give --out a folder that you may write to",
+            status="ok" if writable else "problem",
+            found=f"a local server over {path}, "
+            + ("to be created" if writable else "which cannot be created"),
+            remedy="" if writable else "give --out a folder that you can write to",
         )
     try:
         with contextlib.closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as database:
@@ -64,10 +65,10 @@ def _database(out: Path) -> Check:
         return _unreadable(path, error)
     if not writable:
         remedy = "make it writable, or choose another --out"
-        return Check(name="MLflow", verdict="problem", found=f"{path} is read-only", remedy=remedy)
-    return Check(name="MLflow", verdict="ok", found=f"a local server over {path}")
+        return Check(name="MLflow", status="problem", found=f"{path} is read-only", remedy=remedy)
+    return Check(name="MLflow", status="ok", found=f"a local server over {path}")
 
 
 def _unreadable(path: Path, error: sqlite3.Error) -> Check:
     remedy = "move it away, or choose another --out"
-    return Check(name="MLflow", verdict="problem", found=f"{path} cannot be read ({error})", remedy=remedy)
+    return Check(name="MLflow", status="problem", found=f"{path} cannot be read ({error})", remedy=remedy)

@@ -1,4 +1,4 @@
-"""The command as a person meets it: help everywhere, one clear line for bad input, no tracebacks."""
+"""The command line: help for every verb, one clear line for bad input, no tracebacks."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+import equipose
 import experiments
 from equipose.experiments.cli import COMMANDS, command, guarded, main
 from equipose.orchestrator.tracking.server_process import TrackingServerError
@@ -37,6 +38,11 @@ def test_help(run: Run, verb: list[str]) -> None:
     assert f"usage: equipose {' '.join(verb)}".strip() in out
     if not verb:
         assert all(name in out for name in COMMANDS)
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["--version"])
+    assert capsys.readouterr().out == f"equipose {equipose.__version__}\n"
 
 
 SCRIPTS = {
@@ -69,7 +75,7 @@ def test_scripts_are_verbs(
         (("inspect", "missing"), "missing"),
         (("inspect", "empty"), "empty"),
         (("sweep", "--data", "mars"), "--data mars needs --data-root"),
-        (("sweep", "--data", "mmfi", "--data-root", "missing"), "no folder"),
+        (("sweep", "--data", "mmfi", "--data-root", "missing"), "not a folder"),
         (("sweep", "--data-root", "empty"), "simulated reads no files"),
         (("sweep", "--trials", "2"), "trials must be at least 6"),
         (("sweep", "--resume"), "no unfinished job awc-simulated-quick"),
@@ -113,6 +119,6 @@ def test_failures_end_with_a_status(
     assert capsys.readouterr().err.startswith("equipose: ")
 
 
-def test_a_fault_of_ours_is_not_hidden() -> None:
+def test_a_bug_is_not_hidden() -> None:
     with pytest.raises(ZeroDivisionError):
         guarded(lambda: 1 // 0)

@@ -18,7 +18,7 @@ import pytest
 import torch
 
 from equipose.balancing.methods.awc.awc import AWC
-from equipose.experiments.presets.comparison import comparison_config
+from equipose.experiments.presets.comparison import ComparisonOptions, comparison_config
 from equipose.models.build import ModelConfig
 from equipose.orchestrator.cluster.session import SessionConfig, ray_session
 from equipose.orchestrator.comparison.config import ComparisonConfig
@@ -300,7 +300,9 @@ def finished_comparison(tmp_path_factory: pytest.TempPathFactory) -> FinishedCom
     resumed = ComparisonProcess(out, "--resume")
     assert resumed.ended() == 0, resumed.output
     (store,) = out.glob("stores/simulated-*")
-    config = comparison_config("compare-simulated-smoke-001", options, str(store))
+    config = comparison_config(
+        "compare-simulated-smoke-001", ComparisonOptions.from_json(options), str(store)
+    )
     return FinishedComparison(out=out, config=config, killed=killed, resumed=resumed, ended_first=ended)
 
 

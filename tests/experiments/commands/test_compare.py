@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from equipose.balancing.registry import method_name
 from equipose.experiments.cli import main
-from equipose.experiments.presets.comparison import comparison_config
+from equipose.experiments.presets.comparison import ComparisonOptions, comparison_config
 
-OPTIONS: dict[str, Any] = {
-    "data": "simulated",
-    "preset": "smoke",
-    "methods": ["plain", "ogm_ge"],
-    "seeds": 3,
-    "fusions": ["mlp", "concat"],
-    "protocols": ["P1", "P3"],
-    "split": "S2",
-    "budget": 4,
-    "epochs": 5,
-    "alone": False,
-    "workers": 2,
-    "override": ["optimizer.lr=0.5"],
-}
+OPTIONS = ComparisonOptions(
+    data="simulated",
+    preset="smoke",
+    methods=("plain", "ogm_ge"),
+    seeds=3,
+    fusions=("mlp", "concat"),
+    protocols=("P1", "P3"),
+    split="S2",
+    budget=4,
+    epochs=5,
+    alone=False,
+    workers=2,
+    override=("optimizer.lr=0.5",),
+)
 
 
 def test_options_become_a_comparison() -> None:
@@ -38,7 +38,7 @@ def test_options_become_a_comparison() -> None:
 
 
 def test_real_data_is_thinned() -> None:
-    mars = {**OPTIONS, "data": "mars", "protocols": ["MARS"], "split": "time"}
+    mars = replace(OPTIONS, data="mars", protocols=("MARS",), split="time")
     assert comparison_config("c", mars, "").base.data.train_stride == 8
     assert comparison_config("c", OPTIONS, "").base.data.train_stride == 1
 
@@ -57,7 +57,7 @@ def test_real_data_is_thinned() -> None:
 )
 def test_what_a_comparison_varies_is_no_override(override: str, option: str) -> None:
     with pytest.raises(ValueError, match=rf"{override}.*use {option}"):
-        comparison_config("c", {**OPTIONS, "override": [override]}, "")
+        comparison_config("c", replace(OPTIONS, override=(override,)), "")
 
 
 @pytest.mark.parametrize(

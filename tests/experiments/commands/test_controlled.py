@@ -11,8 +11,15 @@ import polars as pl
 import pytest
 from scipy import stats
 
-from equipose.experiments.commands.controlled import experiment, print_outcome
-from equipose.experiments.presets.imbalance import IMBALANCE, SENSORS, WEAK, level_stores
+from equipose.experiments.commands.controlled import print_outcome
+from equipose.experiments.presets.imbalance import (
+    IMBALANCE,
+    SENSORS,
+    WEAK,
+    ControlledOptions,
+    imbalance_config,
+    level_stores,
+)
 from equipose.orchestrator.grid.run_one import RunsFolder, evaluation_of, work_on
 from equipose.orchestrator.imbalance.config import ImbalanceConfig, Level
 from equipose.orchestrator.imbalance.job import write_outcome
@@ -161,23 +168,26 @@ def test_a_figure_needs_levels() -> None:
     ("options", "message"),
     [({"seeds": 0}, "seeds"), ({"epochs": 0}, "epochs"), ({"methods": ("magic",)}, "magic")],
 )
-def test_bad_options_are_told_before_anything_runs(options: dict[str, Any], message: str) -> None:
+def test_bad_options_are_refused_before_anything_runs(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        experiment("smoke", (Level(name="a", store=""),), **options)
+        imbalance_config(ControlledOptions(preset="smoke", **options), (Level(name="a", store=""),))
 
 
 def test_other_options_are_another_experiment() -> None:
-    levels = (Level(name="a", store=""),)
-    names = {experiment("smoke", levels, seeds=seeds).name for seeds in (1, 2, 3)}
-    assert len(names) == 3
-    assert experiment("smoke", levels, seeds=2).name == experiment("smoke", levels).name
+    def name(**options: Any) -> str:
+        chosen = ControlledOptions(preset="smoke", **options)
+        return imbalance_config(chosen, (Level(name="a", store=""),)).name
+
+    assert len({name(seeds=seeds) for seeds in (1, 2, 3)}) == 3
+    assert name(seeds=2) == name() == "controlled-smoke-1d9adddf", "as in earlier versions"
 
 
 @pytest.fixture(scope="module")
 def config(tmp_path_factory: pytest.TempPathFactory) -> ImbalanceConfig:
     """The smoke preset with one method, on its prepared levels."""
     levels = level_stores(IMBALANCE["smoke"], tmp_path_factory.mktemp("levels"))
-    return experiment("smoke", levels, methods=("plain",), epochs=2)
+    options = ControlledOptions(preset="smoke", methods=("plain",), epochs=2)
+    return imbalance_config(options, levels)
 
 
 def test_levels_differ_in_the_weak_sensor_only(config: ImbalanceConfig) -> None:

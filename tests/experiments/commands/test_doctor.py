@@ -1,4 +1,4 @@
-"""`equipose doctor` and `--plan`: a table and a status, nothing started, nothing left behind."""
+"""`equipose doctor` and `--plan` print a table and exit with a status; they start and leave nothing."""
 
 from __future__ import annotations
 
@@ -47,8 +47,8 @@ def test_a_small_machine_is_enough(say: Say, tmp_path: Path) -> None:
 def test_what_would_hang_is_status_1_with_the_remedy(say: Say) -> None:
     status, out = say("doctor", "--gpu", "--workers", "2", "--store", "nowhere")
     assert status == 1
-    assert "0 for 2 workers with one each: the job would wait for ever" in out
-    assert "leave --gpu out" in out
+    assert "0 for 2 workers with one each: the job would wait forever" in out
+    assert "leave out --gpu" in out
     assert "nothing fits" in out
     assert "equipose prepare" in out
 
@@ -71,7 +71,7 @@ def test_plans_start_nothing(say: Say, tmp_path: Path, verb: str, words: str) ->
 
 
 def test_a_job_that_cannot_work_is_refused_before_it_begins(say: Say, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"this would not work: GPUs: 0 for 1 worker .*leave --gpu out"):
+    with pytest.raises(ValueError, match=r"this would not work: GPUs: 0 for 1 worker .*leave out --gpu"):
         stop_at_problems(tmp_path, Wanted(gpu=True))
     assert say("compare", "--preset", "smoke", "--gpu")[0] == 2
     assert not (tmp_path / "equipose-out" / "comparisons").exists()

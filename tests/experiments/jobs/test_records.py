@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from equipose.experiments.jobs.records import claim_job, create_job, finish_job, job_lock, resume_job
+from equipose.experiments.jobs.records import create_job, finish_job, job_lock, resume_job
 
 
 def test_jobs_started_at_once_get_different_names(tmp_path: Path) -> None:
@@ -43,26 +43,3 @@ def test_a_job_with_failed_trials_can_go_on(tmp_path: Path) -> None:
     finish_job(tmp_path, "sweeps", name, {"trials_left": 0})
     with pytest.raises(ValueError, match="no unfinished job"):
         resume_job(tmp_path, "sweeps", "awc")
-
-
-def test_a_new_job_is_checked_before_it_takes_a_name(tmp_path: Path) -> None:
-    def refuse(options: dict[str, int]) -> None:
-        raise ValueError("bad options")
-
-    with pytest.raises(ValueError, match="bad options"):
-        claim_job(tmp_path, "comparisons", "c", {"seeds": 0}, resume=False, check=refuse)
-    assert not list(tmp_path.glob("comparisons/*"))
-
-
-def test_jobs_are_claimed_anew_or_gone_on_with(tmp_path: Path) -> None:
-    def claim(options: dict[str, int], *, resume: bool) -> tuple[str, dict[str, int]]:
-        return claim_job(tmp_path, "comparisons", "c", options, resume=resume, check=lambda _: None)
-
-    assert claim({"seeds": 1}, resume=False) == ("c-001", {"seeds": 1})
-    assert claim({"seeds": 2}, resume=False) == ("c-002", {"seeds": 2})
-    assert claim({"seeds": 9}, resume=True) == ("c-002", {"seeds": 2}), "with the options it had"
-    finish_job(tmp_path, "comparisons", "c-002", {})
-    assert claim({"seeds": 9}, resume=True) == ("c-001", {"seeds": 1})
-    assert claim({"seeds": 3}, resume=False) == ("c-003", {"seeds": 3})
-    with pytest.raises(ValueError, match="no unfinished job c-"):
-        claim_job(tmp_path, "tables", "c", {}, resume=True, check=lambda _: None)

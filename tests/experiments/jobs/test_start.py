@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,10 @@ from equipose.experiments.jobs import start as job_start
 from equipose.experiments.jobs.records import finish_job
 from equipose.experiments.jobs.start import start_job
 from equipose.experiments.presets.sizes import PRESETS
+from equipose.experiments.presets.sweep import SweepOptions
 from equipose.orchestrator.doctor.checks import Wanted
 
-Start = Callable[..., None]
+NAME = "awc-simulated-smoke-001"
 
 
 @pytest.fixture
@@ -26,19 +28,22 @@ def looked(monkeypatch: pytest.MonkeyPatch) -> list[Wanted]:
     return asked
 
 
-def start(out: Path, run: Callable[..., object], options: dict[str, Any], **more: Any) -> None:
-    check = more.pop("check", lambda options: PRESETS["paper"].train_config("", "P1", "S1", 0))
-    options = {"workers": 3, "gpu": False, **options}
-    start_job(
-        "sweeps", "awc", options, out, check=check, run=run, go_on=lambda o, p: f"go {o['seed']}", **more
+def options(seed: int) -> SweepOptions:
+    return SweepOptions(
+        data="simulated", preset="smoke", protocol="P1", split="S1", seed=seed, workers=3, override=("a=1",)
     )
 
 
-def test_a_job_gets_its_name_options_and_place(tmp_path: Path, looked: list[Wanted]) -> None:
+def start(out: Path, run: Callable[..., object], seed: int, **more: Any) -> None:
+    check = more.pop("check", lambda _: PRESETS["paper"].train_config("", "P1", "S1", 0))
+    start_job(options(seed), out, check=check, run=run, **more)
+
+
+def test_a_job_gets_its_name_options_and_folder(tmp_path: Path, looked: list[Wanted]) -> None:
     ran: list[Any] = []
-    start(tmp_path, lambda *arguments: ran.append(arguments), {"seed": 1})
-    start(tmp_path, lambda *arguments: ran.append(arguments), {"seed": 2}, resume=True)
-    assert ran == [("awc-001", {"workers": 3, "gpu": False, "seed": 1}, tmp_path)] * 2, "as it began"
+    start(tmp_path, lambda *arguments: ran.append(arguments), 1)
+    start(tmp_path, lambda *arguments: ran.append(arguments), 2, resume=True)
+    assert ran == [(NAME, options(1), tmp_path)] * 2, "as it began"
     assert [wanted.workers for wanted in looked] == [3, 3]
     assert all(wanted.worker_gib > 18 for wanted in looked), "of the run's own size"
 
@@ -48,11 +53,33 @@ def test_what_would_not_work_takes_no_name(tmp_path: Path, monkeypatch: pytest.M
         raise ValueError("this would not work")
 
     with pytest.raises(ValueError, match="would not work"):
-        start(tmp_path, pytest.fail, {"seed": 1}, check=refuse)
+        start(tmp_path, pytest.fail, 1, check=refuse)
     monkeypatch.setattr(job_start, "stop_at_problems", refuse)
     with pytest.raises(ValueError, match="would not work"):
-        start(tmp_path, pytest.fail, {"seed": 1})
+        start(tmp_path, pytest.fail, 1)
     assert not list(tmp_path.glob("sweeps/*"))
+
+
+def test_jobs_are_new_or_resumed(tmp_path: Path, looked: list[Wanted]) -> None:
+    def started(seed: int, *, resume: bool) -> tuple[str, int]:
+        ran: list[tuple[str, int]] = []
+        start(tmp_path, lambda name, chosen, _: ran.append((name[-3:], chosen.seed)), seed, resume=resume)
+        return ran[0]
+
+    assert started(1, resume=False) == ("001", 1)
+    assert started(2, resume=False) == ("002", 2)
+    assert started(9, resume=True) == ("002", 2), "with its own options"
+    finish_job(tmp_path, "sweeps", NAME.replace("001", "002"), {})
+    assert started(9, resume=True) == ("001", 1)
+    assert started(3, resume=False) == ("003", 3)
+
+
+def test_options_that_cannot_be_read_are_named(tmp_path: Path, looked: list[Wanted]) -> None:
+    start(tmp_path, lambda *arguments: None, 1)
+    path = tmp_path / "sweeps" / NAME / "job.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"workers": "many"}))
+    with pytest.raises(ValueError, match=rf"{path} .*: workers is 'many': .*integer; correct it or delete"):
+        start(tmp_path, pytest.fail, 1, resume=True)
 
 
 def test_after_an_interrupt_the_way_on_is_printed(
@@ -62,8 +89,9 @@ def test_after_an_interrupt_the_way_on_is_printed(
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        start(tmp_path, interrupted, {"seed": 3})
-    assert capsys.readouterr().out == "go on with: go 3\n"
+        start(tmp_path, interrupted, 3)
+    command = f"equipose sweep --data simulated --preset smoke --out {tmp_path} --resume"
+    assert capsys.readouterr().out == f"resume with: {command}\n"
 
 
 def test_a_plan_starts_and_checks_nothing(tmp_path: Path, looked: list[Wanted]) -> None:
@@ -72,16 +100,16 @@ def test_a_plan_starts_and_checks_nothing(tmp_path: Path, looked: list[Wanted]) 
     def plan(*arguments: object) -> None:
         planned.append(arguments)
 
-    start(tmp_path, pytest.fail, {"seed": 1}, plan=plan)
-    assert [options["seed"] for options, _ in planned] == [1]
+    start(tmp_path, pytest.fail, 1, plan=plan)
+    assert planned == [(options(1), tmp_path)]
     assert looked == []
     assert not list(tmp_path.iterdir())
-    start(tmp_path, lambda *arguments: None, {"seed": 4})
-    start(tmp_path, pytest.fail, {"seed": 1}, plan=plan, resume=True)
-    assert [options["seed"] for options, _ in planned] == [1, 4]
-    finish_job(tmp_path, "sweeps", "awc-001", {})
+    start(tmp_path, lambda *arguments: None, 4)
+    start(tmp_path, pytest.fail, 1, plan=plan, resume=True)
+    assert planned == [(options(1), tmp_path), (options(4), tmp_path)]
+    finish_job(tmp_path, "sweeps", NAME, {})
     with pytest.raises(ValueError, match="no unfinished job"):
-        start(tmp_path, pytest.fail, {"seed": 1}, plan=plan, resume=True)
+        start(tmp_path, pytest.fail, 1, plan=plan, resume=True)
 
 
 @pytest.mark.parametrize("verb", ["sweep", "compare", "tables"])

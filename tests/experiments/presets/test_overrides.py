@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
+from typing import Any, Literal
+
 import pytest
 
 from equipose.balancing.methods.awc.awc import AWC
-from equipose.experiments.presets.overrides import with_overrides
+from equipose.experiments.presets.overrides import parse, with_overrides
 from equipose.orchestrator.training.config import DataConfig, TrainConfig
 
 BASE = TrainConfig(data=DataConfig(store="store"))
@@ -52,8 +55,61 @@ def test_fields_that_must_agree_change_together() -> None:
         ("epochs.x=3", "a single value"),
         ("optimizer.lr=-1", r"optimizer\.lr must be positive"),
         ("model.window=9", "differ"),
+        ("data.method.alpha=1", "no setting 'method'"),
     ],
 )
 def test_mistakes_are_named(text: str, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         with_overrides(BASE, [text])
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "value"),
+    [
+        (int, "-3", -3),
+        (int, "1_000", 1000),
+        (float, "3", 3.0),
+        (float, ".5", 0.5),
+        (float, "inf", math.inf),
+        (bool, "True", True),
+        (bool, "false", False),
+        (str, "3", "3"),
+        (str, "none", "none"),
+        (int | None, "None", None),
+        (int | None, "3", 3),
+        (float | None, "3", 3.0),
+        (Literal["mean", "none"], "none", "none"),
+        (tuple[str, ...], "rgb", ("rgb",)),
+        (tuple[str, ...], "rgb,wifi", ("rgb", "wifi")),
+    ],
+)
+def test_text_becomes_a_value_of_the_field(kind: Any, text: str, value: Any) -> None:
+    found = parse("x", text, kind)
+    assert (found, type(found)) == (value, type(value))
+
+
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [
+        (int, "3.0"),
+        (int, "1e3"),
+        (int, "true"),
+        (int, "none"),
+        (int, ""),
+        (float, "true"),
+        (float, "none"),
+        (float, "fast"),
+        (bool, "1"),
+        (bool, "0"),
+        (bool, "yes"),
+        (bool, "on"),
+        (bool, "none"),
+        (int | None, "null"),
+        (int | None, "3.0"),
+        (int | None, "false"),
+        (Literal["mean", "none"], "None"),
+    ],
+)
+def test_other_text_is_refused(kind: Any, text: str) -> None:
+    with pytest.raises(ValueError, match=f"x is {text!r}; give a value of "):
+        parse("x", text, kind)

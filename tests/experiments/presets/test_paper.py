@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -12,29 +11,13 @@ from equipose.balancing.methods.awc.awc import AWC
 from equipose.balancing.methods.plain import Plain
 from equipose.experiments.cli import main
 from equipose.experiments.commands import tables
-from equipose.experiments.commands.tables import command, pages_address
-from equipose.experiments.presets.paper import PAPER_PRESETS, paper_config
+from equipose.experiments.commands.tables import pages_address
+from equipose.experiments.presets.paper import PAPER_PRESETS, PaperPresetName, TablesOptions, paper_config
 from equipose.orchestrator.paper.plan import TABLES
 from equipose.pipelines.paper.awc import METHODS
 from equipose.pipelines.protocols import splits
 
-OPTIONS: dict[str, Any] = {
-    "preset": "paper",
-    "data": "mmfi",
-    "data_root": None,
-    "tables": [],
-    "columns": [],
-    "seeds": None,
-    "epochs": None,
-    "workers": 1,
-    "gpu": False,
-    "override": [],
-    "mlflow_url": None,
-}
-
-
-def options(**changes: Any) -> dict[str, Any]:
-    return {**OPTIONS, **changes}
+OPTIONS = TablesOptions(preset="paper", data="mmfi")
 
 
 def test_the_paper_preset_has_the_papers_settings() -> None:
@@ -57,7 +40,7 @@ def test_the_paper_preset_has_the_papers_settings() -> None:
 
 
 def test_epochs_are_the_only_thing_that_epochs_shorten() -> None:
-    whole, short = paper_config("t", OPTIONS, ""), paper_config("t", options(epochs=1), "")
+    whole, short = paper_config("t", OPTIONS, ""), paper_config("t", replace(OPTIONS, epochs=1), "")
     assert short.base.epochs == 1
     assert short.base.data == whole.base.data
     assert short.base.model == whole.base.model
@@ -66,10 +49,10 @@ def test_epochs_are_the_only_thing_that_epochs_shorten() -> None:
 
 
 @pytest.mark.parametrize("preset", PAPER_PRESETS)
-def test_every_preset_makes_every_table(preset: str) -> None:
-    config = paper_config("t", options(preset=preset), "")
+def test_every_preset_makes_every_table(preset: PaperPresetName) -> None:
+    config = paper_config("t", replace(OPTIONS, preset=preset), "")
     assert {place.table for place in config.cells()} == set(TABLES)
-    assert PAPER_PRESETS[preset].sizes.epochs == config.base.epochs  # type: ignore[index]
+    assert PAPER_PRESETS[preset].sizes.epochs == config.base.epochs
 
 
 @pytest.mark.parametrize("preset", ["smoke", "quick"])
@@ -81,18 +64,18 @@ def test_simulated_presets_fill_every_column(preset: str) -> None:
 
 
 def test_chosen_columns_keep_their_order() -> None:
-    config = paper_config("t", options(columns=["P3", "P1"]), "")
+    config = paper_config("t", replace(OPTIONS, columns=("P3", "P1")), "")
     assert list(config.columns) == ["P1", "P3"]
     assert config.ablated == "P1"
-    assert paper_config("t", options(columns=["P3"]), "").ablated == "P3"
+    assert paper_config("t", replace(OPTIONS, columns=("P3",)), "").ablated == "P3"
     with pytest.raises(
         ValueError, match=r"columns \['P4'\] are unknown; this preset has \['P1', 'P2', 'P3'\]"
     ):
-        paper_config("t", options(columns=["P4"]), "")
+        paper_config("t", replace(OPTIONS, columns=("P4",)), "")
 
 
 def test_overrides_reach_every_run_or_one_method() -> None:
-    config = paper_config("t", options(override=["optimizer.lr=3e-4", "awc.alpha_s=15000"]), "")
+    config = paper_config("t", replace(OPTIONS, override=("optimizer.lr=3e-4", "awc.alpha_s=15000")), "")
     assert config.base.optimizer.lr == 3e-4
     assert config.base.method == Plain.Config()
     assert config.awc == AWC.Config(window=20, alpha_s=15_000)
@@ -114,16 +97,16 @@ def test_overrides_reach_every_run_or_one_method() -> None:
 )
 def test_overrides_that_would_be_lost_are_refused(override: str, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        paper_config("t", options(override=[override]), "")
+        paper_config("t", replace(OPTIONS, override=(override,)), "")
 
 
 def test_the_printed_command_asks_for_the_same_tables() -> None:
-    assert command(OPTIONS, Path("OUT")) == "equipose tables --preset paper --data mmfi --out OUT"
-    full = options(
-        data_root="/my data", tables=["alpha", "profit"], columns=["P1"], seeds=1, epochs=2, workers=2,
-        gpu=True, override=["awc.alpha_s=15000"],
+    assert OPTIONS.command(Path("OUT")) == "equipose tables --preset paper --data mmfi --out OUT"
+    full = replace(
+        OPTIONS, data_root=Path("/my data"), tables=("alpha", "profit"), columns=("P1",), seeds=1, epochs=2,
+        workers=2, gpu=True, override=("awc.alpha_s=15000",),
     )  # fmt: skip
-    assert command(full, Path("OUT")) == (
+    assert full.command(Path("OUT")) == (
         "equipose tables --preset paper --data mmfi --data-root '/my data' --tables alpha profit "
         "--columns P1 --seeds 1 --epochs 2 --override awc.alpha_s=15000 --workers 2 --gpu --out OUT"
     )
@@ -131,10 +114,10 @@ def test_the_printed_command_asks_for_the_same_tables() -> None:
 
 def test_links_lead_where_the_reader_has_mlflow(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    assert pages_address(OPTIONS) == "http://127.0.0.1:5000"
+    assert pages_address(None) == "http://127.0.0.1:5000"
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://mlflow.lab/")
-    assert pages_address(OPTIONS) == "https://mlflow.lab"
-    assert pages_address(options(mlflow_url="http://other:80/")) == "http://other:80"
+    assert pages_address(None) == "https://mlflow.lab"
+    assert pages_address("http://other:80/") == "http://other:80"
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Every verdict of the doctor, and that what it calls possible is possible."""
+"""Every status of the doctor's checks, and that what it calls possible is possible."""
 
 from __future__ import annotations
 
@@ -29,27 +29,27 @@ CASES: list[tuple[Check, str, str]] = [
     (doctor.check_gpus(0, Wanted()), "ok", "0"),
     (doctor.check_gpus(2, Wanted()), "ok", "not used without --gpu"),
     (doctor.check_gpus(2, Wanted(workers=2, gpu=True)), "ok", "2"),
-    (doctor.check_gpus(1, Wanted(workers=2, gpu=True)), "problem", "wait for ever"),
+    (doctor.check_gpus(1, Wanted(workers=2, gpu=True)), "problem", "wait forever"),
     (doctor.check_memory(machine(), Wanted(workers=2)), "ok", "takes about 3.4"),
     (doctor.check_memory(machine(memory_free_gib=1), Wanted()), "warning", "1.0 free"),
-    (doctor.check_memory(machine(memory_gib=1.9), Wanted()), "problem", "takes about 2.9; take smaller"),
-    (doctor.check_memory(machine(), Wanted(worker_gib=20)), "problem", "takes about 22.4; take smaller"),
+    (doctor.check_memory(machine(memory_gib=1.9), Wanted()), "problem", "takes about 2.9; use smaller"),
+    (doctor.check_memory(machine(), Wanted(worker_gib=20)), "problem", "takes about 22.4; use smaller"),
     (doctor.check_memory(machine(), Wanted(workers=0)), "ok", "takes about 1.6"),
     (doctor.check_shared_memory(machine(), 256), "ok", "1024 MB"),
     (doctor.check_shared_memory(machine(shm_free_gib=None), 256), "ok", "not on this system"),
-    (doctor.check_shared_memory(machine(shm_free_gib=0.2), 256), "warning", "it is made 184 MB"),
+    (doctor.check_shared_memory(machine(shm_free_gib=0.2), 256), "warning", "it is reduced to 184 MB"),
     (doctor.check_shared_memory(machine(shm_free_gib=0.0625), 256), "warning", "on disk, slowly"),
     (doctor.check_disk(10, "out", writable=True), "ok", "10.0 GiB free at out"),
-    (doctor.check_disk(1, "out", writable=True), "warning", "make room"),
-    (doctor.check_disk(0.1, "out", writable=True), "problem", "make room"),
-    (doctor.check_disk(10, "out", writable=False), "problem", "cannot be written"),
+    (doctor.check_disk(1, "out", writable=True), "warning", "free some space"),
+    (doctor.check_disk(0.1, "out", writable=True), "problem", "free some space"),
+    (doctor.check_disk(10, "out", writable=False), "problem", "is not writable"),
     (doctor.check_open_files(1024), "warning", "ulimit -n 4096"),
     (doctor.check_open_files(65536), "ok", "65536"),
     (doctor.check_shared_folder((node(),), "/out", "ext4"), "ok", "ext4"),
     (doctor.check_shared_folder((node(), node()), "/out", "nfs4"), "ok", "nfs4"),
     (doctor.check_shared_folder((node(), node()), "/out", "ext4"), "warning", "all nodes see"),
-    (doctor.check_token(None, present=False, private=True, joining=False), "ok", "made on first use"),
-    (doctor.check_token("token", present=True, private=True, joining=True), "ok", "there"),
+    (doctor.check_token(None, present=False, private=True, joining=False), "ok", "created on first use"),
+    (doctor.check_token("token", present=True, private=True, joining=True), "ok", "present"),
     (doctor.check_token("token", present=False, private=True, joining=True), "problem", "copy the cluster's"),
     (doctor.check_token(None, present=True, private=True, joining=True), "warning", "RAY_AUTH_MODE=token"),
     (doctor.check_token("disabled", present=True, private=True, joining=False), "warning", "run programs"),
@@ -57,26 +57,26 @@ CASES: list[tuple[Check, str, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("check", "verdict", "words"), CASES)
-def test_verdicts(check: Check, verdict: str, words: str) -> None:
-    assert check.verdict == verdict
+@pytest.mark.parametrize(("check", "status", "words"), CASES)
+def test_statuses(check: Check, status: str, words: str) -> None:
+    assert check.status == status
     assert words in str(check)
-    assert bool(check.remedy) == (verdict != "ok"), "a remedy where there is something to do, only there"
+    assert bool(check.remedy) == (status != "ok"), "a remedy where there is something to do, only there"
 
 
 def test_a_cluster_is_the_sum_of_its_nodes() -> None:
     cpus, gpus = doctor.check_nodes((node(), node(gpus=2)), Wanted(workers=2, gpu=True))
-    assert (cpus.verdict, gpus.verdict) == ("ok", "ok")
+    assert (cpus.status, gpus.status) == ("ok", "ok")
     assert "16 cores" in cpus.found
 
 
 @pytest.mark.parametrize("workers", [1, 2, 3, 8])
 @pytest.mark.parametrize(("cpus", "memory"), [(2, 4), (1, 2), (4, 8), (64, 256)])
-def test_what_is_planned_passes_the_examination(cpus: int, memory: int, workers: int) -> None:
+def test_what_is_planned_passes_the_checks(cpus: int, memory: int, workers: int) -> None:
     runs, taken = concurrent_runs(workers, gpu=False, limit=100, cpus=cpus, memory_gib=memory)
     assert taken.workers == workers
     together = Wanted(workers=runs * workers)
     if runs > 1:
         here = machine(cpus=cpus, memory_gib=memory, memory_free_gib=memory)
-        assert doctor.check_cpus(cpus, together).verdict == "ok"
-        assert doctor.check_memory(here, together).verdict == "ok"
+        assert doctor.check_cpus(cpus, together).status == "ok"
+        assert doctor.check_memory(here, together).status == "ok"

@@ -1,4 +1,4 @@
-"""The doctor's rounds on this machine: nothing is started or written, and every fault is named."""
+"""The doctor on this machine: nothing is started or written, and every fault is named."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ def _alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(examination, "this_machine", lambda: idle)
 
 
-def verdicts(found: Examination) -> dict[str, str]:
-    """Name -> verdict of all but what depends on this machine."""
-    return {c.name: c.verdict for c in found.checks if c.name not in ("disk", "open files")}
+def statuses(found: Examination) -> dict[str, str]:
+    """Name -> status of all but what depends on this machine."""
+    return {c.name: c.status for c in found.checks if c.name not in ("disk", "open files")}
 
 
 def one(found: Examination, name: str) -> Any:
@@ -44,16 +44,16 @@ def one(found: Examination, name: str) -> Any:
     return next(check for check in found.checks if check.name == name)
 
 
-def test_a_good_place_passes_and_nothing_is_made(tmp_path: Path, store_path: Path) -> None:
+def test_a_good_machine_passes_and_nothing_is_created(tmp_path: Path, store_path: Path) -> None:
     found = examine(tmp_path / "out", Wanted(workers=2), str(store_path))
-    assert set(verdicts(found).values()) == {"ok"}
+    assert set(statuses(found).values()) == {"ok"}
     assert "fingerprint" in one(found, "store").found
     assert not (tmp_path / "out").exists()
     runs, resources = found.fitting(Wanted(workers=2))
     assert (runs, resources.workers) == (4, 2)
 
 
-def test_a_place_where_nothing_can_be_written(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
     assert {check.name for check in examine(Path("/proc/none"), Wanted()).problems} >= {"disk"}
 
 
@@ -71,12 +71,12 @@ def test_tracking_that_would_not_work(
 
 def test_databases(tmp_path: Path) -> None:
     create_database(ServerFiles(tmp_path))
-    assert one(examine(tmp_path, Wanted()), "MLflow").verdict == "ok"
+    assert one(examine(tmp_path, Wanted()), "MLflow").status == "ok"
     (tmp_path / "mlflow.db").write_bytes(os.urandom(5000))
     assert "move it away" in str(one(examine(tmp_path, Wanted()), "MLflow"))
 
 
-def test_a_cluster_that_is_away_is_found_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unreachable_cluster_is_noticed_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         gone = f"127.0.0.1:{server.getsockname()[1]}"
     monkeypatch.setenv("RAY_ADDRESS", gone)
@@ -94,16 +94,16 @@ def test_a_cluster_gives_the_sizes(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(examination, "check_versions", lambda found: None)
     found = examine(tmp_path, Wanted(workers=3, gpu=True))
     assert "3 nodes, 12 CPUs" in one(found, "Ray cluster").found
-    assert one(found, "GPUs").verdict == "ok"
+    assert one(found, "GPUs").status == "ok"
     assert found.fitting(Wanted(workers=3, gpu=True))[0] == 1
-    assert one(found, "shared folder").verdict in ("ok", "warning")
+    assert one(found, "shared folder").status in ("ok", "warning")
 
 
 def test_an_unjoined_cluster_is_mentioned(tmp_path: Path) -> None:
     (tmp_path / "ray").mkdir()
     (tmp_path / "ray" / "ray_current_cluster").write_text("10.0.0.1:6379")
     check = one(examine(tmp_path, Wanted()), "Ray cluster")
-    assert check.verdict == "ok"
+    assert check.status == "ok"
     assert "RAY_ADDRESS=auto joins" in check.found
 
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from equipose.experiments.commands.tables import tables
-from equipose.experiments.presets.paper import paper_config
+from equipose.experiments.presets.paper import TablesOptions, paper_config
 from equipose.orchestrator.grid.run_one import RunsFolder, result_of, work_on
 from equipose.orchestrator.paper.plan import PaperConfig, distinct
 from equipose.orchestrator.ray_train.run import Resources
@@ -23,10 +23,7 @@ CHANGE = "awc.alpha_s=15000"
 
 def config_of(out: Path, *override: str) -> PaperConfig:
     (store,) = out.glob("stores/simulated-*[0-9a-f]")
-    options: dict[str, Any] = {
-        "preset": "smoke", "data": "simulated", "tables": CHOSEN, "columns": (), "seeds": None,
-        "epochs": None, "workers": 1, "gpu": False, "override": override,
-    }  # fmt: skip
+    options = TablesOptions(preset="smoke", data="simulated", tables=CHOSEN, override=override)
     return paper_config("tables", options, str(store))
 
 

@@ -94,7 +94,7 @@ def test_interrupted_at_every_stage(
         assert sweep.ended(timeout=180) == 130, (moment, sweep.output)
         print(f"{moment}: {times} times, ended {time.monotonic() - began:.1f} s later")
         assert "Traceback" not in sweep.output, (moment, sweep.output)
-        assert sweep.output.splitlines()[-1] == "equipose: interrupted; what was finished is kept"
+        assert sweep.output.splitlines()[-1] == "equipose: interrupted; finished work is kept"
         assert "--resume" in sweep.output
         assert sweep.survivors(patience=60) == {}, moment
         left = {path.name for path in scratch.iterdir()} - {f"torchinductor_{getpass.getuser()}"}

@@ -1,0 +1,96 @@
+"""What jobs can be asked for: frozen options, and their JSON form in `job.json`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Literal, Self
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from equipose.experiments.presets.sizes import SimulatedSelection
+from equipose.experiments.presets.sources import DataName
+
+Kind = Literal["sweeps", "comparisons", "tables"]
+"""Folder of a job's kind below the results folder."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobOptions:
+    """What all jobs share."""
+
+    preset: str
+    epochs: int | None = None
+    """None: the preset's number."""
+    workers: int = 1
+    """Ray Train workers per run (DDP ranks)."""
+    gpu: bool = False
+    """A GPU for every worker."""
+
+    def __post_init__(self) -> None:
+        for name, value in (("epochs", self.epochs), ("workers", self.workers)):
+            if value is not None and value < 1:
+                raise ValueError(f"{name} must be at least 1, got {value}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResumableOptions(JobOptions):
+    """What jobs share that keep their options in `<out>/<kind>/<name>/job.json` for `--resume`."""
+
+    kind: ClassVar[Kind]
+    verb: ClassVar[str]
+    """Of the `equipose` command."""
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+
+    data: DataName
+    data_root: Path | None = None
+    """Absolute folder of the raw files; None for simulated data."""
+    override: tuple[str, ...] = ()
+    """Other settings, such as `optimizer.lr=3e-4`."""
+
+    @property
+    def stem(self) -> str:
+        """Beginning of the job's name: `--resume` looks for the newest unfinished job with the same one."""
+        raise NotImplementedError
+
+    @property
+    def simulated(self) -> SimulatedSelection:
+        """What the preset simulates."""
+        raise NotImplementedError
+
+    def resume_command(self, out: Path) -> str:
+        """The command that resumes the job, to be copied."""
+        return f"equipose {self.verb} --data {self.data} --preset {self.preset} --out {out} --resume"
+
+    def to_json(self) -> dict[str, Any]:
+        """The options as JSON-ready values."""
+        plain: dict[str, Any] = TypeAdapter(type(self)).dump_python(self, mode="json")
+        return plain
+
+    @classmethod
+    def from_json(cls, plain: Mapping[str, Any], source: object = "job.json") -> Self:
+        """Inverse of `to_json`.
+
+        Raises ValueError that names `source` and the field which is missing, unknown or wrong.
+        """
+        try:
+            return TypeAdapter(cls).validate_json(json.dumps(plain), strict=True)
+        except ValidationError as error:
+            raise ValueError(
+                f"{source} holds no options of {cls.verb}: {_fault(error)}; correct it or delete its folder"
+            ) from None
+
+
+def _fault(error: ValidationError) -> str:
+    """The first thing that is wrong: the field, the value and what is expected."""
+    first = error.errors(include_url=False)[0]
+    field, value = ".".join(map(str, first["loc"])), repr(first["input"])[:80]
+    if first["type"] == "missing":
+        return f"field {field} is missing"
+    if first["type"] == "unexpected_keyword_argument":
+        return f"field {field} is unknown"
+    if not field:
+        return str(first.get("ctx", {}).get("error", first["msg"]))
+    return f"{field} is {value}: {first['msg'].lower()}"
