@@ -104,11 +104,11 @@ def run_job(name: str, options: dict[str, Any], out: Path, *, quiet: bool = Fals
     from equipose.experiments.jobs.comparison_summary import outcome_json, print_comparison
     from equipose.orchestrator.comparison.job import run_comparison_job
     from equipose.orchestrator.jobs.location import JobLocation
-    from equipose.orchestrator.jobs.progress import SweepProgress
+    from equipose.orchestrator.jobs.progress import JobProgress
 
     preset = PRESETS[options["preset"]]
     root = Path(options["data_root"]) if options["data_root"] else None
-    progress = SweepProgress(noun="runs", mode="quiet" if quiet else None)
+    progress = JobProgress(noun="runs", mode="quiet" if quiet else None)
     with job_lock(out, "comparisons", name), progress:
         progress.stage(f"preparing {options['data']} data")
         store = ensure_store(options["data"], root, out, preset.simulated)

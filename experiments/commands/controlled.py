@@ -55,7 +55,7 @@ def controlled(
     from equipose.orchestrator.imbalance.config import Level
     from equipose.orchestrator.imbalance.job import run_imbalance_job
     from equipose.orchestrator.jobs.location import JobLocation
-    from equipose.orchestrator.jobs.progress import SweepProgress
+    from equipose.orchestrator.jobs.progress import JobProgress
 
     out = out.resolve()
 
@@ -63,7 +63,7 @@ def controlled(
         return experiment(preset, levels, methods=methods, seeds=seeds, epochs=epochs, lr=lr, workers=workers)
 
     config((Level(name="unknown", store=""),))  # bad options are told of before anything is simulated
-    progress = SweepProgress(noun="runs", mode="quiet" if quiet else None)
+    progress = JobProgress(noun="runs", mode="quiet" if quiet else None)
     with progress:
         progress.stage("simulating every level")
         chosen = config(level_stores(IMBALANCE[preset], out))

@@ -90,14 +90,14 @@ def run_job(name: str, options: dict[str, Any], out: Path, *, quiet: bool = Fals
     """Prepare the data, run the sweep that `options` describe, print and keep its outcome."""
     from equipose.orchestrator.failures import listed
     from equipose.orchestrator.jobs.location import JobLocation
-    from equipose.orchestrator.jobs.progress import SweepProgress
+    from equipose.orchestrator.jobs.progress import JobProgress
     from equipose.orchestrator.sweep.job import run_sweep_job
 
     preset = PRESETS[options["preset"]].shortened(options["epochs"], options["trials"])
     root = Path(options["data_root"]) if options["data_root"] else None
     with (
         job_lock(out, "sweeps", name),
-        SweepProgress(preset.trials, mode="quiet" if quiet else None) as progress,
+        JobProgress(preset.trials, mode="quiet" if quiet else None) as progress,
     ):
         progress.stage(f"preparing {options['data']} data")
         store = ensure_store(options["data"], root, out, preset.simulated)

@@ -118,23 +118,24 @@ def prepared(options: dict[str, Any], out: Path) -> Path:
 
 def print_plan(options: dict[str, Any], out: Path) -> None:
     """Print what a job would train, and how long that takes here. Raises ValueError for bad options."""
+    from equipose.orchestrator.jobs.location import runs_folder
     from equipose.orchestrator.paper.estimate import estimate, plan_lines
     from equipose.orchestrator.paper.plan import check_data
 
     check(options)
     config = paper_config("plan", options, str(prepared(options, out)))
     check_data(config)
-    print("\n".join(plan_lines(config, estimate(config, out / "cells", gpu=options["gpu"]))))
+    print("\n".join(plan_lines(config, estimate(config, runs_folder(out), gpu=options["gpu"]))))
 
 
 def run_job(name: str, options: dict[str, Any], out: Path, *, quiet: bool = False) -> None:
     """Prepare the data, train what is missing, write the report, say where it is."""
     from equipose.orchestrator.jobs.location import JobLocation
-    from equipose.orchestrator.jobs.progress import SweepProgress
+    from equipose.orchestrator.jobs.progress import JobProgress
     from equipose.orchestrator.paper.job import run_paper_job
     from equipose.orchestrator.paper.plan import check_data
 
-    progress = SweepProgress(noun="runs", mode="quiet" if quiet else None)
+    progress = JobProgress(noun="runs", mode="quiet" if quiet else None)
     with job_lock(out, "tables", name), progress:
         progress.stage(f"preparing {options['data']} data")
         config = paper_config(name, options, str(prepared(options, out)))

@@ -62,8 +62,9 @@ def kept_cells(config: ComparisonConfig, out: Path) -> int:
     from equipose.orchestrator.cluster.capacity import Resources
     from equipose.orchestrator.comparison.config import best_candidate
     from equipose.orchestrator.grid.run_one import RunsFolder, result_of
+    from equipose.orchestrator.jobs.location import runs_folder
 
-    place = RunsFolder(root=out / "cells", resources=Resources())
+    place = RunsFolder(root=runs_folder(out), resources=Resources())
     candidates = config.tuning_cells()
     results = {cell.name: result_of(cell, place) for cells in candidates.values() for cell in cells}
     kept = {name: result for name, result in results.items() if result is not None}

@@ -103,7 +103,7 @@ def trials_table(rows: list[TrialRow], objective: str) -> Table:
     return table
 
 
-class SweepProgress:
+class JobProgress:
     """Live progress of a sweep; safe to call from several threads, may be pickled with a callback.
 
     mode: `live` (terminal), `lines` (logs), `quiet` (nothing but the final summary); None chooses by the
@@ -132,7 +132,7 @@ class SweepProgress:
         self._lock = threading.RLock()
         self._live: Live | None = None
 
-    def __enter__(self) -> SweepProgress:
+    def __enter__(self) -> JobProgress:
         if self.mode == "live":
             self._live = Live(self, console=self._console, refresh_per_second=4, transient=True)
             self._live.start()

@@ -7,12 +7,12 @@ from typing import Any
 import optuna
 from ray import tune
 
-from equipose.orchestrator.jobs.progress import SweepProgress
+from equipose.orchestrator.jobs.progress import JobProgress
 from equipose.orchestrator.sweep.config import OBJECTIVE
 from equipose.orchestrator.sweep.search import FINISHED, searched, trial_name
 
 
-def show_finished(progress: SweepProgress, study: optuna.Study, epochs: int) -> None:
+def show_finished(progress: JobProgress, study: optuna.Study, epochs: int) -> None:
     """Show the trials that an earlier driver has finished."""
     for trial in study.get_trials(deepcopy=False, states=FINISHED):
         epoch = trial.user_attrs["epoch"]
@@ -23,7 +23,7 @@ def show_finished(progress: SweepProgress, study: optuna.Study, epochs: int) -> 
 class ShowProgress(tune.Callback):
     """Tells the display what happens to the trials."""
 
-    def __init__(self, progress: SweepProgress, epochs: int) -> None:
+    def __init__(self, progress: JobProgress, epochs: int) -> None:
         self._progress, self._epochs = progress, epochs
 
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:

@@ -40,6 +40,19 @@ MAX_VALUE = 500
 
 
 @dataclass(frozen=True, kw_only=True)
+class Tracking:
+    """The MLflow run of a job, which the job's other runs become children of."""
+
+    uri: str
+    experiment: str
+    parent_run: str
+    tags: dict[str, str]
+    """Copied onto every child, because MLflow filters one level only."""
+    outbox: str
+    """Folder of the job's outboxes."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Tracked:
     """Where a run's numbers go: an MLflow run that exists already, and the folder of its outbox."""
 

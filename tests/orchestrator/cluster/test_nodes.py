@@ -23,11 +23,11 @@ from equipose.orchestrator.cluster.ray_cluster import find_cluster
 from equipose.orchestrator.cluster.session import SessionConfig, tracking_host
 from equipose.orchestrator.evaluation.coalition_pool import PoolConfig, evaluate_coalitions
 from equipose.orchestrator.grid.run_all import run_grid
-from equipose.orchestrator.grid.run_one import RunsFolder, Tracking
+from equipose.orchestrator.grid.run_one import RunsFolder
 from equipose.orchestrator.grid.run_spec import RunSpec
 from equipose.orchestrator.ray_train.run import Resources, best_checkpoint, run_training
 from equipose.orchestrator.tracking.client import client
-from equipose.orchestrator.tracking.runs import Tracked, create_run
+from equipose.orchestrator.tracking.runs import Tracked, Tracking, create_run
 from equipose.orchestrator.tracking.server import TrackingServer, tracking_server
 from equipose.orchestrator.training.config import TrainConfig
 

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 from equipose.balancing.method import MethodConfig
 from equipose.balancing.methods.awc.awc import AWC
 from equipose.balancing.methods.plain import Plain
 from equipose.orchestrator.comparison.config import ComparisonConfig
-from equipose.orchestrator.grid.job import job_folder, job_params
+from equipose.orchestrator.grid.job import job_params
 from equipose.orchestrator.imbalance.config import ImbalanceConfig, Level
-from equipose.orchestrator.jobs.location import JobLocation
 from equipose.orchestrator.paper.plan import PaperConfig
 from equipose.orchestrator.training.config import TrainConfig
 
@@ -37,8 +35,3 @@ def test_methods_and_levels_are_named_and_paths_left_out(small_run: TrainConfig)
     assert job_params(imbalance)["levels"] == "noise 0,noise 1"
     assert "levels" not in job_params(comparison)
     assert job_params(replace(comparison, seeds=(4,))) != job_params(comparison)
-
-
-def test_jobs_have_folders_of_their_own(small_run: TrainConfig, tmp_path: Path) -> None:
-    config = ComparisonConfig(name="mine", base=small_run, methods=METHODS)
-    assert job_folder("comparisons", config, JobLocation(out=tmp_path)) == tmp_path / "comparisons" / "mine"

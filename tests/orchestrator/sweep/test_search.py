@@ -13,6 +13,7 @@ from optuna.trial import TrialState
 
 from equipose.models.build import ModelConfig
 from equipose.orchestrator.failures import FailedSweepError
+from equipose.orchestrator.jobs.location import JobFolder
 from equipose.orchestrator.ray_train.run import Resources
 from equipose.orchestrator.sweep.config import OBJECTIVE, SearchSpace, SweepConfig
 from equipose.orchestrator.sweep.results import parameter_importance, sweep_table
@@ -29,6 +30,7 @@ from equipose.orchestrator.sweep.search import (
     trial_name,
     trials_left,
 )
+from equipose.orchestrator.tracking.runs import Tracking
 from equipose.orchestrator.training.config import DataConfig, TrainConfig
 
 EPOCHS = 3
@@ -198,8 +200,11 @@ def test_without_a_server_a_trial_is_given_its_point_alone(config: SweepConfig, 
     with socket.socket() as nobody:
         nobody.bind(("127.0.0.1", 0))
         uri = f"http://127.0.0.1:{nobody.getsockname()[1]}"
-        place = SweepLocation(root=tmp_path, uri=uri, experiment="none", parent_run="parent", tags={})
+        location = SweepLocation(
+            folder=JobFolder(out=tmp_path, kind="sweeps", name="s"),
+            tracking=Tracking(uri=uri, experiment="none", parent_run="parent", tags={}, outbox="unused"),
+        )
         trial = open_study(config, tmp_path / "optuna.db").ask()
-        point = _tracked_point(trial, config=config, place=place)
+        point = _tracked_point(trial, config=config, location=location)
     assert point[RUN] is None
     assert searched({**point, NUMBER: 0}) == config.enqueued()[0]

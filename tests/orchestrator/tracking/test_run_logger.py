@@ -25,7 +25,6 @@ from matplotlib.figure import Figure
 from equipose.orchestrator.sweep.job import _end_runs
 from equipose.orchestrator.sweep.periodic import periodically
 from equipose.orchestrator.sweep.results import SweepTable
-from equipose.orchestrator.sweep.run import SweepLocation
 from equipose.orchestrator.tracking import delivery
 from equipose.orchestrator.tracking.client import client
 from equipose.orchestrator.tracking.delivery import is_refusal, replay
@@ -267,7 +266,6 @@ def test_replay_waits_for_a_run_that_is_about_to_let_go(
 def test_a_stopped_run_that_is_replayed_late_is_ended_again(
     tracking: TrackingServer, run_id: str, tmp_path: Path
 ) -> None:
-    place = SweepLocation(root=tmp_path, uri=tracking.uri, experiment="logging", parent_run="none", tags={})
     frame = pl.DataFrame({"trial": ["trial-000"], "state": ["stopped"]})
     end_run(tracking.uri, run_id, "FINISHED")
     left = Outbox(tmp_path, run_id)
@@ -275,7 +273,7 @@ def test_a_stopped_run_that_is_replayed_late_is_ended_again(
     left.close(delivered=False)
     replay(tmp_path, tracking.uri)
     assert client(tracking.uri).get_run(run_id).info.status == "RUNNING"
-    _end_runs(SweepTable(frame=frame), {"trial-000": run_id}, place)
+    _end_runs(SweepTable(frame=frame), {"trial-000": run_id}, tracking.uri)
     assert client(tracking.uri).get_run(run_id).info.status == "FINISHED"
 
 
