@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 LOGGER_CALLS = (
     "__init__",
     "log_metrics",
-    "log_params",
     "set_tags",
     "log_artifact",
     "log_figure",

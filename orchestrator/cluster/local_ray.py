@@ -10,7 +10,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-LOOPBACK = "127.0.0.1"
+from equipose.orchestrator.host import LOOPBACK, alive, free_port
+
 MARK = ".equipose"
 """File in the folder of a Ray session that tells whose it is: host and process."""
 
@@ -35,7 +36,7 @@ def start_local_ray(**options: Any) -> None:
 
     # Ray's processes inherit their own address. Without it, those of Ray Train that free what a stopped trial
     # held look for "the" Ray of this machine, and where a second one runs they give up, or ask the wrong one.
-    port = _free_port()
+    port = free_port()
     passed_on = SINGLE_MACHINE | {"RAY_GCS_SERVER_PORT": str(port), "RAY_ADDRESS": f"{LOOPBACK}:{port}"}
     inherited = {name: os.environ.get(name) for name in passed_on}
     os.environ.update(passed_on)
@@ -61,13 +62,6 @@ def start_local_ray(**options: Any) -> None:
     (session / MARK).write_text(f"{socket.gethostname()} {os.getpid()}")
 
 
-def _free_port() -> int:
-    """A port that the system has free now."""
-    with socket.socket() as probe:
-        probe.bind((LOOPBACK, 0))
-        return int(probe.getsockname()[1])
-
-
 def clear_dead_sessions(folder: Path) -> None:
     """Remove the folders of local Rays that were started here and whose process is gone.
 
@@ -77,7 +71,7 @@ def clear_dead_sessions(folder: Path) -> None:
     for mark in folder.glob(f"session_*/{MARK}"):
         host, _, pid = mark.read_text(errors="replace")[:300].rpartition(" ")
         ours = mark.stat().st_uid == os.getuid() and not mark.parent.is_symlink()
-        if ours and host == socket.gethostname() and pid.isdigit() and not _runs(int(pid)):
+        if ours and host == socket.gethostname() and pid.isdigit() and not alive(int(pid)):
             shutil.rmtree(mark.parent, ignore_errors=True)
 
 
@@ -107,16 +101,6 @@ def _is_deaf(path: Path) -> bool:
         except ConnectionRefusedError:
             return True
     return False
-
-
-def _runs(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:  # somebody else's process
-        pass
-    return True
 
 
 def keep_token_private(token: Path | None = None) -> None:

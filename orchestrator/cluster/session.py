@@ -12,7 +12,7 @@ from pathlib import Path
 import ray
 
 from equipose.orchestrator.cluster.capacity import object_store_mb
-from equipose.orchestrator.cluster.local_ray import LOOPBACK, clear_dead_listeners, start_local_ray
+from equipose.orchestrator.cluster.local_ray import clear_dead_listeners, start_local_ray
 from equipose.orchestrator.cluster.machine import this_machine
 from equipose.orchestrator.cluster.ray_cluster import (
     check_versions,
@@ -20,6 +20,7 @@ from equipose.orchestrator.cluster.ray_cluster import (
     find_cluster,
     source_address,
 )
+from equipose.orchestrator.host import LOOPBACK
 
 QUIET = {
     "RAY_TRAIN_V2_ENABLED": "1",

@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console, Group, RenderableType
@@ -173,22 +172,6 @@ class JobProgress:
             self._rows[id] = row
             if row != known and state != "waiting":
                 self._line(self._describe(row))
-
-    def final_summary(self, *, paths: Mapping[str, Path | str], commands: Mapping[str, str]) -> None:
-        """Print the best trial, where things are, and what to run next; also in quiet mode."""
-        self.__exit__()
-        rows = list(self._rows.values())
-        best = best_row(rows)
-        counts = {state: sum(row.state == state for row in rows) for state in ENDED}
-        numbers = ", ".join(f"{count} {state}" for state, count in counts.items() if count)
-        lines = [f"{len(rows)} {self.noun} ({numbers or 'none ended'}) in {format_seconds(self._elapsed())}"]
-        if best is not None:
-            lines.append(f"best: {best.id}  {self.objective} {format_value(best.value)}")
-            lines.append(f"      {format_params(best.params)}")
-        width = max((len(name) for name in [*paths, *commands]), default=0)
-        lines += [f"{name:<{width}}  {value}" for name, value in {**paths, **commands}.items()]
-        # Whole lines, whatever the width: paths and commands are copied from here.
-        self._console.print("\n".join(lines), soft_wrap=True, highlight=False, markup=False)
 
     def __rich__(self) -> RenderableType:
         """What the live display shows now."""

@@ -9,10 +9,10 @@ import os
 from typing import TYPE_CHECKING
 from urllib.parse import urlparse
 
+from equipose.orchestrator.host import LOOPBACK_NAMES
+
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
-
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 ENVIRONMENT = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -27,11 +27,11 @@ ENVIRONMENT = {
 
 def bypass_proxy(uri: str) -> None:
     """Keep a loopback address away from an `HTTP_PROXY` that this process may be told to use."""
-    if urlparse(uri).hostname not in LOOPBACK:
+    if urlparse(uri).hostname not in LOOPBACK_NAMES:
         return
     for name in ("no_proxy", "NO_PROXY"):
         hosts = [host for host in os.environ.get(name, "").split(",") if host]
-        os.environ[name] = ",".join(dict.fromkeys([*hosts, *LOOPBACK]))
+        os.environ[name] = ",".join(dict.fromkeys([*hosts, *LOOPBACK_NAMES]))
 
 
 def client(uri: str) -> MlflowClient:

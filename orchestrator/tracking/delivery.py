@@ -90,15 +90,10 @@ class Delivery:
             raise ServerAwayError(str(error)) from error
 
     def _send(self, group: list[Record]) -> None:
-        from mlflow.entities import Param
-
         mlflow, run_id = client(self._uri), self.outbox.run_id
         first = group[0]
         if first["kind"] == "metric":
             self._send_metrics(mlflow, group)
-        elif first["kind"] == "param":
-            # Not `log_param`, which hides the server's error code.
-            mlflow.log_batch(run_id, params=[Param(first["key"], first["value"])])
         elif first["kind"] == "tag":
             mlflow.set_tag(run_id, first["key"], first["value"])
         elif first["kind"] == "artifact":

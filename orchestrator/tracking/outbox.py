@@ -1,7 +1,7 @@
 """The outbox of a run: everything it logs goes to disk first, and from there to the tracking server.
 
 One file of JSON lines per run, `<run_id>.jsonl`, in one folder. A record is a dict with `kind`:
-`metric` (key, value, step, time in ms), `param`, `tag` (key, value), `artifact` (file, name), `status`.
+`metric` (key, value, step, time in ms), `tag` (key, value), `artifact` (file, name), `status`.
 The folder must be on storage that the run's next attempt and the driver can read.
 """
 
@@ -39,7 +39,6 @@ def parse_lines(content: bytes) -> tuple[list[Record], int]:
 
 FIELDS: dict[str, dict[str, type | tuple[type, ...]]] = {
     "metric": {"key": str, "value": (int, float), "step": int, "time": int},
-    "param": {"key": str, "value": str},
     "tag": {"key": str, "value": str},
     "artifact": {"file": str, "name": str},
     "status": {"value": str},

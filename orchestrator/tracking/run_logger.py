@@ -89,10 +89,6 @@ class RunLogger:
             self._nonfinite = True
             self.set_tags({"first_nonfinite": f"{odd[0]} at step {step}"})
 
-    def log_params(self, params: Mapping[str, object]) -> None:
-        """Parameters; MLflow never lets a run change one."""
-        self._add({"kind": "param", "key": key, "value": str(value)} for key, value in params.items())
-
     def set_tags(self, tags: Mapping[str, object]) -> None:
         """Tags; the latest value of a tag counts."""
         self._add({"kind": "tag", "key": key, "value": str(value)} for key, value in tags.items())

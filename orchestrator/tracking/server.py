@@ -18,16 +18,13 @@ from pathlib import Path
 from typing import IO, Any
 from urllib.parse import urlparse
 
-from equipose.orchestrator.tracking.client import LOOPBACK, bypass_proxy, client
-from equipose.orchestrator.tracking.server_guard import signal_group
+from equipose.orchestrator.host import LOOPBACK, LOOPBACK_NAMES, alive, free_port
+from equipose.orchestrator.tracking.client import bypass_proxy, client
 from equipose.orchestrator.tracking.server_process import (
-    START_SECONDS,
     ServerFiles,
     TrackingServerError,
-    alive,
     check_port,
     create_database,
-    free_port,
     is_guard,
     kill_leftover,
     launch,
@@ -52,19 +49,6 @@ class TrackingServer:
     """Absolute results directory: `mlflow.db`, `artifacts/`, `mlflow-server.log`."""
     guard_pid: int = 0
     """Process that keeps the server alive; 0 for a server that is not ours."""
-
-    def restart(self) -> None:
-        """Kill the server; its guard starts it again on the same port. Returns once it answers."""
-        if not self.guard_pid:
-            raise TrackingServerError(f"{self.uri} was not started here; restart it where it runs")
-        files = ServerFiles(self.directory)
-        old = files.pid.read_text()
-        signal_group(int(old), signal.SIGKILL)
-        deadline = time.monotonic() + START_SECONDS
-        while files.pid.read_text() == old and time.monotonic() < deadline:
-            time.sleep(0.05)
-        if not wait_until_answers(self.uri, self.directory, self.guard_pid):
-            raise start_error(files, "did not come back")
 
 
 def check_external(uri: str, directory: Path) -> TrackingServer:
@@ -98,7 +82,7 @@ def _start(files: ServerFiles, host: str, port: int | None) -> TrackingServer:
         started = launch(files, host, port or free_port(host))
         if started is not None:
             return TrackingServer(uri=started[0], directory=files.directory, guard_pid=started[1])
-    raise start_error(files, "did not start")
+    raise start_error(files)
 
 
 def _state(files: ServerFiles) -> dict[str, Any]:
@@ -155,7 +139,7 @@ def _leave(files: ServerFiles, users: IO[str], server: TrackingServer) -> None:
 
 def _check_reach(server: TrackingServer, host: str) -> None:
     """A cluster's workers cannot use a server that another job has started for this machine alone."""
-    if host not in LOOPBACK and urlparse(server.uri).hostname in LOOPBACK:
+    if host not in LOOPBACK_NAMES and urlparse(server.uri).hostname in LOOPBACK_NAMES:
         raise TrackingServerError(
             f"{server.directory} is served at {server.uri} by a job or `equipose ui` of this machine alone, "
             f"which other nodes cannot reach (this job needs {host}); wait for it, or take another --out"
@@ -164,7 +148,7 @@ def _check_reach(server: TrackingServer, host: str) -> None:
 
 @contextmanager
 def tracking_server(
-    directory: Path, uri: str | None = None, *, host: str = "127.0.0.1", port: int | None = None
+    directory: Path, uri: str | None = None, *, host: str = LOOPBACK, port: int | None = None
 ) -> Iterator[TrackingServer]:
     """The tracking server of a results directory, for the length of a `with` block.
 

@@ -14,9 +14,9 @@ import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 
+from equipose.orchestrator.host import LOOPBACK_NAMES, alive
 from equipose.orchestrator.sqlite import sqlite_url, whole_database
 from equipose.orchestrator.tracking import server_guard
-from equipose.orchestrator.tracking.client import LOOPBACK
 
 START_SECONDS = 180.0
 DIRECTORY_TAG = "equipose.directory"
@@ -135,13 +135,6 @@ def create_database(files: ServerFiles) -> None:
     store.set_experiment_tag("0", ExperimentTag(DIRECTORY_TAG, str(files.directory)))
 
 
-def free_port(host: str) -> int:
-    """A port that the system has free now."""
-    with socket.socket() as probe:
-        probe.bind((host, 0))
-        return int(probe.getsockname()[1])
-
-
 def check_port(host: str, port: int) -> None:
     """Raises `TrackingServerError` when a port that somebody asked for cannot be had."""
     with socket.socket() as probe:
@@ -167,7 +160,7 @@ def launch(files: ServerFiles, host: str, port: int) -> tuple[str, int] | None:
     """Start guard and server; (address, guard's process id), or None when it ended without answering."""
     environment = os.environ | SERVER_ENVIRONMENT
     environment.pop("MLFLOW_TRACKING_URI", None)
-    if host not in LOOPBACK:
+    if host not in LOOPBACK_NAMES:
         # MLflow answers to names of loopback and of private networks only; a cluster's may be another one.
         environment.setdefault("MLFLOW_SERVER_ALLOWED_HOSTS", f"{host},{host}:*")
     # A group of its own keeps Ctrl-C away. Not a session of its own: Linux first shares the processor between
@@ -188,27 +181,15 @@ def launch(files: ServerFiles, host: str, port: int) -> tuple[str, int] | None:
             guard.wait()
 
 
-def start_error(files: ServerFiles, what: str) -> TrackingServerError:
+def start_error(files: ServerFiles) -> TrackingServerError:
     """The error to raise, with the end of the server's log and a remedy."""
     lines = files.log.read_text(errors="replace").splitlines()[-15:] if files.log.exists() else ["(empty)"]
     return TrackingServerError(
-        f"the MLflow server of {files.directory} {what}. Last lines of {files.log}:\n"
+        f"the MLflow server of {files.directory} did not start. Last lines of {files.log}:\n"
         + "\n".join(lines)
         + "\nRemedy: check that the directory is writable and the disk not full; "
         "or start a server yourself and set MLFLOW_TRACKING_URI."
     )
-
-
-def alive(pid: int) -> bool:
-    """True while a process runs; a zombie that nobody has reaped yet does not count."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    stat = Path(f"/proc/{pid}/stat")
-    return not stat.exists() or stat.read_text().rpartition(")")[2].split()[0] != "Z"
 
 
 def read_pid(path: Path) -> int:

@@ -22,8 +22,8 @@ from equipose.experiments.presets.comparison import comparison_config
 from equipose.models.build import ModelConfig
 from equipose.orchestrator.cluster.session import SessionConfig, ray_session
 from equipose.orchestrator.comparison.config import ComparisonConfig
+from equipose.orchestrator.host import alive
 from equipose.orchestrator.tracking.server import TrackingServer, tracking_server
-from equipose.orchestrator.tracking.server_process import alive
 from equipose.orchestrator.training.config import DataConfig, TrainConfig
 from equipose.pipelines.batches.source import BatchConfig
 

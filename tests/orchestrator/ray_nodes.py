@@ -13,8 +13,8 @@ import ray
 from ray._private import ray_constants
 from ray.cluster_utils import Cluster
 
-from equipose.orchestrator.cluster.session import LOOPBACK, QUIET
-from equipose.orchestrator.tracking.server_process import free_port
+from equipose.orchestrator.cluster.session import QUIET
+from equipose.orchestrator.host import LOOPBACK, free_port
 
 OBJECT_STORE = 100 * 2**20
 

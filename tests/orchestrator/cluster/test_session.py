@@ -21,7 +21,6 @@ import ray
 
 from equipose.orchestrator.cluster import local_ray, session
 from equipose.orchestrator.cluster.local_ray import (
-    LOOPBACK,
     MARK,
     clear_dead_listeners,
     clear_dead_sessions,
@@ -29,6 +28,7 @@ from equipose.orchestrator.cluster.local_ray import (
 )
 from equipose.orchestrator.cluster.ray_cluster import RayCluster
 from equipose.orchestrator.cluster.session import QUIET, SessionConfig, ray_session
+from equipose.orchestrator.host import LOOPBACK
 
 
 @pytest.mark.parametrize(

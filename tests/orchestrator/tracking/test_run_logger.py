@@ -168,13 +168,13 @@ def test_server_away_until_the_driver_replays(tracking: TrackingServer, run_id: 
         logger = RunLogger(f"http://127.0.0.1:{nobody.getsockname()[1]}", run_id, tmp_path / "trial-000")
         for epoch in range(5):
             logger.log_metrics(values(epoch), epoch)
-        logger.log_params({"lr": 0.1})
+        logger.set_tags({"note": "late"})
         logger.log_artifact("text", "notes/a.txt")
         assert not logger.finish(timeout=0.2)
     assert replay(tmp_path, tracking.uri) == {}
     run = client(tracking.uri).get_run(run_id)
     assert history(tracking, run_id) == expected(5)
-    assert (run.info.status, run.data.params) == ("FINISHED", {"lr": "0.1"})
+    assert (run.info.status, run.data.tags["note"]) == ("FINISHED", "late")
     assert [item.path for item in client(tracking.uri).list_artifacts(run_id, "notes")] == ["notes/a.txt"]
     assert replay(tmp_path, tracking.uri) == {}
     assert history(tracking, run_id) == expected(5)
@@ -294,13 +294,12 @@ def test_an_upload_that_is_cut_short_leaves_nothing_behind(
 
 def test_refused_records_are_put_aside(tracking: TrackingServer, run_id: str, tmp_path: Path) -> None:
     logger = RunLogger(tracking.uri, run_id, tmp_path)
-    logger.log_params({"lr": 0.1})
-    logger.log_params({"lr": 0.2})
+    logger.set_tags({"a?": "kept aside"})
     logger.log_metrics(values(0), 0)
     assert not logger.finish()
     rejected = (tmp_path / f"{run_id}.rejected.jsonl").read_text()
-    assert '"0.2"' in rejected
-    assert "Changing param values is not allowed" in rejected
+    assert "kept aside" in rejected
+    assert "INVALID_PARAMETER_VALUE" in rejected
     assert history(tracking, run_id) == expected(1)
 
 
