@@ -1,7 +1,4 @@
-"""What people see while a sweep runs: a live table on a terminal, one line per event elsewhere.
-
-Display only: it is told what happened and decides nothing.
-"""
+"""The progress of a job: a live table on a terminal, one line per event elsewhere."""
 
 from __future__ import annotations
 
@@ -26,12 +23,12 @@ STATE_STYLES = {
 }
 ENDED = ("done", "stopped", "failed")
 ROWS = 12
-"""Trials in the live table; a longer one would scroll off a laptop's terminal."""
+"""Trials in the live table; more would scroll off a laptop's terminal."""
 
 
 @dataclass
 class TrialRow:
-    """The latest that is known of one trial."""
+    """The latest state of one trial."""
 
     id: str
     state: str = "waiting"
@@ -59,7 +56,7 @@ def format_params(params: Mapping[str, Any]) -> str:
 
 
 def format_value(value: float | None) -> str:
-    """An objective to one decimal; a dash before there is one."""
+    """An objective to one decimal; a dash for None."""
     return "-" if value is None else f"{value:.1f}"
 
 
@@ -70,7 +67,7 @@ def best_row(rows: list[TrialRow]) -> TrialRow | None:
 
 
 def remaining_seconds(rows: list[TrialRow], trials: int, elapsed: float) -> float | None:
-    """Time left if the other epochs go at the mean pace so far; trials that stop early make it less."""
+    """Time left if the remaining epochs take the mean time so far; less when trials stop early."""
     epochs = max((row.epochs for row in rows), default=0)
     done = sum(row.epochs if row.state in ENDED else row.epoch for row in rows)
     total = max(trials, len(rows)) * epochs
@@ -78,7 +75,7 @@ def remaining_seconds(rows: list[TrialRow], trials: int, elapsed: float) -> floa
 
 
 def visible_rows(rows: list[TrialRow]) -> list[TrialRow]:
-    """Every running trial and the best of the others, in their order of arrival."""
+    """Every running trial and the best of the others, in order of arrival."""
     running = [row for row in rows if row.state not in ENDED]
     ended = [row for row in rows if row.state in ENDED]
     worst = float("inf")
@@ -103,10 +100,10 @@ def trials_table(rows: list[TrialRow], objective: str) -> Table:
 
 
 class JobProgress:
-    """Live progress of a sweep; safe to call from several threads, may be pickled with a callback.
+    """Live progress of a job's trials or runs; thread-safe, may be pickled with a callback.
 
-    mode: `live` (terminal), `lines` (logs), `quiet` (nothing but the final summary); None chooses by the
-    console. noun: what rows are called, in the plural. Use as a context manager.
+    mode: `live` (terminal), `lines` (logs), `quiet` (nothing); None chooses by the console. noun: what rows
+    are called, in the plural. Use as a context manager.
     """
 
     def __init__(
@@ -143,14 +140,14 @@ class JobProgress:
             self._live = None
 
     def __getstate__(self) -> dict[str, Any]:
-        """Tune pickles its callbacks; a copy elsewhere has no terminal and stays quiet."""
+        """Tune pickles its callbacks; a copy in another process is quiet."""
         return {"trials": self.trials, "objective": self.objective, "noun": self.noun}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__init__(**state, mode="quiet")  # type: ignore[misc]
 
     def stage(self, name: str) -> None:
-        """A new part of the work has begun, e.g. `"simulating data"`."""
+        """Show that a new part of the work begins, e.g. `"simulating data"`."""
         with self._lock:
             self._stage = name
             self._line(name)
@@ -164,14 +161,14 @@ class JobProgress:
         value: float | None = None,
         params: Mapping[str, Any] | None = None,
     ) -> None:
-        """What is now known of a trial; state: waiting, running, done, stopped (early) or failed."""
+        """Update a trial; state: waiting, running, done, stopped (early) or failed."""
         with self._lock:
             known = self._rows.get(id, TrialRow(id))
             row = TrialRow(id, state, epoch, epochs or known.epochs, value, dict(params or known.params))
             row.value = known.value if value is None else value
             self._rows[id] = row
             if row != known and state != "waiting":
-                self._line(self._describe(row))
+                self._line(self._event_line(row))
 
     def __rich__(self) -> RenderableType:
         """What the live display shows now."""
@@ -197,7 +194,7 @@ class JobProgress:
             parts.append(f"about {format_seconds(left)} left")
         return ", ".join(parts)
 
-    def _describe(self, row: TrialRow) -> str:
+    def _event_line(self, row: TrialRow) -> str:
         rows = list(self._rows.values())
         best = best_row(rows)
         parts = [f"{row.id} {row.state} epoch {row.epoch}/{row.epochs}"]

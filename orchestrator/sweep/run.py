@@ -1,4 +1,4 @@
-"""A sweep: Ray Tune with Optuna's TPE and ASHA, every trial a real Ray Train run, all of it resumable."""
+"""A sweep: Ray Tune with Optuna's TPE and ASHA; every trial is a Ray Train run; all of it is resumable."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ from equipose.orchestrator.tracking.delivery import request_errors
 from equipose.orchestrator.tracking.runs import Tracked, Tracking, create_run, flatten_config
 
 TRIAL_RETRIES = 1
-"""How often a trial whose own process died is started again; its training has retries of its own."""
+"""How often a trial whose own process died is restarted; its training has its own retries."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +58,7 @@ class SweepLocation:
 
     @property
     def given_up(self) -> Path:
-        """Folder that names the trials whose training has been given up, and why."""
+        """Folder with a file for every trial whose training was given up, which says why."""
         return self.folder.root / "given-up"
 
     @property
@@ -72,9 +72,9 @@ class SweepLocation:
 
 
 def run_sweep(config: SweepConfig, location: SweepLocation, progress: JobProgress) -> optuna.Study:
-    """Run or resume a sweep; finished trials are never repeated, unfinished ones go on where they were.
+    """Run or resume a sweep; finished trials are kept, unfinished ones resume from their checkpoints.
 
-    Returns the study, which holds what came of it.
+    Returns the study, which holds the results.
     """
     study = open_study(config, location.study_database)
     show_finished(progress, study, config.base.epochs)
@@ -100,7 +100,7 @@ def run_sweep(config: SweepConfig, location: SweepLocation, progress: JobProgres
 
 
 def _why(error: Exception | str) -> str:
-    """Why a trial failed; of some errors Tune keeps the text alone."""
+    """Why a trial failed; Tune keeps only the text of some errors."""
     return reason(error if isinstance(error, Exception) else RuntimeError(error))
 
 
@@ -120,9 +120,9 @@ def _tune_config(
 
 
 def _tracked_point(trial: optuna.Trial, *, config: SweepConfig, location: SweepLocation) -> dict[str, Any]:
-    """A point of the search with its MLflow run, made here because a trial would first have to import MLflow.
+    """A point of the search with its MLflow run, made here to spare the trial's process the import of MLflow.
 
-    Where the server is away the trial asks again itself.
+    When the server is away, the trial makes the run itself.
     """
     point = suggest_point(trial, config.space)
     try:
@@ -132,7 +132,7 @@ def _tracked_point(trial: optuna.Trial, *, config: SweepConfig, location: SweepL
 
 
 def _run_of(name: str, point: dict[str, Any], config: SweepConfig, location: SweepLocation) -> str:
-    """Id of a trial's MLflow run, made once however often it is asked for."""
+    """Id of a trial's MLflow run, created on the first call."""
     run = config.run_config(point)
     return create_run(
         location.tracking.uri,
@@ -151,7 +151,7 @@ def _trial_name(trial: Any) -> str:
 
 
 def _trial(point: dict[str, Any], *, config: SweepConfig, location: SweepLocation) -> None:
-    """What Tune runs per trial: a Ray Train run of its own, reported epoch by epoch."""
+    """What Tune runs for each trial: a Ray Train run, reported epoch by epoch."""
     name = tune.get_context().get_trial_name()
     run_id = point[RUN] or _run_of(name, searched(point), config, location)
     outbox = str(location.folder.outbox / name)
@@ -168,9 +168,9 @@ def _trial(point: dict[str, Any], *, config: SweepConfig, location: SweepLocatio
 
 @contextlib.contextmanager
 def tried_once(note: Path) -> Iterator[None]:
-    """A training that is given up within the block is not repeated: the next block only says why again.
+    """Training that is given up within the block is not repeated: the next block raises the same reason.
 
-    Tune starts whatever has failed once more, and offers no choice by the kind of error.
+    Tune restarts every failed trial once, whatever the error.
     """
     if note.exists():
         raise FailedTrainingError(note.read_text())

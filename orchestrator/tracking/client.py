@@ -1,6 +1,6 @@
-"""One way to get an MLflow client: by explicit address, impatient, silent, off the proxy for loopback.
+"""The one way to get an MLflow client: by address, with short timeouts, no output, no proxy for loopback.
 
-MLflow is imported on first use, because it takes most of a second and not every command needs it.
+MLflow is imported on first use: it takes most of a second, and not every command needs it.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ ENVIRONMENT = {
     "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
 }
-"""Defaults for this process; what the user has set already stays."""
+"""Defaults for this process; what the user has set stays."""
 
 
 def bypass_proxy(uri: str) -> None:
-    """Keep a loopback address away from an `HTTP_PROXY` that this process may be told to use."""
+    """Keep a loopback address off an `HTTP_PROXY` that the environment may set."""
     if urlparse(uri).hostname not in LOOPBACK_NAMES:
         return
     for name in ("no_proxy", "NO_PROXY"):

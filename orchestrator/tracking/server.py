@@ -1,7 +1,7 @@
-"""One MLflow server per results directory: started, checked, shared, and surely stopped.
+"""One MLflow server per results directory: started, checked, shared, and always stopped.
 
-Rule of ownership: every user (sweep, comparison, `equipose ui`) holds a shared lock on the directory;
-the first starts the server, the others reuse it, and it ends with the last user, however that one ends.
+Every user (sweep, comparison, `equipose ui`) holds a shared lock on the directory. The first starts the
+server, the others reuse it, and it ends with the last user, however that one ends.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ def _start(files: ServerFiles, host: str, port: int | None) -> TrackingServer:
 
 
 def _state(files: ServerFiles) -> dict[str, Any]:
-    """What the server's state file says; it may have come with somebody else's results."""
+    """What the server's state file says; it is not trusted, as it may come with copied results."""
     content = read_bytes(files.state, 4096)
     try:
         state = {} if isinstance(content, tuple) else parse_json(content)
@@ -97,7 +97,7 @@ def _state(files: ServerFiles) -> dict[str, Any]:
 
 
 def _running(files: ServerFiles) -> TrackingServer | None:
-    """The server that another user of the directory has started, or None after clearing its remains."""
+    """The server that another user of the directory has started; None after its leftovers are removed."""
     if not files.state.exists():
         return None
     state = _state(files)
@@ -120,7 +120,7 @@ def _enter(files: ServerFiles, users: IO[str], host: str, port: int | None) -> T
 
 
 def _leave(files: ServerFiles, users: IO[str], server: TrackingServer) -> None:
-    """Give the lock back; the last user waits until guard and server are gone."""
+    """Release the lock; the last user waits until guard and server are gone."""
     with locked(files.start):
         try:
             fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -138,7 +138,7 @@ def _leave(files: ServerFiles, users: IO[str], server: TrackingServer) -> None:
 
 
 def _check_reach(server: TrackingServer, host: str) -> None:
-    """A cluster's workers cannot use a server that another job has started for this machine alone."""
+    """Refuse a server that another job has started for this machine alone where a cluster's nodes need it."""
     if host not in LOOPBACK_NAMES and urlparse(server.uri).hostname in LOOPBACK_NAMES:
         raise TrackingServerError(
             f"{server.directory} is served at {server.uri} by a job or `equipose ui` of this machine alone, "
@@ -150,7 +150,7 @@ def _check_reach(server: TrackingServer, host: str) -> None:
 def tracking_server(
     directory: Path, uri: str | None = None, *, host: str = LOOPBACK, port: int | None = None
 ) -> Iterator[TrackingServer]:
-    """The tracking server of a results directory, for the length of a `with` block.
+    """The tracking server of a results directory, for the duration of a `with` block.
 
     directory: created if missing. uri: a server of the user's own, also taken from MLFLOW_TRACKING_URI;
     it is checked and nothing is started. host: address to bind; workers on other nodes need one that they

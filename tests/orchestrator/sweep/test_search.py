@@ -192,7 +192,7 @@ def test_a_sweep_without_a_value_says_why() -> None:
     for _ in range(2):
         study.tell(study.ask(), state=TrialState.FAIL)
     keep_failures(study, {"trial-000": "diverged", "trial-001": "diverged"})
-    with pytest.raises(FailedSweepError, match=r"all 2 failed \(trial-000, trial-001: diverged\)\. Mend"):
+    with pytest.raises(FailedSweepError, match=r"all 2 failed \(trial-000, trial-001: diverged\)\. Fix"):
         _ = sweep_table(study).best
 
 
