@@ -193,7 +193,7 @@ def start_error(files: ServerFiles) -> TrackingServerError:
 
 
 def read_pid(path: Path) -> int:
-    """The process id in a file, which is not trusted, as it may come with copied results; 0 for anything else.
+    """The process id in a file, not trusted, as it may come with copied results; 0 for anything else.
 
     To the system, 0, 1 and negative numbers do not mean one process but, for example, every process.
     """

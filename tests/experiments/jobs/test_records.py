@@ -66,3 +66,15 @@ def test_jobs_are_claimed_anew_or_gone_on_with(tmp_path: Path) -> None:
     assert claim({"seeds": 3}, resume=False) == ("c-003", {"seeds": 3})
     with pytest.raises(ValueError, match="no unfinished job c-"):
         claim_job(tmp_path, "tables", "c", {}, resume=True, check=lambda _: None)
+
+
+@pytest.mark.parametrize("content", ["[" * 10**5, "[]", "{", "\xff", "3"])
+def test_damaged_job_files_are_named(tmp_path: Path, content: str) -> None:
+    name = create_job(tmp_path, "sweeps", "awc", {"seed": 0})
+    folder = tmp_path / "sweeps" / name
+    (folder / "job.json").write_text(content, encoding="latin-1")
+    with pytest.raises(ValueError, match=r"job\.json is no file of a job"):
+        resume_job(tmp_path, "sweeps", "awc")
+    (folder / "outcome.json").write_text(content, encoding="latin-1")
+    with pytest.raises(ValueError, match=r"outcome\.json is no file of a job"):
+        resume_job(tmp_path, "sweeps", "awc")
