@@ -40,10 +40,7 @@ class JobFolder:
 
     @property
     def outbox(self) -> Path:
-        """Records on their way to the tracking server.
-
-        Those of `train` lie beside its folder, which Ray Train manages.
-        """
+        """Records that wait for the tracking server; for `train` beside its folder, which Ray Train manages."""
         if self.kind == "train":
             return (self.out / "spool" / self.name).resolve()
         return self.root / "spool"

@@ -20,7 +20,7 @@ from equipose.orchestrator.tracking import server_guard
 
 START_SECONDS = 180.0
 DIRECTORY_TAG = "equipose.directory"
-"""Set on the default experiment: tells our server from a stranger on the same port."""
+"""Set on the default experiment: tells our server from another one on the same port."""
 
 ARTIFACTS = "mlflow-artifacts:/"
 """Where runs say that their files are: with the server, which knows the folder."""

@@ -31,7 +31,7 @@ SCRIPTS = Path(__file__).parents[2] / "experiments"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests that share a Ray in this process go last, because the others are written for none."""
+    """Tests that share a Ray in this process run last, because the others expect none."""
     items.sort(key=lambda item: "ray_cluster" in getattr(item, "fixturenames", ()))
 
 
@@ -46,7 +46,7 @@ def ray_cluster() -> Iterator[None]:
 
 @pytest.fixture
 def one_thread() -> Iterator[None]:
-    """As in a Ray worker with one CPU; sums in another order differ in the last bit."""
+    """One thread, as in a Ray worker with one CPU: sums in another order differ in the last bit."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -80,7 +80,7 @@ def fault_run(store_path: Path) -> TrainConfig:
 
 @pytest.fixture(scope="session")
 def tracking(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TrackingServer]:
-    """A running tracking server; checks at the end that nothing of it is left."""
+    """A running tracking server; at the end its guard must be gone."""
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
         with tracking_server(tmp_path_factory.mktemp("tracking")) as server:
@@ -89,7 +89,7 @@ def tracking(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TrackingServe
 
 
 class SweepProcess:
-    """`awc_sweep.py --preset smoke` as a person runs it: a process group of its own, output in a file."""
+    """`awc_sweep.py --preset smoke` as from a shell: in its own process group, output in a file."""
 
     script = "awc_sweep.py"
 
@@ -135,12 +135,12 @@ class SweepProcess:
         return int(self.process.returncode)
 
     def _look(self) -> None:
-        """Note what runs now; one that has ended but is not yet collected has no command line any more."""
+        """Note the running processes; a zombie has no command line any more."""
         found = descendants(self.process.pid)
         self.descendants |= {p: name for p, name in found.items() if name or p not in self.descendants}
 
     def survivors(self, patience: float, besides: str = "nothing") -> dict[int, str]:
-        """Processes it had started that still run after `patience` seconds, `besides` some by name."""
+        """Processes it started that still run after `patience` seconds, except those named `besides`."""
         deadline = time.monotonic() + patience
         while left := {p: n for p, n in self.descendants.items() if besides not in n and alive(p)}:
             if time.monotonic() > deadline:
@@ -190,7 +190,7 @@ def processes_below() -> Callable[[int], dict[int, str]]:
 
 @dataclass(frozen=True, kw_only=True)
 class FinishedSweep:
-    """A smoke sweep that was killed once, with what was there before it went on."""
+    """A smoke sweep that was killed once, and resumed, with its state in between."""
 
     out: Path
     name: str
@@ -215,7 +215,7 @@ def checkpoint_files(out: Path) -> dict[Path, int]:
 
 
 def runs_by_name(out: Path) -> dict[str, str]:
-    """Name -> id of every run in a results folder that has a key, read from the database itself."""
+    """Name -> id of every run in a results folder that has a key, read from the database."""
     query = (
         "select runs.name, runs.run_uuid from runs join tags using (run_uuid) where tags.key='equipose.key'"
     )
@@ -251,14 +251,14 @@ def finished_sweep(tmp_path_factory: pytest.TempPathFactory) -> FinishedSweep:
 
 @dataclass(frozen=True, kw_only=True)
 class FinishedComparison:
-    """A small comparison that was killed once, with what was there before it went on."""
+    """A small comparison that was killed once, and resumed, with its state in between."""
 
     out: Path
     config: ComparisonConfig
     killed: ComparisonProcess
     resumed: ComparisonProcess
     ended_first: dict[Path, int] = field(repr=False)
-    """Result of every cell that had ended when the driver was killed -> its time of change (ns)."""
+    """Result file of every run that had ended when the driver was killed -> its time of change (ns)."""
 
     @property
     def root(self) -> Path:
@@ -267,7 +267,7 @@ class FinishedComparison:
 
 
 def comparison_options() -> dict[str, Any]:
-    """The job options of a small comparison, as `compare_methods.py` keeps them: two sensors, 12 cells."""
+    """The job options of a small comparison, as `compare_methods.py` keeps them: two sensors, 12 runs."""
     sensors = "rgb,lidar"
     return {
         "data": "simulated",
@@ -315,13 +315,13 @@ def comparison_server(finished_comparison: FinishedComparison) -> Iterator[Track
 
 @dataclass(frozen=True, kw_only=True)
 class FinishedTables:
-    """Two tables (8 cells) whose job was killed once, with what was there before it went on."""
+    """Two tables (8 runs) whose job was killed once, and resumed, with its state in between."""
 
     out: Path
     killed: TablesProcess
     resumed: TablesProcess
     ended_first: dict[Path, int] = field(repr=False)
-    """Result of every cell that had ended when the driver was killed -> its time of change (ns)."""
+    """Result file of every run that had ended when the driver was killed -> its time of change (ns)."""
 
 
 @pytest.fixture(scope="session")
@@ -341,7 +341,7 @@ def finished_tables(tmp_path_factory: pytest.TempPathFactory) -> FinishedTables:
 
 @pytest.fixture
 def sweep_process() -> Iterator[type[SweepProcess]]:
-    """Starts sweeps that are gone, whatever happens, when the test ends."""
+    """Starts sweeps that are killed at the end of the test, whatever happens."""
     started: list[SweepProcess] = []
 
     class Tracked(SweepProcess):

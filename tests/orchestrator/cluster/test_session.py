@@ -1,4 +1,4 @@
-"""Ray for the length of a block, and for nobody longer."""
+"""Ray for the duration of a block, and no longer."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ class Clock:
         return self.now
 
 
-def test_one_line_per_event_when_nobody_watches() -> None:
+def test_without_a_terminal_each_event_is_a_line() -> None:
     out, clock = console(), Clock()
     with JobProgress(2, console=out, clock=clock) as progress:
         progress.stage("sweeping")

@@ -1,4 +1,4 @@
-"""Recurring work goes on after an error, and ends with its block."""
+"""Recurring work continues after an error, and ends with its block."""
 
 from __future__ import annotations
 

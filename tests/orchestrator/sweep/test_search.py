@@ -1,4 +1,4 @@
-"""The study is enough to go on from: nothing is lost, repeated or renamed when a driver is gone."""
+"""The study is enough to resume from: nothing is lost, repeated or renamed when a driver dies."""
 
 from __future__ import annotations
 
@@ -196,10 +196,10 @@ def test_a_sweep_without_a_value_says_why() -> None:
         _ = sweep_table(study).best
 
 
-def test_without_a_server_a_trial_is_given_its_point_alone(config: SweepConfig, tmp_path: Path) -> None:
-    with socket.socket() as nobody:
-        nobody.bind(("127.0.0.1", 0))
-        uri = f"http://127.0.0.1:{nobody.getsockname()[1]}"
+def test_without_a_server_a_trial_gets_its_point_alone(config: SweepConfig, tmp_path: Path) -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        uri = f"http://127.0.0.1:{unused.getsockname()[1]}"
         location = SweepLocation(
             folder=JobFolder(out=tmp_path, kind="sweeps", name="s"),
             tracking=Tracking(uri=uri, experiment="none", parent_run="parent", tags={}, outbox="unused"),

@@ -35,7 +35,7 @@ pytestmark = pytest.mark.system
 def deaf_proxy(target: str, drop: int) -> Iterator[str]:
     """Forwards every request; drops the first `drop` answers to log-batch requests after they took effect.
 
-    The client tries once more by itself, so two drops in a row are what the logger sees as an outage.
+    The client retries once, so it takes two drops in a row for the logger to see an outage.
     """
     left = [drop]
 
@@ -81,9 +81,9 @@ def test_lost_acknowledgements(tracking: TrackingServer, run_id: str, tmp_path: 
 
 
 def test_server_away_until_the_driver_replays(tracking: TrackingServer, run_id: str, tmp_path: Path) -> None:
-    with socket.socket() as nobody:
-        nobody.bind(("127.0.0.1", 0))
-        logger = RunLogger(f"http://127.0.0.1:{nobody.getsockname()[1]}", run_id, tmp_path / "trial-000")
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        logger = RunLogger(f"http://127.0.0.1:{unused.getsockname()[1]}", run_id, tmp_path / "trial-000")
         for epoch in range(5):
             logger.log_metrics(values(epoch), epoch)
         logger.set_tags({"note": "late"})
@@ -117,16 +117,16 @@ print(time.monotonic() - start)
         assert not ended.stderr
         deadline = time.monotonic() + 30
         while list((tmp_path / "trial").iterdir()):
-            assert time.monotonic() < deadline, "nobody delivered what was handed over"
+            assert time.monotonic() < deadline, "what was handed over was not delivered"
             time.sleep(0.1)
     assert client(tracking.uri).get_run(run_id).info.status == "FINISHED"
     assert history(tracking, run_id) == expected(3)
 
 
 def test_replay_reports_what_still_waits(run_id: str, tmp_path: Path) -> None:
-    with socket.socket() as nobody:
-        nobody.bind(("127.0.0.1", 0))
-        uri = f"http://127.0.0.1:{nobody.getsockname()[1]}"
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        uri = f"http://127.0.0.1:{unused.getsockname()[1]}"
         logger = RunLogger(uri, run_id, tmp_path)
         logger.log_metrics(values(0), 0)
         assert replay(tmp_path, uri, timeout=0.1) == {}, "a live logger's outbox was touched"
@@ -134,10 +134,10 @@ def test_replay_reports_what_still_waits(run_id: str, tmp_path: Path) -> None:
         assert replay(tmp_path, uri, timeout=0.1) == {run_id: 4}  # 3 metrics and the status
 
 
-def test_replay_waits_for_a_run_that_is_about_to_let_go(
+def test_replay_waits_for_a_run_that_is_about_to_end(
     tracking: TrackingServer, run_id: str, tmp_path: Path
 ) -> None:
-    """The end of a sweep: the last trial is stopped, and its process takes a moment to go."""
+    """The end of a sweep: the last trial is stopped, and its process takes a moment to end."""
     held = Outbox(tmp_path, run_id)
     held.append([{"kind": "status", "value": "RUNNING"}, *metric_records(values(0), 0, 1)])
     threading.Timer(0.5, held.close, kwargs={"delivered": False}).start()
@@ -148,7 +148,7 @@ def test_replay_waits_for_a_run_that_is_about_to_let_go(
 def test_an_upload_that_is_cut_short_leaves_nothing_behind(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """What is uploaded lies beside the outbox and goes with it, not among the temporary files."""
+    """An upload is prepared beside the outbox, which is removed with it, not in the temporary folder."""
     mlflow, places = MagicMock(), []
     mlflow.log_artifact.side_effect = lambda run_id, path, folder: places.append(Path(path))
     monkeypatch.setattr(delivery, "client", lambda uri: mlflow)
@@ -171,11 +171,11 @@ def test_refused_records_are_put_aside(tracking: TrackingServer, run_id: str, tm
     assert history(tracking, run_id) == expected(1)
 
 
-def test_which_errors_are_worth_another_try() -> None:
+def test_which_errors_are_retried() -> None:
     from mlflow.exceptions import MlflowException, RestException
 
     assert is_refusal(RestException({"error_code": "INVALID_PARAMETER_VALUE"}))
     assert not is_refusal(RestException({"error_code": "TEMPORARILY_UNAVAILABLE"}))
     assert not is_refusal(MlflowException("503"))
-    assert not is_refusal(RestException({"error_code": "RESOURCE_DOES_NOT_EXIST"})), "a stranger's server"
+    assert not is_refusal(RestException({"error_code": "RESOURCE_DOES_NOT_EXIST"})), "a foreign server"
     assert not is_refusal(ConnectionError())

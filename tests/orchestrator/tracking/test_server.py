@@ -155,7 +155,7 @@ def test_own_server_is_checked_and_used(
         assert server.uri == tracking.uri
         assert not (tmp_path / "mlflow.db").exists()
     assert answers(tracking.uri, tracking.directory)
-    assert server.guard_pid == 0, "not ours to end"
+    assert server.guard_pid == 0, "a server of the user's is not ended"
 
 
 @pytest.mark.system

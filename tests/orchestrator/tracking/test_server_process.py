@@ -1,4 +1,4 @@
-"""What lies in `.tracking/` is not trusted: process ids, and the state of a running server."""
+"""Files in `.tracking/` are not trusted: process ids, and the state of a running server."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_process_ids_that_mean_many_processes_are_never_signalled(
         lambda state: [state],
     ],
 )
-def test_a_state_file_that_came_with_the_results_is_not_believed(
+def test_a_state_file_that_came_with_copied_results_is_not_trusted(
     files: ServerFiles, monkeypatch: pytest.MonkeyPatch, change: Callable[[dict[str, Any]], Any]
 ) -> None:
     asked: list[str] = []
@@ -54,7 +54,7 @@ def test_a_state_file_that_came_with_the_results_is_not_believed(
     )
     files.state.write_text(json.dumps(change({"uri": "http://127.0.0.1:5000"})))
     assert _running(files) is None
-    assert asked == [], "nobody was called"
+    assert asked == [], "the address was called"
     assert not files.state.exists()
 
 
