@@ -40,7 +40,7 @@ class JobFolder:
 
     @property
     def outbox(self) -> Path:
-        """Records that wait for the tracking server; for `train` beside its folder, which Ray Train manages."""
+        """Records that wait for the tracking server; those of `train` outside its folder, Ray Train's own."""
         if self.kind == "train":
             return (self.out / "spool" / self.name).resolve()
         return self.root / "spool"
