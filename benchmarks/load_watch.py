@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Any
 
 from benchmarks.process_table import below, largest_by_kind, memory_mib, open_files, processes, threads
-from equipose.orchestrator.jobs.progress import ENDED, SweepProgress
+from equipose.orchestrator.jobs.progress import ENDED, JobProgress
 from equipose.orchestrator.tracking.server_process import ServerFiles
 
 TIMEOUT = 60.0
@@ -22,7 +22,7 @@ RUNS_PER_PAGE = 100
 """What MLflow's table of runs asks for."""
 
 
-class CountingProgress(SweepProgress):
+class CountingProgress(JobProgress):
     """A quiet display that counts the trials that have ended."""
 
     def ended(self) -> int:

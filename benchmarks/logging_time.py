@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 LOGGER_CALLS = (
     "__init__",
     "log_metrics",
-    "log_params",
     "set_tags",
     "log_artifact",
     "log_figure",
@@ -79,7 +78,7 @@ class TrialTimes:
     """Of those again, in the last call, which waits until the server has everything."""
 
 
-def timed_trial(point: dict[str, Any], *, config: SweepConfig, place: SweepLocation) -> None:
+def timed_trial(point: dict[str, Any], *, config: SweepConfig, location: SweepLocation) -> None:
     """`equipose.orchestrator.sweep.run._trial` with a clock in it; runs in Tune's process of the trial."""
     from ray import tune
 
@@ -90,9 +89,9 @@ def timed_trial(point: dict[str, Any], *, config: SweepConfig, place: SweepLocat
     making = Stopwatch()
     sweep.create_run = making.around(sweep.create_run)
     runs._train_worker = timed_worker
-    sweep._trial(point, config=config, place=place)
+    sweep._trial(point, config=config, location=location)
     ended = time.time()
-    path = place.train_path / config.name / tune.get_context().get_trial_name() / FILE
+    path = location.train_path / config.name / tune.get_context().get_trial_name() / FILE
     worker = json.loads(path.read_text())
     times = TrialTimes(
         trial_s=ended - began,

@@ -10,7 +10,7 @@ from benchmarks.scaling.curves import Curve, Panel
 from equipose.experiments.presets.sizes import PRESETS
 from equipose.orchestrator.cluster.capacity import Resources
 from equipose.orchestrator.jobs.location import JobLocation
-from equipose.orchestrator.jobs.progress import SweepProgress
+from equipose.orchestrator.jobs.progress import JobProgress
 from equipose.orchestrator.sweep.config import SearchSpace, SweepConfig
 from equipose.orchestrator.sweep.job import run_sweep_job
 from equipose.orchestrator.training.config import TrainConfig
@@ -45,7 +45,7 @@ def timed_sweep(base: TrainConfig, trials: int, concurrency: int) -> float:
         resources=Resources(cpus_per_worker=1.8 / concurrency),
         concurrency=concurrency,
     )
-    with tempfile.TemporaryDirectory() as folder, SweepProgress(mode="quiet") as progress:
+    with tempfile.TemporaryDirectory() as folder, JobProgress(mode="quiet") as progress:
         start = time.perf_counter()
         run_sweep_job(config, JobLocation(out=Path(folder)), progress)
         return time.perf_counter() - start

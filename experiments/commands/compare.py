@@ -101,9 +101,9 @@ def run_job(name: str, options: ComparisonOptions, out: Path, *, quiet: bool = F
     from equipose.experiments.jobs.comparison_summary import outcome_json, print_comparison
     from equipose.orchestrator.comparison.job import run_comparison_job
     from equipose.orchestrator.jobs.location import JobLocation
-    from equipose.orchestrator.jobs.progress import SweepProgress
+    from equipose.orchestrator.jobs.progress import JobProgress
 
-    progress = SweepProgress(noun="runs", mode="quiet" if quiet else None)
+    progress = JobProgress(noun="runs", mode="quiet" if quiet else None)
     with running_job(name, options, out, progress) as store:
         config = comparison_config(name, options, str(store))
         location = JobLocation(out=out, dataset=options.data)

@@ -53,14 +53,14 @@ def controlled(
     from equipose.orchestrator.imbalance.config import Level
     from equipose.orchestrator.imbalance.job import run_imbalance_job
     from equipose.orchestrator.jobs.location import JobLocation
-    from equipose.orchestrator.jobs.progress import SweepProgress
+    from equipose.orchestrator.jobs.progress import JobProgress
 
     options = ControlledOptions(
         preset=preset, methods=methods, seeds=seeds, epochs=epochs, lr=lr, workers=workers, gpu=gpu
     )
     imbalance_config(options, (Level(name="unknown", store=""),))  # refuses bad options before simulating
     out = out.resolve()
-    progress = SweepProgress(noun="runs", mode="quiet" if quiet else None)
+    progress = JobProgress(noun="runs", mode="quiet" if quiet else None)
     with progress:
         progress.stage("simulating every level")
         config = imbalance_config(options, level_stores(IMBALANCE[preset], out))

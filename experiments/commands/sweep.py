@@ -87,10 +87,10 @@ def run_job(name: str, options: SweepOptions, out: Path, *, quiet: bool = False)
     """Prepare the data, run the sweep that `options` describe, print and save its outcome."""
     from equipose.orchestrator.failures import listed
     from equipose.orchestrator.jobs.location import JobLocation
-    from equipose.orchestrator.jobs.progress import SweepProgress
+    from equipose.orchestrator.jobs.progress import JobProgress
     from equipose.orchestrator.sweep.job import run_sweep_job
 
-    progress = SweepProgress(options.sizes.trials, mode="quiet" if quiet else None)
+    progress = JobProgress(options.sizes.trials, mode="quiet" if quiet else None)
     with running_job(name, options, out, progress) as store:
         config = sweep_config(name, options, str(store))
         outcome = run_sweep_job(config, JobLocation(out=out, dataset=options.data), progress)

@@ -90,6 +90,7 @@ def check(options: TablesOptions) -> TrainConfig:
 
 def print_plan(options: TablesOptions, out: Path) -> None:
     """Print what a job would train, and how long that takes here. Raises ValueError for bad options."""
+    from equipose.orchestrator.jobs.location import runs_folder
     from equipose.orchestrator.paper.estimate import estimate, plan_lines
     from equipose.orchestrator.paper.plan import check_data
 
@@ -97,17 +98,17 @@ def print_plan(options: TablesOptions, out: Path) -> None:
     store = ensure_store(options.data, options.data_root, out, options.simulated)
     config = paper_config("plan", options, str(store))
     check_data(config)
-    print("\n".join(plan_lines(config, estimate(config, out / "cells", gpu=options.gpu))))
+    print("\n".join(plan_lines(config, estimate(config, runs_folder(out), gpu=options.gpu))))
 
 
 def run_job(name: str, options: TablesOptions, out: Path, *, quiet: bool = False) -> None:
     """Prepare the data, train what is missing, write the report, print its path."""
     from equipose.orchestrator.jobs.location import JobLocation
-    from equipose.orchestrator.jobs.progress import SweepProgress
+    from equipose.orchestrator.jobs.progress import JobProgress
     from equipose.orchestrator.paper.job import run_paper_job
     from equipose.orchestrator.paper.plan import check_data
 
-    progress = SweepProgress(noun="runs", mode="quiet" if quiet else None)
+    progress = JobProgress(noun="runs", mode="quiet" if quiet else None)
     with running_job(name, options, out, progress) as store:
         config = paper_config(name, options, str(store))
         check_data(config)

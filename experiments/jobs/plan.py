@@ -61,8 +61,9 @@ def kept_runs(config: ComparisonConfig, out: Path) -> int:
     from equipose.orchestrator.cluster.capacity import Resources
     from equipose.orchestrator.comparison.config import best_candidate
     from equipose.orchestrator.grid.run_one import RunsFolder, result_of
+    from equipose.orchestrator.jobs.location import runs_folder
 
-    folder = RunsFolder(root=out / "cells", resources=Resources())
+    folder = RunsFolder(root=runs_folder(out), resources=Resources())
     candidates = config.tuning_cells()
     results = {spec.name: result_of(spec, folder) for specs in candidates.values() for spec in specs}
     kept = {name: result for name, result in results.items() if result is not None}

@@ -13,7 +13,7 @@ from equipose.experiments.presets.options import ResumableOptions
 from equipose.experiments.presets.sources import ensure_store
 
 if TYPE_CHECKING:
-    from equipose.orchestrator.jobs.progress import SweepProgress
+    from equipose.orchestrator.jobs.progress import JobProgress
     from equipose.orchestrator.training.config import TrainConfig
 
 Options = TypeVar("Options", bound=ResumableOptions)
@@ -59,7 +59,7 @@ def unfinished_job(options: Options, out: Path) -> tuple[str, Options]:
 
 
 @contextlib.contextmanager
-def running_job(name: str, options: ResumableOptions, out: Path, progress: SweepProgress) -> Iterator[Path]:
+def running_job(name: str, options: ResumableOptions, out: Path, progress: JobProgress) -> Iterator[Path]:
     """Hold the job's lock, show its progress and prepare its data; yields the store."""
     with job_lock(out, options.kind, name), progress:
         progress.stage(f"preparing {options.data} data")

@@ -1,4 +1,4 @@
-"""How many runs fit side by side on the machine or cluster at hand."""
+"""How many runs fit on this machine or cluster at once."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ import ray
 from equipose.orchestrator.cluster.machine import GIB, Machine, this_machine
 
 GIB_BESIDES = 1.55
-"""Memory of what runs once, measured: the driver 0.45, the MLflow server 0.4, Ray's own processes 0.7."""
+"""Memory of what a job starts once, measured: driver 0.45, MLflow server 0.4, Ray's own processes 0.7."""
 GIB_PER_RUN = 0.9
-"""Of what Ray Train runs around a run's workers, measured: trial and controller 0.25 each, helpers 0.4."""
+"""Memory of what Ray Train adds to a run's workers, measured: trial and controller 0.25 each, helpers 0.4."""
 GIB_PER_WORKER = 0.45
-"""Of one training worker before its model and its batches."""
+"""Memory of one training worker without its model and batches."""
 SHARE_FOR_RUNS = 0.75
-"""Of all memory; the rest is for data, caches and whatever else the machine does."""
+"""Of all memory; the rest is for data, caches and other programs."""
 SHARE_OF_ALL = 0.9
-"""Of all memory, for everything together: Ray ends workers when 95 % is used."""
+"""Of all memory, for the whole job: Ray ends workers when 95 % is used."""
 TRIAL_CPUS = 0.01
 """What Tune's own trial process reserves; Tune refuses zero."""
 MOST = "EQUIPOSE_CONCURRENT"
-"""Environment variable: no more runs than this side by side, whatever would fit."""
+"""Environment variable: at most this number of runs at once, whatever would fit."""
 MIN_OBJECT_STORE_MB = 80
 """Ray refuses less than 75 MB."""
 
@@ -36,7 +36,7 @@ class Resources:
     cpus_per_worker: float = 1.0
     gpu: bool = False
     max_failures: int = 3
-    """How often a run whose worker died starts again from its newest checkpoint."""
+    """How often a run whose worker died restarts from its newest checkpoint."""
 
     def __post_init__(self) -> None:
         if self.workers < 1:
@@ -55,10 +55,10 @@ def concurrent_runs(
     gpus: float | None = None,
     worker_gib: float = GIB_PER_WORKER,
 ) -> tuple[int, Resources]:
-    """Number of concurrent runs, and what each takes, so that none waits for ever.
+    """Number of concurrent runs, and what each takes, such that none waits for ever.
 
-    `cpus`, `memory_gib` and `gpus` default to the Ray cluster's, or to what this machine and its container
-    allow before Ray is up. `worker_gib`: memory that a worker takes, see `gib_of_worker`. A run always fits:
+    `cpus`, `memory_gib` and `gpus` default to the Ray cluster's, or, before Ray is up, to what this machine
+    and its container allow. `worker_gib`: memory that a worker takes, see `gib_of_worker`. A run always fits:
     on a machine with fewer cores than workers, workers share cores. Only GPUs cannot be shared: raises
     ValueError where there are fewer than one run needs. The environment variable `EQUIPOSE_CONCURRENT` limits
     the number, e.g. after memory has run out.
@@ -77,12 +77,12 @@ def concurrent_runs(
 
 
 def gib_of_run(workers: int, worker_gib: float = GIB_PER_WORKER) -> float:
-    """Memory that one run takes with everything that Ray Train starts for it; none without workers."""
+    """Memory that one run takes, with everything that Ray Train starts for it; 0 without workers."""
     return GIB_PER_RUN + workers * worker_gib if workers else 0.0
 
 
 def _most() -> int:
-    """What the user allows."""
+    """The limit that the user has set."""
     given = os.environ.get(MOST) or "1000000"
     if not given.isdecimal() or int(given) < 1:
         raise ValueError(f"{MOST} is {given!r}; give the number of runs side by side, or unset it")
@@ -102,7 +102,7 @@ def _runs_on_gpus(workers: int, gpus: float) -> int:
 def object_store_mb(wanted: int, machine: Machine) -> int:
     """Size of Ray's object store that fits into /dev/shm.
 
-    Where not even the smallest one does (Docker gives 64 MB), Ray is left to use a folder on disk instead.
+    Where not even the smallest fits (Docker gives 64 MB), Ray uses a folder on disk instead.
     """
     if machine.shm_free_gib is None or machine.shm_free_gib * 1024 < MIN_OBJECT_STORE_MB / 0.9:
         return wanted
@@ -116,14 +116,14 @@ def _cpus() -> float:
 
 
 def _gpus() -> float:
-    """Unknown, so any number, while the cluster to be joined has not been asked yet."""
+    """Infinite, that is unknown, before a cluster is joined."""
     if ray.is_initialized():
         return float(ray.cluster_resources().get("GPU", 0))
     return math.inf if os.environ.get("RAY_ADDRESS") else float(this_machine().gpus)
 
 
 def _memory_gib() -> float:
-    """Of all nodes; of one alone not more than its container allows, which Ray may not have seen."""
+    """Of all nodes; of a single node at most what its container allows, which Ray may not know."""
     mine = this_machine().memory_gib
     if not ray.is_initialized():
         return mine

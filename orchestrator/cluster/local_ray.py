@@ -1,4 +1,4 @@
-"""Starting Ray on this machine alone: every port on loopback, its token readable by nobody else."""
+"""Starting Ray on this machine alone: every port on loopback, its token readable by this user only."""
 
 from __future__ import annotations
 
@@ -10,41 +10,42 @@ import time
 from pathlib import Path
 from typing import Any
 
-LOOPBACK = "127.0.0.1"
+from equipose.orchestrator.host import LOOPBACK, alive, free_port
+
 MARK = ".equipose"
-"""File in the folder of a Ray session that tells whose it is: host and process."""
+"""File in the folder of a Ray session that names its owner: host and process."""
 
 SINGLE_MACHINE = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
 """Ray's own switch between one machine and a cluster, off by default on macOS and Windows only. While it
-is on, Ray replaces 127.0.0.1 by the machine's outer address and most of its servers listen everywhere."""
+is on, Ray replaces 127.0.0.1 by the machine's public address, and most of its servers listen everywhere."""
 
 
 SETTLED = 5.0
-"""Seconds; a socket that is younger may not listen yet."""
+"""Seconds; a younger socket may not listen yet."""
 
 
 def start_local_ray(**options: Any) -> None:
     """`ray.init` for a cluster of this machine only; options as there.
 
-    Ray's token authentication stays as it is by default: on, with a token made on first use. Raises
-    TimeoutError when Ray does not come up in the time that it gives itself.
+    Ray's token authentication keeps its default: on, with a token made on first use. Raises TimeoutError
+    when Ray does not start within its own time limit.
     """
     import ray
 
     from equipose.orchestrator.cluster.ray_private import single_machine
 
-    # Ray's processes inherit their own address. Without it, those of Ray Train that free what a stopped trial
-    # held look for "the" Ray of this machine, and where a second one runs they give up, or ask the wrong one.
-    port = _free_port()
+    # Ray's processes inherit their own address. Without it, those of Ray Train that free a stopped trial's
+    # resources look for "the" Ray of this machine; where a second one runs, they fail or ask the wrong one.
+    port = free_port()
     passed_on = SINGLE_MACHINE | {"RAY_GCS_SERVER_PORT": str(port), "RAY_ADDRESS": f"{LOOPBACK}:{port}"}
     inherited = {name: os.environ.get(name) for name in passed_on}
     os.environ.update(passed_on)
     try:
-        # "local", or Ray would join what somebody else's `ray start` left a note of on this machine.
+        # "local", or Ray would join the cluster of the last `ray start` on this machine.
         with single_machine():
             context = ray.init(address="local", _node_ip_address=LOOPBACK, **options)
     except Exception as error:
-        if type(error) is not Exception:  # for this, Ray has no kind of its own
+        if type(error) is not Exception:  # Ray has no class of its own for this
             raise
         raise TimeoutError(
             f"Ray did not start on this machine, which may be too busy for it ({error}); "
@@ -55,52 +56,45 @@ def start_local_ray(**options: Any) -> None:
             os.environ.pop(name) if value is None else os.environ.update({name: value})
     keep_token_private()
     session = Path(context.address_info["session_dir"])
-    session.chmod(0o700)  # logs and sockets, which Ray lets everybody write to
+    session.chmod(0o700)  # logs and sockets, which Ray leaves writable for everyone
     clear_dead_sessions(session.parent)
     clear_dead_listeners(Path(tempfile.gettempdir()))
     (session / MARK).write_text(f"{socket.gethostname()} {os.getpid()}")
 
 
-def _free_port() -> int:
-    """A port that the system has free now."""
-    with socket.socket() as probe:
-        probe.bind((LOOPBACK, 0))
-        return int(probe.getsockname()[1])
-
-
 def clear_dead_sessions(folder: Path) -> None:
     """Remove the folders of local Rays that were started here and whose process is gone.
 
-    Ray keeps them all, megabytes of logs each. Those of the last job stay to be looked at until the next
-    one starts. Folders without our mark are somebody else's.
+    Ray keeps them all, megabytes of logs each. The last job's stay until the next one starts. Folders
+    without our mark belong to others.
     """
     for mark in folder.glob(f"session_*/{MARK}"):
         host, _, pid = mark.read_text(errors="replace")[:300].rpartition(" ")
         ours = mark.stat().st_uid == os.getuid() and not mark.parent.is_symlink()
-        if ours and host == socket.gethostname() and pid.isdigit() and not _runs(int(pid)):
+        if ours and host == socket.gethostname() and pid.isdigit() and not alive(int(pid)):
             shutil.rmtree(mark.parent, ignore_errors=True)
 
 
 def clear_dead_listeners(folder: Path) -> None:
-    """Remove what Python's multiprocessing leaves of processes that were killed: folders of dead sockets.
+    """Remove what Python's multiprocessing leaves of killed processes: folders of dead sockets.
 
-    Ray's dashboard leaves one, `pymp-*`, every time. Folders of others, with other files, or where somebody
-    still answers stay.
+    Ray's dashboard leaves one, `pymp-*`, every time. Folders of other users, with other files, or with a
+    socket that answers stay.
     """
-    for place in folder.glob("pymp-*"):
+    for found in folder.glob("pymp-*"):
         try:
-            sockets = list(place.iterdir())
-            own = place.stat().st_uid == os.getuid() and not place.is_symlink()
-            if not own or not sockets or time.time() - place.stat().st_mtime < SETTLED:
+            sockets = list(found.iterdir())
+            own = found.stat().st_uid == os.getuid() and not found.is_symlink()
+            if not own or not sockets or time.time() - found.stat().st_mtime < SETTLED:
                 continue
             if all(path.is_socket() and _is_deaf(path) for path in sockets):
-                shutil.rmtree(place)
+                shutil.rmtree(found)
         except OSError:
-            continue  # removed meanwhile, or not ours to look into
+            continue  # just removed, or not ours to read
 
 
 def _is_deaf(path: Path) -> bool:
-    """Whether nobody listens at a socket any more."""
+    """Whether nothing listens at a socket any more."""
     with socket.socket(socket.AF_UNIX) as probe:
         try:
             probe.connect(str(path))
@@ -109,18 +103,8 @@ def _is_deaf(path: Path) -> bool:
     return False
 
 
-def _runs(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:  # somebody else's process
-        pass
-    return True
-
-
 def keep_token_private(token: Path | None = None) -> None:
-    """Take the rights of others from Ray's token file, which Ray writes readable for everyone."""
+    """Make Ray's token file, which Ray writes readable for everyone, readable by its owner only."""
     path = token or Path.home() / ".ray" / "auth_token"
     if path.is_file() and path.stat().st_uid == os.getuid() and path.stat().st_mode & 0o077:
         path.chmod(0o600)

@@ -1,4 +1,4 @@
-"""What this machine lets this process use: limits of its container count, not only the hardware."""
+"""What this process may use of the machine: the limits of its container count, not only the hardware."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SHARED_MEMORY = Path("/dev/shm")
 CGROUPS = Path("/sys/fs/cgroup")
 OWN_CGROUP = Path("/proc/self/cgroup")
 UNLIMITED = 2**60
-"""Bytes from which on a limit is none: version 1 of control groups writes a number near 2^63."""
+"""Limits from this number of bytes on mean none: version 1 of control groups writes one near 2^63."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,14 +25,14 @@ class Machine:
     memory_gib: float
     """Of the machine, or of its control group."""
     memory_free_gib: float
-    """What could be taken now without pushing anything out."""
+    """What could be allocated now without swapping."""
     shm_free_gib: float | None
     """Free in /dev/shm, where Ray keeps objects; None on systems without."""
     gpus: int = 0
 
 
 def this_machine() -> Machine:
-    """The machine at hand. Takes milliseconds: neither torch nor a driver library is loaded."""
+    """This machine. Takes milliseconds: neither torch nor a driver library is loaded."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     free = _meminfo("MemAvailable") or memory
     for limit, used in memory_limits():
@@ -47,12 +47,12 @@ def this_machine() -> Machine:
 
 
 def existing_folder(path: Path) -> Path:
-    """The folder itself, or the nearest one above it that is there already."""
+    """The folder itself, or the nearest one above it that exists."""
     return next(folder for folder in (path.absolute(), *path.absolute().parents) if folder.is_dir())
 
 
 def free_gib(path: Path) -> float | None:
-    """Free space where a path is, or where it would be; None where there is no shared memory."""
+    """Free space on the file system that a path is or would be on; None for missing shared memory."""
     if path == SHARED_MEMORY and not path.is_dir():
         return None
     return shutil.disk_usage(existing_folder(path)).free / GIB
@@ -67,7 +67,7 @@ def filesystem_of(path: Path, mounts: Path = Path("/proc/mounts")) -> str:
 
 
 def usable_cpus(root: Path = CGROUPS, own: Path = OWN_CGROUP) -> float:
-    """Cores that this process gets at most: its affinity mask and the quotas of its control groups."""
+    """Cores that this process may use: by its affinity mask and the quotas of its control groups."""
     if hasattr(os, "sched_getaffinity"):
         cores = float(len(os.sched_getaffinity(0)))
     else:
@@ -84,7 +84,7 @@ def usable_cpus(root: Path = CGROUPS, own: Path = OWN_CGROUP) -> float:
 def memory_limits(root: Path = CGROUPS, own: Path = OWN_CGROUP) -> list[tuple[int, int]]:
     """(limit, used) in bytes of every control group around this process that has a limit.
 
-    Used is without the file cache, which the kernel gives back before anything is ended.
+    The file cache does not count as used: the kernel frees it before it ends a process.
     """
     found = []
     for folder in _folders("memory", root, own):
@@ -109,7 +109,7 @@ def _cache(path: Path) -> int:
 def _folders(controller: str, root: Path, own: Path) -> Iterator[Path]:
     """Folders of this process's control group of one controller, innermost first, in both versions.
 
-    Inside a container the path may be the host's; then only the parents that are visible are looked at.
+    Inside a container the path may be the host's; then only the visible parents are read.
     """
     for line in _lines(own):
         _, controllers, path = line.split(":", 2)

@@ -1,4 +1,4 @@
-"""Preparing a store on Ray: sequences are read side by side where that pays."""
+"""Preparing a store on Ray: sequences are read in parallel where that pays."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from equipose.pipelines.prepare import Job, Runner, one_by_one, prepare_sequence
 from equipose.pipelines.store import SequenceKey
 
 RAY_FROM = {"running": 16, "stopped": 128}
-"""Sequences from which Ray pays: where one is running, and where it has to be started first, which takes as
-long as reading dozens."""
+"""Number of sequences from which Ray pays: where it is running, and where it has to be started, which takes
+as long as reading dozens."""
 
 RAY_MEMORY = 256 * 2**20
 """Bytes of Ray's object store when it is started here; only keys travel through it."""
@@ -21,8 +21,8 @@ RAY_MEMORY = 256 * 2**20
 def side_by_side(processes: int | None = None) -> Runner:
     """A `Runner` for `pipelines.prepare.prepare` that reads `processes` sequences at a time on Ray.
 
-    None: as many as there are CPUs, and only when there are enough sequences (`RAY_FROM`); a number is
-    always obeyed. On a cluster, the source's root and the store must be on a file system that all nodes see.
+    None: as many as there are CPUs, if there are enough sequences (`RAY_FROM`). A number always
+    holds. On a cluster, the source's root and the store must be on a file system that all nodes see.
     """
 
     def run(job: Job, keys: list[SequenceKey]) -> Iterator[tuple[SequenceKey, int]]:
@@ -40,7 +40,7 @@ def _pays(sequences: int) -> bool:
 
 
 def _run_on_ray(job: Job, keys: list[SequenceKey], processes: int) -> Iterator[tuple[SequenceKey, int]]:
-    """On a running Ray, or on one that is started and stopped here; `processes` 0 means all CPUs."""
+    """On the running Ray, or on one that is started and stopped here; `processes` 0 means all CPUs."""
     import ray
 
     started = not ray.is_initialized()
@@ -59,7 +59,7 @@ def _run_on_ray(job: Job, keys: list[SequenceKey], processes: int) -> Iterator[t
     except ray.exceptions.RayTaskError as error:
         raise error.cause from None
     finally:
-        # Not cancelled: Ray 2.60 ends the driver when a task that it cancels completes at that moment.
+        # Not cancelled: Ray 2.60 ends the driver when a task completes while it is being cancelled.
         if started:
             ray.shutdown()
         elif running:

@@ -1,4 +1,4 @@
-"""The Ray cluster that a job is told to join: where it is, whether it answers, and what it runs."""
+"""The Ray cluster that a job is to join: its address, whether it answers, and what it runs."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ REMEDY = (
 def cluster_address(given: str) -> str | None:
     """`host:port` that a value of RAY_ADDRESS stands for; None for `local`, a Ray of one's own.
 
-    `auto` is the cluster of the last `ray start` on this machine. Ray itself would also take any other Ray
+    `auto` is the cluster of the last `ray start` on this machine. Ray itself would also join any other Ray
     that happens to run here, such as another user's sweep. Raises ValueError with a remedy.
     """
     if given == "local":
@@ -44,7 +44,7 @@ def cluster_address(given: str) -> str | None:
 
 
 def source_address(address: str) -> str:
-    """The address of this machine that the cluster's head, and so its network, knows it by.
+    """This machine's address in the network of the cluster's head.
 
     Raises ValueError when nothing listens at `address`.
     """
@@ -58,7 +58,7 @@ def source_address(address: str) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class ClusterNode:
-    """A node that is alive, and what it offers to Ray."""
+    """A live node, and what it offers to Ray."""
 
     address: str
     cpus: float
@@ -68,7 +68,7 @@ class ClusterNode:
 
 @dataclass(frozen=True, kw_only=True)
 class RayCluster:
-    """A running cluster, asked without joining it."""
+    """A running cluster, as it describes itself without being joined."""
 
     address: str
     ray_version: str
@@ -77,9 +77,9 @@ class RayCluster:
 
 
 def find_cluster(address: str) -> RayCluster:
-    """Ask the cluster's head who it is; a second at most, where `ray.init` would try for twenty.
+    """Ask a cluster's head for its versions and nodes, in a second at most; `ray.init` would try for twenty.
 
-    Raises ValueError when nothing answers, or when it does not accept our token.
+    Raises ValueError when nothing answers, or when our token is not accepted.
     """
     source_address(address)
     try:

@@ -1,6 +1,6 @@
-"""What Equipose uses of Ray beyond its public API, all in one place; seen working with Ray 2.60.0.
+"""What Equipose uses of Ray beyond its public API, all in one file; seen working with Ray 2.60.0.
 
-Each function says why nothing public serves. After an upgrade of Ray, look here first.
+Each function says why the public API is not enough. After an upgrade of Ray, check here first.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def single_machine() -> Iterator[None]:
 
 
 def address_of_this_node() -> str | None:
-    """The address that `ray start` has noted on this machine, or None; `ray.init("auto")` joins it."""
+    """The address that `ray start` has left on this machine, or None; `ray.init("auto")` joins it."""
     from ray._private.utils import read_ray_address
 
     found = read_ray_address()
@@ -59,7 +59,7 @@ def ask_head(address: str) -> tuple[dict[str, str], list[Any]]:
 def groups_of_dead_makers() -> Iterator[PlacementGroup]:
     """This job's placement groups whose maker, an actor, is dead.
 
-    `ray.util.placement_group_table` does not tell who made a group.
+    `ray.util.placement_group_table` does not name the maker.
     """
     from ray._private import state
     from ray.core.generated.gcs_pb2 import PlacementGroupTableData

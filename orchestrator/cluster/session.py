@@ -1,4 +1,4 @@
-"""Ray itself: join the cluster that is there, or start a small local one and stop it again."""
+"""Ray for a job: join a running cluster, or start a small local one and stop it afterwards."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 import ray
 
 from equipose.orchestrator.cluster.capacity import object_store_mb
-from equipose.orchestrator.cluster.local_ray import LOOPBACK, clear_dead_listeners, start_local_ray
+from equipose.orchestrator.cluster.local_ray import clear_dead_listeners, start_local_ray
 from equipose.orchestrator.cluster.machine import this_machine
 from equipose.orchestrator.cluster.ray_cluster import (
     check_versions,
@@ -20,6 +20,7 @@ from equipose.orchestrator.cluster.ray_cluster import (
     find_cluster,
     source_address,
 )
+from equipose.orchestrator.host import LOOPBACK
 
 QUIET = {
     "RAY_TRAIN_V2_ENABLED": "1",
@@ -33,10 +34,10 @@ QUIET = {
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "RAY_task_oom_retries": "3",
 }
-"""Environment of the driver and its workers: poll fast enough that short epochs are not drained two
+"""Environment of the driver and its workers: poll fast enough that short epochs are not reported two
 seconds apart, keep the console for our own progress, let Ctrl-C reach our code instead of ending a sweep
-as if it were finished, and give up tasks that keep being ended for lack of memory, which Ray otherwise
-starts again for ever."""
+as if it had finished, and give up tasks that run out of memory again and again, which Ray would otherwise
+restart for ever."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,13 +47,13 @@ class SessionConfig:
     address: str | None = None
     """Of a running cluster; None joins the one of `RAY_ADDRESS` or, without that, starts a local one.
 
-    Only these two are asked, so that a job never lands in a Ray that happens to run on the machine. `auto`
-    is the cluster that `ray start` (and so `ray up`) made this machine a node of.
+    Nothing else counts, so that a job never lands in a Ray that happens to run on the machine. `auto` is the
+    cluster that `ray start` (and so `ray up`) made this machine a node of.
     """
     num_cpus: int | None = None
-    """Of a local cluster; None takes the cores that this process may use."""
+    """Of a local cluster; None: the cores that this process may use."""
     object_store_mb: int = 256
-    """Of a local cluster; less where /dev/shm has no room for it."""
+    """Of a local cluster; less where /dev/shm is smaller."""
 
     def __post_init__(self) -> None:
         if self.num_cpus is not None and self.num_cpus < 1:
@@ -62,7 +63,7 @@ class SessionConfig:
 
 
 def address_to_join(config: SessionConfig | None = None) -> str | None:
-    """`host:port` of the cluster that a session would join; None where it starts a Ray of its own.
+    """`host:port` of the cluster that a session would join; None where it starts its own Ray.
 
     Raises ValueError for an address that cannot be used.
     """
@@ -71,16 +72,16 @@ def address_to_join(config: SessionConfig | None = None) -> str | None:
 
 
 def tracking_host(config: SessionConfig | None = None) -> str:
-    """Where this job's tracking server must listen: loopback, or on a cluster where all nodes reach it."""
+    """Address for this job's tracking server: loopback, or one that all nodes of the cluster reach."""
     address = address_to_join(config)
     return source_address(address) if address else LOOPBACK
 
 
 @contextlib.contextmanager
 def ray_session(config: SessionConfig | None = None) -> Iterator[None]:
-    """Ray for the duration of a block; whoever started it stops it, nobody else.
+    """Ray for the duration of a block, which stops it only if it has started it.
 
-    Raises ValueError when a cluster that is to be joined is not there, or runs other versions.
+    Raises ValueError when the cluster to join does not answer, or runs other versions.
     """
     config = config or SessionConfig()
     for key, value in QUIET.items():

@@ -12,7 +12,7 @@ from equipose.orchestrator.comparison.results import SettingOutcome, collect
 from equipose.orchestrator.grid.job import GridJob, grid_job
 from equipose.orchestrator.grid.run_spec import RunResult, RunSpec
 from equipose.orchestrator.jobs.location import JobLocation
-from equipose.orchestrator.jobs.progress import SweepProgress
+from equipose.orchestrator.jobs.progress import JobProgress
 from equipose.orchestrator.training.config import TrainConfig
 from equipose.orchestrator.training.run_tags import experiment_name
 
@@ -33,7 +33,7 @@ class ComparisonOutcome:
 def run_comparison_job(
     config: ComparisonConfig,
     place: JobLocation,
-    progress: SweepProgress,
+    progress: JobProgress,
     *,
     gpu: bool = False,
     session: SessionConfig | None = None,
@@ -61,7 +61,7 @@ def _tune_train_collect(config: ComparisonConfig, job: GridJob) -> ComparisonOut
     chosen = _choose(config, candidates, tried)
     cells = [*config.final_cells(chosen), *config.alone_cells()]
     results = job.run(cells, "training and testing")
-    outcomes = collect({cell.name: cell for cell in cells}, results, job.place)
+    outcomes = collect({cell.name: cell for cell in cells}, results, job.runs)
     return ComparisonOutcome(settings=outcomes, chosen=chosen, folder=job.root)
 
 

@@ -12,9 +12,9 @@ from equipose.orchestrator.comparison.config import ComparisonConfig, Setting
 from equipose.orchestrator.comparison.figures import comparison_figures
 from equipose.orchestrator.comparison.results import EvaluatedRun, SettingOutcome
 from equipose.orchestrator.comparison.tables import comparison_tables, tuned_frame, tuned_row
-from equipose.orchestrator.grid.run_one import Tracking, cell_metrics
+from equipose.orchestrator.grid.run_one import cell_metrics
 from equipose.orchestrator.tracking.run_logger import RunLogger
-from equipose.orchestrator.tracking.runs import create_run
+from equipose.orchestrator.tracking.runs import Tracking, create_run
 from equipose.orchestrator.training.config import TrainConfig, to_json
 from equipose.pipelines.tables.formats import to_csv, to_latex, to_markdown
 from equipose.pipelines.tables.table import Table

@@ -12,7 +12,6 @@ from pathlib import Path
 import ray
 
 from equipose.orchestrator.cluster.capacity import Resources, concurrent_runs
-from equipose.orchestrator.cluster.local_ray import LOOPBACK
 from equipose.orchestrator.cluster.machine import (
     Machine,
     existing_folder,
@@ -31,6 +30,7 @@ from equipose.orchestrator.cluster.session import SessionConfig, address_to_join
 from equipose.orchestrator.doctor import checks as doctor
 from equipose.orchestrator.doctor.checks import Check, Wanted
 from equipose.orchestrator.doctor.tracking import check_tracking
+from equipose.orchestrator.host import LOOPBACK
 
 TESTED_RAY = "2.60"
 

@@ -20,7 +20,7 @@ from equipose.orchestrator.grid.run_spec import RunResult, RunSpec
 from equipose.orchestrator.ray_train.run import Resources, best_checkpoint, run_training
 from equipose.orchestrator.tracking.client import client
 from equipose.orchestrator.tracking.run_logger import RunLogger
-from equipose.orchestrator.tracking.runs import Tracked, create_run, flatten_config
+from equipose.orchestrator.tracking.runs import Tracked, Tracking, create_run, flatten_config
 from equipose.orchestrator.training.build import build_training, own_device, run_facts
 from equipose.orchestrator.training.config import TrainConfig
 from equipose.orchestrator.training.data import part_rows
@@ -30,18 +30,6 @@ from equipose.pipelines.files.locks import locked
 
 TRAIN = "train"
 """Checkpoints of a cell in training; gone once its result is there."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Tracking:
-    """The MLflow run that cells become children of."""
-
-    uri: str
-    experiment: str
-    parent_run: str
-    tags: dict[str, str]
-    """Copied onto every child, because MLflow filters one level only."""
-    outbox: str
 
 
 @dataclass(frozen=True, kw_only=True)

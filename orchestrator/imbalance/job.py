@@ -14,7 +14,7 @@ from equipose.orchestrator.comparison.figures import curve_figures
 from equipose.orchestrator.comparison.record import write_tables
 from equipose.orchestrator.comparison.tables import comparison_tables
 from equipose.orchestrator.grid.job import grid_job
-from equipose.orchestrator.grid.run_one import RunsFolder, Tracking
+from equipose.orchestrator.grid.run_one import RunsFolder
 from equipose.orchestrator.grid.run_spec import RunResult
 from equipose.orchestrator.imbalance.config import ImbalanceConfig
 from equipose.orchestrator.imbalance.results import (
@@ -25,8 +25,9 @@ from equipose.orchestrator.imbalance.results import (
     overview,
 )
 from equipose.orchestrator.jobs.location import JobLocation
-from equipose.orchestrator.jobs.progress import SweepProgress
+from equipose.orchestrator.jobs.progress import JobProgress
 from equipose.orchestrator.tracking.run_logger import RunLogger
+from equipose.orchestrator.tracking.runs import Tracking
 from equipose.orchestrator.training.config import to_json
 from equipose.orchestrator.training.run_tags import experiment_name
 from equipose.pipelines.figures.style import save_png
@@ -50,7 +51,7 @@ class ImbalanceOutcome:
 def run_imbalance_job(
     config: ImbalanceConfig,
     place: JobLocation,
-    progress: SweepProgress,
+    progress: JobProgress,
     *,
     gpu: bool = False,
     session: SessionConfig | None = None,
@@ -61,13 +62,13 @@ def run_imbalance_job(
     """
     experiment = experiment_name(place.dataset, config.base.data)
     with grid_job(
-        "comparisons", config, place, progress, experiment=experiment, gpu=gpu, session=session
+        "imbalance", config, place, progress, experiment=experiment, gpu=gpu, session=session
     ) as job:
         cells = config.cells()
         job.progress.trials = len(cells)
         results = job.run(cells, "training and testing")
         progress.stage("claims, tables and figures")
-        outcome = write_outcome(config, results, job.place, job.root)
+        outcome = write_outcome(config, results, job.runs, job.root)
         _record(config, job.tracking, job.root)
     return outcome
 

@@ -1,1 +1,1 @@
-"""What all jobs share: where they lie, the session they run in, and progress on the terminal."""
+"""What all jobs share: their folders, the session they run in, and progress on the terminal."""

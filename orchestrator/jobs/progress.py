@@ -1,7 +1,4 @@
-"""What people see while a sweep runs: a live table on a terminal, one line per event elsewhere.
-
-Display only: it is told what happened and decides nothing.
-"""
+"""The progress of a job: a live table on a terminal, one line per event elsewhere."""
 
 from __future__ import annotations
 
@@ -10,7 +7,6 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console, Group, RenderableType
@@ -27,12 +23,12 @@ STATE_STYLES = {
 }
 ENDED = ("done", "stopped", "failed")
 ROWS = 12
-"""Trials in the live table; a longer one would scroll off a laptop's terminal."""
+"""Trials in the live table; more would scroll off a laptop's terminal."""
 
 
 @dataclass
 class TrialRow:
-    """The latest that is known of one trial."""
+    """The latest state of one trial."""
 
     id: str
     state: str = "waiting"
@@ -60,7 +56,7 @@ def format_params(params: Mapping[str, Any]) -> str:
 
 
 def format_value(value: float | None) -> str:
-    """An objective to one decimal; a dash before there is one."""
+    """An objective to one decimal; a dash for None."""
     return "-" if value is None else f"{value:.1f}"
 
 
@@ -71,7 +67,7 @@ def best_row(rows: list[TrialRow]) -> TrialRow | None:
 
 
 def remaining_seconds(rows: list[TrialRow], trials: int, elapsed: float) -> float | None:
-    """Time left if the other epochs go at the mean pace so far; trials that stop early make it less."""
+    """Time left if the remaining epochs take the mean time so far; less when trials stop early."""
     epochs = max((row.epochs for row in rows), default=0)
     done = sum(row.epochs if row.state in ENDED else row.epoch for row in rows)
     total = max(trials, len(rows)) * epochs
@@ -79,7 +75,7 @@ def remaining_seconds(rows: list[TrialRow], trials: int, elapsed: float) -> floa
 
 
 def visible_rows(rows: list[TrialRow]) -> list[TrialRow]:
-    """Every running trial and the best of the others, in their order of arrival."""
+    """Every running trial and the best of the others, in order of arrival."""
     running = [row for row in rows if row.state not in ENDED]
     ended = [row for row in rows if row.state in ENDED]
     worst = float("inf")
@@ -103,11 +99,11 @@ def trials_table(rows: list[TrialRow], objective: str) -> Table:
     return table
 
 
-class SweepProgress:
-    """Live progress of a sweep; safe to call from several threads, may be pickled with a callback.
+class JobProgress:
+    """Live progress of a job's trials or runs; thread-safe, may be pickled with a callback.
 
-    mode: `live` (terminal), `lines` (logs), `quiet` (nothing but the final summary); None chooses by the
-    console. noun: what rows are called, in the plural. Use as a context manager.
+    mode: `live` (terminal), `lines` (logs), `quiet` (nothing); None chooses by the console. noun: what rows
+    are called, in the plural. Use as a context manager.
     """
 
     def __init__(
@@ -132,7 +128,7 @@ class SweepProgress:
         self._lock = threading.RLock()
         self._live: Live | None = None
 
-    def __enter__(self) -> SweepProgress:
+    def __enter__(self) -> JobProgress:
         if self.mode == "live":
             self._live = Live(self, console=self._console, refresh_per_second=4, transient=True)
             self._live.start()
@@ -144,14 +140,14 @@ class SweepProgress:
             self._live = None
 
     def __getstate__(self) -> dict[str, Any]:
-        """Tune pickles its callbacks; a copy elsewhere has no terminal and stays quiet."""
+        """Tune pickles its callbacks; a copy in another process is quiet."""
         return {"trials": self.trials, "objective": self.objective, "noun": self.noun}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__init__(**state, mode="quiet")  # type: ignore[misc]
 
     def stage(self, name: str) -> None:
-        """A new part of the work has begun, e.g. `"simulating data"`."""
+        """Show that a new part of the work begins, e.g. `"simulating data"`."""
         with self._lock:
             self._stage = name
             self._line(name)
@@ -165,30 +161,14 @@ class SweepProgress:
         value: float | None = None,
         params: Mapping[str, Any] | None = None,
     ) -> None:
-        """What is now known of a trial; state: waiting, running, done, stopped (early) or failed."""
+        """Update a trial; state: waiting, running, done, stopped (early) or failed."""
         with self._lock:
             known = self._rows.get(id, TrialRow(id))
             row = TrialRow(id, state, epoch, epochs or known.epochs, value, dict(params or known.params))
             row.value = known.value if value is None else value
             self._rows[id] = row
             if row != known and state != "waiting":
-                self._line(self._describe(row))
-
-    def final_summary(self, *, paths: Mapping[str, Path | str], commands: Mapping[str, str]) -> None:
-        """Print the best trial, where things are, and what to run next; also in quiet mode."""
-        self.__exit__()
-        rows = list(self._rows.values())
-        best = best_row(rows)
-        counts = {state: sum(row.state == state for row in rows) for state in ENDED}
-        numbers = ", ".join(f"{count} {state}" for state, count in counts.items() if count)
-        lines = [f"{len(rows)} {self.noun} ({numbers or 'none ended'}) in {format_seconds(self._elapsed())}"]
-        if best is not None:
-            lines.append(f"best: {best.id}  {self.objective} {format_value(best.value)}")
-            lines.append(f"      {format_params(best.params)}")
-        width = max((len(name) for name in [*paths, *commands]), default=0)
-        lines += [f"{name:<{width}}  {value}" for name, value in {**paths, **commands}.items()]
-        # Whole lines, whatever the width: paths and commands are copied from here.
-        self._console.print("\n".join(lines), soft_wrap=True, highlight=False, markup=False)
+                self._line(self._event_line(row))
 
     def __rich__(self) -> RenderableType:
         """What the live display shows now."""
@@ -214,7 +194,7 @@ class SweepProgress:
             parts.append(f"about {format_seconds(left)} left")
         return ", ".join(parts)
 
-    def _describe(self, row: TrialRow) -> str:
+    def _event_line(self, row: TrialRow) -> str:
         rows = list(self._rows.values())
         best = best_row(rows)
         parts = [f"{row.id} {row.state} epoch {row.epoch}/{row.epochs}"]

@@ -8,16 +8,15 @@ from pathlib import Path
 
 from equipose.orchestrator.cluster.session import SessionConfig
 from equipose.orchestrator.grid.job import GridJob, grid_job
-from equipose.orchestrator.grid.run_one import Tracking
 from equipose.orchestrator.grid.run_spec import RunSpec
 from equipose.orchestrator.jobs.location import JobLocation
-from equipose.orchestrator.jobs.progress import SweepProgress
+from equipose.orchestrator.jobs.progress import JobProgress
 from equipose.orchestrator.paper.plan import PaperConfig, distinct
 from equipose.orchestrator.paper.report import write_report
 from equipose.orchestrator.paper.results import Finished, Links, counted
 from equipose.orchestrator.tracking.client import client
 from equipose.orchestrator.tracking.run_logger import RunLogger
-from equipose.orchestrator.tracking.runs import PARENT_TAG
+from equipose.orchestrator.tracking.runs import PARENT_TAG, Tracking
 from equipose.orchestrator.tracking.ui import compare_page
 from equipose.orchestrator.training.data import provenance_label
 from equipose.orchestrator.training.run_tags import PROJECT
@@ -36,7 +35,7 @@ class PaperOutcome:
 def run_paper_job(
     config: PaperConfig,
     place: JobLocation,
-    progress: SweepProgress,
+    progress: JobProgress,
     *,
     links_to: str,
     command: str,
@@ -73,7 +72,7 @@ def _train(config: PaperConfig, job: GridJob) -> Finished:
         config=config,
         plan=plan,
         results=job.run(cells, counted(len(config.tables), "table")),
-        place=job.place,
+        place=job.runs,
         provenance=provenance_label(open_store(config.base.data.store)),
     )
 

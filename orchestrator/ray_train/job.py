@@ -1,4 +1,4 @@
-"""The whole job around one training run: Ray and MLflow up, train or go on, everything down."""
+"""The `train` job: one training run, new or resumed, in a session of its own."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from typing import Any
 
 from equipose.orchestrator.checkpoints import state as checkpoints
 from equipose.orchestrator.cluster.capacity import concurrent_runs
-from equipose.orchestrator.cluster.session import SessionConfig, address_to_join, ray_session, tracking_host
+from equipose.orchestrator.cluster.session import SessionConfig
+from equipose.orchestrator.jobs.location import JobFolder
+from equipose.orchestrator.jobs.session import job_session
 from equipose.orchestrator.ray_train.run import Resources, run_training
-from equipose.orchestrator.tracking.runs import Tracked, create_run, end_run, flatten_config, replay
-from equipose.orchestrator.tracking.server import tracking_server
+from equipose.orchestrator.tracking.runs import Tracked, flatten_config
 from equipose.orchestrator.training.config import TrainConfig
 from equipose.orchestrator.training.run_tags import experiment_name, run_tags
 from equipose.pipelines.files.errors import DataError
@@ -35,49 +36,43 @@ def run_train_job(
 
     Raises ValueError when a run of that name has other settings, or is being trained by another process.
     """
-    folder = out / "train" / check_name(name, "name")
-    _check_name(folder, config)
-    folder.mkdir(parents=True, exist_ok=True)
-    busy = f"{folder} is being trained by another process; wait for it, stop it, or give another --name"
+    folder = JobFolder(out=out, kind="train", name=check_name(name, "name"))
+    root = folder.root
+    _check_settings(root, config)
+    root.mkdir(parents=True, exist_ok=True)
+    busy = f"{root} is being trained by another process; wait for it, stop it, or give another --name"
     with (
-        locked(folder / ".lock", busy),
-        tracking_server(out, host=tracking_host(session)) as server,
-        ray_session(session),
-    ):
-        if address_to_join(session):
-            _, resources = concurrent_runs(resources.workers, gpu=resources.gpu, limit=1)
-        replay(out / "spool" / name, server.uri)
-        run_id = create_run(
-            server.uri,
+        locked(root / ".lock", busy),
+        job_session(
+            folder,
             experiment_name(dataset, config.data),
-            name,
             key=f"train/{name}",
             tags=run_tags(config),
             params=flatten_config(config, omit=("data.store",)),
+            session=session,
+        ) as job,
+    ):
+        if job.joined:
+            _, resources = concurrent_runs(resources.workers, gpu=resources.gpu, limit=1)
+        mlflow = job.tracking
+        result = run_training(
+            config,
+            name=name,
+            storage=root.parent,
+            resources=resources,
+            tracked=Tracked(uri=mlflow.uri, run_id=mlflow.parent_run, outbox=mlflow.outbox),
         )
-        try:
-            result = run_training(
-                config,
-                name=name,
-                storage=out / "train",
-                resources=resources,
-                tracked=Tracked(uri=server.uri, run_id=run_id, outbox=str(out / "spool" / name)),
-            )
-        except BaseException as error:
-            end_run(server.uri, run_id, "KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED")
-            raise
-        replay(out / "spool" / name, server.uri)
     metrics: dict[str, float] = result.return_value
     return metrics
 
 
-def _check_name(folder: Path, config: TrainConfig) -> None:
-    """Refuse before anything starts what every worker would refuse later."""
+def _check_settings(folder: Path, config: TrainConfig) -> None:
+    """Raise ValueError before anything starts where every worker would raise it later."""
     differing = next((checkpoints.other_settings(state, config) for state in _kept_states(folder)), [])
     if differing:
         raise ValueError(
             f"{folder} holds a run with other settings for {differing}; give this one another --name, "
-            "or use the same settings to go on with it"
+            "or use the same settings to resume it"
         )
 
 
@@ -87,4 +82,4 @@ def _kept_states(folder: Path) -> Iterator[dict[str, Any]]:
         try:
             yield checkpoints.load(path.parent)
         except DataError as error:
-            logger.warning("%s; the run goes on from the one before it", error)
+            logger.warning("%s; the run resumes from the one before it", error)

@@ -11,10 +11,10 @@ from equipose.orchestrator.sweep.search import searched
 
 
 class ProposalsOnlyASHA(ASHAScheduler):
-    """ASHA that judges what the search proposes; the reference points run to their end.
+    """ASHA for what the search proposes; the reference points run to their end.
 
-    A gain over a reference that was stopped early would be one of training time. Every trial's last epoch
-    passes too: stopping there would only cut off its orderly end.
+    A gain over a reference that was stopped early would only be one of training time. No trial is stopped at
+    its last epoch either: that would cut off its regular end.
     """
 
     def __init__(self, config: SweepConfig) -> None:
@@ -30,7 +30,7 @@ class ProposalsOnlyASHA(ASHAScheduler):
         self._epochs = config.base.epochs
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
-        """CONTINUE for a reference and at the last epoch; their results still count in the rungs."""
+        """CONTINUE for references and at the last epoch; their results still count in the rungs."""
         decision: str = super().on_trial_result(tune_controller, trial, result)
         point = searched(trial.config)
         passes = point in self._references or result["epoch"] >= self._epochs

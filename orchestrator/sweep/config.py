@@ -1,4 +1,4 @@
-"""What an AWC sweep searches, and how a point of the search becomes a training run."""
+"""What a sweep of AWC searches, and the training run of each point of the search."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from equipose.orchestrator.training.config import TrainConfig
 from equipose.pipelines.files.path_safety import check_name
 
 OBJECTIVE = "best/mpjpe_mm"
-"""What a sweep minimises: the lowest validation error over a trial's epochs."""
+"""What a sweep minimises: the lowest validation error of a trial's epochs."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,14 +43,14 @@ class SweepConfig:
     name: str
     base: TrainConfig
     awc: AWC.Config = field(default_factory=AWC.Config)
-    """Everything about AWC that the sweep does not search."""
+    """AWC settings that the sweep does not search."""
     paper_window: int
     """K of the paper's setting: 20 of 50 epochs, scaled where a preset trains for fewer."""
     space: SearchSpace
     trials: int = 10
     seed: int = 0
     grace_epochs: int = 1
-    """Epochs before ASHA may stop a trial; put it past the longest window to judge windows fairly."""
+    """Epochs before ASHA may stop a trial; more than the longest window compares windows fairly."""
     resources: Resources
     concurrency: int = 1
 
@@ -70,7 +70,7 @@ class SweepConfig:
     def enqueued(self) -> list[dict[str, Any]]:
         """Points tried first: per fusion the paper's setting and plain training; trial 0 is the paper's.
 
-        So every fusion has its own plain reference, and a gain is never one of the fusion alone.
+        Every fusion has its own plain reference, so a gain is never one of the fusion alone.
         """
         paper = {"alpha_s": 20_000.0, "ratio": 0.5, "window": self.paper_window}
         return [{**paper, **change, "fusion": f} for f in self.space.fusion for change in ({}, {"window": 0})]

@@ -1,4 +1,4 @@
-"""The figures of a finished sweep, from MLflow's histories, the trials, and the best checkpoint."""
+"""The figures of a finished sweep, from MLflow's histories, the trials and the best checkpoints."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def sweep_figures(
 
 
 def metric_history(uri: str, run_id: str, prefix: str, names: tuple[str, ...]) -> History:
-    """name -> [E] values of `<prefix><name>` in order of epochs; empty where it was never logged."""
+    """name -> [E] values of `<prefix><name>` in order of epochs; empty if it was never logged."""
     mlflow = client(uri)
     histories = {}
     for name in names:

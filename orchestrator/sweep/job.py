@@ -1,4 +1,4 @@
-"""The whole job around a sweep: Ray and MLflow up, trials, the best on test, figures, everything down."""
+"""The `sweep` job: trials, the best of them on the test part, figures and tables on the parent run."""
 
 from __future__ import annotations
 
@@ -11,111 +11,103 @@ from typing import Any
 import ray.train
 
 from equipose.balancing.shapley.report import contribution_report
-from equipose.orchestrator.cluster.session import SessionConfig, address_to_join, ray_session, tracking_host
+from equipose.orchestrator.cluster.session import SessionConfig
 from equipose.orchestrator.evaluation.coalition_pool import PoolConfig, evaluate_coalitions
 from equipose.orchestrator.evaluation.report_formats import report_markdown, report_metrics
-from equipose.orchestrator.jobs.location import JobLocation
-from equipose.orchestrator.jobs.progress import SweepProgress
+from equipose.orchestrator.jobs.location import JobFolder, JobLocation
+from equipose.orchestrator.jobs.progress import JobProgress
+from equipose.orchestrator.jobs.session import JobSession, job_session
 from equipose.orchestrator.ray_train.run import best_checkpoint
 from equipose.orchestrator.ray_train.sizing import concurrent_runs_of
 from equipose.orchestrator.sweep.config import OBJECTIVE, SweepConfig
 from equipose.orchestrator.sweep.figures import sweep_figures
-from equipose.orchestrator.sweep.leaked_groups import LOOK_SECONDS, remove_orphaned_groups
+from equipose.orchestrator.sweep.leaked_groups import LOOK_SECONDS, remove_leaked_groups
 from equipose.orchestrator.sweep.periodic import periodically
 from equipose.orchestrator.sweep.results import SweepOutcome, SweepTable, parameter_importance, sweep_table
 from equipose.orchestrator.sweep.run import SweepLocation, run_sweep
 from equipose.orchestrator.tracking.client import client
-from equipose.orchestrator.tracking.delivery import replay
 from equipose.orchestrator.tracking.run_logger import RunLogger
-from equipose.orchestrator.tracking.runs import end_run, find_run, flatten_config, parent_run
-from equipose.orchestrator.tracking.server import tracking_server
+from equipose.orchestrator.tracking.runs import end_run, find_run, flatten_config
 from equipose.orchestrator.training.config import to_json
 from equipose.orchestrator.training.data import provenance_label, sources
 from equipose.orchestrator.training.run_tags import experiment_name, run_tags
 
 REPLAY_SECONDS = 2.0
-"""Between two looks for what trials have handed over, and at most for each."""
+"""Pause between two deliveries of what trials have handed over, and the most that each takes."""
 PATIENCE = 30.0
-"""Seconds that the end of a sweep waits for a trial's process to let go of its outbox."""
+"""Seconds that the end of a sweep waits for a trial's process to release its outbox."""
 
 
 def run_sweep_job(
-    config: SweepConfig, place: JobLocation, progress: SweepProgress, session: SessionConfig | None = None
+    config: SweepConfig, location: JobLocation, progress: JobProgress, session: SessionConfig | None = None
 ) -> SweepOutcome:
-    """Run a sweep, or go on with an interrupted one of the same name, and record it in MLflow."""
-    root = (place.out / "sweeps" / config.name).resolve()
-    root.mkdir(parents=True, exist_ok=True)
+    """Run a sweep, or resume an interrupted one of the same name, and record it in MLflow."""
+    folder = JobFolder(out=location.out, kind="sweeps", name=config.name)
+    folder.root.mkdir(parents=True, exist_ok=True)
     tags = {**run_tags(config.base), "sweep": config.name, "method": "awc"}
-    experiment = experiment_name(place.dataset, config.base.data)
-    progress.stage("starting Ray and MLflow")
-    with (
-        tracking_server(place.out, host=tracking_host(session)) as server,
-        ray_session(session),
-        parent_run(
-            server.uri,
-            experiment,
-            config.name,
-            key=f"sweep/{config.name}",
-            tags=tags,
-            params=flatten_config(config, omit=("base.data.store", "resources", "concurrency")),
-        ) as parent,
-    ):
-        sweep_place = SweepLocation(
-            root=root, uri=server.uri, experiment=experiment, parent_run=parent, tags=tags
-        )
-        if address_to_join(session):
+    with job_session(
+        folder,
+        experiment_name(location.dataset, config.base.data),
+        key=f"sweep/{config.name}",
+        tags=tags,
+        params=flatten_config(config, omit=("base.data.store", "resources", "concurrency")),
+        child_tags=tags,
+        progress=progress,
+        session=session,
+    ) as job:
+        if job.joined:
             config = _sized(config)
-        with periodically("orphaned-groups", remove_orphaned_groups, LOOK_SECONDS):
-            return _sweep_and_record(config, sweep_place, progress)
+        with periodically("leaked-groups", remove_leaked_groups, LOOK_SECONDS):
+            return _sweep_and_record(config, job, progress)
 
 
 def _sized(config: SweepConfig) -> SweepConfig:
-    """The same sweep, as wide as the cluster that has been joined; it was planned on the driver's machine."""
-    taken = config.resources
+    """The same sweep, as wide as the cluster that was joined; it was planned on the driver's machine."""
+    planned = config.resources
     concurrency, resources = concurrent_runs_of(
-        config.base, taken.workers, gpu=taken.gpu, limit=config.trials
+        config.base, planned.workers, gpu=planned.gpu, limit=config.trials
     )
     return replace(config, concurrency=concurrency, resources=resources)
 
 
-def _sweep_and_record(config: SweepConfig, place: SweepLocation, progress: SweepProgress) -> SweepOutcome:
-    outbox = place.root / "spool"
-    replay(outbox, place.uri)
+def _sweep_and_record(config: SweepConfig, job: JobSession, progress: JobProgress) -> SweepOutcome:
+    location = SweepLocation(folder=job.folder, tracking=job.tracking)
     progress.stage(f"training {config.trials} trials, {config.concurrency} at a time")
-    with periodically("mlflow-replay", partial(replay, outbox, place.uri, REPLAY_SECONDS), REPLAY_SECONDS):
-        study = run_sweep(config, place, progress)
+    with periodically("mlflow-replay", partial(job.deliver, REPLAY_SECONDS), REPLAY_SECONDS):
+        study = run_sweep(config, location, progress)
+    job.deliver(patience=PATIENCE)
     table = sweep_table(study)
-    runs = _close_children(table, place)
+    runs = _note_reasons(table, location)
+    end_runs = partial(_end_runs, table, runs, job.tracking.uri)
+    end_runs()
     progress.stage("evaluating AWC and plain training on the test part")
-    outcome = _evaluate(config, place, table)
+    outcome = _evaluate(config, location, table)
     progress.stage("drawing figures")
-    _record(config, place, outcome, runs, parameter_importance(study, config.seed))
-    replay(outbox, place.uri)  # what a slow server has not taken in time
-    _end_runs(outcome.table, runs, place)  # an outbox begins with the status RUNNING
+    _record(config, location, outcome, runs, parameter_importance(study, config.seed))
+    job.endings.append(end_runs)  # what is delivered late sets a run back to RUNNING
     return outcome
 
 
-def _close_children(table: SweepTable, place: SweepLocation) -> dict[str, str]:
-    """Deliver what workers could not, end the runs of stopped trials; trial -> run id."""
-    replay(place.root / "spool", place.uri, patience=PATIENCE)
-    mlflow = client(place.uri)
+def _note_reasons(table: SweepTable, location: SweepLocation) -> dict[str, str]:
+    """Tag every trial's run with why it ended; trial -> run id."""
+    tracking = location.tracking
     runs: dict[str, str] = {}
     for row in table.frame.iter_rows(named=True):
-        run_id = find_run(place.uri, place.experiment, place.key(row["trial"]))
+        run_id = find_run(tracking.uri, tracking.experiment, location.key(row["trial"]))
         if run_id is None:
             continue
         runs[row["trial"]] = run_id
-        mlflow.set_tag(run_id, "status_reason", table.failures.get(row["trial"]) or _reason(row))
-    _end_runs(table, runs, place)
+        reason = table.failures.get(row["trial"]) or _reason(row)
+        client(tracking.uri).set_tag(run_id, "status_reason", reason)
     return runs
 
 
-def _end_runs(table: SweepTable, runs: Mapping[str, str], place: SweepLocation) -> None:
+def _end_runs(table: SweepTable, runs: Mapping[str, str], uri: str) -> None:
     """End the runs of trials that were stopped, or that died, before they could do it themselves."""
-    mlflow = client(place.uri)
+    mlflow = client(uri)
     for trial, state in table.frame.select("trial", "state").iter_rows():
         if trial in runs and mlflow.get_run(runs[trial]).info.status == "RUNNING":
-            end_run(place.uri, runs[trial], "FAILED" if state == "failed" else "FINISHED")
+            end_run(uri, runs[trial], "FAILED" if state == "failed" else "FINISHED")
 
 
 def _reason(row: dict[str, Any]) -> str:
@@ -123,16 +115,16 @@ def _reason(row: dict[str, Any]) -> str:
     return reasons.get(row["state"], row["state"])
 
 
-def _evaluate(config: SweepConfig, place: SweepLocation, table: SweepTable) -> SweepOutcome:
+def _evaluate(config: SweepConfig, location: SweepLocation, table: SweepTable) -> SweepOutcome:
     """Read the test part once: with AWC and with plain training, in the fusion that did best."""
     store, parts = sources(config.base.data)
     trials = {role: row["trial"] for role, row in table.compared.items()}
-    train = place.train_path / config.name
+    train = location.train_path / config.name
     checkpoints = {
         role: best_checkpoint(ray.train.Result.from_path(str(train / trial)))
         for role, trial in trials.items()
     }
-    # Half of what a trial took: the last trial's place may not be free again yet.
+    # Half of what a trial took: the cores of the last trial may not be free yet.
     pool = PoolConfig(actors=config.concurrency, cpus_per_actor=config.resources.cpus_per_worker / 2)
     modalities, rows = config.base.model.modalities, parts["test"].rows
     test = {
@@ -157,13 +149,14 @@ def _evaluate(config: SweepConfig, place: SweepLocation, table: SweepTable) -> S
 
 def _record(
     config: SweepConfig,
-    place: SweepLocation,
+    location: SweepLocation,
     outcome: SweepOutcome,
     runs: dict[str, str],
     importance: dict[str, float],
 ) -> None:
     """Numbers, tables and figures of the whole sweep, on the parent run."""
-    with RunLogger(place.uri, place.parent_run, place.root / "spool" / "parent") as logger:
+    tracking = location.tracking
+    with RunLogger(tracking.uri, tracking.parent_run, location.folder.outbox / "parent") as logger:
         metrics = {OBJECTIVE: float(outcome.table.best[OBJECTIVE])}
         for role, report in outcome.test.items():
             metrics |= report_metrics(report, f"test/{role}")
@@ -173,6 +166,6 @@ def _record(
         logger.set_tags({"best_trial": outcome.table.best["trial"]})
         logger.log_artifact(outcome.table.frame.write_csv(), "tables/trials.csv")
         logger.log_artifact(json.dumps(to_json(config.base), indent=2), "config.json")
-        figures = sweep_figures(outcome, place.uri, runs, importance)
+        figures = sweep_figures(outcome, tracking.uri, runs, importance)
         for name, figure in figures.items():
             logger.log_figure(figure, f"figures/{name}.png")

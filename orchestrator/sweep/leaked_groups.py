@@ -1,4 +1,4 @@
-"""Placement groups that outlive the actor that made them, and so hold cores for nobody."""
+"""Placement groups that outlive the actor that made them, and so hold cores that nothing uses."""
 
 from __future__ import annotations
 
@@ -7,19 +7,18 @@ from ray.util.placement_group import remove_placement_group
 from equipose.orchestrator.cluster.ray_private import groups_of_dead_makers
 
 LOOK_SECONDS = 5.0
-"""Pause between two looks while a sweep runs."""
+"""Pause between two checks while a sweep runs."""
 
 
-def remove_orphaned_groups() -> int:
-    """Remove this job's placement groups whose maker, an actor, is dead; how many there were.
+def remove_leaked_groups() -> int:
+    """Remove this job's placement groups whose maker, an actor, is dead; returns how many there were.
 
-    Ray does that itself when the actor dies, and Ray Train looks a second time. Both miss a group that is
-    made after Ray has taken the actor for dead, up to 0.2 s before its process ends: a Train controller sees
-    in these instants that its worker is gone, and makes a group for the next attempt. On a busy machine 2 of
-    21 trials that ASHA had stopped left one. With each, fewer trials run side by side, until the sweep waits
-    for cores that nobody uses.
+    Ray does that itself when the actor dies, and Ray Train checks again. Both miss a group that is made after
+    Ray has declared the actor dead, up to 0.2 s before its process ends: in that time a Train controller sees
+    that its worker is gone, and makes a group for the next attempt. On a busy machine, 2 of 21 trials that
+    ASHA had stopped left one. Each leaves room for fewer trials, until the sweep waits for idle cores.
     """
-    orphans = list(groups_of_dead_makers())
-    for group in orphans:
+    leaked = list(groups_of_dead_makers())
+    for group in leaked:
         remove_placement_group(group)
-    return len(orphans)
+    return len(leaked)

@@ -1,4 +1,4 @@
-"""Small recurring work in the driver while something long goes on."""
+"""Recurring work in the driver while a long block runs."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ logger = logging.getLogger(__name__)
 
 @contextlib.contextmanager
 def periodically(name: str, work: Callable[[], object], pause: float) -> Iterator[None]:
-    """A thread that does `work` every `pause` seconds while the block lasts.
+    """Run `work` every `pause` seconds in a thread while the block runs.
 
-    What goes wrong is logged, and tried again in its turn. At the end, work that is under way is waited for,
-    for at most two pauses.
+    An error is logged, and the work is tried again after the next pause. The end of the block waits for work
+    that is running, for at most two pauses.
     """
     ended = threading.Event()
 
@@ -23,8 +23,8 @@ def periodically(name: str, work: Callable[[], object], pause: float) -> Iterato
         while not ended.wait(pause):
             try:
                 work()
-            except Exception:  # whatever it was may be over by the next time
-                logger.warning("%s: once more in %g s", name, pause, exc_info=True)
+            except Exception:  # it may be over by the next time
+                logger.warning("%s failed; again in %g s", name, pause, exc_info=True)
 
     thread = threading.Thread(target=body, name=name, daemon=True)
     thread.start()

@@ -1,4 +1,4 @@
-"""What a finished sweep says: its trials as a table, the best of them, and plain training beside it."""
+"""The results of a sweep: its trials as a table, the best of them, and plain training to compare with."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class SweepTable:
 
     frame: pl.DataFrame
     failures: dict[str, str] = field(default_factory=dict)
-    """Failed trial -> why, for those of which it is known."""
+    """Failed trial -> why, where it is known."""
 
     @property
     def finished(self) -> pl.DataFrame:
@@ -44,20 +44,20 @@ class SweepTable:
 
     @property
     def best(self) -> dict[str, Any]:
-        """The best trial. Raises `errors.FailedSweepError` when no trial has a value."""
+        """The best trial. Raises `FailedSweepError` when no trial has a value."""
         if self.finished.is_empty():
             why = f" ({listed(self.failures)})" if self.failures else ""
             raise FailedSweepError(
-                f"no trial of the sweep has ended well: all {self.frame.height} failed{why}. "
-                "Mend the cause, then the same command with --resume"
+                f"no trial of the sweep has succeeded: all {self.frame.height} failed{why}. "
+                "Fix the cause, then run the same command with --resume"
             )
         return self.finished.row(0, named=True)
 
     @property
     def compared(self) -> dict[str, dict[str, Any]]:
-        """`awc` and `plain`: the best trial with and without balancing, both of the best trial's fusion.
+        """`awc` and `plain`: the best trial with and without balancing, both with the best trial's fusion.
 
-        The better one first; one of them may be missing.
+        The better one comes first; one of them may be missing.
         """
         same = self.finished.filter(pl.col("fusion") == self.best["fusion"])
         roles = same.with_columns(
@@ -71,7 +71,7 @@ STATES = {TrialState.COMPLETE: "done", TrialState.PRUNED: "stopped", TrialState.
 
 
 def sweep_table(study: optuna.Study) -> SweepTable:
-    """The trials that have ended, from the study; a failed one has no value."""
+    """The trials of a study that have ended; a failed one has no value."""
     rows = [_row(trial) for trial in study.get_trials(deepcopy=False, states=tuple(STATES))]
     return SweepTable(frame=pl.DataFrame(rows, schema=COLUMNS).sort("trial"), failures=failures(study))
 
@@ -88,17 +88,17 @@ def _row(trial: FrozenTrial) -> dict[str, Any]:
 
 @dataclass(frozen=True, kw_only=True)
 class SweepOutcome:
-    """What a finished sweep leaves for figures, summaries and scripts."""
+    """Results of a finished sweep, for figures, summaries and scripts."""
 
     table: SweepTable
     trials: dict[str, str]
-    """`awc` and `plain` -> the trial that stands for it, the better one first; see `SweepTable.compared`."""
+    """`awc` and `plain` -> its trial, the better one first; see `SweepTable.compared`."""
     checkpoints: dict[str, Path]
     """Role -> folder of its best checkpoint."""
     test: dict[str, ContributionReport]
     """Role -> contributions and subset errors on the test part."""
     test_rows: np.ndarray
-    """Rows of the store that are the test part."""
+    """Rows of the test part in the store."""
     modalities: tuple[str, ...]
     provenance: str
 
@@ -117,7 +117,7 @@ class SweepOutcome:
 def parameter_importance(study: optuna.Study, seed: int) -> dict[str, float]:
     """Share of the objective's variance that each searched parameter explains (fANOVA, Optuna).
 
-    Empty when fewer than four trials are complete or all are equal: then nothing can be said.
+    Empty when fewer than four trials are complete or all are equal: then there is nothing to explain.
     """
     complete = study.get_trials(states=(TrialState.COMPLETE,))
     if len(complete) < 4 or len({trial.value for trial in complete}) < 2:

@@ -1,4 +1,4 @@
-"""A sweep: Ray Tune with Optuna's TPE and ASHA, every trial a real Ray Train run, all of it resumable."""
+"""A sweep: Ray Tune with Optuna's TPE and ASHA; every trial is a Ray Train run; all of it is resumable."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ import optuna
 from ray import tune
 
 from equipose.orchestrator.failures import FailedTrainingError, reason
-from equipose.orchestrator.jobs.progress import SweepProgress
+from equipose.orchestrator.jobs.location import JobFolder
+from equipose.orchestrator.jobs.progress import JobProgress
 from equipose.orchestrator.ray_train.run import run_training
 from equipose.orchestrator.sweep.asha import ProposalsOnlyASHA
 from equipose.orchestrator.sweep.config import SweepConfig
@@ -32,85 +33,81 @@ from equipose.orchestrator.sweep.search import (
 from equipose.orchestrator.sweep.trial_progress import ShowProgress, show_finished
 from equipose.orchestrator.sweep.tune_reports import reported_to_tune
 from equipose.orchestrator.tracking.delivery import request_errors
-from equipose.orchestrator.tracking.runs import Tracked, create_run, flatten_config
+from equipose.orchestrator.tracking.runs import Tracked, Tracking, create_run, flatten_config
 
 TRIAL_RETRIES = 1
-"""How often a trial whose own process died is started again; its training has retries of its own."""
+"""How often a trial whose own process died is restarted; its training has its own retries."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class SweepLocation:
-    """Where a sweep lives: folders on shared storage, the tracking server, and its parent run there."""
+    """Where a sweep lives: its folder on shared storage, and its run on the tracking server."""
 
-    root: Path
-    uri: str
-    experiment: str
-    parent_run: str
-    tags: dict[str, str]
-    """Copied onto every child, because MLflow filters one level only."""
+    folder: JobFolder
+    tracking: Tracking
 
     @property
     def study_database(self) -> Path:
         """SQLite file of the Optuna study, which `optuna-dashboard` opens."""
-        return self.root / "optuna.db"
+        return self.folder.root / "optuna.db"
 
     @property
     def tune_path(self) -> Path:
         """Parent folder of the Tune experiment's state."""
-        return self.root / "tune"
+        return self.folder.root / "tune"
 
     @property
     def given_up(self) -> Path:
-        """Folder that names the trials whose training has been given up, and why."""
-        return self.root / "given-up"
+        """Folder with a file for every trial whose training was given up, which says why."""
+        return self.folder.root / "given-up"
 
     @property
     def train_path(self) -> Path:
         """Folder of the trials' Ray Train runs."""
-        return self.root / "train"
+        return self.folder.root / "train"
 
     def key(self, trial: str) -> str:
         """Stable identity of a trial's MLflow run, so that a resumed trial finds it again."""
-        return f"{self.parent_run}/{trial}"
+        return f"{self.tracking.parent_run}/{trial}"
 
 
-def run_sweep(config: SweepConfig, place: SweepLocation, progress: SweepProgress) -> optuna.Study:
-    """Run or resume a sweep; finished trials are never repeated, unfinished ones go on where they were.
+def run_sweep(config: SweepConfig, location: SweepLocation, progress: JobProgress) -> optuna.Study:
+    """Run or resume a sweep; finished trials are kept, unfinished ones resume from their checkpoints.
 
-    Returns the study, which holds what came of it.
+    Returns the study, which holds the results.
     """
-    study = open_study(config, place.study_database)
+    study = open_study(config, location.study_database)
     show_finished(progress, study, config.base.epochs)
     left = trials_left(study, config.trials)
     if left < 1:
         return study
-    trainable = tune.with_resources(partial(_trial, config=config, place=place), {"CPU": 0.01})
+    trainable = tune.with_resources(partial(_trial, config=config, location=location), {"CPU": 0.01})
     tuner = tune.Tuner(
         trainable,
-        tune_config=_tune_config(config, place, study, left),
+        tune_config=_tune_config(config, location, study, left),
         run_config=tune.RunConfig(
             name=config.name,
-            storage_path=str(place.tune_path),
+            storage_path=str(location.tune_path),
             callbacks=[ShowProgress(progress, config.base.epochs)],
             verbose=0,
             failure_config=tune.FailureConfig(max_failures=TRIAL_RETRIES),
         ),
     )
-    shutil.rmtree(place.given_up, ignore_errors=True)
+    shutil.rmtree(location.given_up, ignore_errors=True)
     results = tuner.fit()
     keep_failures(study, {Path(result.path).name: _why(result.error) for result in results if result.error})
     return study
 
 
 def _why(error: Exception | str) -> str:
-    """Why a trial failed; of some errors Tune keeps the text alone."""
+    """Why a trial failed; Tune keeps only the text of some errors."""
     return reason(error if isinstance(error, Exception) else RuntimeError(error))
 
 
 def _tune_config(
-    config: SweepConfig, place: SweepLocation, study: optuna.Study, trials: int
+    config: SweepConfig, location: SweepLocation, study: optuna.Study, trials: int
 ) -> tune.TuneConfig:
-    suggest = partial(_tracked_point, config=config, place=place)
+    suggest = partial(_tracked_point, config=config, location=location)
     return tune.TuneConfig(
         search_alg=StudySearch(study, suggest, config.base.epochs),
         scheduler=ProposalsOnlyASHA(config),
@@ -122,28 +119,28 @@ def _tune_config(
     )
 
 
-def _tracked_point(trial: optuna.Trial, *, config: SweepConfig, place: SweepLocation) -> dict[str, Any]:
-    """A point of the search with its MLflow run, made here because a trial would first have to import MLflow.
+def _tracked_point(trial: optuna.Trial, *, config: SweepConfig, location: SweepLocation) -> dict[str, Any]:
+    """A point of the search with its MLflow run, made here to spare the trial's process the import of MLflow.
 
-    Where the server is away the trial asks again itself.
+    When the server is away, the trial makes the run itself.
     """
     point = suggest_point(trial, config.space)
     try:
-        return {**point, RUN: _run_of(trial_name(trial.number), point, config, place)}
+        return {**point, RUN: _run_of(trial_name(trial.number), point, config, location)}
     except request_errors():
         return {**point, RUN: None}
 
 
-def _run_of(name: str, point: dict[str, Any], config: SweepConfig, place: SweepLocation) -> str:
-    """Id of a trial's MLflow run, made once however often it is asked for."""
+def _run_of(name: str, point: dict[str, Any], config: SweepConfig, location: SweepLocation) -> str:
+    """Id of a trial's MLflow run, created on the first call."""
     run = config.run_config(point)
     return create_run(
-        place.uri,
-        place.experiment,
+        location.tracking.uri,
+        location.tracking.experiment,
         name,
-        key=place.key(name),
-        parent=place.parent_run,
-        tags={**place.tags, "trial_id": name, "fusion": run.model.fusion, "method": "awc"},
+        key=location.key(name),
+        parent=location.tracking.parent_run,
+        tags={**location.tracking.tags, "trial_id": name, "fusion": run.model.fusion, "method": "awc"},
         params=flatten_config(run, omit=("data.store",))
         | {f"sweep.{key}": value for key, value in point.items()},
     )
@@ -153,27 +150,27 @@ def _trial_name(trial: Any) -> str:
     return trial_name(trial.config[NUMBER])
 
 
-def _trial(point: dict[str, Any], *, config: SweepConfig, place: SweepLocation) -> None:
-    """What Tune runs per trial: a Ray Train run of its own, reported epoch by epoch."""
+def _trial(point: dict[str, Any], *, config: SweepConfig, location: SweepLocation) -> None:
+    """What Tune runs for each trial: a Ray Train run, reported epoch by epoch."""
     name = tune.get_context().get_trial_name()
-    run_id = point[RUN] or _run_of(name, searched(point), config, place)
-    outbox = str(place.root / "spool" / name)
-    with tried_once(place.given_up / name), reported_to_tune() as reports:
+    run_id = point[RUN] or _run_of(name, searched(point), config, location)
+    outbox = str(location.folder.outbox / name)
+    with tried_once(location.given_up / name), reported_to_tune() as reports:
         run_training(
             config.run_config(searched(point)),
             name=name,
-            storage=place.train_path / config.name,
+            storage=location.train_path / config.name,
             resources=config.resources,
-            tracked=Tracked(uri=place.uri, run_id=run_id, outbox=outbox, hand_over=True),
+            tracked=Tracked(uri=location.tracking.uri, run_id=run_id, outbox=outbox, hand_over=True),
             callbacks=[reports],
         )
 
 
 @contextlib.contextmanager
 def tried_once(note: Path) -> Iterator[None]:
-    """A training that is given up within the block is not repeated: the next block only says why again.
+    """Training that is given up within the block is not repeated: the next block raises the same reason.
 
-    Tune starts whatever has failed once more, and offers no choice by the kind of error.
+    Tune restarts every failed trial once, whatever the error.
     """
     if note.exists():
         raise FailedTrainingError(note.read_text())

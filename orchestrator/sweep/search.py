@@ -1,8 +1,8 @@
 """The search of a sweep: an Optuna study that Ray Tune asks for points, and that survives its driver.
 
-The study is the one record of a sweep. Every answer is committed to its database before Tune hears it, and
-a trial is named by its number there; so a sweep that is killed at any moment goes on from the study alone.
-Tune's own saved state is not used: it is written in several files, up to seconds late.
+The study is the only record of a sweep. Every answer is committed to its database before Tune gets it, and
+a trial is named by its number there, so a sweep that is killed at any moment resumes from the study alone.
+Tune's own saved state is not used: it is written to several files, up to seconds late.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from equipose.orchestrator.sweep.config import OBJECTIVE, SearchSpace, SweepConf
 NUMBER = "number"
 """Key of the trial's number beside the searched parameters."""
 RUN = "run"
-"""Key of the MLflow run that the trial logs to; None where the server was away."""
+"""Key of the MLflow run that the trial logs to; its value is None if the server was away."""
 RETRY_OF = "retry_of"
 FAILURES = "failures"
 """Attribute of the study: why trials failed."""
@@ -30,14 +30,14 @@ FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
 
 
 def open_study(config: SweepConfig, database: Path) -> optuna.Study:
-    """The study of a sweep, new or as an earlier driver left it, with every reference point in its queue.
+    """The study of a sweep, new or left by an earlier driver, with every reference point queued.
 
     Failed trials are queued again, once each.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     storage = optuna.storages.RDBStorage(whole_database(database, _make_tables))
     study = optuna.create_study(study_name=config.name, storage=storage, load_if_exists=True)
-    # Not carried over from the earlier driver, so derived from how far it had come.
+    # The earlier driver's sampler is gone, so the seed depends on how many trials it had started.
     seed = derive_seed(config.seed, "search", len(study.trials)) % 2**32
     study.sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=len(config.enqueued()))
     for point in config.enqueued():
@@ -54,12 +54,12 @@ def _make_tables(url: str) -> None:
 
 
 def keep_failures(study: optuna.Study, reasons: Mapping[str, str]) -> None:
-    """Keep why trials failed, with what is known of earlier ones; trial -> reason."""
+    """Store why trials failed, beside the reasons of earlier ones; trial -> reason."""
     study.set_user_attr(FAILURES, failures(study) | dict(reasons))
 
 
 def failures(study: optuna.Study) -> dict[str, str]:
-    """Failed trial -> why, for those of which it is known."""
+    """Failed trial -> why, where it is known."""
     return dict(sorted(study.user_attrs.get(FAILURES, {}).items()))
 
 
@@ -74,7 +74,7 @@ def trial_name(number: int) -> str:
 
 
 def suggest_point(trial: Trial, space: SearchSpace) -> dict[str, Any]:
-    """A point of the space; what the trial has been given already stays."""
+    """A point of the space; parameters that the trial already has stay."""
     return {
         "alpha_s": trial.suggest_float("alpha_s", *space.alpha_s, log=True),
         "ratio": trial.suggest_float("ratio", *space.ratio),
@@ -84,15 +84,15 @@ def suggest_point(trial: Trial, space: SearchSpace) -> dict[str, Any]:
 
 
 def searched(point: Mapping[str, Any]) -> dict[str, Any]:
-    """The searched parameters of what a trial is given."""
+    """The searched parameters of a trial's config."""
     return {name: value for name, value in point.items() if name not in (NUMBER, RUN)}
 
 
 class StudySearch(Searcher):
-    """Tune's side of a study; trials that an earlier driver left running come first, under their numbers."""
+    """Tune's view of a study; trials that an earlier driver left running come first, with their numbers."""
 
     def __init__(self, study: optuna.Study, suggest: Callable[[Trial], dict[str, Any]], epochs: int) -> None:
-        """`suggest` gives a trial its point; a trial that ends before `epochs` epochs counts as pruned."""
+        """`suggest` draws a trial's point; a trial that ends before `epochs` epochs counts as pruned."""
         super().__init__(metric=OBJECTIVE, mode="min")
         self._study, self._suggest, self._epochs = study, suggest, epochs
         self._left: list[FrozenTrial] = study.get_trials(states=(TrialState.RUNNING,))
@@ -105,7 +105,7 @@ class StudySearch(Searcher):
         return {**self._suggest(trial), NUMBER: trial.number}
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
-        """Keep the objective after every epoch."""
+        """Store the objective of every epoch."""
         trial, epoch = self._trials[trial_id], int(result["epoch"])
         if epoch > trial.user_attrs.get("epoch", 0):  # a resumed trial may repeat one
             trial.report(result[OBJECTIVE], epoch)
@@ -114,7 +114,7 @@ class StudySearch(Searcher):
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
     ) -> None:
-        """Close the trial in the study; `result` is news when the scheduler has just stopped it."""
+        """Close the trial in the study; `result` is new when the scheduler has just stopped it."""
         if result and "epoch" in result:
             self.on_trial_result(trial_id, result)
         trial = self._trials.pop(trial_id)

@@ -1,4 +1,4 @@
-"""From Tune's events and the study to the progress display; decides nothing."""
+"""Shows Tune's events and the study on the progress display."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from typing import Any
 import optuna
 from ray import tune
 
-from equipose.orchestrator.jobs.progress import SweepProgress
+from equipose.orchestrator.jobs.progress import JobProgress
 from equipose.orchestrator.sweep.config import OBJECTIVE
 from equipose.orchestrator.sweep.search import FINISHED, searched, trial_name
 
 
-def show_finished(progress: SweepProgress, study: optuna.Study, epochs: int) -> None:
-    """Show the trials that an earlier driver has finished."""
+def show_finished(progress: JobProgress, study: optuna.Study, epochs: int) -> None:
+    """Show the trials that an earlier driver finished."""
     for trial in study.get_trials(deepcopy=False, states=FINISHED):
         epoch = trial.user_attrs["epoch"]
         state = "stopped" if epoch < epochs else "done"
@@ -21,13 +21,13 @@ def show_finished(progress: SweepProgress, study: optuna.Study, epochs: int) -> 
 
 
 class ShowProgress(tune.Callback):
-    """Tells the display what happens to the trials."""
+    """Reports the trials to the display."""
 
-    def __init__(self, progress: SweepProgress, epochs: int) -> None:
+    def __init__(self, progress: JobProgress, epochs: int) -> None:
         self._progress, self._epochs = progress, epochs
 
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        """A trial begins, or goes on."""
+        """A trial starts or resumes."""
         self._show(trial, "running", trial.last_result or {})
 
     def on_trial_result(

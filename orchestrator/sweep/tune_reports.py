@@ -1,8 +1,8 @@
-"""From the epochs of a Ray Train run to Tune, within a trial.
+"""Reports the epochs of a Ray Train run to Tune, within a trial.
 
 Ray's own `TuneReportCallback` lets the trial's main thread pass the epochs on, which waits for ever when the
-function has returned before its last epoch was passed on: its end then fills the queue that the epoch needs
-(seen with short epochs on a busy machine, Ray 2.60). Here a thread reports, and the function waits for it.
+function returns before its last epoch is passed on: its end then fills the queue that the epoch needs (seen
+with short epochs on a busy machine, Ray 2.60). Here a thread reports, and the function waits for it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from ray.util.queue import Queue
 
 
 class EpochReports(UserCallback):
-    """Runs in Ray Train's controller and hands every epoch's metrics, the first rank's, to a queue."""
+    """Runs in Ray Train's controller and puts the first rank's metrics of every epoch into a queue."""
 
     def __init__(self, queue: Queue) -> None:
         self._queue = queue
@@ -30,7 +30,7 @@ class EpochReports(UserCallback):
 
 @contextlib.contextmanager
 def reported_to_tune() -> Iterator[EpochReports]:
-    """The callback for a Ray Train run; when the block has ended, Tune has heard of every epoch."""
+    """The callback for a Ray Train run; when the block ends, Tune has every epoch."""
     queue = Queue(actor_options={"num_cpus": 0})
     thread = threading.Thread(target=_pass_on, args=(queue,), name="epochs-to-tune", daemon=True)
     thread.start()
@@ -43,6 +43,6 @@ def reported_to_tune() -> Iterator[EpochReports]:
 
 
 def _pass_on(queue: Queue) -> None:
-    """Report until None comes; Tune ends the thread where it stops the trial."""
+    """Report until None arrives; Tune ends the thread when it stops the trial."""
     while (metrics := queue.get()) is not None:
         tune.report(metrics)

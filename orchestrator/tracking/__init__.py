@@ -1,1 +1,1 @@
-"""MLflow: the server, its runs, and the outbox that holds what could not be delivered yet."""
+"""MLflow: the server, its runs, and the outbox through which everything logged reaches the server."""

@@ -1,6 +1,6 @@
-"""One way to get an MLflow client: by explicit address, impatient, silent, off the proxy for loopback.
+"""The one way to get an MLflow client: by address, with short timeouts, no output, no proxy for loopback.
 
-MLflow is imported on first use, because it takes most of a second and not every command needs it.
+MLflow is imported on first use: it takes most of a second, and not every command needs it.
 """
 
 from __future__ import annotations
@@ -9,10 +9,10 @@ import os
 from typing import TYPE_CHECKING
 from urllib.parse import urlparse
 
+from equipose.orchestrator.host import LOOPBACK_NAMES
+
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
-
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 ENVIRONMENT = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -22,16 +22,16 @@ ENVIRONMENT = {
     "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
 }
-"""Defaults for this process; what the user has set already stays."""
+"""Defaults for this process; what the user has set stays."""
 
 
 def bypass_proxy(uri: str) -> None:
-    """Keep a loopback address away from an `HTTP_PROXY` that this process may be told to use."""
-    if urlparse(uri).hostname not in LOOPBACK:
+    """Keep a loopback address off an `HTTP_PROXY` that the environment may set."""
+    if urlparse(uri).hostname not in LOOPBACK_NAMES:
         return
     for name in ("no_proxy", "NO_PROXY"):
         hosts = [host for host in os.environ.get(name, "").split(",") if host]
-        os.environ[name] = ",".join(dict.fromkeys([*hosts, *LOOPBACK]))
+        os.environ[name] = ",".join(dict.fromkeys([*hosts, *LOOPBACK_NAMES]))
 
 
 def client(uri: str) -> MlflowClient:

@@ -1,7 +1,7 @@
 """Delivering outbox records to the tracking server: in order, and each metric point once.
 
-A point is identified by (metric, step). On every connection the run's history is read and points already
-there are passed over. That covers a lost acknowledgement, an outbox read again after a crash, and a run
+A point is identified by (metric, step). Every new connection reads the run's history, and points that the
+server has are skipped. That covers a lost acknowledgement, an outbox read again after a crash, and a run
 resumed from an older checkpoint, which computes some epochs a second time.
 """
 
@@ -25,8 +25,8 @@ TRANSIENT_CODES = {
     "TEMPORARILY_UNAVAILABLE",
     "REQUEST_LIMIT_EXCEEDED",
     "DEADLINE_EXCEEDED",
-    # Runs exist before anything is logged to them, so whoever does not know one is not our server: while
-    # that was away, a stranger's took its port. MLflow answers otherwise about a run that was deleted.
+    # Runs exist before anything is logged to them, so a server that does not know one is not ours: another
+    # has taken its port. For a deleted run MLflow gives another code.
     "RESOURCE_DOES_NOT_EXIST",
     "ENDPOINT_NOT_FOUND",
 }
@@ -35,11 +35,11 @@ LONGEST_PAUSE = 5.0
 
 
 class ServerAwayError(RuntimeError):
-    """The server did not answer; the same records may be sent again."""
+    """The server did not answer; the same records can be sent again."""
 
 
 def is_refusal(error: Exception) -> bool:
-    """True when the server has answered and will not take these records, now or later."""
+    """True when the server has answered that it will never take these records."""
     from mlflow.exceptions import RestException
 
     if isinstance(error, RestException):
@@ -49,7 +49,7 @@ def is_refusal(error: Exception) -> bool:
 
 
 def logged_points(mlflow: Any, run_id: str) -> set[tuple[str, int]]:
-    """(metric, step) of every point that the server holds for a run."""
+    """(metric, step) of every point that the server has of a run."""
     keys = mlflow.get_run(run_id).data.metrics
     return {(key, point.step) for key in keys for point in mlflow.get_metric_history(run_id, key)}
 
@@ -62,7 +62,7 @@ def request_errors() -> tuple[type[Exception], ...]:
 
 
 class Delivery:
-    """A connection of one run to the server, made anew after every failure."""
+    """One run's connection to the server, renewed after every failure."""
 
     def __init__(self, uri: str, outbox: Outbox) -> None:
         self.outbox = outbox
@@ -86,19 +86,14 @@ class Delivery:
     def _put_aside(self, group: list[Record], reason: str) -> Path:
         try:
             return self.outbox.reject(group, reason)
-        except OSError as error:  # a full disk: they stay where they are, for another time
+        except OSError as error:  # a full disk: they stay in the outbox, for a later attempt
             raise ServerAwayError(str(error)) from error
 
     def _send(self, group: list[Record]) -> None:
-        from mlflow.entities import Param
-
         mlflow, run_id = client(self._uri), self.outbox.run_id
         first = group[0]
         if first["kind"] == "metric":
             self._send_metrics(mlflow, group)
-        elif first["kind"] == "param":
-            # Not `log_param`, which hides the server's error code.
-            mlflow.log_batch(run_id, params=[Param(first["key"], first["value"])])
         elif first["kind"] == "tag":
             mlflow.set_tag(run_id, first["key"], first["value"])
         elif first["kind"] == "artifact":
@@ -124,9 +119,9 @@ class Delivery:
     def _send_artifact(self, mlflow: Any, kept: Path, name: str) -> None:
         """Upload under its own name; MLflow names an artifact after the local file."""
         if kept.is_symlink() or not kept.is_file():
-            return  # delivered by an earlier attempt, or never put there by us
+            return  # delivered by an earlier attempt, or not put there by us
         folder, _, base = name.rpartition("/")
-        # Beside the outbox, which takes it along when it goes: the process may end in the middle of this.
+        # Beside the outbox, and removed with it: the process may end in the middle of an upload.
         with tempfile.TemporaryDirectory(dir=kept.parent) as scratch:
             shutil.copyfile(kept, Path(scratch) / base)
             mlflow.log_artifact(self.outbox.run_id, str(Path(scratch) / base), folder or None)
@@ -141,7 +136,7 @@ def deliver_all(
     deadline: float,
     wait: Callable[[float], object] = time.sleep,
 ) -> int:
-    """Deliver `records[start:]`, trying again while the server is away, until `deadline` (monotonic s).
+    """Deliver `records[start:]`, retrying while the server is away, until `deadline` (monotonic s).
 
     Returns the index of the first record that is not delivered.
     """
@@ -166,7 +161,7 @@ def replay(folder: Path, uri: str, timeout: float = 60.0, patience: float = 0.0)
     """Deliver what runs could not deliver themselves; run id -> number of records still waiting.
 
     Empty when everything has arrived. `folder` and its subfolders are searched; outboxes that a live logger
-    holds for more than `patience` s are passed over.
+    holds for more than `patience` s are skipped.
     """
     deadline = time.monotonic() + timeout
     waiting: dict[str, int] = {}

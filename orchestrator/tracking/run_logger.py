@@ -1,7 +1,7 @@
-"""The logger of one training run: what is logged is on disk at once and on the server soon.
+"""The logger of one run: what is logged is on disk at once and on the server soon.
 
-Every `log_*` call writes to the run's outbox (one disk flush, milliseconds, whatever the server does); a
-thread delivers from there. So training never waits for the server, and a run that is killed after its
+Every `log_*` call writes to the run's outbox (one disk flush, milliseconds, whatever the server does), and a
+thread delivers from there: training never waits for the server, and a run that is killed after its
 checkpoint has lost no point.
 """
 
@@ -31,7 +31,7 @@ METRIC_NAME = re.compile(r"[\w.\-/ ]{1,250}")
 STATUSES = ("FINISHED", "FAILED", "KILLED")
 SLICE_SECONDS = 1.0
 FINISH_SECONDS = 10.0
-"""How long the end of a run waits for a server that is away."""
+"""Time that the end of a run waits for a server that is away."""
 
 
 def latest_time(records: Iterable[Record]) -> int:
@@ -60,9 +60,9 @@ class RunLogger:
     """
 
     def __init__(self, uri: str, run_id: str, folder: Path, patience: float = 0.0) -> None:
-        """Take the run's outbox in `folder` over, with what an earlier attempt left in it.
+        """Take over the run's outbox in `folder`, with what an earlier attempt left in it.
 
-        Raises `OutboxInUseError` when another process still logs to the same run after `patience` seconds.
+        Raises `OutboxInUseError` when another process still logs to the run after `patience` seconds.
         """
         self.uri = uri
         self.run_id = run_id
@@ -88,10 +88,6 @@ class RunLogger:
         if odd and not self._nonfinite:
             self._nonfinite = True
             self.set_tags({"first_nonfinite": f"{odd[0]} at step {step}"})
-
-    def log_params(self, params: Mapping[str, object]) -> None:
-        """Parameters; MLflow never lets a run change one."""
-        self._add({"kind": "param", "key": key, "value": str(value)} for key, value in params.items())
 
     def set_tags(self, tags: Mapping[str, object]) -> None:
         """Tags; the latest value of a tag counts."""
@@ -123,7 +119,7 @@ class RunLogger:
     def finish(self, status: str = "FINISHED", timeout: float = FINISH_SECONDS) -> bool:
         """End the run. True when all has arrived; else the outbox stays, for `delivery.replay`.
 
-        timeout: seconds to wait for the server. 0 hands over to whoever replays.
+        timeout: seconds to wait for the server. 0 leaves delivery to `delivery.replay`.
         """
         if status not in STATUSES:
             raise ValueError(f"status {status!r} is unknown; use one of {STATUSES}")
@@ -131,12 +127,12 @@ class RunLogger:
         return self.close(timeout)
 
     def close(self, timeout: float = FINISH_SECONDS) -> bool:
-        """Deliver and let go without ending the run, so that a later attempt continues it. As `finish`."""
+        """As `finish`, but the run stays open for a later attempt to continue."""
         delivered = self.wait(timeout)
         self._closing.set()
         with self._changed:
             self._changed.notify_all()
-        # A request to a server that hangs may take longer; it does no harm, the points have identities.
+        # A request to a hanging server may take longer; it does no harm, points are delivered once.
         self._thread.join(min(1.0, timeout))
         self._outbox.close(delivered=delivered)
         if not delivered and timeout:
@@ -159,7 +155,7 @@ class RunLogger:
         self.finish("KILLED" if interrupted else "FAILED" if kind else "FINISHED")
 
     def _now(self) -> int:
-        """Milliseconds since 1970, never less than before: MLflow orders points by time, clocks go back."""
+        """Milliseconds since 1970, never decreasing: MLflow orders points by time, and clocks go back."""
         self._clock = max(self._clock, int(time.time() * 1000))
         return self._clock
 

@@ -1,7 +1,4 @@
-"""Runs in MLflow: their names, parameters, tags and nesting. The driver creates them, workers log to them.
-
-Server: `tracking_server`. Logging: `run_logger`. Delivery after an outage: `delivery.replay`.
-"""
+"""Runs in MLflow: their names, parameters, tags and nesting. The driver creates them, workers log to them."""
 
 from __future__ import annotations
 
@@ -13,41 +10,37 @@ from pathlib import Path
 from typing import Any
 
 from equipose.orchestrator.tracking.client import client
-from equipose.orchestrator.tracking.delivery import replay
-from equipose.orchestrator.tracking.run_logger import RunLogger
-
-__all__ = [
-    "KEY_TAG",
-    "MAX_PARAMS",
-    "RunLogger",
-    "Tracked",
-    "create_run",
-    "end_run",
-    "ensure_experiment",
-    "find_run",
-    "flatten_config",
-    "git_tags",
-    "parent_run",
-    "replay",
-]
 
 KEY_TAG = "equipose.key"
-"""Tag that names a run deterministically, so that a resumed sweep finds it again."""
+"""Tag that identifies a run, so that a resumed job finds it again."""
 PARENT_TAG = "mlflow.parentRunId"
 MAX_PARAMS = 60
 MAX_VALUE = 500
-"""Characters of a parameter's value; longer ones are cut, the whole config is an artifact."""
+"""Characters of a parameter's value; longer ones are cut. The whole config is an artifact."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tracking:
+    """The MLflow run of a job, which the job's other runs become children of."""
+
+    uri: str
+    experiment: str
+    parent_run: str
+    tags: dict[str, str]
+    """Copied onto every child, because MLflow filters one level only."""
+    outbox: str
+    """Folder of the job's outboxes."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Tracked:
-    """Where a run's numbers go: an MLflow run that exists already, and the folder of its outbox."""
+    """Where a run logs to: an existing MLflow run, and the folder of its outbox."""
 
     uri: str
     run_id: str
     outbox: str
     hand_over: bool = False
-    """Whether the run ends without waiting for the server; then whoever started it delivers what is left."""
+    """Whether the run ends without waiting for the server, and leaves the rest to the job that started it."""
 
 
 def _flatten(value: Any, prefix: str) -> dict[str, str]:
@@ -105,7 +98,7 @@ def ensure_experiment(uri: str, name: str) -> str:
     mlflow = client(uri)
     experiment = mlflow.get_experiment_by_name(name)
     if experiment is None:
-        # Tells the page to lead to training runs; without it, it guesses, often wrongly.
+        # Opens the page on training runs; without it the page guesses, often wrongly.
         return str(mlflow.create_experiment(name, tags={"mlflow.experimentKind": "custom_model_development"}))
     if experiment.lifecycle_stage != "active":
         mlflow.restore_experiment(experiment.experiment_id)
@@ -134,7 +127,7 @@ def create_run(
     tags: Mapping[str, object] | None = None,
     params: Mapping[str, object] | None = None,
 ) -> str:
-    """Id of a new run, or of the one that already has this `key` (then nothing about it is changed).
+    """Id of a new run, or of the one that already has this `key`, which is left unchanged.
 
     parent: run id of the sweep or comparison; a parent that has a parent itself raises `ValueError`, because
     the MLflow page draws one level. Call it on the driver: two callers with one key would make two runs.
@@ -160,7 +153,7 @@ def create_run(
 
 
 def end_run(uri: str, run_id: str, status: str = "FINISHED") -> None:
-    """Set the final status of a run whose own logger could not (its worker was killed)."""
+    """Set the final status of a run whose own logger could not, e.g. because its worker was killed."""
     client(uri).set_terminated(run_id, status)
 
 
@@ -177,7 +170,7 @@ def parent_run(
     """Id of the job's run, open for the block: a new one, or that of the interrupted job with this `key`.
 
     When the block fails, the run and every child that is still open end as FAILED, or KILLED after Ctrl-C;
-    going on with the job opens them again. Otherwise whoever logs to the run last ends it.
+    resuming the job opens them again. Otherwise the last logger of the run ends it.
     """
     run_id = create_run(uri, experiment, name, key=key, tags=tags, params=params)
     client(uri).update_run(run_id, status="RUNNING")  # an interrupted job has ended it

@@ -1,7 +1,7 @@
-"""One MLflow server per results directory: started, checked, shared, and surely stopped.
+"""One MLflow server per results directory: started, checked, shared, and always stopped.
 
-Rule of ownership: every user (sweep, comparison, `equipose ui`) holds a shared lock on the directory;
-the first starts the server, the others reuse it, and it ends with the last user, however that one ends.
+Every user (sweep, comparison, `equipose ui`) holds a shared lock on the directory. The first starts the
+server, the others reuse it, and it ends with the last user, however that one ends.
 """
 
 from __future__ import annotations
@@ -18,16 +18,13 @@ from pathlib import Path
 from typing import IO, Any
 from urllib.parse import urlparse
 
-from equipose.orchestrator.tracking.client import LOOPBACK, bypass_proxy, client
-from equipose.orchestrator.tracking.server_guard import signal_group
+from equipose.orchestrator.host import LOOPBACK, LOOPBACK_NAMES, alive, free_port
+from equipose.orchestrator.tracking.client import bypass_proxy, client
 from equipose.orchestrator.tracking.server_process import (
-    START_SECONDS,
     ServerFiles,
     TrackingServerError,
-    alive,
     check_port,
     create_database,
-    free_port,
     is_guard,
     kill_leftover,
     launch,
@@ -52,19 +49,6 @@ class TrackingServer:
     """Absolute results directory: `mlflow.db`, `artifacts/`, `mlflow-server.log`."""
     guard_pid: int = 0
     """Process that keeps the server alive; 0 for a server that is not ours."""
-
-    def restart(self) -> None:
-        """Kill the server; its guard starts it again on the same port. Returns once it answers."""
-        if not self.guard_pid:
-            raise TrackingServerError(f"{self.uri} was not started here; restart it where it runs")
-        files = ServerFiles(self.directory)
-        old = files.pid.read_text()
-        signal_group(int(old), signal.SIGKILL)
-        deadline = time.monotonic() + START_SECONDS
-        while files.pid.read_text() == old and time.monotonic() < deadline:
-            time.sleep(0.05)
-        if not wait_until_answers(self.uri, self.directory, self.guard_pid):
-            raise start_error(files, "did not come back")
 
 
 def check_external(uri: str, directory: Path) -> TrackingServer:
@@ -98,7 +82,7 @@ def _start(files: ServerFiles, host: str, port: int | None) -> TrackingServer:
         started = launch(files, host, port or free_port(host))
         if started is not None:
             return TrackingServer(uri=started[0], directory=files.directory, guard_pid=started[1])
-    raise start_error(files, "did not start")
+    raise start_error(files)
 
 
 def _state(files: ServerFiles) -> dict[str, Any]:
@@ -112,7 +96,7 @@ def _state(files: ServerFiles) -> dict[str, Any]:
 
 
 def _running(files: ServerFiles) -> TrackingServer | None:
-    """The server that another user of the directory has started, or None after clearing its remains."""
+    """The server that another user of the directory has started; None after its leftovers are removed."""
     if not files.state.exists():
         return None
     state = _state(files)
@@ -135,7 +119,7 @@ def _enter(files: ServerFiles, users: IO[str], host: str, port: int | None) -> T
 
 
 def _leave(files: ServerFiles, users: IO[str], server: TrackingServer) -> None:
-    """Give the lock back; the last user waits until guard and server are gone."""
+    """Release the lock; the last user waits until guard and server are gone."""
     with locked(files.start):
         try:
             fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -153,8 +137,8 @@ def _leave(files: ServerFiles, users: IO[str], server: TrackingServer) -> None:
 
 
 def _check_reach(server: TrackingServer, host: str) -> None:
-    """A cluster's workers cannot use a server that another job has started for this machine alone."""
-    if host not in LOOPBACK and urlparse(server.uri).hostname in LOOPBACK:
+    """Refuse a server that another job has started for this machine alone where a cluster's nodes need it."""
+    if host not in LOOPBACK_NAMES and urlparse(server.uri).hostname in LOOPBACK_NAMES:
         raise TrackingServerError(
             f"{server.directory} is served at {server.uri} by a job or `equipose ui` of this machine alone, "
             f"which other nodes cannot reach (this job needs {host}); wait for it, or take another --out"
@@ -163,9 +147,9 @@ def _check_reach(server: TrackingServer, host: str) -> None:
 
 @contextmanager
 def tracking_server(
-    directory: Path, uri: str | None = None, *, host: str = "127.0.0.1", port: int | None = None
+    directory: Path, uri: str | None = None, *, host: str = LOOPBACK, port: int | None = None
 ) -> Iterator[TrackingServer]:
-    """The tracking server of a results directory, for the length of a `with` block.
+    """The tracking server of a results directory, for the duration of a `with` block.
 
     directory: created if missing. uri: a server of the user's own, also taken from MLFLOW_TRACKING_URI;
     it is checked and nothing is started. host: address to bind; workers on other nodes need one that they

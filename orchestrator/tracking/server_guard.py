@@ -1,10 +1,10 @@
-"""Keeps one server alive while anybody uses it, and ends it when the last user is gone.
+"""Keeps a server running while it has users, and ends it when the last one is gone.
 
-Run as a script, with the standard library only, so that it starts at once and weighs little:
+Runs as a script, on the standard library alone, so that it starts at once and takes little memory:
 `python server_guard.py <users.lock> <server.json> <server.pid> <server.log> <command> ...`
 
-Every user holds a shared lock on `users.lock`. The kernel drops the lock of a process however it ends,
-so a server never outlives a driver that was killed with signal 9.
+Every user holds a shared lock on `users.lock`. The kernel releases the lock of a process however it
+ends, so a server never outlives a driver that was killed with signal 9.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def signal_group(group: int, number: int) -> bool:
 
 
 def stop(server: subprocess.Popen[bytes]) -> None:
-    """End the whole group: politely, then not."""
+    """End the whole group: SIGTERM, then SIGKILL."""
     signal_group(server.pid, signal.SIGTERM)
     with contextlib.suppress(subprocess.TimeoutExpired):
         server.wait(STOP_SECONDS)
@@ -62,9 +62,9 @@ def stop(server: subprocess.Popen[bytes]) -> None:
 
 
 def guard(lock: IO[str], state: Path, pid_file: Path, log_file: Path, command: list[str]) -> int:
-    """Run the server until nobody uses it; restart it when it dies after having been ready.
+    """Run the server until it has no users; restart it when it dies after it was ready.
 
-    Returns the exit status: 0 after a wanted end, else the server's own.
+    Returns the exit status: 0 after a regular end, else the server's own.
     """
     server = spawn(command, pid_file, log_file)
     restarts = 0

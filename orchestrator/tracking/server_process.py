@@ -14,13 +14,13 @@ import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 
+from equipose.orchestrator.host import LOOPBACK_NAMES, alive
 from equipose.orchestrator.sqlite import sqlite_url, whole_database
 from equipose.orchestrator.tracking import server_guard
-from equipose.orchestrator.tracking.client import LOOPBACK
 
 START_SECONDS = 180.0
 DIRECTORY_TAG = "equipose.directory"
-"""Set on the default experiment: tells our server from a stranger on the same port."""
+"""Set on the default experiment: tells our server from another one on the same port."""
 
 ARTIFACTS = "mlflow-artifacts:/"
 """Where runs say that their files are: with the server, which knows the folder."""
@@ -44,7 +44,7 @@ class ServerFiles:
 
     @property
     def hidden(self) -> Path:
-        """Locks and state, of no interest to people."""
+        """Locks and state."""
         return self.directory / ".tracking"
 
     @property
@@ -54,7 +54,7 @@ class ServerFiles:
 
     @property
     def start(self) -> Path:
-        """Locked (exclusively) while somebody arrives or leaves."""
+        """Locked (exclusively) while a user arrives or leaves."""
         return self.hidden / "start.lock"
 
     @property
@@ -69,7 +69,7 @@ class ServerFiles:
 
     @property
     def log(self) -> Path:
-        """What the server printed."""
+        """The server's output."""
         return self.directory / "mlflow-server.log"
 
     @property
@@ -84,7 +84,7 @@ class ServerFiles:
 
 
 def answers(uri: str, directory: Path) -> bool:
-    """True when `uri` is an MLflow server over this very directory's database."""
+    """Whether `uri` is an MLflow server on this directory's database."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         with opener.open(f"{uri}/api/2.0/mlflow/experiments/get?experiment_id=0", timeout=2) as reply:
@@ -105,7 +105,7 @@ def wait_until_answers(uri: str, directory: Path, guard_pid: int) -> bool:
 
 
 def create_database(files: ServerFiles) -> None:
-    """Create the tables before any other process opens the file: MLflow's own migration is a race.
+    """Create the tables before any other process opens the file: concurrent MLflow migrations collide.
 
     Raises TrackingServerError when the file that is there cannot be used.
     """
@@ -114,7 +114,7 @@ def create_database(files: ServerFiles) -> None:
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
     from sqlalchemy.exc import SQLAlchemyError
 
-    for name in ("mlflow.store.db", "alembic"):  # they tell of every table that they create
+    for name in ("mlflow.store.db", "alembic"):  # they log every table that they create
         logging.getLogger(name).setLevel(logging.WARNING)
     address = sqlite_url(files.database)
     try:
@@ -135,15 +135,8 @@ def create_database(files: ServerFiles) -> None:
     store.set_experiment_tag("0", ExperimentTag(DIRECTORY_TAG, str(files.directory)))
 
 
-def free_port(host: str) -> int:
-    """A port that the system has free now."""
-    with socket.socket() as probe:
-        probe.bind((host, 0))
-        return int(probe.getsockname()[1])
-
-
 def check_port(host: str, port: int) -> None:
-    """Raises `TrackingServerError` when a port that somebody asked for cannot be had."""
+    """Raise `TrackingServerError` when the port that the user gave cannot be used."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -155,7 +148,7 @@ def check_port(host: str, port: int) -> None:
 
 
 def command(files: ServerFiles, host: str, port: int) -> list[str]:
-    """Guard and server; one worker process, because SQLite has one writer anyway."""
+    """Command line of guard and server; one worker process, because SQLite has one writer."""
     guard = [server_guard.__file__, *map(str, (files.users, files.state, files.pid, files.log))]
     server = ["-m", "mlflow", "server", "--host", host, "--port", str(port), "--workers", "1"]
     store = ["--backend-store-uri", sqlite_url(files.database)]
@@ -164,14 +157,14 @@ def command(files: ServerFiles, host: str, port: int) -> list[str]:
 
 
 def launch(files: ServerFiles, host: str, port: int) -> tuple[str, int] | None:
-    """Start guard and server; (address, guard's process id), or None when it ended without answering."""
+    """Start guard and server; (address, guard's process id), or None when the server ended first."""
     environment = os.environ | SERVER_ENVIRONMENT
     environment.pop("MLFLOW_TRACKING_URI", None)
-    if host not in LOOPBACK:
-        # MLflow answers to names of loopback and of private networks only; a cluster's may be another one.
+    if host not in LOOPBACK_NAMES:
+        # MLflow accepts loopback and private addresses only; a cluster's may be neither.
         environment.setdefault("MLFLOW_SERVER_ALLOWED_HOSTS", f"{host},{host}:*")
-    # A group of its own keeps Ctrl-C away. Not a session of its own: Linux first shares the processor between
-    # sessions, so beside a busy Ray its pages would take seconds, whatever the priorities of Ray's workers.
+    # A group of its own keeps Ctrl-C away. Not a session of its own: Linux divides the processor between
+    # sessions first, so beside a busy Ray its pages would take seconds, whatever the workers' priorities.
     guard = subprocess.Popen(
         command(files, host, port), env=environment, process_group=0, stdin=subprocess.DEVNULL
     )
@@ -188,40 +181,28 @@ def launch(files: ServerFiles, host: str, port: int) -> tuple[str, int] | None:
             guard.wait()
 
 
-def start_error(files: ServerFiles, what: str) -> TrackingServerError:
+def start_error(files: ServerFiles) -> TrackingServerError:
     """The error to raise, with the end of the server's log and a remedy."""
     lines = files.log.read_text(errors="replace").splitlines()[-15:] if files.log.exists() else ["(empty)"]
     return TrackingServerError(
-        f"the MLflow server of {files.directory} {what}. Last lines of {files.log}:\n"
+        f"the MLflow server of {files.directory} did not start. Last lines of {files.log}:\n"
         + "\n".join(lines)
         + "\nRemedy: check that the directory is writable and the disk not full; "
         "or start a server yourself and set MLFLOW_TRACKING_URI."
     )
 
 
-def alive(pid: int) -> bool:
-    """True while a process runs; a zombie that nobody has reaped yet does not count."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    stat = Path(f"/proc/{pid}/stat")
-    return not stat.exists() or stat.read_text().rpartition(")")[2].split()[0] != "Z"
-
-
 def read_pid(path: Path) -> int:
-    """The process id in a file, which may have come with somebody else's results; 0 for anything else.
+    """The process id in a file, not trusted, as it may come with copied results; 0 for anything else.
 
-    0, 1 and negative numbers mean other things than one process to the system, such as every process.
+    To the system, 0, 1 and negative numbers do not mean one process but, for example, every process.
     """
     text = path.read_text(errors="replace")[:20].strip()
     return int(text) if text.isascii() and text.isdigit() and int(text) > 1 else 0
 
 
 def is_guard(files: ServerFiles, pid: object, uri: object) -> bool:
-    """Whether a process is the guard of this directory's server at `uri`, as its command line says.
+    """Whether a process is the guard of this directory's server at `uri`, by its command line.
 
     True on systems that do not show command lines.
     """
@@ -238,7 +219,7 @@ def is_guard(files: ServerFiles, pid: object, uri: object) -> bool:
 
 
 def kill_leftover(files: ServerFiles) -> None:
-    """End a server whose guard was killed, unless its process id now belongs to something else."""
+    """End a server whose guard was killed, unless its process id now belongs to another program."""
     if not files.pid.exists():
         return
     pid = read_pid(files.pid)

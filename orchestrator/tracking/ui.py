@@ -1,4 +1,4 @@
-"""`equipose ui`: the MLflow pages of a results directory, opened at the right place."""
+"""`equipose ui`: the MLflow pages of a results directory, and their addresses."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MODEL_TRAINING = "workflowType=machine_learning"
 
 def runs_page(uri: str, experiment_id: str) -> str:
     """Address of an experiment's table of runs; each parent has a button that unfolds its children."""
-    order = "orderByKey=attributes.start_time&orderByAsc=false"  # the page nests children only in this order
+    order = "orderByKey=attributes.start_time&orderByAsc=false"  # the page nests children in this order only
     return f"{uri}/#/experiments/{experiment_id}/runs?{MODEL_TRAINING}&searchFilter=&{order}"
 
 
@@ -38,7 +38,7 @@ def compare_page(uri: str, experiment_id: str, run_ids: Sequence[str]) -> str:
 
 
 def experiments(uri: str) -> list[Any]:
-    """MLflow experiments that hold runs, the latest first; MLflow's own empty default one is left out."""
+    """MLflow experiments that hold runs, the latest first, without MLflow's empty default one."""
     found = client(uri).search_experiments(order_by=["last_update_time DESC"])
     return [item for item in found if item.experiment_id != "0"]
 
@@ -59,7 +59,7 @@ def open_ui(
     wait: Callable[[], None] = wait_for_interrupt,
     say: Callable[[str], None] = print,
 ) -> None:
-    """Serve a results directory on 127.0.0.1, say where each experiment is, and stay until Ctrl-C.
+    """Serve a results directory on 127.0.0.1, print each experiment's address, and stay until Ctrl-C.
 
     A sweep that runs in the directory shares its server. Raises `ValueError` for a directory without runs.
     """

@@ -5,10 +5,6 @@ from __future__ import annotations
 import os
 import re
 import signal
-import sqlite3
-import subprocess
-import sys
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,22 +12,28 @@ from typing import Any
 
 import pytest
 import torch
+from job_processes import (
+    ComparisonProcess,
+    SweepProcess,
+    TablesProcess,
+    checkpoint_files,
+    descendants,
+    runs_by_name,
+)
 
 from equipose.balancing.methods.awc.awc import AWC
 from equipose.experiments.presets.comparison import ComparisonOptions, comparison_config
 from equipose.models.build import ModelConfig
 from equipose.orchestrator.cluster.session import SessionConfig, ray_session
 from equipose.orchestrator.comparison.config import ComparisonConfig
+from equipose.orchestrator.host import alive
 from equipose.orchestrator.tracking.server import TrackingServer, tracking_server
-from equipose.orchestrator.tracking.server_process import alive
 from equipose.orchestrator.training.config import DataConfig, TrainConfig
 from equipose.pipelines.batches.source import BatchConfig
 
-SCRIPTS = Path(__file__).parents[2] / "experiments"
-
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests that share a Ray in this process go last, because the others are written for none."""
+    """Tests that share a Ray in this process run last, because the others expect none."""
     items.sort(key=lambda item: "ray_cluster" in getattr(item, "fixturenames", ()))
 
 
@@ -46,7 +48,7 @@ def ray_cluster() -> Iterator[None]:
 
 @pytest.fixture
 def one_thread() -> Iterator[None]:
-    """As in a Ray worker with one CPU; sums in another order differ in the last bit."""
+    """One thread, as in a Ray worker with one CPU: sums in another order differ in the last bit."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -80,106 +82,12 @@ def fault_run(store_path: Path) -> TrainConfig:
 
 @pytest.fixture(scope="session")
 def tracking(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TrackingServer]:
-    """A running tracking server; checks at the end that nothing of it is left."""
+    """A running tracking server; at the end its guard must be gone."""
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
         with tracking_server(tmp_path_factory.mktemp("tracking")) as server:
             yield server
     assert not alive(server.guard_pid)
-
-
-class SweepProcess:
-    """`awc_sweep.py --preset smoke` as a person runs it: a process group of its own, output in a file."""
-
-    script = "awc_sweep.py"
-
-    def __init__(self, out: Path, *options: str) -> None:
-        self.log = out.parent / f"{out.name}-{time.monotonic_ns()}.log"
-        environment = {k: v for k, v in os.environ.items() if k not in ("MLFLOW_TRACKING_URI", "RAY_ADDRESS")}
-        command = [
-            sys.executable,
-            str(SCRIPTS / self.script),
-            "--preset",
-            "smoke",
-            "--out",
-            str(out),
-            *options,
-        ]
-        with self.log.open("w") as log:
-            self.process = subprocess.Popen(
-                command, stdout=log, stderr=subprocess.STDOUT, env=environment, start_new_session=True
-            )
-        self.descendants: dict[int, str] = {}
-
-    @property
-    def output(self) -> str:
-        """Everything printed so far."""
-        return self.log.read_text()
-
-    def wait_for(self, pattern: str, timeout: float = 300) -> None:
-        """Until a line matches; fails when the process ends or time runs out first."""
-        deadline = time.monotonic() + timeout
-        while not re.search(pattern, self.output):
-            assert self.process.poll() is None, f"ended before {pattern!r}:\n{self.output}"
-            assert time.monotonic() < deadline, f"no {pattern!r} in time:\n{self.output}"
-            self._look()
-            time.sleep(0.1)
-
-    def ended(self, timeout: float = 500) -> int:
-        """Exit status, once it has ended."""
-        deadline = time.monotonic() + timeout
-        while self.process.poll() is None and time.monotonic() < deadline:
-            self._look()
-            time.sleep(0.2)
-        assert self.process.poll() is not None, f"still running:\n{self.output}"
-        return int(self.process.returncode)
-
-    def _look(self) -> None:
-        """Note what runs now; one that has ended but is not yet collected has no command line any more."""
-        found = descendants(self.process.pid)
-        self.descendants |= {p: name for p, name in found.items() if name or p not in self.descendants}
-
-    def survivors(self, patience: float, besides: str = "nothing") -> dict[int, str]:
-        """Processes it had started that still run after `patience` seconds, `besides` some by name."""
-        deadline = time.monotonic() + patience
-        while left := {p: n for p, n in self.descendants.items() if besides not in n and alive(p)}:
-            if time.monotonic() > deadline:
-                break
-            time.sleep(0.2)
-        return left
-
-
-class ComparisonProcess(SweepProcess):
-    """The same for `compare_methods.py`."""
-
-    script = "compare_methods.py"
-
-
-class TablesProcess(SweepProcess):
-    """The same for `paper_tables.py`."""
-
-    script = "paper_tables.py"
-
-
-def descendants(pid: int) -> dict[int, str]:
-    """Process id -> command line of everything below a process."""
-    parents: dict[int, list[int]] = {}
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            parent = int(stat.read_text().rpartition(")")[2].split()[1])
-        except (FileNotFoundError, ProcessLookupError):
-            continue  # ended while we looked
-        parents.setdefault(parent, []).append(int(stat.parent.name))
-    found: dict[int, str] = {}
-    waiting = [pid]
-    while waiting:
-        for child in parents.get(waiting.pop(), []):
-            try:
-                found[child] = Path(f"/proc/{child}/cmdline").read_text().replace("\0", " ")[:120]
-            except (FileNotFoundError, ProcessLookupError):
-                continue
-            waiting.append(child)
-    return found
 
 
 @pytest.fixture(scope="session")
@@ -190,7 +98,7 @@ def processes_below() -> Callable[[int], dict[int, str]]:
 
 @dataclass(frozen=True, kw_only=True)
 class FinishedSweep:
-    """A smoke sweep that was killed once, with what was there before it went on."""
+    """A smoke sweep that was killed once, and resumed, with its state in between."""
 
     out: Path
     name: str
@@ -207,22 +115,6 @@ class FinishedSweep:
     def root(self) -> Path:
         """Folder of the sweep."""
         return self.out / "sweeps" / self.name
-
-
-def checkpoint_files(out: Path) -> dict[Path, int]:
-    """Every checkpoint of a results folder with its time of change (ns)."""
-    return {path: path.stat().st_mtime_ns for path in out.glob("sweeps/*/train/*/*/checkpoint_*/state.pt")}
-
-
-def runs_by_name(out: Path) -> dict[str, str]:
-    """Name -> id of every run in a results folder that has a key, read from the database itself."""
-    query = (
-        "select runs.name, runs.run_uuid from runs join tags using (run_uuid) where tags.key='equipose.key'"
-    )
-    with sqlite3.connect(f"file:{out / 'mlflow.db'}?mode=ro", uri=True) as database:
-        rows = database.execute(query).fetchall()
-    assert len({name for name, _ in rows}) == len(rows), f"a trial has two runs: {rows}"
-    return dict(rows)
 
 
 @pytest.fixture(scope="session")
@@ -251,14 +143,14 @@ def finished_sweep(tmp_path_factory: pytest.TempPathFactory) -> FinishedSweep:
 
 @dataclass(frozen=True, kw_only=True)
 class FinishedComparison:
-    """A small comparison that was killed once, with what was there before it went on."""
+    """A small comparison that was killed once, and resumed, with its state in between."""
 
     out: Path
     config: ComparisonConfig
     killed: ComparisonProcess
     resumed: ComparisonProcess
     ended_first: dict[Path, int] = field(repr=False)
-    """Result of every cell that had ended when the driver was killed -> its time of change (ns)."""
+    """Result file of every run that had ended when the driver was killed -> its time of change (ns)."""
 
     @property
     def root(self) -> Path:
@@ -267,7 +159,7 @@ class FinishedComparison:
 
 
 def comparison_options() -> dict[str, Any]:
-    """The job options of a small comparison, as `compare_methods.py` keeps them: two sensors, 12 cells."""
+    """The job options of a small comparison, as `compare_methods.py` keeps them: two sensors, 12 runs."""
     sensors = "rgb,lidar"
     return {
         "data": "simulated",
@@ -317,13 +209,13 @@ def comparison_server(finished_comparison: FinishedComparison) -> Iterator[Track
 
 @dataclass(frozen=True, kw_only=True)
 class FinishedTables:
-    """Two tables (8 cells) whose job was killed once, with what was there before it went on."""
+    """Two tables (8 runs) whose job was killed once, and resumed, with its state in between."""
 
     out: Path
     killed: TablesProcess
     resumed: TablesProcess
     ended_first: dict[Path, int] = field(repr=False)
-    """Result of every cell that had ended when the driver was killed -> its time of change (ns)."""
+    """Result file of every run that had ended when the driver was killed -> its time of change (ns)."""
 
 
 @pytest.fixture(scope="session")
@@ -343,7 +235,7 @@ def finished_tables(tmp_path_factory: pytest.TempPathFactory) -> FinishedTables:
 
 @pytest.fixture
 def sweep_process() -> Iterator[type[SweepProcess]]:
-    """Starts sweeps that are gone, whatever happens, when the test ends."""
+    """Starts sweeps that are killed at the end of the test, whatever happens."""
     started: list[SweepProcess] = []
 
     class Tracked(SweepProcess):

@@ -1,4 +1,4 @@
-"""Clusters of several Ray nodes on this machine, out of sight of whatever Ray runs here besides."""
+"""Clusters of several Ray nodes on this machine, hidden from any other Ray here."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ import ray
 from ray._private import ray_constants
 from ray.cluster_utils import Cluster
 
-from equipose.orchestrator.cluster.session import LOOPBACK, QUIET
-from equipose.orchestrator.tracking.server_process import free_port
+from equipose.orchestrator.cluster.session import QUIET
+from equipose.orchestrator.host import LOOPBACK, free_port
 
 OBJECT_STORE = 100 * 2**20
 
 
 @contextlib.contextmanager
 def head_alone(host: str | None = None, **options: Any) -> Iterator[Cluster]:
-    """A cluster that is a head without cores; nodes that work are added to it.
+    """A cluster of a head without cores, to which worker nodes are added.
 
     host: address of its nodes; `LOOPBACK` keeps all ports there, None is the address that Ray finds itself.
-    The folder is its own: in the common one Ray would note this cluster as that of the machine, over
-    somebody else's, and leave no note behind. Ends the driver's connection too.
+    It has its own folder: in the common one Ray would record it as the machine's cluster, over an existing
+    record. Ends the driver's connection too.
     """
     folder = tempfile.mkdtemp(prefix="ray-", dir="/tmp")  # short, for the paths of sockets
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("RAY_ADDRESS", raising=False)
         for key, value in (QUIET | {"RAY_TMPDIR": folder, "RAY_memory_monitor_refresh_ms": "0"}).items():
-            patch.setenv(key, value)  # no watch: others' memory is none of a test's business
+            patch.setenv(key, value)  # no memory monitor: other programs' memory must not end a test
         if host == LOOPBACK:  # as in `start_local_ray`
             patch.setenv("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
             patch.setattr(ray_constants, "ENABLE_RAY_CLUSTER", False)

@@ -1,4 +1,4 @@
-"""What tests compare runs by: metrics without what depends on the machine, states bit for bit."""
+"""How tests compare runs: metrics without timings and memory, states bit for bit."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def untimed(metrics: dict[str, float]) -> dict[str, float]:
 
 
 def reference(config: TrainConfig) -> tuple[Training, Metrics]:
-    """The same run in this process, never interrupted."""
+    """The same run in this process, without interruption."""
     training, _ = build_training(config)
     return training, [untimed(result.metrics) for result in fit(training)]
 
@@ -36,7 +36,7 @@ def history(server: TrackingServer, run_id: str) -> Points:
 
 
 def by_key(metrics: Metrics) -> Points:
-    """What `history` must be after these epochs."""
+    """The expected `history` after these epochs."""
     found: Points = {}
     for epoch, values in enumerate(metrics):
         for key, value in values.items():

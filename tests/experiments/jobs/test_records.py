@@ -43,3 +43,15 @@ def test_a_job_with_failed_trials_can_go_on(tmp_path: Path) -> None:
     finish_job(tmp_path, "sweeps", name, {"trials_left": 0})
     with pytest.raises(ValueError, match="no unfinished job"):
         resume_job(tmp_path, "sweeps", "awc")
+
+
+@pytest.mark.parametrize("content", ["[" * 10**5, "[]", "{", "\xff", "3"])
+def test_damaged_job_files_are_named(tmp_path: Path, content: str) -> None:
+    name = create_job(tmp_path, "sweeps", "awc", {"seed": 0})
+    folder = tmp_path / "sweeps" / name
+    (folder / "job.json").write_text(content, encoding="latin-1")
+    with pytest.raises(ValueError, match=r"job\.json is no file of a job"):
+        resume_job(tmp_path, "sweeps", "awc")
+    (folder / "outcome.json").write_text(content, encoding="latin-1")
+    with pytest.raises(ValueError, match=r"outcome\.json is no file of a job"):
+        resume_job(tmp_path, "sweeps", "awc")

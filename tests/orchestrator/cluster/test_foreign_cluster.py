@@ -1,4 +1,4 @@
-"""A real Ray that runs already, with another token or version: nothing starts, one line says what to do."""
+"""A running Ray with another token or version: nothing starts, one line says what to do."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ TOKENS = ["a" * 64, "b" * 64]
 
 @pytest.fixture(scope="module")
 def address() -> Iterator[str]:
-    """Of somebody's Ray, with the first token."""
+    """Address of a foreign Ray, with the first token."""
     environment = os.environ | {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": TOKENS[0]}
     environment.pop("RAY_ADDRESS", None)
     process = subprocess.Popen(

@@ -11,7 +11,7 @@ from equipose.orchestrator.cluster.machine import GIB, free_gib, memory_limits, 
 
 
 def write(root: Path, files: dict[str, str]) -> None:
-    """Files under a pretended /sys/fs/cgroup, and the process's own `cgroup` file."""
+    """Files under a fake /sys/fs/cgroup, and the process's own `cgroup` file."""
     for name, content in files.items():
         path = root / name
         path.parent.mkdir(parents=True, exist_ok=True)

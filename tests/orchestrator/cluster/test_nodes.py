@@ -1,4 +1,4 @@
-"""A cluster of several Ray nodes: ranks, cells, coalition actors and trials really land on different ones.
+"""A cluster of several Ray nodes: ranks, runs, coalition actors and trials are spread over them.
 
 Each node offers one core, so what needs two at once can only be on both. The nodes are processes of this
 machine (`ray.cluster_utils`), so they share its files, as nodes with a network file system do.
@@ -23,11 +23,11 @@ from equipose.orchestrator.cluster.ray_cluster import find_cluster
 from equipose.orchestrator.cluster.session import SessionConfig, tracking_host
 from equipose.orchestrator.evaluation.coalition_pool import PoolConfig, evaluate_coalitions
 from equipose.orchestrator.grid.run_all import run_grid
-from equipose.orchestrator.grid.run_one import RunsFolder, Tracking
+from equipose.orchestrator.grid.run_one import RunsFolder
 from equipose.orchestrator.grid.run_spec import RunSpec
 from equipose.orchestrator.ray_train.run import Resources, best_checkpoint, run_training
 from equipose.orchestrator.tracking.client import client
-from equipose.orchestrator.tracking.runs import Tracked, create_run
+from equipose.orchestrator.tracking.runs import Tracked, Tracking, create_run
 from equipose.orchestrator.tracking.server import TrackingServer, tracking_server
 from equipose.orchestrator.training.config import TrainConfig
 
@@ -110,7 +110,7 @@ def test_ranks_and_then_coalition_actors_are_on_both_nodes(
     assert spread.error_sum.tolist() == alone.error_sum.tolist(), "the cut of the work does not change it"
 
 
-def test_cells_are_on_both_nodes(
+def test_runs_are_on_both_nodes(
     nodes: Nodes, head_tracking: TrackingServer, small_run: TrainConfig, tmp_path: Path
 ) -> None:
     tracking = Tracking(

@@ -87,7 +87,7 @@ def why_not() -> str | None:
 def cluster_file(work: Path) -> Path:
     """The project's cluster.yaml for one node in `work`, with what is installed here already."""
     config = yaml.safe_load((ROOT / "cluster.yaml").read_text())
-    # Ray keeps ssh connections in /tmp by the cluster's name: another run's must not be taken for ours.
+    # Ray keeps ssh connections in /tmp by the cluster's name: another run's must not be mistaken for ours.
     config["cluster_name"] = f"equipose-{uuid.uuid4().hex[:8]}"
     config["provider"] |= {"head_ip": ADDRESS, "worker_ips": []}
     config["auth"] = {"ssh_user": "root", "ssh_private_key": str(work / "key")}
@@ -105,7 +105,7 @@ def cluster_file(work: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a cluster that has come, worked and gone."""
+    """The folder of a cluster that was started, used and stopped."""
     reason = why_not()
     if reason:
         pytest.skip(reason)

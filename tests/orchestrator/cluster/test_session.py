@@ -1,4 +1,4 @@
-"""Ray for the length of a block, and for nobody longer."""
+"""Ray for the duration of a block, and no longer."""
 
 from __future__ import annotations
 
@@ -21,7 +21,6 @@ import ray
 
 from equipose.orchestrator.cluster import local_ray, session
 from equipose.orchestrator.cluster.local_ray import (
-    LOOPBACK,
     MARK,
     clear_dead_listeners,
     clear_dead_sessions,
@@ -29,6 +28,7 @@ from equipose.orchestrator.cluster.local_ray import (
 )
 from equipose.orchestrator.cluster.ray_cluster import RayCluster
 from equipose.orchestrator.cluster.session import QUIET, SessionConfig, ray_session
+from equipose.orchestrator.host import LOOPBACK
 
 
 @pytest.mark.parametrize(

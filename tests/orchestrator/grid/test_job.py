@@ -1,33 +1,51 @@
-"""What distinguishes two jobs of cells stands on their parent runs, whatever kind of config they have."""
+"""Jobs that are grids of runs: their folders, keys and tags, and the parameters of their parent runs."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from equipose.balancing.method import MethodConfig
 from equipose.balancing.methods.awc.awc import AWC
 from equipose.balancing.methods.plain import Plain
 from equipose.orchestrator.comparison.config import ComparisonConfig
-from equipose.orchestrator.grid.job import job_folder, job_params
+from equipose.orchestrator.comparison.job import run_comparison_job
+from equipose.orchestrator.grid.job import job_params
 from equipose.orchestrator.imbalance.config import ImbalanceConfig, Level
-from equipose.orchestrator.jobs.location import JobLocation
+from equipose.orchestrator.imbalance.job import run_imbalance_job
+from equipose.orchestrator.jobs.location import JobFolder, JobLocation
+from equipose.orchestrator.jobs.progress import JobProgress
+from equipose.orchestrator.paper.job import run_paper_job
 from equipose.orchestrator.paper.plan import PaperConfig
 from equipose.orchestrator.training.config import TrainConfig
 
 METHODS: tuple[MethodConfig, ...] = (Plain.Config(), AWC.Config())
 
 
-def test_methods_and_levels_are_named_and_paths_left_out(small_run: TrainConfig) -> None:
-    comparison = ComparisonConfig(name="c", base=small_run, methods=METHODS)
-    paper = PaperConfig(
-        name="p",
-        base=small_run,
-        columns={"P1": ("P1", "S1")},
-        methods={"plain": METHODS[0], "awc": METHODS[1]},
-    )
+@pytest.fixture
+def comparison(small_run: TrainConfig) -> ComparisonConfig:
+    return ComparisonConfig(name="c", base=small_run, methods=METHODS)
+
+
+@pytest.fixture
+def paper(small_run: TrainConfig) -> PaperConfig:
+    methods = {"plain": METHODS[0], "awc": METHODS[1]}
+    return PaperConfig(name="p", base=small_run, columns={"P1": ("P1", "S1")}, methods=methods)
+
+
+@pytest.fixture
+def imbalance(small_run: TrainConfig) -> ImbalanceConfig:
     levels = (Level(name="noise 0", store="a"), Level(name="noise 1", store="b"))
-    imbalance = ImbalanceConfig(name="i", base=small_run, weak="rgb", levels=levels, methods=METHODS)
+    return ImbalanceConfig(name="i", base=small_run, weak="rgb", levels=levels, methods=METHODS)
+
+
+def test_methods_and_levels_are_named_and_paths_left_out(
+    comparison: ComparisonConfig, paper: PaperConfig, imbalance: ImbalanceConfig
+) -> None:
     for config in (comparison, paper, imbalance):
         found = job_params(config)
         assert found["methods"] == "plain,awc"
@@ -39,6 +57,33 @@ def test_methods_and_levels_are_named_and_paths_left_out(small_run: TrainConfig)
     assert job_params(replace(comparison, seeds=(4,))) != job_params(comparison)
 
 
-def test_jobs_have_folders_of_their_own(small_run: TrainConfig, tmp_path: Path) -> None:
-    config = ComparisonConfig(name="mine", base=small_run, methods=METHODS)
-    assert job_folder("comparisons", config, JobLocation(out=tmp_path)) == tmp_path / "comparisons" / "mine"
+class Opened(Exception):
+    """A job has got as far as its session."""
+
+
+def test_every_kind_of_job_has_its_own_folder_key_and_tag(
+    comparison: ComparisonConfig,
+    paper: PaperConfig,
+    imbalance: ImbalanceConfig,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def opened(folder: JobFolder, experiment: str, **options: Any) -> None:
+        raise Opened(folder.root, experiment, options["key"], options["child_tags"])
+
+    def session_of(job: Callable[..., Any], config: Any, **options: Any) -> tuple[Any, ...]:
+        with pytest.raises(Opened) as found:
+            job(config, JobLocation(out=tmp_path), JobProgress(mode="quiet"), **options)
+        return found.value.args
+
+    monkeypatch.setattr("equipose.orchestrator.grid.job.job_session", opened)
+    data = "equipose/simulated-P1-S1"
+    assert [
+        session_of(run_comparison_job, comparison),
+        session_of(run_imbalance_job, imbalance),
+        session_of(run_paper_job, paper, links_to="", command=""),
+    ] == [
+        (tmp_path / "comparisons" / "c", data, "comparisons/c", {"comparison": "c"}),
+        (tmp_path / "imbalance" / "i", data, "imbalance/i", {"imbalance": "i"}),
+        (tmp_path / "tables" / "p", "equipose/simulated-tables", "tables/p", {"table": "p"}),
+    ]

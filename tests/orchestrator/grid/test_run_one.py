@@ -18,7 +18,6 @@ from equipose.orchestrator.checkpoints.folder import CheckpointFolder
 from equipose.orchestrator.grid import run_one as cell_work
 from equipose.orchestrator.grid.run_one import (
     RunsFolder,
-    Tracking,
     cell_metrics,
     evaluation_of,
     result_of,
@@ -28,7 +27,7 @@ from equipose.orchestrator.grid.run_spec import RESULT, RunResult, RunSpec
 from equipose.orchestrator.ray_train.run import Resources
 from equipose.orchestrator.tracking.client import client
 from equipose.orchestrator.tracking.run_logger import RunLogger
-from equipose.orchestrator.tracking.runs import create_run
+from equipose.orchestrator.tracking.runs import Tracking, create_run
 from equipose.orchestrator.tracking.server import TrackingServer
 from equipose.orchestrator.training.config import TrainConfig
 

@@ -10,7 +10,7 @@ import pytest
 
 from equipose.models.build import ModelConfig
 from equipose.orchestrator.checkpoints import state as checkpoints
-from equipose.orchestrator.ray_train import job as train_job
+from equipose.orchestrator.jobs import session
 from equipose.orchestrator.ray_train.job import run_train_job
 from equipose.orchestrator.ray_train.run import Resources
 from equipose.orchestrator.training.build import build_training
@@ -40,7 +40,7 @@ def out(config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     def refuse(directory: Path, **options: object) -> None:
         raise Started
 
-    monkeypatch.setattr(train_job, "tracking_server", refuse)
+    monkeypatch.setattr(session, "tracking_server", refuse)
     return tmp_path
 
 

@@ -18,11 +18,10 @@ from ray_nodes import add_node, head_alone
 from same_runs import assert_equal, by_key, history, reference, untimed
 
 from equipose.orchestrator.checkpoints import state as checkpoints
-from equipose.orchestrator.cluster.session import LOOPBACK
+from equipose.orchestrator.host import LOOPBACK, alive
 from equipose.orchestrator.ray_train.run import Resources, run_training
 from equipose.orchestrator.tracking.runs import Tracked, create_run
 from equipose.orchestrator.tracking.server import TrackingServer
-from equipose.orchestrator.tracking.server_process import alive
 from equipose.orchestrator.training.config import TrainConfig
 
 pytestmark = [pytest.mark.slow, pytest.mark.system, pytest.mark.timeout(900)]

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 
-from equipose.orchestrator.tracking.server_process import alive
+from equipose.orchestrator.host import alive
 
 CHILD = """
 import time

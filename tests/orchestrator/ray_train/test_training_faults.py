@@ -19,7 +19,7 @@ from same_runs import assert_equal, by_key, history, reference, untimed
 
 from equipose.models.build import ModelConfig
 from equipose.orchestrator.checkpoints import state as checkpoints
-from equipose.orchestrator.cluster.session import LOOPBACK
+from equipose.orchestrator.host import LOOPBACK
 from equipose.orchestrator.ray_train.run import Resources, best_checkpoint, run_training
 from equipose.orchestrator.tracking.client import client
 from equipose.orchestrator.tracking.runs import Tracked, create_run

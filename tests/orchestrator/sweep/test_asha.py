@@ -25,7 +25,7 @@ PROPOSAL = {**REFERENCE, "window": 2}
 
 
 def decisions(points: list[dict[str, Any]], values: list[float], epoch: int) -> list[str]:
-    """What the scheduler says to trials that report one after another."""
+    """The scheduler's decisions on trials that report one after another."""
     scheduler = ProposalsOnlyASHA(CONFIG)
     said = []
     for number, (point, value) in enumerate(zip(points, values, strict=True)):

@@ -8,7 +8,7 @@ import time
 import pytest
 import ray
 
-from equipose.orchestrator.sweep.leaked_groups import remove_orphaned_groups
+from equipose.orchestrator.sweep.leaked_groups import remove_leaked_groups
 
 pytestmark = pytest.mark.system
 ATTEMPTS = 10
@@ -51,11 +51,11 @@ def test_only_groups_of_the_dead_are_removed(ray_cluster: None) -> None:
     living, own = ray.remote(num_cpus=0)(Maker).remote(), ray.util.placement_group([{"CPU": 0.001}])
     kept = {ray.get(living.make.remote()), own.id.hex()}
     for _ in range(ATTEMPTS):
-        if orphans := left_by_a_killed_maker():
+        if leaked := left_by_a_killed_maker():
             break
     else:
         pytest.skip("this Ray removes all groups of killed actors itself")
-    assert remove_orphaned_groups() == len(orphans)
+    assert remove_leaked_groups() == len(leaked)
     assert groups() == before | kept
-    assert remove_orphaned_groups() == 0
+    assert remove_leaked_groups() == 0
     ray.util.remove_placement_group(own)

@@ -30,7 +30,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.system, pytest.mark.timeout(60 * SOA
 
 
 def run(module: str, *arguments: object) -> str:
-    """Run a benchmark in a driver of its own, whose memory is its own, too; what it printed."""
+    """Output of a benchmark in its own driver, so that its memory is measured alone."""
     environment = {k: v for k, v in os.environ.items() if k not in ("MLFLOW_TRACKING_URI", "RAY_ADDRESS")}
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
     command = [sys.executable, "-m", module, *map(str, arguments)]
@@ -61,7 +61,7 @@ def soak_values(rounds: list[dict[str, Any]], name: str) -> list[float]:
 
 
 def test_soak(tmp_path: Path) -> None:
-    """What is a trend is said in `benchmarks.soak.growth`. Files and threads may not rise, save for one.
+    """`benchmarks.soak.growth` defines a trend. Files and threads may rise by one at most.
 
     Memory may by a tenth, for caches that fill late, and by what is kept of every trial.
     """
@@ -93,7 +93,7 @@ time.sleep(600)
 
 @contextmanager
 def another_ray() -> Iterator[None]:
-    """Somebody else's Ray on this machine."""
+    """A foreign Ray on this machine."""
     command = [sys.executable, "-c", SECOND_RAY]
     other = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     try:

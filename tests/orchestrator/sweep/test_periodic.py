@@ -1,4 +1,4 @@
-"""Recurring work goes on after an error, and ends with its block."""
+"""Recurring work continues after an error, and ends with its block."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def test_work_goes_on_after_an_error_until_the_block_ends(caplog: pytest.LogCapt
     with periodically("look", work, 0.01):
         assert enough.wait(10)
     assert not any(thread.name == "look" for thread in threading.enumerate())
-    assert "look: once more in 0.01 s" in caplog.text
+    assert "look failed; again in 0.01 s" in caplog.text
 
 
 def test_an_error_of_the_block_is_its_own() -> None:

@@ -1,4 +1,4 @@
-"""The study is enough to go on from: nothing is lost, repeated or renamed when a driver is gone."""
+"""The study is enough to resume from: nothing is lost, repeated or renamed when a driver dies."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from optuna.trial import TrialState
 
 from equipose.models.build import ModelConfig
 from equipose.orchestrator.failures import FailedSweepError
+from equipose.orchestrator.jobs.location import JobFolder
 from equipose.orchestrator.ray_train.run import Resources
 from equipose.orchestrator.sweep.config import OBJECTIVE, SearchSpace, SweepConfig
 from equipose.orchestrator.sweep.results import parameter_importance, sweep_table
@@ -29,6 +30,7 @@ from equipose.orchestrator.sweep.search import (
     trial_name,
     trials_left,
 )
+from equipose.orchestrator.tracking.runs import Tracking
 from equipose.orchestrator.training.config import DataConfig, TrainConfig
 
 EPOCHS = 3
@@ -190,16 +192,19 @@ def test_a_sweep_without_a_value_says_why() -> None:
     for _ in range(2):
         study.tell(study.ask(), state=TrialState.FAIL)
     keep_failures(study, {"trial-000": "diverged", "trial-001": "diverged"})
-    with pytest.raises(FailedSweepError, match=r"all 2 failed \(trial-000, trial-001: diverged\)\. Mend"):
+    with pytest.raises(FailedSweepError, match=r"all 2 failed \(trial-000, trial-001: diverged\)\. Fix"):
         _ = sweep_table(study).best
 
 
-def test_without_a_server_a_trial_is_given_its_point_alone(config: SweepConfig, tmp_path: Path) -> None:
-    with socket.socket() as nobody:
-        nobody.bind(("127.0.0.1", 0))
-        uri = f"http://127.0.0.1:{nobody.getsockname()[1]}"
-        place = SweepLocation(root=tmp_path, uri=uri, experiment="none", parent_run="parent", tags={})
+def test_without_a_server_a_trial_gets_its_point_alone(config: SweepConfig, tmp_path: Path) -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        uri = f"http://127.0.0.1:{unused.getsockname()[1]}"
+        location = SweepLocation(
+            folder=JobFolder(out=tmp_path, kind="sweeps", name="s"),
+            tracking=Tracking(uri=uri, experiment="none", parent_run="parent", tags={}, outbox="unused"),
+        )
         trial = open_study(config, tmp_path / "optuna.db").ask()
-        point = _tracked_point(trial, config=config, place=place)
+        point = _tracked_point(trial, config=config, location=location)
     assert point[RUN] is None
     assert searched({**point, NUMBER: 0}) == config.enqueued()[0]

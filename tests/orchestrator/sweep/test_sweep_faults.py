@@ -24,7 +24,7 @@ def outcome(out: Path, name: str = "awc-simulated-smoke-001") -> dict[str, Any]:
 
 
 def numbers(out: Path, name: str = "awc-simulated-smoke-001") -> Any:
-    """What a sweep has found, without what depends on time or place."""
+    """A sweep's outcome without what depends on times and paths."""
     found = outcome(out, name)
     timed = ("time", "memory")
     trials = [{k: v for k, v in trial.items() if not k.startswith(timed)} for trial in found["trials"]]
@@ -32,7 +32,7 @@ def numbers(out: Path, name: str = "awc-simulated-smoke-001") -> Any:
 
 
 def points(out: Path, name: str = "awc-simulated-smoke-001") -> Points:
-    """(run, metric) -> (step, value) of all its points, read from the database itself."""
+    """(run, metric) -> (step, value) of all its points, read from the database."""
     query = """
         select r.name, m.key, m.step, m.value from metrics m join runs r using (run_uuid)
         where r.run_uuid in (select run_uuid from tags where key = 'sweep' and value = ?)
@@ -73,7 +73,7 @@ MOMENTS = [
     ("evaluating AWC", 2),
     ("drawing figures", 1),
 ]
-"""What the sweep has just said -> number of Ctrl-C."""
+"""What the sweep has just printed -> number of Ctrl-C."""
 
 
 def test_interrupted_at_every_stage(

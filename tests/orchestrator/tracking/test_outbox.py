@@ -1,9 +1,10 @@
-"""The outbox file: whole records only, in order, one user at a time."""
+"""The outbox file: whole records only, in order, one user at a time, and only its own files."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,6 +15,7 @@ from equipose.orchestrator.tracking.outbox import (
     leading_group,
     parse_lines,
 )
+from equipose.pipelines.files.errors import DataError
 
 
 def metric(step: int) -> dict[str, object]:
@@ -77,3 +79,47 @@ def test_artifacts_are_copies(tmp_path: Path) -> None:
     assert outbox.keep_file(b"bytes", 2).read_bytes() == b"bytes"
     outbox.close(delivered=True)
     assert not kept.exists()
+
+
+def outbox_with(folder: Path, *records: Any) -> Outbox:
+    (folder / "run.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records))
+    return Outbox(folder, "run")
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        3,
+        {},
+        {"kind": []},
+        {"kind": "shell", "value": "x"},
+        {"kind": "metric", "key": "a", "value": "1", "step": 0, "time": 0},
+        {"kind": "artifact", "file": "/etc/passwd", "name": "../x"},
+        {"kind": "status", "value": "FINISHED"},
+    ],
+)
+def test_records_of_another_form_are_refused(tmp_path: Path, record: Any) -> None:
+    with pytest.raises(DataError, match=r"run\.jsonl: the outbox is damaged"):
+        outbox_with(tmp_path, record).recover()
+
+
+def test_a_broken_line_in_the_middle_is_reported() -> None:
+    with pytest.raises(ValueError, match="Expecting"):
+        parse_lines(b'{"kind": "tag"\n{}\n')
+
+
+def test_an_outbox_delivers_and_deletes_only_its_own_files(tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("mine")
+    record = {"kind": "artifact", "file": str(secret), "name": "x"}
+    outbox = outbox_with(tmp_path, record)
+    assert outbox.kept_file(outbox.recover()[0]) == tmp_path / "run.files" / "secret"
+    outbox.close(delivered=True)
+    assert secret.read_text() == "mine"
+
+
+def test_an_outbox_that_is_a_link_is_not_opened(tmp_path: Path) -> None:
+    (tmp_path / "precious").write_text("half a line")
+    (tmp_path / "run.jsonl").symlink_to(tmp_path / "precious")
+    with pytest.raises(OSError, match="symbolic link"):
+        Outbox(tmp_path, "run")

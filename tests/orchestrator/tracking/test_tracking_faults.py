@@ -1,4 +1,4 @@
-"""The tracking server killed for good, and a stranger's on its port: every point arrives once, later."""
+"""The tracking server is killed for good, or a foreign one takes its port: every point still arrives once."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def _no_own_server(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def kill_for_good(server: TrackingServer) -> None:
-    """Guard and server, signal 9, so that nobody starts it again."""
+    """Kill guard and server (signal 9), so that nothing restarts it."""
     os.kill(server.guard_pid, signal.SIGKILL)
     group = int(ServerFiles(server.directory).pid.read_text())
     while signal_group(group, signal.SIGKILL):
@@ -81,7 +81,7 @@ def test_a_strangers_server_on_the_port_gets_and_costs_nothing(tmp_path: Path) -
             log(logger, 5, 10)
             assert not logger.wait(3)
             assert not logger.finish(timeout=1.0)
-            assert not list(outbox.glob("*.rejected.jsonl")), "points were given up because of a stranger"
+            assert not list(outbox.glob("*.rejected.jsonl")), "a foreign server cost points"
             assert [e.name for e in client(stranger.uri).search_experiments()] == ["Default"]
             assert client(stranger.uri).search_runs(["0"]) == []
             with tracking_server(out) as again:  # a job that resumes while the stranger is there

@@ -1,4 +1,4 @@
-"""What a person sees: the MLflow pages of a finished sweep, in a real browser.
+"""The MLflow pages of a finished sweep in a real browser.
 
 Set EQUIPOSE_SCREENSHOTS to a folder to keep pictures of the pages.
 """
@@ -49,7 +49,7 @@ def chromium(url: str, action: str, profile: Path) -> str:
 
 
 def page_showing(url: str, wanted: list[str], profile: Path) -> str:
-    """The page's DOM once all wanted texts are in it; fails naming those that never came."""
+    """The page's DOM once it has all wanted texts; fails naming the missing ones."""
     missing = wanted
     for _ in range(ATTEMPTS):
         page = chromium(url, "--dump-dom", profile)
@@ -60,7 +60,7 @@ def page_showing(url: str, wanted: list[str], profile: Path) -> str:
 
 
 def picture(name: str, url: str, profile: Path) -> None:
-    """Keep a screenshot when somebody wants one."""
+    """Keep a screenshot if EQUIPOSE_SCREENSHOTS is set."""
     folder = os.environ.get("EQUIPOSE_SCREENSHOTS")
     if folder:
         Path(folder).mkdir(parents=True, exist_ok=True)
@@ -118,7 +118,7 @@ def test_pages_of_a_finished_sweep(
 
 
 def test_compare_view_of_a_comparison(comparison_server: TrackingServer, tmp_path: Path) -> None:
-    """The runs that stand for methods say which is which, and the error is what is drawn unasked."""
+    """The runs of the methods are named after them, and the error is plotted by default."""
     uri = comparison_server.uri
     mlflow = client(uri)
     number = mlflow.get_experiment_by_name("equipose/simulated-P1-S1").experiment_id

@@ -30,7 +30,7 @@ from equipose.balancing.methods.sample_resampling import SampleResampling
 from equipose.balancing.registry import METHODS
 from equipose.models.build import ModelConfig
 from equipose.orchestrator.checkpoints import state as checkpoints
-from equipose.orchestrator.tracking.server_process import free_port
+from equipose.orchestrator.host import free_port
 from equipose.orchestrator.training.build import build_training
 from equipose.orchestrator.training.config import DataConfig, TrainConfig
 from equipose.orchestrator.training.loop import EpochResult, Training, fit
@@ -150,7 +150,7 @@ def every_method(store: Path) -> dict[str, TrainConfig]:
 @pytest.mark.system
 def test_two_ranks_equal_one_with_every_method(store_path: Path, tmp_path: Path) -> None:
     configs = every_method(store_path)
-    mp.spawn(_rank_main, args=(free_port("127.0.0.1"), configs, str(tmp_path)), nprocs=2)
+    mp.spawn(_rank_main, args=(free_port(), configs, str(tmp_path)), nprocs=2)
     for name, config in configs.items():
         ranks = [torch.load(tmp_path / f"{name}-{rank}.pt", weights_only=True) for rank in range(2)]
         assert_close(ranks[0]["model"], ranks[1]["model"], 0.0, name)
@@ -165,7 +165,7 @@ def test_two_ranks_equal_one(store_path: Path, tmp_path: Path) -> None:
     )
     mp.spawn(
         _rank_main,
-        args=(free_port("127.0.0.1"), {**configs, "batch-norm": with_batch_norm}, str(tmp_path)),
+        args=(free_port(), {**configs, "batch-norm": with_batch_norm}, str(tmp_path)),
         nprocs=2,
     )
 

@@ -20,21 +20,21 @@ from equipose.orchestrator.training.loop import fit
 
 @pytest.fixture
 def backwards(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every look at the time of day finds it an hour earlier than the last."""
+    """Every reading of the clock is an hour earlier than the last."""
     now = itertools.count(time.time(), -3600.0)
     monkeypatch.setattr(time, "time", lambda: next(now))
 
 
 @pytest.mark.usefixtures("backwards")
 def test_times_of_points_follow_their_order_over_attempts_too(tmp_path: Path) -> None:
-    with socket.socket() as nobody:
-        nobody.bind(("127.0.0.1", 0))
-        uri = f"http://127.0.0.1:{nobody.getsockname()[1]}"
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        uri = f"http://127.0.0.1:{unused.getsockname()[1]}"
         for attempt in range(2):
             logger = RunLogger(uri, "r1", tmp_path)
             for epoch in range(3 * attempt, 3 * attempt + 3):
                 logger.log_metrics({"train/loss": 1.0}, epoch)
-            assert not logger.finish(timeout=0.0), "nobody is there to deliver to"
+            assert not logger.finish(timeout=0.0), "no server to deliver to"
     records = Outbox(tmp_path, "r1").recover()
     times = [record["time"] for record in records if "time" in record]
     assert len(times) == 8, "6 points and 2 ends"
