@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import torch
 from torch import Tensor, nn
 
+from equipose.balancing.schedules import epoch_count
 from equipose.models.batch import Batch, Outputs
 
 if TYPE_CHECKING:
@@ -104,7 +105,7 @@ class EpochPlan:
 class MethodConfig:
     """Settings that every method has; each method nests its own subclass as `Config`."""
 
-    window: int | None = None
+    window: int | None = epoch_count(None)
     """Act only in the first `window` epochs; None acts in all, 0 in none."""
 
     def __post_init__(self) -> None:

@@ -24,6 +24,7 @@ from equipose.balancing.method import POSE, Losses, Method, MethodConfig, Step
 from equipose.balancing.parts.epoch_means import EpochMeans
 from equipose.balancing.parts.gradients import scale_gradients
 from equipose.balancing.parts.unimodal_scores import relative_errors, shapley_responses, unimodal_errors
+from equipose.balancing.search_spaces import searched
 
 
 def mono_modal_ratios(scores: Tensor) -> Tensor:
@@ -56,7 +57,7 @@ class AGM(Method):
     class Config(MethodConfig):
         """The official code also clips the gradient to norm 1: `optimizer.clip_norm`."""
 
-        alpha: float = 1.0
+        alpha: float = searched(1.0, low=0.1, high=4.0)
         """Strength; 0 leaves every gradient as it is."""
         scale: Literal["responses", "encoders"] = "responses"
         """Where kappa acts: on the gradient at phi_m, as published, hence on the fusion too, or on the

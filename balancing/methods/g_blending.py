@@ -22,6 +22,8 @@ from torch import Tensor
 from equipose.balancing import checks
 from equipose.balancing.method import Losses, Method, MethodConfig, Run, Step
 from equipose.balancing.parts.passes import evenly_spaced, head_losses, head_names
+from equipose.balancing.schedules import epoch_count
+from equipose.balancing.search_spaces import searched
 
 
 def blend(start: Tensor, end: Tensor, *, gain: str = "absolute", floor: float = 1e-3) -> Tensor:
@@ -44,11 +46,11 @@ class GBlending(Method):
     class Config(MethodConfig):
         """The super-epoch is the paper's; the rest is what regression and a single network leave open."""
 
-        super_epoch: int = 10
+        super_epoch: int = epoch_count(10)
         """Epochs between two estimates."""
         gain: Literal["absolute", "positive"] = "absolute"
         """|dG| as published, which rewards a loss for growing, too, or max(0, dG)."""
-        floor: float = 1e-3
+        floor: float = searched(1e-3, low=1e-4, high=1e-2)
         """Smallest overfitting that counts, m."""
         fraction: float = 1.0
         """Share of the training batches that the training loss is measured on, evenly spaced."""

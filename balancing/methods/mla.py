@@ -32,6 +32,7 @@ from equipose.balancing.parts.alternating import (
     tie,
 )
 from equipose.balancing.parts.rank_means import joined_means, shared_mean
+from equipose.balancing.search_spaces import searched
 
 NAME = "mla"
 
@@ -60,7 +61,7 @@ class MLA(Method):
     class Config(MethodConfig):
         """What the paper and the public code leave open is documented field by field."""
 
-        damping: float = 0.1
+        damping: float = searched(0.1, low=0.01, high=1.0)
         """a. The public code lets it fall tenfold within each epoch; here it stays."""
         projection: bool = True
         """Project the head's gradient; without it, plain alternation."""

@@ -22,6 +22,7 @@ from equipose.balancing import checks
 from equipose.balancing.method import POSE, Losses, Method, MethodConfig, Step
 from equipose.balancing.parts.epoch_means import EpochMeans
 from equipose.balancing.parts.gradients import assign_gradients, flat_gradient, min_norm_weights
+from equipose.balancing.search_spaces import searched
 
 
 def mixing_weights(joint: Tensor, own: Tensor) -> tuple[float, float]:
@@ -48,7 +49,7 @@ class MMPareto(Method):
     class Config(MethodConfig):
         """The official code's values."""
 
-        gamma: float = 1.5
+        gamma: float = searched(1.5, low=0.75, high=3.0)
         """Factor on every encoder's gradient, against the loss of noise that shorter gradients bring."""
         keep_length: bool = True
         """Lengthen a mix that is shorter than the plain sum."""

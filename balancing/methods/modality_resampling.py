@@ -28,6 +28,7 @@ from equipose.balancing.parts.resampling import (
     left_visible,
     log_visits,
 )
+from equipose.balancing.search_spaces import searched
 from equipose.balancing.shapley.per_row import CORRECTNESS, RowErrors, row_contributions, row_errors
 from equipose.models.randomness import numpy_rng
 
@@ -56,7 +57,7 @@ class ModalityResampling(Method):
     class Config(ResamplingConfig):
         """The paper's values; what it leaves open for regression is documented field by field."""
 
-        alpha: float = 1.0
+        alpha: float = searched(1.0, low=0.25, high=2.0)
         """Strength; 0 adds no row."""
         fraction: float = 0.2
         """Share of the rows that contributions are estimated on (Z)."""

@@ -26,6 +26,8 @@ from equipose.balancing.parts.detached_heads import probe_losses
 from equipose.balancing.parts.discrepancy import DiscrepancyConfig, check_discrepancy, discrepancy_ratios
 from equipose.balancing.parts.epoch_means import EpochMeans
 from equipose.balancing.parts.gradients import jitter, scale_gradients, with_axes
+from equipose.balancing.schedules import fixed_count
+from equipose.balancing.search_spaces import searched
 
 
 def modulation(ahead: Tensor, alpha: float) -> Tensor:
@@ -50,13 +52,13 @@ class OGMGE(Method):
     class Config(DiscrepancyConfig):
         """`alpha` and the window are tuned per data set in the paper; with `noise=0` this is OGM."""
 
-        alpha: float = 0.3
+        alpha: float = searched(0.3, low=0.03, high=3.0)
         """How hard the lead is held back; 0 never."""
         noise: float = 1.0
         """Deviation of the added noise in units of each gradient's own; 0 adds none."""
         noise_on: Literal["all", "modulated"] = "all"
         """`all` encoders, as the official code, or only the `modulated` ones."""
-        min_dims: int = 2
+        min_dims: int = fixed_count(2)
         """Act on weights with at least so many axes. The official code acts on 4 (2-D convolutions), which
         most encoders here do not have."""
 

@@ -26,6 +26,7 @@ from equipose.balancing.parts.discrepancy import DiscrepancyConfig, check_discre
 from equipose.balancing.parts.epoch_means import EpochMeans
 from equipose.balancing.parts.rank_means import shared_mean
 from equipose.balancing.parts.row_randomness import row_uniforms
+from equipose.balancing.search_spaces import searched
 
 RESCALE = ("mean", "modality", "none")
 
@@ -52,7 +53,7 @@ class OPM(Method):
     class Config(DiscrepancyConfig):
         """Defaults are those of BalanceBenchmark."""
 
-        base: float = 0.4
+        base: float = searched(0.4, low=0.1, high=0.6)
         """q_base; 0 drops nothing."""
         strength: float = 0.5
         """lambda."""

@@ -32,6 +32,7 @@ from equipose.balancing.parts.passes import evenly_spaced
 from equipose.balancing.parts.prototypes import NUM_ACTIONS, class_means, entropies_of_actions, renewed
 from equipose.balancing.parts.rank_means import joined_means, shared_mean
 from equipose.balancing.parts.unimodal_scores import discrepancy_ratio
+from equipose.balancing.search_spaces import searched
 
 PENALTY = "pmr"
 """Name of the prototype loss among the losses."""
@@ -50,7 +51,7 @@ class PMR(Method):
     class Config(MethodConfig):
         """Published values where there are any."""
 
-        alpha: float = 0.6
+        alpha: float = searched(0.6, low=0.1, high=3.0)
         """Weight of the prototype loss."""
         momentum: float = 0.5
         """Share of the old prototypes."""

@@ -27,6 +27,8 @@ from equipose.balancing import checks
 from equipose.balancing.method import POSE, Losses, Method, MethodConfig, Run, StepContext
 from equipose.balancing.parts.alternating import joined_gradient, move, other_parameters, share_buffers
 from equipose.balancing.parts.rank_means import shared_mean
+from equipose.balancing.schedules import fixed_count
+from equipose.balancing.search_spaces import searched
 from equipose.balancing.train_step import task_losses
 from equipose.models.batch import Batch, Outputs
 
@@ -57,11 +59,11 @@ class ReconBoost(Method):
         """Weight of the modality's own task."""
         w2: float = 1.0
         """Weight of the boosting."""
-        alpha: float = 0.5
+        alpha: float = searched(0.5, low=0.05, high=5.0)
         """Weight of the agreement with the modality that had the turn before; mean square in m^2."""
         scale_mm: float = 100.0
         """For `reading="reweighted"`."""
-        rectify_after: int = 1
+        rectify_after: int = fixed_count(1)
         """Turns of modalities before each joint turn."""
 
         def __post_init__(self) -> None:

@@ -23,6 +23,8 @@ from equipose.balancing import checks
 from equipose.balancing.method import Method, MethodConfig, Run
 from equipose.balancing.parts.diagnosis import Diagnosis, diagnosis_gaps
 from equipose.balancing.parts.passes import evenly_spaced
+from equipose.balancing.schedules import epoch_count, fixed_count
+from equipose.balancing.search_spaces import searched
 
 NAME = "relearning"
 
@@ -39,11 +41,11 @@ class Relearning(Method):
     class Config(MethodConfig):
         """The paper's values; `diagnosis` is what it leaves open for regression."""
 
-        strength: float = 3.0
+        strength: float = searched(3.0, low=0.5, high=6.0)
         """lambda."""
-        every: int = 20
+        every: int = epoch_count(20)
         """Epochs between two re-learnings; the first comes after as many."""
-        times: int = 3
+        times: int = fixed_count(3)
         """Most re-learnings of a run."""
         diagnosis: Diagnosis = "probe"
         """P: correlation of a linear probe, or cluster purity against the action labels."""

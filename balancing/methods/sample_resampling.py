@@ -27,6 +27,8 @@ from equipose.balancing.parts.resampling import (
     left_visible,
     log_visits,
 )
+from equipose.balancing.schedules import fixed_count
+from equipose.balancing.search_spaces import searched
 from equipose.balancing.shapley.per_row import CORRECTNESS, RowErrors, row_contributions, row_errors
 from equipose.models.randomness import numpy_rng
 
@@ -57,9 +59,9 @@ class SampleResampling(Method):
         """Reading of "correct": error below `scale_mm`, or exp(-error / scale_mm)."""
         which: Literal["below_full", "weakest"] = "below_full"
         """Every modality below a full contribution, as the paper's equation has it, or only the least."""
-        max_copies: int = 3
+        max_copies: int = fixed_count(3)
         """Most further visits of one row for one modality."""
-        max_growth: float = 1.0
+        max_growth: float = searched(1.0, low=0.25, high=2.0)
         """Longest growth of an epoch, as a share of its rows; beyond it a random choice is visited. Ours: a
         model that is still wrong everywhere would otherwise ask for 2 M further epochs' worth of rows."""
 

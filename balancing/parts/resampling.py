@@ -15,6 +15,7 @@ from torch import Tensor
 
 from equipose.balancing import checks
 from equipose.balancing.method import EpochPlan, MethodConfig, Run
+from equipose.balancing.schedules import epoch_count
 
 HIDE = ("stronger", "others")
 
@@ -23,7 +24,7 @@ HIDE = ("stronger", "others")
 class ResamplingConfig(MethodConfig):
     """From when on, and what a further visit shows."""
 
-    warmup: int = 5
+    warmup: int = epoch_count(5)
     """Epochs of plain training before the first further visit."""
     scale_mm: float = 100.0
     """See `value`."""

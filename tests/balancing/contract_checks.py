@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import partial
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import pytest
 import torch
@@ -13,6 +13,8 @@ from contract_subjects import Subject
 
 from equipose.balancing.method import Method, Step
 from equipose.balancing.registry import build_method
+from equipose.balancing.schedules import SCHEDULE
+from equipose.balancing.search_spaces import at_position, search_space
 from equipose.balancing.train_step import task_losses
 from equipose.models.randomness import torch_rng
 
@@ -145,6 +147,28 @@ def rejects_bad_windows(subject: Subject, toys: Toys) -> None:
         replace(subject.config, window=-1)
 
 
+def declares_its_search_space(subject: Subject, toys: Toys) -> None:
+    """Tuning varies at least one field, around its default, and every position is a valid config."""
+    default = type(subject.config)()
+    space = search_space(default)
+    assert bool(space) == (subject.name != "plain"), "declare a field with `searched`"
+    for name, scale in space.items():
+        value = getattr(default, name)
+        assert isinstance(value, float), f"{name} is no float, but its range gives floats"
+        assert min(scale.low, scale.high) <= value <= max(scale.low, scale.high), name
+    for position in (0.0, 0.5, 1.0):
+        build_method(at_position(default, position))
+
+
+def declares_its_schedules(subject: Subject, toys: Toys) -> None:
+    """Every integer field says whether it counts epochs, a redefined `window` too."""
+    config = type(subject.config)
+    hints = get_type_hints(config)
+    integers = {f for f in fields(config) if int in (hints[f.name], *get_args(hints[f.name]))}
+    undeclared = [f.name for f in integers if SCHEDULE not in f.metadata]
+    assert not undeclared, f"declare {undeclared} with `epoch_count` or `fixed_count`"
+
+
 OF_PAIRS: dict[str, Check] = {
     "resumes exactly": resumes_exactly,
     "ranks agree and equal one rank": ranks_agree_and_equal_one_rank,
@@ -160,6 +184,8 @@ WITH_CONFIG: dict[str, Check] = {
     "takes four modalities": partial(takes_any_number_of_modalities, modalities=4),
     "is plain when switched off": is_plain_when_switched_off,
     "rejects bad windows": rejects_bad_windows,
+    "declares its search space": declares_its_search_space,
+    "declares its schedules": declares_its_schedules,
 }
 UNLESS_PLAIN: dict[str, Check] = {"acts": acts}
 

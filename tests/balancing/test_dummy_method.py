@@ -14,6 +14,7 @@ from contract_subjects import Subject, configured, registered, subjects
 from equipose.balancing.method import POSE, EpochPlan, Losses, Method, MethodConfig, Run, Step
 from equipose.balancing.parts.gradients import scale_gradients
 from equipose.balancing.registry import METHODS
+from equipose.balancing.search_spaces import searched
 
 
 class Dummy(Method):
@@ -21,9 +22,11 @@ class Dummy(Method):
 
     @dataclass(frozen=True, kw_only=True)
     class Config(MethodConfig):
-        """Nothing of its own."""
+        strength: float = searched(2.0, low=1.5, high=8.0)
 
-    def __init__(self, config: MethodConfig | None = None) -> None:
+    config: Config
+
+    def __init__(self, config: Config | None = None) -> None:
         super().__init__(config)
         self.epochs_seen = 0
 
@@ -33,7 +36,7 @@ class Dummy(Method):
     def shape_gradients(self, step: Step) -> None:
         # Adam hardly notices a constant factor, but it does notice one that changes.
         for group in step.groups.values():
-            scale_gradients(group.values(), 2.0**self.epochs_seen)
+            scale_gradients(group.values(), self.config.strength**self.epochs_seen)
 
     def state_dict(self) -> dict[str, Any]:
         return {"epochs_seen": self.epochs_seen}
@@ -80,7 +83,7 @@ class Restless(Dummy):
     """Reads a window of 0 as "no limit", so it cannot be switched off."""
 
     @dataclass(frozen=True, kw_only=True)
-    class Config(MethodConfig):
+    class Config(Dummy.Config):
         def __post_init__(self) -> None:
             super().__post_init__()
             if self.window == 0:
@@ -91,7 +94,7 @@ class Unchecked(Dummy):
     """Does not let its base class look at the window."""
 
     @dataclass(frozen=True, kw_only=True)
-    class Config(MethodConfig):
+    class Config(Dummy.Config):
         def __post_init__(self) -> None:
             pass
 
@@ -143,6 +146,38 @@ class OnlyThree(Dummy):
             scale_gradients(step.groups[name].values(), factor**self.epochs_seen)
 
 
+class Untuned(Dummy):
+    """Declares no field for tuning."""
+
+    @dataclass(frozen=True, kw_only=True)
+    class Config(Dummy.Config):
+        strength: float = 2.0
+
+
+class Misplaced(Dummy):
+    """Its default lies outside the range that tuning searches."""
+
+    @dataclass(frozen=True, kw_only=True)
+    class Config(Dummy.Config):
+        strength: float = searched(2.0, low=3.0, high=8.0)
+
+
+class Unscheduled(Dummy):
+    """Does not say whether `every` counts epochs."""
+
+    @dataclass(frozen=True, kw_only=True)
+    class Config(Dummy.Config):
+        every: int = 10
+
+
+class Redefining(Dummy):
+    """Gives the window another default, without saying again that it counts epochs."""
+
+    @dataclass(frozen=True, kw_only=True)
+    class Config(Dummy.Config):
+        window: int | None = 20
+
+
 FAULTS: dict[type[Method], str] = {
     Idle: "acts",
     Forgetful: "resumes exactly",
@@ -156,6 +191,10 @@ FAULTS: dict[type[Method], str] = {
     Editing: "edits no losses but its own",
     Greedy: "edits no losses but its own",
     OnlyThree: "takes two modalities",
+    Untuned: "declares its search space",
+    Misplaced: "declares its search space",
+    Unscheduled: "declares its schedules",
+    Redefining: "declares its schedules",
 }
 
 

@@ -21,6 +21,7 @@ from equipose.balancing.fisher.diagonal import fisher_trace
 from equipose.balancing.method import Losses, Run, Step
 from equipose.balancing.methods.awc.awc import AWC
 from equipose.balancing.methods.awc.clustering import two_groups
+from equipose.balancing.schedules import epoch_count, fixed_count
 
 NAME = "awc_adaptive"
 
@@ -56,13 +57,13 @@ class AdaptiveAWC(AWC):
     class Config(AWC.Config):
         """AWC's settings, with a window that is found instead of given."""
 
-        window: int | None = None
+        window: int | None = epoch_count(None)
         """Latest end; None sets none."""
         watch: Literal["fisher", "gap"] = "fisher"
         """What must settle."""
         tolerance: float = 0.1
         """Largest relative change that counts as settled."""
-        patience: int = 3
+        patience: int = fixed_count(3)
         """How many such changes in a row end the window."""
 
         def __post_init__(self) -> None:

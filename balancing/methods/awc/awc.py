@@ -19,6 +19,8 @@ from equipose.balancing.fisher.diagonal import fisher_diagonal, fisher_trace, qu
 from equipose.balancing.method import Losses, Method, MethodConfig, Run, Step, with_term
 from equipose.balancing.methods.awc.clustering import STRENGTHS
 from equipose.balancing.parts.passes import evenly_spaced
+from equipose.balancing.schedules import epoch_count
+from equipose.balancing.search_spaces import searched
 from equipose.balancing.shapley.running import RunningContributions
 from equipose.balancing.shapley.value_functions import VALUE_FUNCTIONS
 
@@ -37,11 +39,11 @@ class AWC(Method):
     class Config(MethodConfig):
         """Paper A's values; every field below `window` is a choice that the paper leaves open."""
 
-        alpha_s: float = 20_000.0
+        alpha_s: float = searched(20_000.0, low=2e3, high=2e5)
         """Weight of the penalty on strong modalities."""
-        alpha_i: float = 10_000.0
-        """Weight of the penalty on the others."""
-        window: int | None = 20
+        alpha_i: float = searched(10_000.0, low=1e3, high=1e5)
+        """Weight of the penalty on the others; its search range keeps the ratio to `alpha_s`."""
+        window: int | None = epoch_count(20)
         """K."""
         anchor: Literal["epoch_start", "init"] = "epoch_start"
         """Which weights the penalty pulls to: those at the start of the current epoch, or those that the
