@@ -199,10 +199,16 @@ class StepContext:
     optimizer: torch.optim.Optimizer
     batch: Batch
     """This rank's share."""
-    view: Callable[[Outputs], Step]
-    """Builds the method's view of the step from the model's outputs."""
+    index: int
+    """0-based step inside the epoch."""
+    rng: torch.Generator
+    """Seeded from (seed, epoch, step); equal on all ranks."""
     clip_norm: float | None = None
     """Largest norm of the whole gradient; None does not clip."""
+
+    def step(self, outputs: Outputs) -> Step:
+        """What the hooks of a method see of this step, once the model has run."""
+        return Step(run=self.run, index=self.index, batch=self.batch, outputs=outputs, rng=self.rng)
 
     def apply_gradients(self) -> None:
         """Clip, then let the optimiser move the weights."""

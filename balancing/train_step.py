@@ -16,13 +16,13 @@ def plain_step(method: Method, context: StepContext) -> Losses:
     """Forward, method-shaped losses and backward, method-shaped gradients, optimiser step."""
     context.optimizer.zero_grad(set_to_none=True)
     outputs: Outputs = context.wrapped(context.batch)
-    view = context.view(outputs)
-    losses = method.shape_losses(task_losses(outputs, context.batch), view)
+    step = context.step(outputs)
+    losses = method.shape_losses(task_losses(outputs, context.batch), step)
     if method.owns_backward:
-        method.backward(losses, view)
+        method.backward(losses, step)
     else:
         total_loss(losses).backward()
-    method.shape_gradients(view)
+    method.shape_gradients(step)
     context.apply_gradients()
     return {name: loss.detach() for name, loss in losses.items()}
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from equipose.balancing.evaluation_mode import evaluating
-from equipose.balancing.method import EpochPlan, Method, Run, Step, StepContext
+from equipose.balancing.method import EpochPlan, Method, Run, StepContext
 from equipose.balancing.shapley.coalitions import coalition_predictions, coalitions_of
 from equipose.balancing.shapley.statistics import CoalitionStatistics
 from equipose.balancing.shapley.value_functions import pearson_profit
@@ -293,13 +293,13 @@ class ToyTraining:
         self.epoch += 1
 
     def step(self, run: Run, index: int, batch: Batch) -> None:
-        rng = torch_rng(self.seed, "method", self.epoch, index)
         context = StepContext(
             run=run,
             wrapped=self.wrapped,
             optimizer=self.optimizer,
             batch=batch,
-            view=lambda outputs: Step(run=run, index=index, batch=batch, outputs=outputs, rng=rng),
+            index=index,
+            rng=torch_rng(self.seed, "method", self.epoch, index),
         )
         self.losses = take_step(self.method, context)
 
