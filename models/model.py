@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from equipose.models.batch import Batch, Outputs
-from equipose.models.fusion import ConcatFusion, Fusion, linear_parts
-from equipose.models.heads import PoseHead, UnimodalHeads, as_pose
+from equipose.models.fusion import Fusion
+from equipose.models.heads import PoseHead, UnimodalHeads
 
 
 class PoseModel(nn.Module):
@@ -86,19 +86,6 @@ class PoseModel(nn.Module):
     def unimodal(self, features: Tensor) -> dict[str, Tensor]:
         """modality -> pose [B, 17, 3] m of its own head; empty without unimodal heads."""
         return {} if self.heads is None else self.heads(features)
-
-    def contributions_of(self, features: Tensor) -> Tensor:
-        """Each modality's share of the pose [B, M, 17, 3] m: o_m = W_m f_m + b / M (methods D).
-
-        They sum to `fuse(features)`. Raises for a fusion that is not linear.
-        """
-        if not isinstance(self.fusion, ConcatFusion):
-            raise ValueError(
-                f"fusion={type(self.fusion).__name__} does not split into modalities; "
-                "use fusion='concat' or unimodal heads"
-            )
-        layer = self.head.linear
-        return as_pose(linear_parts(layer, features) + layer.bias / len(self.modalities))
 
     def encoder_parameters(self) -> dict[str, dict[str, nn.Parameter]]:
         """modality -> name as in `named_parameters()` -> encoder parameter."""

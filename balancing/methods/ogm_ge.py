@@ -18,21 +18,21 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from equipose.balancing import checks
 from equipose.balancing.method import Losses, Method, Step
 from equipose.balancing.parts.detached_heads import probe_losses
-from equipose.balancing.parts.discrepancy import DiscrepancyConfig, check_discrepancy, discrepancy_ratios
+from equipose.balancing.parts.discrepancy import (
+    DiscrepancyConfig,
+    check_discrepancy,
+    discrepancy_ratios,
+    modulation,
+)
 from equipose.balancing.parts.epoch_means import EpochMeans
 from equipose.balancing.parts.gradients import jitter, scale_gradients, with_axes
 from equipose.balancing.schedules import fixed_count
 from equipose.balancing.search_spaces import searched
-
-
-def modulation(ahead: Tensor, alpha: float) -> Tensor:
-    """[M] coefficients k from how far each modality is ahead [M]."""
-    return torch.where(ahead > 1, 1 - torch.tanh(alpha * ahead), 1.0)
 
 
 def modulate(parameters: list[nn.Parameter], factor: float, noise: float, rng: torch.Generator) -> None:

@@ -25,7 +25,7 @@ from torch import Tensor
 
 from equipose.balancing import checks
 from equipose.balancing.method import POSE, Losses, Method, MethodConfig, Run, Step, with_term
-from equipose.balancing.methods.ogm_ge import modulation
+from equipose.balancing.parts.discrepancy import modulation
 from equipose.balancing.parts.epoch_means import EpochMeans
 from equipose.balancing.parts.gradients import scale_gradients
 from equipose.balancing.parts.passes import evenly_spaced

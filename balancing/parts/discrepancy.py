@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from equipose.balancing import checks
@@ -49,3 +50,8 @@ def discrepancy_ratios(step: Step, config: DiscrepancyConfig) -> Tensor:
     centred = config.centred and config.unimodal == "coalition"
     errors = unimodal_errors(step, predictions, centred=centred)
     return discrepancy_ratio(bounded_scores(errors, config.temperature), config.ratio)
+
+
+def modulation(ahead: Tensor, alpha: float) -> Tensor:
+    """[M] coefficients k from how far each modality is ahead [M]."""
+    return torch.where(ahead > 1, 1 - torch.tanh(alpha * ahead), 1.0)

@@ -62,10 +62,6 @@ class ContributionReport:
         """[M] spread of the predictions from each modality alone, mm."""
         return self.spread_mm[self.coalitions.alone]
 
-    def subset_mpjpe_mm(self) -> dict[str, float]:
-        """Short coalition name, such as `RL`, -> MPJPE in mm; the empty coalition is `none`."""
-        return dict(zip(self.coalitions.names(self.modalities), self.mpjpe_mm.tolist(), strict=True))
-
 
 def bootstrap_interval(
     statistics: CoalitionStatistics,

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields, replace
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -80,7 +79,11 @@ class CoalitionStatistics:
 
     @classmethod
     def merged(cls, parts: Iterable[CoalitionStatistics]) -> CoalitionStatistics:
-        """All parts in one, in a single pass; equal for every order and grouping of them, to rounding."""
+        """All parts in one, in a single pass (Chan et al. 1979; Pebay 2008).
+
+        Equal for every order and grouping of the parts, to rounding. Raises ValueError for no part, and for
+        parts of different shapes.
+        """
         parts = list(parts)
         if not parts:
             raise ValueError("parts is empty: nothing to merge; give the statistics of at least one batch")
@@ -91,10 +94,6 @@ class CoalitionStatistics:
             return parts[0]
         columns = {f.name: torch.cat([getattr(part, f.name) for part in parts]) for f in fields(cls)}
         return cls(**columns)._by_cluster()
-
-    def merge(self, other: CoalitionStatistics) -> CoalitionStatistics:
-        """Both in one (Chan et al. 1979; Pebay 2008). For many parts `merged` is one pass instead."""
-        return self.merged([self, other])
 
     def total(self, weights: Tensor | None = None) -> CoalitionStatistics:
         """All clusters as one row, or one row per draw of a resampling.
@@ -142,15 +141,6 @@ class CoalitionStatistics:
         """
         one = self.total()
         return (one.m2 / one.count).clamp_min(0).sqrt().mean(dim=-1)[0]
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain NumPy arrays by field name, to send between processes; inverse of `from_dict`."""
-        return {f.name: getattr(self, f.name).numpy() for f in fields(self)}
-
-    @classmethod
-    def from_dict(cls, arrays: dict[str, Any]) -> CoalitionStatistics:
-        """Inverse of `to_dict`; copies, so read-only arrays are welcome."""
-        return cls(**{f.name: torch.tensor(arrays[f.name]) for f in fields(cls)})
 
     def _by_cluster(self) -> CoalitionStatistics:
         """Rows of one cluster pooled into one, clusters sorted."""

@@ -43,12 +43,6 @@ def interaction_indices(values: Values) -> Values:
     return flat.reshape(*values.shape[:-1], players, players)
 
 
-def efficiency_residual(values: Values) -> float:
-    """Largest |sum of Shapley values - (values[full] - values[empty])|; zero up to rounding."""
-    gained = _apply(values, _ends_matrix(_num_players(values)))[..., 0]
-    return float(abs(shapley_values(values).sum(-1) - gained).max())
-
-
 def _num_players(values: npt.NDArray[np.floating] | Tensor) -> int:
     """M of [..., 2^M] values, after checking them."""
     length = values.shape[-1] if values.ndim else 0
@@ -99,11 +93,3 @@ def _interaction_matrix(players: int) -> npt.NDArray[np.float64]:
             rest = member.sum(axis=1) - member[:, i] - member[:, j]
             matrix[i, j] = signs[:, i] * signs[:, j] * np.array(weights)[rest]
     return matrix.reshape(players * players, -1)
-
-
-@lru_cache(maxsize=MAX_PLAYERS)
-def _ends_matrix(players: int) -> npt.NDArray[np.float64]:
-    """[1, 2^M]: everybody minus nobody."""
-    matrix = np.zeros((1, 1 << players))
-    matrix[0, -1], matrix[0, 0] = 1.0, -1.0
-    return matrix
