@@ -1,4 +1,4 @@
-"""How training is balanced: methods as small hooks, Shapley contributions, Fisher information, composition.
+"""Balancing methods as small hooks, and what they build on: Shapley contributions, Fisher information.
 
 Pure torch and NumPy; no Ray, no MLflow, no process groups. `docs/methods.md` is the guide.
 """

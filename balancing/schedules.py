@@ -21,7 +21,7 @@ SCHEDULE = "schedule"
 def epoch_count(default: T) -> T:
     """A Config field that counts epochs and keeps its share of a shorter run.
 
-    default: a number of epochs; None or 0 stay as they are in a run of any length.
+    default: a number of epochs; None and 0 keep their meaning in a run of any length.
     """
     value: T = field(default=default, metadata={SCHEDULE: True})
     return value

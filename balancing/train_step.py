@@ -8,7 +8,7 @@ from equipose.models.pose_errors import mpjpe
 
 
 def take_step(method: Method, context: StepContext) -> Losses:
-    """The step of the method's own, or the plain one."""
+    """The method's own step if it replaces the step, else the plain one; returns the detached losses."""
     return method.take_step(context) if method.replaces_step else plain_step(method, context)
 
 

@@ -1,7 +1,7 @@
 """Randomness derived from names and numbers, never carried from one step to the next.
 
-Deriving every seed from (seed, purpose, epoch, step, ...) is what makes a resumed run equal to an
-uninterrupted one, and two ranks equal to one, without saving any generator state.
+Every seed is derived from (seed, purpose, epoch, step, ...), so a resumed run equals an uninterrupted one and
+two ranks equal one, without saving generator states.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""OGM-GE: slow down the encoder of whoever is ahead, and give back the noise that this takes away.
+"""OGM-GE: slow down the encoders of the modalities ahead, and restore the gradient noise that this removes.
 
 Peng et al., "Balanced Multimodal Learning via On-the-fly Gradient Modulation", CVPR 2022, equations of
 rho, k and the update with generalisation enhancement:
@@ -9,7 +9,7 @@ rho, k and the update with generalisation enhancement:
 with s the scores of the two modalities alone.
 
 For poses `s_m = exp(-e_m / tau)`, with e_m the MPJPE of modality m alone. The published method knows two
-modalities; `ratio` says how a lead over several others is read.
+modalities; `ratio` defines the lead over several others.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from equipose.balancing.search_spaces import searched
 
 
 def modulate(parameters: list[nn.Parameter], factor: float, noise: float, rng: torch.Generator) -> None:
-    """g <- factor g + noise, in place; the noise has the deviation of the gradient before scaling."""
+    """g <- factor g + noise, in place; the noise has the standard deviation of the unscaled gradient."""
     for parameter in parameters:
         assert parameter.grad is not None
         extra = jitter(parameter.grad, noise, rng) if noise > 0 else None
@@ -53,13 +53,13 @@ class OGMGE(Method):
         """`alpha` and the window are tuned per data set in the paper; with `noise=0` this is OGM."""
 
         alpha: float = searched(0.3, low=0.03, high=3.0)
-        """How hard the lead is held back; 0 never."""
+        """How strongly a lead slows an encoder; 0 not at all."""
         noise: float = 1.0
-        """Deviation of the added noise in units of each gradient's own; 0 adds none."""
+        """Standard deviation of the added noise, in units of each gradient's own; 0 adds none."""
         noise_on: Literal["all", "modulated"] = "all"
-        """`all` encoders, as the official code, or only the `modulated` ones."""
+        """`all` encoders, as in the official code, or only the `modulated` ones."""
         min_dims: int = fixed_count(2)
-        """Act on weights with at least so many axes. The official code acts on 4 (2-D convolutions), which
+        """Act on parameters with at least this many axes. The official code uses 4 (2-D convolutions), which
         most encoders here do not have."""
 
         def __post_init__(self) -> None:
@@ -80,7 +80,7 @@ class OGMGE(Method):
         self.recorded = EpochMeans("coefficient")
 
     def shape_losses(self, losses: Losses, step: Step) -> Losses:
-        """Heads that are only asked for scores must not train the encoders."""
+        """Heads that only provide scores must not train the encoders."""
         return probe_losses(losses, step) if self.config.unimodal == "heads" else losses
 
     def shape_gradients(self, step: Step) -> None:

@@ -7,11 +7,11 @@ of the true class. For two modalities the loss gains
 
     alpha * sum_m clip(s_n / s_m - 1, 0, 1) * CE_m
 
-so only the weaker one feels it. For more, s_n / s_m is averaged over the others n; BalanceBenchmark instead
+so it acts only on the weaker one. For more, s_n / s_m is averaged over the others n; BalanceBenchmark instead
 scales gradients by `1 - tanh(eta rho_m)` where rho_m = mean of s_m / s_n exceeds 1 (`act="gradients"`).
 
 A pose has no class: the classes are the 27 actions. Cross-entropy is in nats, the pose loss in metres, so
-`unit` says what a nat is worth. The paper's entropy term for early epochs is left out.
+`unit` converts between them. The paper's entropy term for early epochs is left out.
 """
 
 from __future__ import annotations
@@ -49,16 +49,16 @@ class PMR(Method):
 
     @dataclass(frozen=True, kw_only=True)
     class Config(MethodConfig):
-        """Published values where there are any."""
+        """Published values where they exist."""
 
         alpha: float = searched(0.6, low=0.1, high=3.0)
         """Weight of the prototype loss."""
         momentum: float = 0.5
-        """Share of the old prototypes."""
+        """Weight of the old prototypes."""
         fraction: float = 0.1
-        """Share of the training batches that prototypes are taken from, evenly spaced."""
+        """Share of the training batches used for the prototypes, evenly spaced."""
         unit: float | None = None
-        """Metres per nat; None lets a cross-entropy at chance weigh as much as the step's pose loss."""
+        """Metres per nat; None gives a cross-entropy at chance level the weight of the step's pose loss."""
         act: Literal["loss", "gradients"] = "loss"
         """The published loss, or the gradient scaling of BalanceBenchmark."""
         eta: float = 0.01
@@ -111,7 +111,7 @@ class PMR(Method):
         return with_term(losses, PENALTY, self.config.alpha * unit * torch.stack(terms).sum())
 
     def shape_gradients(self, step: Step) -> None:
-        """With `act="gradients"`, slow down the encoders of those ahead."""
+        """With `act="gradients"`, slow down the encoders of the modalities ahead."""
         if self.config.act == "gradients":
             assert self.scores is not None
             factors = modulation(discrepancy_ratio(self.scores, "mean"), self.config.eta).tolist()

@@ -1,4 +1,4 @@
-"""Random numbers that belong to a row of the data, whichever rank and place in the batch it has."""
+"""Random numbers that depend on the row of the data, not on its rank or position in the batch."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from equipose.models.randomness import SPLITMIX64_STEP, splitmix64
 def row_uniforms(index: Tensor, columns: int, rng: torch.Generator) -> Tensor:
     """[B, columns] float64 in [0, 1) for rows [B] of the store.
 
-    One key is drawn from `rng` (`Step.rng`, equal on all ranks); row and column then decide the number by
-    `splitmix64`. A batch shared out differently gives the same numbers.
+    One key is drawn from `rng` (`Step.rng`, equal on all ranks); `splitmix64` of key, row and column is the
+    number. How rows are distributed over ranks makes no difference.
     """
     key = np.uint64(int(torch.randint(1 << 62, (), generator=rng)))
     rows = index.cpu().numpy().astype(np.uint64)

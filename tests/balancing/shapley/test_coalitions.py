@@ -35,8 +35,8 @@ def test_a_sample_takes_over_beyond_eight() -> None:
     assert nine.codes[nine.alone].tolist() == [1 << m for m in range(9)]
     assert len(nine.shown) == 9 + 9 + 1
     unseen = next(code for code in range(512) if code not in set(nine.codes.tolist()))
-    assert nine.place(unseen) is None
-    assert nine.place(511) == len(nine.codes) - 1
+    assert nine.index_of(unseen) is None
+    assert nine.index_of(511) == len(nine.codes) - 1
 
 
 @pytest.mark.parametrize("players", [5, 9])
