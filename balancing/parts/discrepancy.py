@@ -53,5 +53,5 @@ def discrepancy_ratios(step: Step, config: DiscrepancyConfig) -> Tensor:
 
 
 def modulation(ahead: Tensor, alpha: float) -> Tensor:
-    """[M] coefficients k from how far each modality is ahead [M]."""
+    """[M] gradient coefficients `1 - tanh(alpha rho)` where rho > 1, else 1, from the ratios rho [M]."""
     return torch.where(ahead > 1, 1 - torch.tanh(alpha * ahead), 1.0)

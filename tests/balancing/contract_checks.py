@@ -1,4 +1,4 @@
-"""What every balancing method must satisfy, as plain functions that raise where one does not."""
+"""What every balancing method must satisfy, as plain functions that raise if one does not."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def takes_any_number_of_modalities(subject: Subject, toys: Toys, *, modalities: 
 
 
 def is_plain_when_switched_off(subject: Subject, toys: Toys) -> None:
-    """With a window of no epoch it trains as `plain` bit for bit, needs nothing and logs nothing."""
+    """With a window of 0 epochs it trains as `plain` bit for bit, needs nothing and logs nothing."""
     assert subject.config is not None
     plain = toys.training(Method(), **NOISY).fit(3)
     off = build_method(replace(subject.config, window=0))
@@ -61,7 +61,7 @@ def is_plain_when_switched_off(subject: Subject, toys: Toys) -> None:
 
 
 def resumes_exactly(subject: Subject, toys: Toys) -> None:
-    """From a saved file of any epoch it goes on bit for bit, its state included."""
+    """Resumed from the state of any epoch, it ends with the same weights and state bit for bit."""
     whole = toys.training(subject.build(), **NOISY)
     saved = [whole.fit(stop).state() for stop in (1, 2, 3)]
     whole.fit(4)
@@ -86,7 +86,7 @@ def ranks_agree_and_equal_one_rank(subject: Subject, toys: Toys) -> None:
 
 
 def leaves_no_trace_of_extra_passes(subject: Subject, toys: Toys) -> None:
-    """An epoch's start leaves weights, gradients, modes, hooks and the global generator as they were."""
+    """An epoch's start leaves weights, gradients, modes, hooks and the global generator unchanged."""
     training = toys.training(subject.build(), **NOISY)
     training.model.train()
     training.model.encoders["lidar"].eval()
@@ -106,7 +106,7 @@ def leaves_no_trace_of_extra_passes(subject: Subject, toys: Toys) -> None:
 
 
 def leaves_modes_and_statistics_alone(subject: Subject, toys: Toys) -> None:
-    """A step moves running statistics as a plain one does, and no module's mode."""
+    """A step changes running statistics exactly as a plain one does, and no module's mode."""
     training = toys.training(subject.build(), **NOISY)
     plain = toys.training(Method(), **NOISY)
     training.model.encoders["rgb"].eval()
@@ -125,23 +125,23 @@ def leaves_modes_and_statistics_alone(subject: Subject, toys: Toys) -> None:
 
 
 def edits_no_losses_but_its_own(subject: Subject, toys: Toys) -> None:
-    """The dict it is given stays as it is, and what it does not know comes back."""
+    """The given dict does not change, and losses that it does not know are returned unchanged."""
     training = toys.training(subject.build())
     run, batch = training.view(), training.batches[0]
     training.method.plan_epoch(training.plan(), run)
     training.method.on_epoch_start(run)
     outputs = training.model(batch)
-    losses = {**task_losses(outputs, batch), "of somebody else": torch.tensor(3.0)}
+    losses = {**task_losses(outputs, batch), "of another method": torch.tensor(3.0)}
     given = dict(losses)
     step = Step(run=run, index=0, batch=batch, outputs=outputs, rng=torch_rng(0))
     shaped = training.method.shape_losses(losses, step)
     assert all(losses[name] is given[name] for name in given)
     assert losses.keys() == given.keys()
-    assert shaped["of somebody else"] is given["of somebody else"]
+    assert shaped["of another method"] is given["of another method"]
 
 
 def rejects_bad_windows(subject: Subject, toys: Toys) -> None:
-    """Its config checks what all configs share."""
+    """Its config runs the checks that all configs share."""
     assert subject.config is not None
     with pytest.raises(ValueError, match=r"method\.window.*-1"):
         replace(subject.config, window=-1)

@@ -1,4 +1,4 @@
-"""A new method is one class and one registry line: the whole suite comes with it, and sees its faults."""
+"""A new method is one class and one registry line: the whole suite runs on it and finds its faults."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from equipose.balancing.search_spaces import searched
 
 
 class Dummy(Method):
-    """Lengthens the encoders' gradients epoch by epoch; sound in every respect."""
+    """Lengthens the encoders' gradients epoch by epoch; has no fault."""
 
     @dataclass(frozen=True, kw_only=True)
     class Config(MethodConfig):
@@ -91,7 +91,7 @@ class Restless(Dummy):
 
 
 class Unchecked(Dummy):
-    """Does not let its base class look at the window."""
+    """Skips the base class's check of the window."""
 
     @dataclass(frozen=True, kw_only=True)
     class Config(Dummy.Config):
@@ -116,7 +116,7 @@ class Drawing(Dummy):
 
 
 class Repeating(Dummy):
-    """Runs the encoders once more in training mode, which moves running statistics."""
+    """Runs the encoders again in training mode, which changes running statistics."""
 
     def shape_losses(self, losses: Losses, step: Step) -> Losses:
         step.run.model.encode(step.batch)
@@ -132,7 +132,7 @@ class Editing(Dummy):
 
 
 class Greedy(Dummy):
-    """Rescales whatever loss there is."""
+    """Rescales every loss."""
 
     def shape_losses(self, losses: Losses, step: Step) -> Losses:
         return {name: 2 * loss for name, loss in losses.items()}
@@ -204,7 +204,7 @@ def toys(toy_training: Callable, thread_ranks: Callable) -> Toys:
 
 
 def subject_of(method: type[Method], monkeypatch: pytest.MonkeyPatch) -> Subject:
-    """The suite's subject after the one registry line."""
+    """The suite's subject once the method is registered."""
     monkeypatch.setitem(METHODS, "dummy", method)
     (found,) = (subject for subject in subjects() if subject.name == "dummy")
     return found

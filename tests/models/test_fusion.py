@@ -1,4 +1,4 @@
-"""What every fusion promises, and what tells them apart."""
+"""What every fusion guarantees, and how they differ."""
 
 from __future__ import annotations
 

@@ -60,7 +60,7 @@ def test_additivity(values: np.ndarray, data: st.DataObject) -> None:
 
 
 def test_symmetry_and_dummy() -> None:
-    # Players 0 and 1 are interchangeable, player 2 adds nothing to anybody.
+    # Players 0 and 1 are interchangeable, player 2 adds nothing to any coalition.
     worth = {0: 0.0, 1: 3.0, 2: 3.0, 3: 10.0}
     values = np.array([worth[mask & 3] for mask in range(8)])
     scores = shapley_values(values)
