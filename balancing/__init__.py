@@ -1,4 +1,4 @@
-"""How training is balanced: methods as small hooks, Shapley contributions, Fisher information, composition.
+"""Balancing methods as small hooks, and what they build on: Shapley contributions, Fisher information.
 
 Pure torch and NumPy; no Ray, no MLflow, no process groups. `docs/methods.md` is the guide.
 """
@@ -27,7 +27,7 @@ from equipose.balancing.shapley.value_functions import (
     pearson_profit,
     value_function,
 )
-from equipose.balancing.shapley.values import efficiency_residual, interaction_indices, shapley_values
+from equipose.balancing.shapley.values import interaction_indices, shapley_values
 
 __all__ = [
     "AGM",
@@ -56,7 +56,6 @@ __all__ = [
     "coalition_predictions",
     "coalitions_of",
     "contribution_report",
-    "efficiency_residual",
     "evaluating",
     "fisher_diagonal",
     "fisher_trace",

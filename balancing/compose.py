@@ -1,4 +1,4 @@
-"""Combining methods: several in a row, and one in some epochs only."""
+"""Combining methods: several at once, or one in some epochs only."""
 
 from __future__ import annotations
 
@@ -10,11 +10,18 @@ from equipose.balancing.train_step import plain_step
 
 
 def chain(**methods: Method) -> Method:
-    """Several methods as one; each hook visits them in the order given, each seeing what the last made.
+    """Several methods as one: each hook calls them in the given order, and each sees the result of the last.
 
     The names label their states in checkpoints. Raises ValueError without methods, for an empty name, for
-    one object under two names, when more than one method owns the backward pass or claims the same
-    decision, and when one owns the step but another wants to shape it.
+    one object under two names, if more than one method owns the backward pass or claims the same decision,
+    and if one replaces the step while another shapes it.
+
+    Examples:
+        >>> from equipose.balancing.methods.mmpareto import MMPareto
+        >>> from equipose.balancing.methods.relearning import Relearning
+        >>> both = chain(pareto=MMPareto(), relearning=Relearning())
+        >>> both.owns_backward, sorted(both.state_dict())
+        (True, ['pareto', 'relearning'])
     """
     return _Chain(methods)
 
@@ -22,8 +29,15 @@ def chain(**methods: Method) -> Method:
 def within(epochs: range, method: Method) -> Method:
     """The method in the given epochs, plain training in all others.
 
-    Outside of them no hook reaches it, except `on_task_end`, which belongs to no epoch. Unimodal heads that
-    it needs then train as probes, unnoticed by the encoders. If the range is empty it also needs nothing.
+    Outside these epochs none of its hooks is called, except `on_task_end`, which belongs to no epoch. Its
+    unimodal heads then train as probes on detached features. With an empty range it needs nothing.
+
+    Examples:
+        >>> from equipose.balancing.methods.mmpareto import MMPareto
+        >>> within(range(5), MMPareto()).owns_backward
+        True
+        >>> within(range(0), MMPareto()).needs
+        frozenset()
     """
     return _Within(epochs, method)
 
@@ -38,7 +52,7 @@ class _Chain(Method):
         if "" in methods:
             raise ValueError("a method in a chain has an empty name; name it, its state is saved under it")
         if len({id(method) for method in methods.values()}) < len(methods):
-            raise ValueError(f"one method object stands under two names in {list(methods)}; build two")
+            raise ValueError(f"one method object has two names in {list(methods)}; build two objects")
         owners = [name for name, method in methods.items() if method.owns_backward]
         if len(owners) > 1:
             raise ValueError(f"at most one method may own the backward pass, got {owners}; drop all but one")
@@ -56,51 +70,51 @@ class _Chain(Method):
         shapers = [name for name, method in methods.items() if method.replaces_step or method.shapes_step]
         if self.replaces_step and len(shapers) > 1:
             raise ValueError(
-                f"of {shapers} one takes the whole training step itself, so the hooks of the others inside "
-                "the step would never run; keep one of them (methods that only plan epochs or act at their "
-                "start can stay)"
+                f"of {shapers} one replaces the whole training step, so the others' hooks inside the step "
+                "would never run; keep one of them (methods that only plan epochs or act at their start can "
+                "stay)"
             )
 
     @property
     def shapes_step(self) -> bool:
-        """Whether any of them does."""
+        """Whether any of the methods does."""
         return any(method.shapes_step for method in self.methods.values())
 
     def plan_epoch(self, plan: EpochPlan, run: Run) -> EpochPlan:
-        """One after the other, each on the plan of the last."""
+        """In order, each on the plan of the last."""
         for method in self.methods.values():
             plan = method.plan_epoch(plan, run)
         return plan
 
     def on_epoch_start(self, run: Run) -> None:
-        """One after the other."""
+        """In order."""
         for method in self.methods.values():
             method.on_epoch_start(run)
 
     def shape_losses(self, losses: Losses, step: Step) -> Losses:
-        """One after the other, each on the losses of the last."""
+        """In order, each on the losses of the last."""
         for method in self.methods.values():
             losses = method.shape_losses(losses, step)
         return losses
 
     def backward(self, losses: Losses, step: Step) -> None:
-        """The one owner's."""
+        """That of the one owner."""
         for method in self.methods.values():
             if method.owns_backward:
                 method.backward(losses, step)
 
     def shape_gradients(self, step: Step) -> None:
-        """One after the other, on the same gradients."""
+        """In order, on the same gradients."""
         for method in self.methods.values():
             method.shape_gradients(step)
 
     def take_step(self, context: StepContext) -> Losses:
-        """The one owner's."""
+        """That of the one owner."""
         owner = next(method for method in self.methods.values() if method.replaces_step)
         return owner.take_step(context)
 
     def on_task_end(self, run: Run) -> None:
-        """One after the other."""
+        """In order."""
         for method in self.methods.values():
             method.on_task_end(run)
 
@@ -137,7 +151,7 @@ class _Within(Method):
         return self.method.shapes_step and len(self.epochs) > 0
 
     def plan_epoch(self, plan: EpochPlan, run: Run) -> EpochPlan:
-        """The method's in its epochs, else the plan as it is."""
+        """The method's plan in its epochs, else the plan unchanged."""
         return self.method.plan_epoch(plan, run) if run.epoch in self.epochs else plan
 
     def on_epoch_start(self, run: Run) -> None:
@@ -146,13 +160,13 @@ class _Within(Method):
             self.method.on_epoch_start(run)
 
     def shape_losses(self, losses: Losses, step: Step) -> Losses:
-        """The method's in its epochs, else plain losses with the heads as probes."""
+        """The method's losses in its epochs, else plain losses with the heads as probes."""
         if step.run.epoch in self.epochs:
             return self.method.shape_losses(losses, step)
         return probe_losses(losses, step) if "unimodal_heads" in self.needs else losses
 
     def backward(self, losses: Losses, step: Step) -> None:
-        """The method's in its epochs, else that of the plain sum."""
+        """The method's pass in its epochs, else that of the plain sum."""
         if step.run.epoch in self.epochs:
             self.method.backward(losses, step)
         else:
@@ -164,17 +178,17 @@ class _Within(Method):
             self.method.shape_gradients(step)
 
     def take_step(self, context: StepContext) -> Losses:
-        """The method's in its epochs, else the plain step."""
+        """The method's step in its epochs, else the plain one."""
         if context.run.epoch in self.epochs:
             return self.method.take_step(context)
         return plain_step(self, context)
 
     def on_task_end(self, run: Run) -> None:
-        """The method's, whichever epoch was the last."""
+        """Always the method's: the end of a task belongs to no epoch."""
         self.method.on_task_end(run)
 
     def state_dict(self) -> dict[str, Any]:
-        """The method's."""
+        """The method's state."""
         return self.method.state_dict()
 
     def load_state_dict(self, state: dict[str, Any]) -> None:

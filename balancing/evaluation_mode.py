@@ -10,9 +10,9 @@ from torch import nn
 
 @contextmanager
 def evaluating(model: nn.Module) -> Iterator[None]:
-    """Evaluation mode inside the block; afterwards every module has its own earlier flag again.
+    """Evaluation mode inside the block; afterwards every module's own training flag is restored.
 
-    Modules frozen in evaluation mode stay so, and running statistics of normalisation layers do not move.
+    Modules frozen in evaluation mode stay frozen, and running statistics of normalisation layers do not move.
     """
     flags = [(module, module.training) for module in model.modules()]
     model.eval()

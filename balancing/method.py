@@ -1,8 +1,8 @@
 """The contract of a balancing method: a few narrow hooks around one plain training loop.
 
-A method never imports `torch.distributed`, Ray or MLflow. What must be equal on every rank is made so
-by the loop: `Run.mean` reduces a statistic across ranks, `Step.rng` is seeded equally on all of them.
-Reduce sufficient statistics first, apply nonlinear functions afterwards.
+A method never imports `torch.distributed`, Ray or MLflow. The loop supplies what must be equal on every rank:
+`Run.mean` averages a statistic over ranks, `Step.rng` has the same seed on all of them. Reduce sufficient
+statistics first, apply nonlinear functions afterwards.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import torch
 from torch import Tensor, nn
 
+from equipose.balancing.schedules import epoch_count
 from equipose.models.batch import Batch, Outputs
 
 if TYPE_CHECKING:
@@ -36,17 +37,17 @@ def total_loss(losses: Losses) -> Tensor:
 
 
 def with_term(losses: Losses, name: str, term: Tensor) -> Losses:
-    """A new dict with one more scalar in metres; where the name is taken already, the two add up."""
+    """A new dict with one more scalar in metres; a name that already exists gets the sum of both."""
     return losses | {name: losses[name] + term if name in losses else term}
 
 
 def _ignore(name: str, value: float) -> None:
-    """The default of `Run.log`: nobody listens."""
+    """The default of `Run.log`: record nothing."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """What a method may know about the run at an epoch boundary."""
+    """What a method sees of the run at an epoch boundary."""
 
     model: PoseModel
     """The unwrapped model. Extra forwards go through it, inside `evaluating(model)`."""
@@ -60,7 +61,7 @@ class Run:
     batches: Callable[[], Iterable[Batch]]
     """A fresh pass over this rank's share of the training data, in index order, on the right device."""
     validation_batches: Callable[[], Iterable[Batch]] | None = None
-    """The same of the validation data, or None where there is none. Never the test data."""
+    """The same for the validation data, or None if there is none. Never the test data."""
     mean: Callable[[Tensor], Tensor] = field(default=lambda tensor: tensor)
     """Average of a tensor over ranks; the identity on one rank."""
     contributions: Tensor | None = None
@@ -71,7 +72,7 @@ class Run:
 
 @dataclass(frozen=True, kw_only=True)
 class Step:
-    """What a method may know about one optimisation step."""
+    """What a method sees of one optimisation step."""
 
     run: Run
     index: int
@@ -91,21 +92,25 @@ class Step:
 class EpochPlan:
     """Which rows an epoch visits, in order, and which modalities each visit may use.
 
-    The same on every rank; the loop shards it afterwards.
+    Equal on every rank; the loop shards it afterwards.
     """
 
     indices: Tensor
     """[N] int64 rows of the store's index."""
     present: Tensor
-    """[N, M] bool; combined (and) with what the data itself lacks."""
+    """[N, M] bool; False hides a modality that the row has."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class MethodConfig:
-    """Settings that every method has; each method nests its own subclass as `Config`."""
+    """Settings that every method has; each method nests its own subclass as `Config`.
 
-    window: int | None = None
-    """Act only in the first `window` epochs; None acts in all, 0 in none."""
+    Fields that tuning varies are declared with `search_spaces.searched`, integers with
+    `schedules.epoch_count` or `schedules.fixed_count`.
+    """
+
+    window: int | None = epoch_count(None)
+    """Act only in the first `window` epochs; None means all of them, 0 none."""
 
     def __post_init__(self) -> None:
         if self.window is not None and self.window < 0:
@@ -116,8 +121,8 @@ class Method:
     """A balancing method; every hook defaults to changing nothing, so `Method()` is plain training.
 
     Per epoch: `plan_epoch`, `on_epoch_start`, then per step `shape_losses`, backward (or `backward` of
-    the one owner), `shape_gradients`. `on_task_end` follows the last epoch of a task. A method that is no
-    single forward and backward pass owns the step instead and replaces all of them by `take_step`.
+    the one owner), `shape_gradients`. `on_task_end` follows the last epoch of a task. A method that needs
+    more than one forward and backward pass sets `replaces_step` and does the whole step in `take_step`.
     """
 
     Config: ClassVar[type[MethodConfig]] = MethodConfig
@@ -127,10 +132,10 @@ class Method:
     owns_backward: bool = False
     """At most one owner in a chain."""
     replaces_step: bool = False
-    """At most one owner in a chain, and nobody else there who shapes losses or gradients."""
+    """At most one in a chain, and no other method there may shape losses or gradients."""
     claims: frozenset[str] = frozenset()
-    """What it decides alone, so that at most one method of a chain may: `"unimodal losses"` (how the heads'
-    losses act on the encoders) or `"pose loss"` (from which prediction the task loss is taken)."""
+    """Decisions that only one method of a chain can take: `"unimodal losses"` (how the heads' losses act on
+    the encoders) or `"pose loss"` (from which prediction the task loss is computed)."""
 
     def __init__(self, config: MethodConfig | None = None) -> None:
         self.config = config if config is not None else self.Config()
@@ -168,7 +173,7 @@ class Method:
 
     @property
     def shapes_step(self) -> bool:
-        """Whether it acts inside the ordinary step, which an owner of the step would pass over."""
+        """Whether it acts inside the ordinary step, which a method that replaces the step leaves out."""
         hooks = ("shape_losses", "shape_gradients", "backward")
         return any(getattr(type(self), hook) is not getattr(Method, hook) for hook in hooks)
 
@@ -190,7 +195,7 @@ class Method:
 
 @dataclass(frozen=True, kw_only=True)
 class StepContext:
-    """What a step works on, whichever method takes it."""
+    """What a training step works on: the plain one, or a method's `take_step`."""
 
     run: Run
     wrapped: nn.Module
@@ -198,13 +203,19 @@ class StepContext:
     optimizer: torch.optim.Optimizer
     batch: Batch
     """This rank's share."""
-    view: Callable[[Outputs], Step]
-    """Builds the method's view of the step from the model's outputs."""
+    index: int
+    """0-based step inside the epoch."""
+    rng: torch.Generator
+    """Seeded from (seed, epoch, step); equal on all ranks."""
     clip_norm: float | None = None
     """Largest norm of the whole gradient; None does not clip."""
 
+    def step(self, outputs: Outputs) -> Step:
+        """What the hooks of a method see of this step, once the model has run."""
+        return Step(run=self.run, index=self.index, batch=self.batch, outputs=outputs, rng=self.rng)
+
     def apply_gradients(self) -> None:
-        """Clip, then let the optimiser move the weights."""
+        """Clip the gradient, then take the optimiser's step."""
         if self.clip_norm is not None:
             nn.utils.clip_grad_norm_(self.wrapped.parameters(), self.clip_norm)
         self.optimizer.step()

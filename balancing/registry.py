@@ -1,4 +1,4 @@
-"""Names of the methods; adding a method is adding a line here."""
+"""Names of the methods; a new method adds one line here."""
 
 from __future__ import annotations
 
@@ -56,6 +56,14 @@ def method_name(config: MethodConfig) -> str:
 
 
 def build_method(config: MethodConfig) -> Method:
-    """The method of a config, limited to its first `config.window` epochs where one is set."""
+    """The method of a config, limited to the first `config.window` epochs if a window is set.
+
+    Raises ValueError for a config that belongs to no registered method.
+
+    Examples:
+        >>> from equipose.balancing.methods.mmpareto import MMPareto
+        >>> build_method(MMPareto.Config(gamma=1.0)).config.gamma
+        1.0
+    """
     method = METHODS[method_name(config)](config)
     return method if config.window is None else within(range(config.window), method)

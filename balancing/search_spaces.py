@@ -1,50 +1,73 @@
-"""Each method's one dial: the settings that tuning may turn, and how far.
+"""Each method's search space: the fields of its Config that tuning varies, and how far.
 
-Every method is tuned over the learning rate and one dial of its own, with the same number of tries at the
-same places of the dial, so none is tuned harder than another. A method without an entry has no dial.
+A method declares its space where it declares the fields, with `searched`. Tuning varies the learning rate and
+one position in this space. All fields of a method move together along the position, and every method is tried
+at the same positions equally often, so none is tuned harder than another.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import Any
+import math
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, TypeVar
 
 from equipose.balancing.method import MethodConfig
-from equipose.balancing.registry import method_name
 
-Dial = dict[str, tuple[float, float]]
-"""Field -> (value at 0, value at 1), positive; in between on a logarithmic scale."""
-
-ALPHAS: Dial = {"alpha_s": (2e3, 2e5), "alpha_i": (1e3, 1e5)}
-"""Around the paper's 20k and 10k, a decade to either side, their ratio kept."""
-
-DIALS: dict[str, Dial] = {
-    "awc": ALPHAS,
-    "awc_continuous": ALPHAS,
-    "awc_adaptive": ALPHAS,
-    "ogm_ge": {"alpha": (0.03, 3.0)},
-    "agm": {"alpha": (0.1, 4.0)},
-    "opm": {"base": (0.1, 0.6)},
-    "pmr": {"alpha": (0.1, 3.0)},
-    "g_blending": {"floor": (1e-4, 1e-2)},
-    "mmpareto": {"gamma": (0.75, 3.0)},
-    "modality_resampling": {"alpha": (0.25, 2.0)},
-    "sample_resampling": {"max_growth": (0.25, 2.0)},
-    "relearning": {"strength": (0.5, 6.0)},
-    "mla": {"damping": (0.01, 1.0)},
-    "recon_boost": {"alpha": (0.05, 5.0)},
-}
+Config = TypeVar("Config", bound=MethodConfig)
+SEARCH = "search"
+"""Key of the `SearchRange` in the metadata of a field."""
 
 
-def at_dial(low: float, high: float, position: float) -> float:
-    """The value at a position in [0, 1] of a logarithmic scale from `low` to `high`, both positive."""
-    return float(low * (high / low) ** position)
+@dataclass(frozen=True)
+class SearchRange:
+    """A logarithmic scale between two positive values."""
+
+    low: float
+    """Value at position 0."""
+    high: float
+    """Value at position 1; it may be the smaller one."""
+
+    def __post_init__(self) -> None:
+        for name in ("low", "high"):
+            value = getattr(self, name)
+            if not (math.isfinite(value) and value > 0):
+                raise ValueError(f"search range: {name} must be finite and above 0, got {value}")
+
+    def at(self, position: float) -> float:
+        """The value at a position in [0, 1]."""
+        return float(self.low * (self.high / self.low) ** position)
 
 
-def turned(config: MethodConfig, position: float) -> MethodConfig:
-    """The config with its method's dial at `position` in [0, 1]; itself where there is no dial."""
+def searched(default: float, *, low: float, high: float) -> float:
+    """A Config field that tuning varies between `low` and `high`, both positive, on a logarithmic scale."""
+    value: float = field(default=default, metadata={SEARCH: SearchRange(low, high)})
+    return value
+
+
+def search_space(config: MethodConfig | type[MethodConfig]) -> dict[str, SearchRange]:
+    """Field -> range, for the fields that tuning varies; empty where there are none.
+
+    Examples:
+        >>> from equipose.balancing.registry import METHODS
+        >>> search_space(METHODS["mmpareto"].Config)
+        {'gamma': SearchRange(low=0.75, high=3.0)}
+        >>> search_space(METHODS["plain"].Config)
+        {}
+    """
+    return {f.name: f.metadata[SEARCH] for f in fields(config) if SEARCH in f.metadata}
+
+
+def at_position(config: Config, position: float) -> Config:
+    """The config with every searched field at `position` in [0, 1]; equal to `config` where there are none.
+
+    Raises ValueError for a position outside [0, 1].
+
+    Examples:
+        >>> from equipose.balancing.methods.mmpareto import MMPareto
+        >>> at_position(MMPareto.Config(), 0.5).gamma
+        1.5
+    """
     if not 0 <= position <= 1:
-        raise ValueError(f"position of a dial must lie in [0, 1], got {position}")
-    dial = DIALS.get(method_name(config), {})
-    values: dict[str, Any] = {name: at_dial(*ends, position) for name, ends in dial.items()}
+        raise ValueError(f"position in a search space must lie in [0, 1], got {position}")
+    values: dict[str, Any] = {name: scale.at(position) for name, scale in search_space(config).items()}
     return replace(config, **values)

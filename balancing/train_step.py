@@ -8,7 +8,7 @@ from equipose.models.pose_errors import mpjpe
 
 
 def take_step(method: Method, context: StepContext) -> Losses:
-    """The step of the method's own, or the plain one."""
+    """The method's own step if it replaces the step, else the plain one; returns the detached losses."""
     return method.take_step(context) if method.replaces_step else plain_step(method, context)
 
 
@@ -16,13 +16,13 @@ def plain_step(method: Method, context: StepContext) -> Losses:
     """Forward, method-shaped losses and backward, method-shaped gradients, optimiser step."""
     context.optimizer.zero_grad(set_to_none=True)
     outputs: Outputs = context.wrapped(context.batch)
-    view = context.view(outputs)
-    losses = method.shape_losses(task_losses(outputs, context.batch), view)
+    step = context.step(outputs)
+    losses = method.shape_losses(task_losses(outputs, context.batch), step)
     if method.owns_backward:
-        method.backward(losses, view)
+        method.backward(losses, step)
     else:
         total_loss(losses).backward()
-    method.shape_gradients(view)
+    method.shape_gradients(step)
     context.apply_gradients()
     return {name: loss.detach() for name, loss in losses.items()}
 

@@ -17,7 +17,7 @@ import torch
 
 from benchmarks.models import MEAN_POSE, random_batch
 from benchmarks.timing import compare, one_thread
-from equipose.balancing.method import EpochPlan, Method, Run, Step, StepContext
+from equipose.balancing.method import EpochPlan, Method, Run, StepContext
 from equipose.balancing.registry import METHODS, build_method
 from equipose.balancing.train_step import take_step
 from equipose.models.batch import Batch, rows_of
@@ -109,13 +109,13 @@ class Trainee:
         """The next training step of that epoch."""
         index, run = self.steps, self.run(self.epoch)
         batch = self.batches[index % len(self.batches)]
-        rng = torch_rng(0, "method", self.epoch, index)
         context = StepContext(
             run=run,
             wrapped=self.model,
             optimizer=self.optimizer,
             batch=batch,
-            view=lambda outputs: Step(run=run, index=index, batch=batch, outputs=outputs, rng=rng),
+            index=index,
+            rng=torch_rng(0, "method", self.epoch, index),
         )
         take_step(self.method, context)
         self.steps += 1

@@ -1,6 +1,6 @@
-"""What is trained: encoders, fusions, heads, pose errors and metrics. Pure torch.
+"""Pose models: encoders, fusions, heads, pose errors and metrics. Pure torch.
 
-Metrics live in `equipose.models.metrics`, which needs torchmetrics and is imported where it is used.
+Metrics are in `equipose.models.metrics`, which needs torchmetrics and is imported only where it is used.
 """
 
 from __future__ import annotations

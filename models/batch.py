@@ -1,4 +1,4 @@
-"""What goes into a pose model and what comes out.
+"""Input and output of a pose model.
 
 Legend of shapes: B batch, T frames of a temporal window, N points, M modalities, D feature width,
 J joints (17).
@@ -15,7 +15,7 @@ from torch import Tensor
 
 @dataclass(frozen=True, kw_only=True)
 class Batch:
-    """B synchronised frames, in one fixed row order, whatever their missing sensors."""
+    """B synchronised frames in a fixed row order; sensors may be missing."""
 
     inputs: dict[str, Tensor]
     """modality -> tensor: `rgb` [B, T, 17, 2] pixels, `lidar` [B, N, 3] m,
@@ -23,9 +23,9 @@ class Batch:
     masks: dict[str, Tensor]
     """point modality -> [B, N] bool, True where the point is real and not padding."""
     present: Tensor
-    """[B, M] bool in the order of `inputs`: False where the sensor is absent or its data invalid."""
+    """[B, M] bool in the order of `inputs`: False if the sensor is absent or its data invalid."""
     pose: Tensor
-    """[B, 17, 3] m in the sensor frame."""
+    """[B, 17, 3] m, in the coordinate frame of the sensor."""
     index: Tensor
     """[B] int64 rows of the store's index."""
     labels: dict[str, Tensor] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""From a configuration to a pose model whose weights depend on that configuration and the seed alone."""
+"""Building a pose model whose weights depend only on its configuration and the seed."""
 
 from __future__ import annotations
 
@@ -36,7 +36,10 @@ Fusion = Literal["concat", "mlp", "attention"]
 
 @dataclass(frozen=True, kw_only=True)
 class ModelConfig:
-    """Everything that decides the shape of a pose model."""
+    """Everything that determines the architecture of a pose model.
+
+    Raises ValueError for values that are unknown or do not fit together.
+    """
 
     modalities: tuple[str, ...] = MODALITIES
     """Which sensors, in the order of M."""
@@ -44,23 +47,23 @@ class ModelConfig:
     """Sizes: `tiny` for unit tests, `small` for minutes on two cores, `paper` as published."""
     fusion: Fusion = "concat"
     absent: Absent = "zero"
-    """What attention sees of an absent modality: its zero feature (the AWC paper) or nothing (`mask`)."""
+    """What attention sees of an absent modality: its zero feature (AWC paper) or nothing (`mask`)."""
     feature_dim: int | None = None
-    """D, the same for every encoder; None takes the preset's."""
+    """D, the same for every encoder; None uses the preset's."""
     window: int = 1
     """RGB frames around the predicted one: 1, 3, 9, 27, 81 or 243."""
     norm: Norm = "batch"
-    """`batch` as published; `layer` keeps no batch statistics, so any number of ranks equals one."""
+    """`batch` as published; `layer` keeps no batch statistics, so results do not depend on the rank count."""
     dropout: float | None = None
-    """Rate of every dropout layer; None takes the published rates (`paper`) or zero."""
+    """Rate of every dropout layer; None uses the published rates (`paper`) or zero."""
     unimodal_heads: bool = False
-    """Add a pose head per modality; methods that need them say so."""
+    """Add a pose head per modality; methods that need them declare it (`Method.needs`)."""
     head_init: Literal["zeros", "mean_pose"] = "mean_pose"
-    """Where the bias of every pose head starts: at the mean training pose, or at zero."""
+    """Initial bias of every pose head: the mean training pose, or zero."""
     radar_points: int | None = None
     """Radar points kept after the first level; None keeps all, 32 is the published "TD" variant."""
     wifi_readout: Literal["pool", "joints"] = "pool"
-    """Which part of MetaFi++ becomes the feature: its pooled map, or its decoder's rows."""
+    """Which part of MetaFi++ is the feature: its pooled map, or its decoder's rows."""
 
     def __post_init__(self) -> None:
         _choice("preset", self.preset, PRESETS)
@@ -73,7 +76,7 @@ class ModelConfig:
         if not self.modalities or len(set(self.modalities)) < len(self.modalities):
             raise ValueError(f"modalities={self.modalities}: name each sensor once, and at least one")
         if self.absent == "mask" and self.fusion != "attention":
-            raise ValueError(f"absent='mask' means nothing to fusion={self.fusion!r}; use absent='zero'")
+            raise ValueError(f"absent='mask' has no effect with fusion={self.fusion!r}; use absent='zero'")
         if self.feature_dim is not None and self.feature_dim < 1:
             raise ValueError(f"feature_dim={self.feature_dim}: use a positive width or None")
         if self.dropout is not None and not 0 <= self.dropout < 1:
@@ -87,7 +90,7 @@ class ModelConfig:
         return self.feature_dim or PRESETS[self.preset].feature_dim
 
     def encoder(self, modality: str) -> EncoderConfig:
-        """The preset's encoder with this configuration's changes. Raises where they do not fit."""
+        """The preset's encoder with this configuration's changes; ValueError if they do not fit."""
         config = PRESETS[self.preset].encoders[modality]
         if isinstance(config, VideoPose3D.Config):
             config = replace(config, widths=temporal_widths(self.window, len(config.widths)))
@@ -109,11 +112,19 @@ class ModelConfig:
 
 
 def build_model(config: ModelConfig, *, mean_pose: Tensor | None = None, seed: int) -> PoseModel:
-    """A pose model; the global random state is left as it was.
+    """A pose model with initial weights; the global random state is unchanged.
 
-    `mean_pose` [17, 3] m of the training data is needed for `head_init="mean_pose"` and ignored
-    otherwise. An encoder starts from the same weights in every model of one seed, whichever other
-    modalities and whichever fusion that model has, so comparisons between them start alike.
+    `mean_pose` [17, 3] m of the training data is needed for `head_init="mean_pose"` and ignored otherwise.
+    The initial weights of an encoder depend only on the seed, not on the other modalities or the fusion, so
+    models that are compared start alike.
+
+    Examples:
+        >>> config = ModelConfig(modalities=("lidar", "wifi"), preset="tiny", head_init="zeros")
+        >>> model = build_model(config, seed=0)
+        >>> model.modalities
+        ('lidar', 'wifi')
+        >>> model.fuse(torch.zeros(5, 2, config.width)).shape
+        torch.Size([5, 17, 3])
     """
     if config.head_init == "zeros":
         mean_pose = None
@@ -137,7 +148,7 @@ def _encoder(config: ModelConfig, modality: str) -> Encoder:
 
 
 def _seeded(build: Callable[[], T], seed: int, *parts: str) -> T:
-    """What `build` returns with the CPU generator seeded for one purpose; the generator is put back."""
+    """The result of `build` with the CPU generator seeded for one purpose and restored afterwards."""
     generator = torch.default_generator
     state = generator.get_state()
     generator.manual_seed(derive_seed(seed, "model", *parts))

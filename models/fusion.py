@@ -1,7 +1,7 @@
 """Fusion: the features of M modalities become one vector, from which a linear head reads the pose.
 
-Absent modalities arrive as zero features, as in the AWC paper. Its exact MLP and attention are not public;
-ours are written down here and in `docs/models.md`. Legend: B batch, M modalities, D features, W fused
+Absent modalities are zero features, as in the AWC paper. Its exact MLP and attention are not public; ours
+are documented here and in `docs/models.md`. Legend: B batch, M modalities, D features, W fused
 width, C coalitions.
 """
 
@@ -21,12 +21,12 @@ from equipose.models.heads import PoseHead, as_pose
 Absent = Literal["zero", "mask"]
 
 CACHED = 2**16
-"""Numbers of one token of all rows (coalitions x B x D) up to which working together is faster."""
+"""Size of one token over all rows (coalitions x B x D) up to which processing them together is faster."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class FusionOptions:
-    """Sizes of a fusion; each fusion reads those it has."""
+    """Sizes of a fusion; each fusion uses those that apply."""
 
     hidden: int
     """Width of the MLP."""
@@ -47,9 +47,9 @@ def linear_parts(layer: nn.Linear, features: Tensor) -> Tensor:
 
 
 def linear_coalitions(layer: nn.Linear, features: Tensor, present: Tensor) -> Tensor:
-    """`layer` of the concatenation for C ways of leaving modalities out: [C, B, O].
+    """`layer` of the concatenation for C coalitions: [C, B, O].
 
-    features [B, M, D], present [C, B, M] bool. One product per modality, whatever C is.
+    features [B, M, D], present [C, B, M] bool. One product per modality, for any C.
     """
     parts = linear_parts(layer, features)
     chosen = present.transpose(0, 1).to(parts.dtype)
@@ -106,7 +106,7 @@ class MLPFusion(Fusion):
 
     def coalitions(self, features: Tensor, present: Tensor, head: PoseHead) -> Tensor:
         """The first, widest layer is computed once per modality; only the rest once per coalition."""
-        # Batch first in memory, as the products leave it: what follows then copies nothing.
+        # Batch first, the memory layout of the products, so what follows copies nothing.
         hidden = linear_coalitions(self.enter, features, present).transpose(0, 1)
         poses: Tensor = head(self._finish(hidden))
         return poses.transpose(0, 1)
@@ -139,7 +139,7 @@ class TokenLayer(nn.Module):
         return self.mix(self.project(tokens, asking), allowed)
 
     def project(self, tokens: Tensor, asking: int) -> tuple[Tensor, ...]:
-        """What `mix` needs, token by token: the asking tokens, their queries, all keys, all values."""
+        """Per-token inputs of `mix`: the asking tokens, their queries, all keys, all values."""
         normal = self.attention_norm(tokens)
         key, value = self.key_value(normal).chunk(2, dim=-1)
         return tokens[:, :asking], self.query(normal[:, :asking]), key, value
@@ -158,9 +158,9 @@ class TokenLayer(nn.Module):
 class AttentionFusion(Fusion):
     """A transformer over one token per modality and a class token, which is the result.
 
-    A token is W_m f_m without bias: that tells modalities apart, yet leaves nothing of an absent one,
-    where an added modality embedding would remain. With `absent="zero"` its zero token still draws
-    attention, as any zero-filled feature does; with `"mask"` it is not attended to at all.
+    A token is W_m f_m without bias, which tells modalities apart and is zero for an absent one, where an
+    added modality embedding would remain. With `absent="zero"` that zero token still draws attention, as any
+    zero-filled feature does; with `"mask"` it is not attended to.
     """
 
     def __init__(self, modalities: int, feature_dim: int, options: FusionOptions) -> None:
@@ -183,7 +183,7 @@ class AttentionFusion(Fusion):
     def coalitions(self, features: Tensor, present: Tensor, head: PoseHead) -> Tensor:
         """The first layer's projections are computed once: leaving a modality out only zeroes its own.
 
-        As many coalitions go through the rest together as stay in the caches.
+        The rest runs on as many coalitions at a time as fit the caches.
         """
         projected = self._project(features)
         groups = present.split(max(1, CACHED // features[:, 0].numel()))
@@ -213,7 +213,7 @@ class AttentionFusion(Fusion):
         return layer
 
     def _asking(self, layer: int) -> int:
-        """How many tokens a layer returns: all of them, of the last layer only the class token."""
+        """How many tokens a layer returns: all of them, but only the class token from the last."""
         return 1 if layer == len(self.layers) - 1 else 1 + len(self.tokens)
 
 

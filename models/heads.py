@@ -1,7 +1,7 @@
 """From features to a pose: one linear layer.
 
-Linear on purpose: after concatenation, the pose is then a sum of one term per modality (AWC paper, the
-decomposition of its concatenation output), which several balancing methods need.
+Because it is linear, the pose after concatenation is a sum of one term per modality (AWC paper, decomposition
+of the concatenation output), so all coalitions cost one product per modality.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class PoseHead(nn.Module):
     """Features [..., W] to a pose [..., 17, 3], metres."""
 
     def __init__(self, width: int, mean_pose: Tensor | None = None) -> None:
-        """The bias starts at `mean_pose` [17, 3] m, or at zero; the weights start as torch has them."""
+        """The bias starts at `mean_pose` [17, 3] m, or at zero; weights use torch's default."""
         super().__init__()
         if mean_pose is not None and mean_pose.shape != (NUM_JOINTS, 3):
             raise ValueError(
@@ -39,7 +39,7 @@ class PoseHead(nn.Module):
 
 
 class UnimodalHeads(nn.ModuleDict):
-    """One pose head per modality, for the methods that look at each sensor alone."""
+    """One pose head per modality, for methods that evaluate each sensor alone."""
 
     def __init__(self, modalities: tuple[str, ...], width: int, mean_pose: Tensor | None = None) -> None:
         super().__init__({name: PoseHead(width, mean_pose) for name in modalities})

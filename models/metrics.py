@@ -1,7 +1,7 @@
 """Pose metrics as sufficient statistics: sums and counts in float64, divided once at the end.
 
-Every metric takes poses [B, 17, 3] in metres and an optional mask [B] of the poses that count; results
-are millimetres (or per cent). States add up, over batches, ranks and shards alike.
+Every metric takes poses [B, 17, 3] in metres and an optional mask [B] of the poses that count; results are in
+millimetres (or per cent). States are summed over batches, ranks and shards.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ PER_CENT = 100.0
 
 
 class PoseMetric(Metric):
-    """A mean over poses of something computed per pose; subclasses say what."""
+    """The mean over poses of `per_pose`, which subclasses define."""
 
     full_state_update = False
     is_differentiable = False
@@ -42,7 +42,7 @@ class PoseMetric(Metric):
         raise NotImplementedError
 
     def update(self, preds: Tensor, target: Tensor, mask: Tensor | None = None) -> None:
-        """Add a batch. Raises where the two shapes differ."""
+        """Add a batch; ValueError if the two shapes differ."""
         if preds.shape != target.shape or preds.shape[1:] != (NUM_JOINTS, 3):
             raise ValueError(
                 f"preds {tuple(preds.shape)}, target {tuple(target.shape)}: give both as [B, {NUM_JOINTS}, 3]"
@@ -118,5 +118,5 @@ def pose_metrics(*, per_joint: bool = False, prefix: str | None = None) -> Metri
     }
     if per_joint:
         metrics["joint_mpjpe_mm"] = PerJointMPJPE()
-    # Grouping compares states after the first batch and would merge metrics that happen to be equal then.
+    # Compute groups would merge metrics whose states happen to be equal after the first batch.
     return MetricCollection(metrics, prefix=prefix, compute_groups=False)

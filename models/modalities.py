@@ -15,9 +15,15 @@ LETTERS: dict[str, str] = {"rgb": "R", "lidar": "L", "mmwave": "M", "wifi": "W"}
 
 
 def subset_name(mask: int, modalities: Sequence[str] = MODALITIES) -> str:
-    """Short name of a coalition, such as `"RL"`; the empty one is `"none"`.
+    """Short name of a coalition; the empty one is `"none"`.
 
-    Unknown modalities contribute their whole name, joined by `+`, so toy models print sensibly.
+    With unknown modalities it is their full names joined by `+`.
+
+    Examples:
+        >>> subset_name(0b0011), subset_name(0)
+        ('RL', 'none')
+        >>> subset_name(0b11, ["rgb", "sonar"])
+        'rgb+sonar'
     """
     members = [name for m, name in enumerate(modalities) if mask >> m & 1]
     if not members:

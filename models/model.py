@@ -1,7 +1,7 @@
 """The pose model: one encoder per modality, a fusion, a linear pose head, optional unimodal heads.
 
-Encoders never see each other, so features are computed once and every coalition of modalities is one
-cheap `fuse`. Shapes as in `models/batch.py`; C is the number of coalitions.
+Encoders are independent of each other, so features are computed once and every coalition of modalities is
+one cheap `fuse`. Shapes as in `models/batch.py`; C is the number of coalitions.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from equipose.models.batch import Batch, Outputs
-from equipose.models.fusion import ConcatFusion, Fusion, linear_parts
-from equipose.models.heads import PoseHead, UnimodalHeads, as_pose
+from equipose.models.fusion import Fusion
+from equipose.models.heads import PoseHead, UnimodalHeads
 
 
 class PoseModel(nn.Module):
@@ -35,7 +35,7 @@ class PoseModel(nn.Module):
         self.heads = heads
 
     def present_of(self, batch: Batch) -> Tensor:
-        """[B, M] bool: `batch.present` in this model's order. Raises where the batch lacks a modality."""
+        """[B, M] bool: `batch.present` in this model's order; ValueError if the batch lacks a modality."""
         columns = list(batch.inputs)
         missing = [name for name in self.modalities if name not in columns]
         if missing:
@@ -43,15 +43,15 @@ class PoseModel(nn.Module):
         return batch.present[:, [columns.index(name) for name in self.modalities]]
 
     def encode(self, batch: Batch) -> Tensor:
-        """Features [B, M, D], exactly zero where a modality is absent, whatever its input holds there."""
+        """Features [B, M, D]; exactly zero where a modality is absent, whatever its input."""
         present = self.present_of(batch)
         features = [self._encode_one(name, batch, present[:, m]) for m, name in enumerate(self.modalities)]
         return torch.stack(features, 1).where(present[..., None], 0)
 
     def _encode_one(self, name: str, batch: Batch, present: Tensor) -> Tensor:
         inputs = batch.inputs[name]
-        # A dropped input is still encoded, so that dropping moves no batch statistics; but one that is not
-        # finite would come back as a NaN gradient, although its feature is replaced by zero.
+        # A dropped input is still encoded, so that dropping does not change batch statistics; but one that is
+        # not finite would give a NaN gradient, although its feature is replaced by zero.
         usable = inputs.isfinite() | present.view(-1, *[1] * (inputs.dim() - 1))
         inputs = inputs.where(usable, 0)
         features: Tensor = self.encoders[name](inputs, batch.masks.get(name))
@@ -73,32 +73,19 @@ class PoseModel(nn.Module):
         kept = masks[:, None].expand(-1, len(features), -1)
         if present is not None:
             kept = kept & present
-            # A dropped feature could be infinite, and zero times infinity is not zero.
+            # A dropped feature can be infinite, and zero times infinity is NaN.
             features = features.where(present[..., None], 0)
         return self.fusion.coalitions(features, kept, self.head)
 
     def forward(self, batch: Batch) -> Outputs:
-        """Encode, fuse what is present, and read every unimodal head."""
+        """Encode, fuse what is present, and apply every unimodal head."""
         features = self.encode(batch)
         pose = self.fuse(features, self.present_of(batch))
         return Outputs(features=features, pose=pose, unimodal=self.unimodal(features))
 
     def unimodal(self, features: Tensor) -> dict[str, Tensor]:
-        """modality -> pose [B, 17, 3] m of its own head; empty without unimodal heads."""
+        """modality -> pose [B, 17, 3] m of its own head; empty if the model has no unimodal heads."""
         return {} if self.heads is None else self.heads(features)
-
-    def contributions_of(self, features: Tensor) -> Tensor:
-        """Each modality's share of the pose [B, M, 17, 3] m: o_m = W_m f_m + b / M (methods D).
-
-        They sum to `fuse(features)`. Raises for a fusion that is not linear.
-        """
-        if not isinstance(self.fusion, ConcatFusion):
-            raise ValueError(
-                f"fusion={type(self.fusion).__name__} does not split into modalities; "
-                "use fusion='concat' or unimodal heads"
-            )
-        layer = self.head.linear
-        return as_pose(linear_parts(layer, features) + layer.bias / len(self.modalities))
 
     def encoder_parameters(self) -> dict[str, dict[str, nn.Parameter]]:
         """modality -> name as in `named_parameters()` -> encoder parameter."""

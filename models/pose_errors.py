@@ -13,12 +13,17 @@ from equipose.models.skeleton import ROOT
 
 
 def joint_errors(prediction: Tensor, target: Tensor) -> Tensor:
-    """Euclidean distance of every joint: [..., J], metres. The gradient is zero where the error is."""
+    """Euclidean distance of every joint: [..., J], metres. The gradient is zero at an error of zero."""
     return torch.linalg.vector_norm(prediction - target, dim=-1)
 
 
 def mpjpe(prediction: Tensor, target: Tensor) -> Tensor:
-    """Mean per-joint position error of every pose: [...], metres (AWC paper, L_MPJPE)."""
+    """Mean per-joint position error of every pose: [...], metres (AWC paper, L_MPJPE).
+
+    Examples:
+        >>> mpjpe(torch.zeros(2, 17, 3), torch.tensor([0.3, 0.0, 0.4]))
+        tensor([0.5000, 0.5000])
+    """
     return joint_errors(prediction, target).mean(-1)
 
 
@@ -36,7 +41,7 @@ def procrustes_align(prediction: Tensor, target: Tensor) -> Tensor:
     """The prediction moved, turned and scaled (never mirrored) onto the target: [..., J, 3], metres.
 
     Least-squares similarity per frame (Umeyama, PAMI 1991, eqs. 39-43), computed in float64. A prediction
-    whose joints all coincide has no scale; it is moved to the target's mean, the best any similarity can do.
+    whose joints all coincide has no scale; it is moved to the target's mean, the best similarity possible.
     """
     wide_target = target.double()
     centre = wide_target.mean(-2, keepdim=True)
@@ -55,7 +60,15 @@ def procrustes_align(prediction: Tensor, target: Tensor) -> Tensor:
 
 
 def pa_mpjpe(prediction: Tensor, target: Tensor) -> Tensor:
-    """MPJPE after `procrustes_align`: [...], metres."""
+    """MPJPE after `procrustes_align`: [...], metres.
+
+    Examples:
+        Moving and scaling a pose makes no difference.
+
+        >>> pose = torch.arange(51.0).view(17, 3) ** 2 / 1000
+        >>> bool(pa_mpjpe(2 * pose + 1, pose) < 1e-5)
+        True
+    """
     return mpjpe(procrustes_align(prediction, target), target)
 
 

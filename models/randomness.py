@@ -1,7 +1,7 @@
 """Randomness derived from names and numbers, never carried from one step to the next.
 
-Deriving every seed from (seed, purpose, epoch, step, ...) is what makes a resumed run equal to an
-uninterrupted one, and two ranks equal to one, without saving any generator state.
+Every seed is derived from (seed, purpose, epoch, step, ...), so a resumed run equals an uninterrupted one and
+two ranks equal one, without saving generator states.
 """
 
 from __future__ import annotations
@@ -10,6 +10,10 @@ import hashlib
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
+
+SPLITMIX64_STEP = np.uint64(0x9E3779B97F4A7C15)
+"""Odd increment of the SplitMix64 sequence."""
 
 
 def derive_seed(seed: int, *parts: int | str) -> int:
@@ -29,3 +33,14 @@ def numpy_rng(seed: int, *parts: int | str) -> np.random.Generator:
 def torch_rng(seed: int, *parts: int | str, device: torch.device | str = "cpu") -> torch.Generator:
     """A torch generator for one purpose; see `derive_seed`."""
     return torch.Generator(device=device).manual_seed(derive_seed(seed, *parts))
+
+
+def splitmix64(x: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Well-mixed 64-bit numbers, one for each of x (the finaliser of SplitMix64; Steele et al. 2014).
+
+    A bijection; products wrap around.
+    """
+    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    mixed: NDArray[np.uint64] = x ^ (x >> np.uint64(31))
+    return mixed

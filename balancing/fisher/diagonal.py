@@ -22,7 +22,7 @@ FisherMode = Literal["per_sample", "per_batch"]
 CHUNK = 128
 """Samples per backward pass of the per-sample mode; bounds its memory."""
 _CHECKED: MutableMapping[nn.Module, dict[frozenset[str], list[str]]] = WeakKeyDictionary()
-"""model -> names of the parameters -> those that the batched form has wrong."""
+"""model -> names of the parameters -> those that the batched form gets wrong."""
 
 
 def fisher_diagonal(
@@ -44,7 +44,7 @@ def fisher_diagonal(
     batches: this rank's share. parameters: name -> parameter; None takes all encoder parameters. mean:
     averages a tensor over ranks. Returns name -> tensor of the parameter's shape and dtype, summed in
     float64, equal on all ranks; its unit is that of the loss, squared, over that of the parameter, squared.
-    Raises ValueError when no rank has a batch.
+    Raises ValueError if no rank has a batch.
     """
     if parameters is None:
         parameters = {n: p for group in model.encoder_parameters().values() for n, p in group.items()}
@@ -61,7 +61,7 @@ def fisher_diagonal(
 
 
 def fisher_trace(fisher: Mapping[str, Tensor]) -> float:
-    """Sum of the diagonal: how much information the parameters hold together."""
+    """Sum of the diagonal over all parameters."""
     return float(sum(tensor.double().sum() for tensor in fisher.values()))
 
 
@@ -70,7 +70,13 @@ def quadratic_penalty(
 ) -> Tensor:
     """`sum 1/2 F (theta - anchor)^2` as a scalar that can be differentiated once (AWC paper, eq. of L_W^m).
 
-    The three mappings share names and shapes. Raises ValueError where they do not.
+    The three mappings share names and shapes. Raises ValueError where names differ.
+
+    Examples:
+        >>> weight = torch.tensor([3.0, 5.0])
+        >>> anchor, fisher = torch.tensor([1.0, 5.0]), torch.tensor([2.0, 7.0])
+        >>> quadratic_penalty({"w": weight}, {"w": anchor}, {"w": fisher})
+        tensor(4.)
     """
     if not parameters.keys() == anchor.keys() == fisher.keys():
         raise ValueError(
@@ -82,9 +88,9 @@ def quadratic_penalty(
 
 
 class _Quadratic(torch.autograd.Function):
-    """The penalty in a few fused calls over all tensors, with its gradient F (theta - anchor) kept.
+    """The penalty in a few fused calls over all tensors; keeps its gradient F (theta - anchor).
 
-    Anchors and Fisher diagonals come as tuples, which autograd does not look into: following hundreds of
+    Anchors and Fisher diagonals are passed as tuples, which autograd does not inspect: tracking hundreds of
     constants took about a sixth of the penalty's time.
     """
 
@@ -95,7 +101,7 @@ class _Quadratic(torch.autograd.Function):
         fisher: tuple[Tensor, ...],
         *parameters: Tensor,
     ) -> Tensor:
-        """As many anchors and diagonals as parameters, in their order."""
+        """Anchors and diagonals are in the order of the parameters."""
         moved = torch._foreach_sub(parameters, anchors)
         pull = torch._foreach_mul(moved, fisher)
         ctx.pull = pull  # type: ignore[attr-defined]
@@ -135,7 +141,7 @@ def _per_batch(
 ) -> Tensor:
     """[P] float64: gradients are averaged over ranks before they are squared.
 
-    Ranks may hold different numbers of batches: one that has run out adds nothing until all have.
+    Ranks may hold different numbers of batches: a rank that has run out adds nothing until all have.
     """
     squares = _Total(parameters)
     steps = 0
@@ -188,7 +194,7 @@ def _chunks(batches: Iterable[Batch]) -> Iterator[Batch]:
 def _squares(
     model: PoseModel, parameters: Mapping[str, nn.Parameter], tape: Tape, chunk: Batch, loss: PerSampleLoss
 ) -> Squares:
-    """The batched squares where they are known to be right, else those of the loop."""
+    """The batched squares if they are known to be right, else those of the loop."""
     wrong = _wrong(model, parameters, tape, chunk, loss)
     if wrong is None:
         return looped_squares(model, parameters, chunk, loss)
@@ -197,8 +203,8 @@ def _squares(
         return squares
     warnings.warn(
         f"no exact batched rule for the per-sample gradients of {wrong or 'layers with uneven rows'}; using "
-        "one backward pass per sample, which is slow. Give their layers a rule in "
-        "equipose.balancing.fisher.layer_rules, and equally many rows of each sample, "
+        "one backward pass per sample, which is slow. Add a rule for their layers in "
+        "equipose.balancing.fisher.layer_rules, give each sample the same number of rows, "
         "or use mode='per_batch'",
         stacklevel=2,
     )
@@ -208,11 +214,11 @@ def _squares(
 def _wrong(
     model: PoseModel, parameters: Mapping[str, nn.Parameter], tape: Tape, chunk: Batch, loss: PerSampleLoss
 ) -> list[str] | None:
-    """Names that the batched form has wrong on two samples; found once per model and set of parameters.
+    """Names that the batched form gets wrong on two samples; checked once per model and set of parameters.
 
     The comparison catches layers without a rule, weights used outside their layer, and samples that
-    influence each other or are in another order, none of which can be seen from a layer's class.
-    None where a lone sample leaves that open.
+    influence each other or are in another order, none of which a layer's class shows.
+    None if there is only one sample, which cannot tell.
     """
     known = _CHECKED.setdefault(model, {})
     names = frozenset(parameters)
@@ -229,7 +235,7 @@ def _wrong(
 
 
 def _disagreeing(slow: Squares, fast: Squares, tolerance: float = 1e-2) -> list[str]:
-    """Names where the two differ by more than rounding can explain."""
+    """Names where the two differ by more than rounding."""
     floor = 1e-9 * max((float(value.max()) for value in slow.values()), default=0.0)
     wrong = []
     for name, value in slow.items():

@@ -1,8 +1,8 @@
 """How each kind of layer turns one call into its per-sample parameter gradients.
 
 The gradient of a weight for one sample is `sum over positions p of outer(g[p], a[p])`, with `g` the
-gradient at the layer's output and `a` what the weight multiplied. Convolutions and linear layers are the
-same thing once the input is unfolded; calls of a shared layer are more terms of the same sum.
+gradient at the layer's output and `a` what the weight multiplied. A convolution is a linear layer on the
+unfolded input; further calls of a shared layer are further terms of the sum.
 
 Legend: B samples, k rows per sample (1, or more where other axes are folded into the batch behind it),
 P positions, I inputs, O outputs.
@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 CACHED = 2**17
-"""Numbers worked on at a time, half a megabyte in single precision, so that they stay in cache."""
+"""Numbers processed at a time, half a megabyte in single precision, so that they stay in cache."""
 
 
 class Outer(NamedTuple):
@@ -28,9 +28,9 @@ class Outer(NamedTuple):
     gradient: Tensor
     """[B, P..., O], any number of axes for the positions."""
     inputs: Tensor
-    """[B, P..., I...], I too; a view, because unfolding all samples at once would leave the cache."""
+    """[B, P..., I...], any number of axes for I; a view: unfolding all samples would leave the cache."""
     kernel: int = 1
-    """How many places of a kernel follow one another along I, each with all input channels."""
+    """How many kernel positions lie along I, each with all input channels."""
 
 
 Gradients = dict[str, Outer | Tensor]
@@ -87,7 +87,7 @@ def layer_norm(layer: nn.Module, inputs: Tensor, gradient: Tensor, size: int) ->
 
 
 def summed_squares(calls: list[Outer | Tensor]) -> Tensor:
-    """Sum over samples of the squared gradient, [O, I] or [O]; the calls of a shared layer add up first."""
+    """Sum over samples of the squared gradient, [O, I] or [O]; calls of a shared layer are added first."""
     terms = [call for call in calls if isinstance(call, Outer)]
     if not terms:
         return torch.stack([call for call in calls if isinstance(call, Tensor)]).sum(0).square().sum(0)
@@ -111,7 +111,7 @@ def _outer_squares(terms: list[Outer]) -> Tensor:
 
 
 def rule_of(layer: nn.Module) -> Rule | None:
-    """The rule for a layer, or None where none is exact for it."""
+    """The rule for a layer, or None if no rule is exact for it."""
     for kind, rule in RULES.items():
         if isinstance(layer, kind):
             return rule if _supported(layer) else None
@@ -126,7 +126,7 @@ RULES: dict[type[nn.Module], Rule] = {
     nn.GroupNorm: group_norm,
     nn.LayerNorm: layer_norm,
 }
-"""Layer class -> rule; subclasses are included, and `fisher` checks that their results are right."""
+"""Layer class -> rule; subclasses are included, and `fisher_diagonal` checks their results."""
 
 
 def _supported(layer: nn.Module) -> bool:
@@ -156,5 +156,5 @@ def _patches(layer: nn.Conv1d | nn.Conv2d, inputs: Tensor) -> Tensor:
 
 
 def _joined(tensors: list[Tensor]) -> Tensor:
-    """One tensor along the positions, without a copy when there is only one."""
+    """One tensor along the positions; a single one is not copied."""
     return tensors[0] if len(tensors) == 1 else torch.cat(tensors, dim=1)

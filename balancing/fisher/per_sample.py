@@ -41,14 +41,14 @@ class Tape:
     current: Pass | None = None
 
     def record(self, layer: nn.Module, args: tuple[Any, ...], output: Tensor) -> None:
-        """Forward hook: tell the current pass, if any."""
+        """Forward hook: pass the call on to the current pass, if any."""
         if self.current is not None and output.requires_grad:
             self.current.record(layer, args[0], output)
 
 
 @dataclass
 class Pass:
-    """One forward and backward pass; every layer's squares are taken as soon as its gradients are there.
+    """One forward and backward pass; a layer's gradients are squared as soon as they exist.
 
     That keeps gradients in cache and frees them early.
     """
@@ -59,12 +59,12 @@ class Pass:
     entries: list[GradientEdge] = field(default_factory=list)
     """Where backward may stop: outputs of layers whose input needs no gradient."""
     uneven: bool = False
-    """True once a layer has seen a number of rows that is no multiple of the number of samples."""
+    """True once a layer has seen a number of rows that is not a multiple of the number of samples."""
     parts: dict[str, list[Outer | Tensor]] = field(default_factory=lambda: defaultdict(list))
     squares: Squares = field(default_factory=dict)
 
     def record(self, layer: nn.Module, inputs: Tensor, output: Tensor) -> None:
-        """Wait for the gradient of a call; it comes for this output even if that is edited in place."""
+        """Register for the gradient of a call; it arrives even if the output is later edited in place."""
         self.calls[layer] += 1
         self.uneven |= len(inputs) % self.size != 0
         if not inputs.requires_grad:
@@ -84,7 +84,7 @@ class Pass:
 
 @contextmanager
 def taped(model: nn.Module, parameters: Mapping[str, nn.Parameter]) -> Iterator[Tape]:
-    """Hooks on every layer that owns one of the parameters, while the block lasts."""
+    """Hooks on every layer that owns one of the parameters, inside the block."""
     tape = Tape()
     wanted = {id(parameter): name for name, parameter in parameters.items()}
     for layer in model.modules():
@@ -111,7 +111,7 @@ def squared_gradients(
 ) -> Squares | None:
     """Sum over the batch's samples of the squared gradient of each sample's own loss.
 
-    None where a layer saw a number of rows that is no multiple of the number of samples.
+    None if a layer saw a number of rows that is not a multiple of the number of samples.
     """
     leaves = {name: _copies(parameters[name], len(batch)) for name in tape.broadcast}
     tape.current = current = Pass(tape.names, len(batch))
@@ -134,7 +134,7 @@ def squared_gradients(
 def looped_squares(
     model: nn.Module, parameters: Mapping[str, nn.Parameter], batch: Batch, loss: PerSampleLoss
 ) -> Squares:
-    """The same by one forward and backward pass per sample: slow, and right for any model."""
+    """The same by one forward and backward pass per sample: slow, but right for any model."""
     squares = {name: torch.zeros_like(parameter) for name, parameter in parameters.items()}
     for row in range(len(batch)):
         one = rows_of(batch, slice(row, row + 1))
@@ -147,5 +147,5 @@ def looped_squares(
 
 
 def _copies(parameter: Tensor, size: int) -> Tensor:
-    """[1, ...] to a leaf [B, ...] that holds one copy per sample."""
+    """A parameter [1, ...] as a leaf [B, ...] with one copy per sample."""
     return parameter.detach().expand(size, *parameter.shape[1:]).clone().requires_grad_()

@@ -7,8 +7,8 @@ With s_m the performance of phi_m, K modalities and s_hat_m its running mean ove
     r_m = exp(K/(K-1) (s_m - mean s)),  tau_m = exp(K/(K-1) (s_hat_m - mean s_hat))
     dL/dphi_m <- kappa_m dL/dphi_m,     kappa_m = exp(alpha (tau_m - r_m))
 
-so a modality that is further ahead than it usually is (r > tau) is slowed down. For poses s_m is minus the
-MPJPE of phi_m, moved to the mean target, over tau_e.
+so a modality that is further ahead than usual (r > tau) is slowed down. For poses s_m is minus the MPJPE of
+phi_m, shifted to the mean target, over tau_e.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from equipose.balancing.method import POSE, Losses, Method, MethodConfig, Step
 from equipose.balancing.parts.epoch_means import EpochMeans
 from equipose.balancing.parts.gradients import scale_gradients
 from equipose.balancing.parts.unimodal_scores import relative_errors, shapley_responses, unimodal_errors
+from equipose.balancing.search_spaces import searched
 
 
 def mono_modal_ratios(scores: Tensor) -> Tensor:
@@ -38,7 +39,7 @@ def modulation(scores: Tensor, running: Tensor, alpha: float) -> Tensor:
 
 
 def scaled_paths(loss: Tensor, pose: Tensor, responses: Tensor, factors: Tensor) -> Tensor:
-    """A term worth 0 whose gradient turns dL/dphi_m into factors[m] dL/dphi_m.
+    """A term of value 0 whose gradient turns dL/dphi_m into factors[m] dL/dphi_m.
 
     Since sum_m phi_m = pose - constant, the loss already sends dL/dpose through every response once; the
     term sends it (factors[m] - 1) times more. loss: a scalar made from pose [B, J, 3]; responses:
@@ -56,13 +57,13 @@ class AGM(Method):
     class Config(MethodConfig):
         """The official code also clips the gradient to norm 1: `optimizer.clip_norm`."""
 
-        alpha: float = 1.0
-        """Strength; 0 leaves every gradient as it is."""
+        alpha: float = searched(1.0, low=0.1, high=4.0)
+        """Strength; 0 changes no gradient."""
         scale: Literal["responses", "encoders"] = "responses"
         """Where kappa acts: on the gradient at phi_m, as published, hence on the fusion too, or on the
         gradients of encoder m alone (BalanceBenchmark)."""
         temperature: float | None = None
-        """tau_e in m; None takes the mean error over the modalities."""
+        """tau_e in m; None uses the mean error over the modalities."""
 
         def __post_init__(self) -> None:
             super().__post_init__()
@@ -84,7 +85,7 @@ class AGM(Method):
         self.recorded = EpochMeans("coefficient")
 
     def shape_losses(self, losses: Losses, step: Step) -> Losses:
-        """Take the step's scores; with `scale="responses"` bend the gradient at the responses."""
+        """Score the modalities; with `scale="responses"` also modulate the gradient at the responses."""
         c = self.config
         with torch.set_grad_enabled(c.scale == "responses"):
             responses = shapley_responses(step)
@@ -108,7 +109,7 @@ class AGM(Method):
                 scale_gradients(group.values(), factor)
 
     def state_dict(self) -> dict[str, Any]:
-        """Running scores and how many steps they rest on."""
+        """Running scores and the number of steps behind them."""
         return {"count": self.count, "running": self.running}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:

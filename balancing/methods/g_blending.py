@@ -1,4 +1,4 @@
-"""G-Blending: weigh the joint head and every unimodal head by what it gains per unit of overfitting.
+"""G-Blending: weight the joint head and every unimodal head by its gain relative to its overfitting.
 
 Wang, Tran and Feiszli, "What Makes Training Multi-modal Classification Networks Hard?", CVPR 2020. Between
 the two ends of a super-epoch, with L the loss of head k on training and validation data:
@@ -6,9 +6,9 @@ the two ends of a super-epoch, with L the loss of head k on training and validat
     dG_k = L_val(start) - L_val(end),   dO_k = (L_val - L_train)(end) - (L_val - L_train)(start)
     w_k proportional to |dG_k| / dO_k^2, summing to 1;   L = sum_k w_k L_k
 
-MPJPE takes the place of cross-entropy. The paper trains a copy of every unimodal network to measure its
-super-epoch; like BalanceBenchmark, we measure the heads of the one network that trains, so the weights of a
-super-epoch come from the one before, and the first has equal weights.
+MPJPE replaces cross-entropy. The paper trains a copy of every unimodal network to measure its super-epoch;
+like BalanceBenchmark, we measure the heads of the one network that trains, so the weights of a super-epoch
+come from the one before, and the first uses equal weights.
 """
 
 from __future__ import annotations
@@ -22,13 +22,15 @@ from torch import Tensor
 from equipose.balancing import checks
 from equipose.balancing.method import Losses, Method, MethodConfig, Run, Step
 from equipose.balancing.parts.passes import evenly_spaced, head_losses, head_names
+from equipose.balancing.schedules import epoch_count
+from equipose.balancing.search_spaces import searched
 
 
 def blend(start: Tensor, end: Tensor, *, gain: str = "absolute", floor: float = 1e-3) -> Tensor:
     """[K] weights from losses [2, K] (training, validation) at both ends of a super-epoch.
 
-    floor: m; added in square to dO^2, where a head that did not overfit at all would divide by zero.
-    Equal weights where no head gained anything.
+    floor: m; its square is added to dO^2, so that a head that did not overfit does not divide by zero.
+    Equal weights if no head gained anything.
     """
     gained = start[1] - end[1]
     gained = gained.abs() if gain == "absolute" else gained.clamp_min(0)
@@ -44,12 +46,12 @@ class GBlending(Method):
     class Config(MethodConfig):
         """The super-epoch is the paper's; the rest is what regression and a single network leave open."""
 
-        super_epoch: int = 10
+        super_epoch: int = epoch_count(10)
         """Epochs between two estimates."""
         gain: Literal["absolute", "positive"] = "absolute"
-        """|dG| as published, which rewards a loss for growing, too, or max(0, dG)."""
-        floor: float = 1e-3
-        """Smallest overfitting that counts, m."""
+        """|dG| as published, which also rewards a growing loss, or max(0, dG)."""
+        floor: float = searched(1e-3, low=1e-4, high=1e-2)
+        """Overfitting below this hardly counts, m."""
         fraction: float = 1.0
         """Share of the training batches that the training loss is measured on, evenly spaced."""
 
@@ -67,7 +69,7 @@ class GBlending(Method):
     def __init__(self, config: Config | None = None) -> None:
         super().__init__(config)
         self.since = 0
-        """Epoch at whose start `measured` was taken."""
+        """Epoch at the start of which `measured` was taken."""
         self.measured: Tensor | None = None
         """[2, 1 + M] training and validation losses, m."""
         self.weights: Tensor | None = None
@@ -87,13 +89,13 @@ class GBlending(Method):
             run.log(f"method/weight/{name}", weight)
 
     def shape_losses(self, losses: Losses, step: Step) -> Losses:
-        """Weigh the heads' losses; others, such as penalties, stay as they are."""
+        """Weight the heads' losses; others, such as penalties, stay unchanged."""
         assert self.weights is not None
         weights = dict(zip(head_names(step.run), self.weights.tolist(), strict=True))
         return {name: loss * weights[name] if name in weights else loss for name, loss in losses.items()}
 
     def state_dict(self) -> dict[str, Any]:
-        """The last measurement, when it was taken, and the weights."""
+        """The last measurement, its epoch, and the weights."""
         return {"since": self.since, "measured": self.measured, "weights": self.weights}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:

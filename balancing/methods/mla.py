@@ -1,16 +1,16 @@
 """MLA, multimodal learning by alternating unimodal adaptation (Zhang et al., CVPR 2024).
 
-Every step trains one modality after the other, each with its own encoder and one shared head, so that no
-strong modality can take the gradient of a weak one. The head's gradient g [51, D] is first projected away
-from the mean features of what came before, g <- g P, and then P is updated with this modality's mean
+Every step trains one modality after the other, each with its own encoder and one shared head, so a strong
+modality cannot suppress the gradient of a weak one. The head's gradient g [51, D] is first projected away
+from the mean features of the earlier modalities, g <- g P; then P is updated with this modality's mean
 feature r:
 
     k = P r,    P <- P - k k' / (a + r' k).
 
 Regression: the loss is MPJPE, and the shared head is one linear layer D -> 51, held equal in all unimodal
-heads. The paper adds predictions up at test time, weighted by their entropy, which a pose does not have;
-here fusion and pose head learn the joint pose from the features as they are, and encoders never see that
-loss. So it works with every fusion.
+heads. At test time the paper sums predictions weighted by their entropy, which a pose does not have; here
+fusion and pose head learn the joint pose from detached features, so encoders never see that loss. This
+works with every fusion.
 """
 
 from __future__ import annotations
@@ -32,38 +32,39 @@ from equipose.balancing.parts.alternating import (
     tie,
 )
 from equipose.balancing.parts.rank_means import joined_means, shared_mean
+from equipose.balancing.search_spaces import searched
 
 NAME = "mla"
 
 
 def narrowed(projection: Tensor, feature: Tensor, damping: float) -> Tensor:
-    """The projection [D, D] after one more mean feature [D] has been seen; symmetric stays symmetric."""
+    """The projection [D, D] after one more mean feature [D]; a symmetric one stays symmetric."""
     k = projection @ feature
     return projection - torch.outer(k, k) / (damping + feature @ k)
 
 
 def projected(gradient: Tensor, head: list[nn.Parameter], projection: Tensor) -> Tensor:
-    """The flat gradient [P] whose last entries belong to the head, its weight's part times P."""
+    """The flat gradient [P], whose last entries belong to the head, with the part of its weight times P."""
     sizes = [p.numel() for p in head]
     encoder, *pieces = gradient.split([len(gradient) - sum(sizes), *sizes])
-    turned = [
+    parts = [
         (piece.view_as(p) @ projection.to(piece)).flatten() if p.dim() == 2 else piece
         for piece, p in zip(pieces, head, strict=True)
     ]
-    return torch.cat([encoder, *turned])
+    return torch.cat([encoder, *parts])
 
 
 class MLA(Method):
-    """Takes M moves of one modality each and one of fusion and pose head; needs unimodal heads."""
+    """One update per modality, then one of fusion and pose head; needs unimodal heads."""
 
     @dataclass(frozen=True, kw_only=True)
     class Config(MethodConfig):
         """What the paper and the public code leave open is documented field by field."""
 
-        damping: float = 0.1
-        """a. The public code lets it fall tenfold within each epoch; here it stays."""
+        damping: float = searched(0.1, low=0.01, high=1.0)
+        """a. The public code lowers it tenfold within each epoch; here it is constant."""
         projection: bool = True
-        """Project the head's gradient; without it, plain alternation."""
+        """Project the head's gradient; False is plain alternation."""
         normalise: bool = False
         """Divide P by its Frobenius norm after each update, as the public code does."""
 
@@ -113,7 +114,7 @@ class MLA(Method):
         self.projection = state["projection"]
 
     def _project(self, gradient: Tensor, head: list[nn.Parameter], feature: Tensor) -> Tensor:
-        """The projected gradient; afterwards P also knows this mean feature [D]."""
+        """The projected gradient; updates P with this mean feature [D]."""
         before = torch.eye(len(feature)) if self.projection is None else self.projection
         before = before.to(feature)
         after = narrowed(before, feature, self.config.damping)

@@ -1,4 +1,4 @@
-"""MMPareto: let the joint and the unimodal gradient of an encoder agree, without losing length.
+"""MMPareto: reconcile the joint and the unimodal gradient of each encoder, without losing length.
 
 Wei and Hu, "MMPareto: Boosting Multimodal Learning with Innocent Unimodal Assistance", ICML 2024. For each
 encoder, with g_mm the gradient of the joint loss and g_u that of the modality's own head:
@@ -6,8 +6,8 @@ encoder, with g_mm the gradient of the joint loss and g_u that of the modality's
     k = (1/2, 1/2) where cos(g_mm, g_u) > 0, else the weights of the shortest mix (min-norm)
     g = 2 k_mm g_mm + 2 k_u g_u,  then  g <- gamma * max(1, |g_mm + g_u| / |g|) * g
 
-Fusion and heads keep the plain sum. Nothing in it belongs to classification, so a pose needs no change.
-Losses that are neither, such as penalties, are added after the mixing.
+Fusion and heads keep the plain sum. Nothing here is specific to classification, so poses need no change.
+Other losses, such as penalties, are added after the mixing.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from equipose.balancing import checks
 from equipose.balancing.method import POSE, Losses, Method, MethodConfig, Step
 from equipose.balancing.parts.epoch_means import EpochMeans
 from equipose.balancing.parts.gradients import assign_gradients, flat_gradient, min_norm_weights
+from equipose.balancing.search_spaces import searched
 
 
 def mixing_weights(joint: Tensor, own: Tensor) -> tuple[float, float]:
@@ -32,7 +33,7 @@ def mixing_weights(joint: Tensor, own: Tensor) -> tuple[float, float]:
 def mixed(joint: Tensor, own: Tensor, gamma: float, keep_length: bool) -> tuple[Tensor, float]:
     """The encoder's gradient [P] from its two, and k_u.
 
-    Opposite gradients mix to zero, which no factor can lengthen; they stay so.
+    Opposite gradients mix to zero, which no factor can lengthen; the result stays zero.
     """
     k_joint, k_own = mixing_weights(joint, own)
     found = 2 * k_joint * joint + 2 * k_own * own
@@ -48,8 +49,8 @@ class MMPareto(Method):
     class Config(MethodConfig):
         """The official code's values."""
 
-        gamma: float = 1.5
-        """Factor on every encoder's gradient, against the loss of noise that shorter gradients bring."""
+        gamma: float = searched(1.5, low=0.75, high=3.0)
+        """Factor on every encoder's gradient; makes up for the gradient noise that shorter gradients lose."""
         keep_length: bool = True
         """Lengthen a mix that is shorter than the plain sum."""
 
@@ -67,9 +68,9 @@ class MMPareto(Method):
         self.recorded = EpochMeans("unimodal_weight")
 
     def backward(self, losses: Losses, step: Step) -> None:
-        """One gradient for the joint loss, one for all heads together, joined over ranks, then mixed.
+        """One gradient for the joint loss and one for all heads together, averaged over ranks, then mixed.
 
-        A head's loss reaches its own encoder only, so one pass over their sum keeps them apart.
+        A head's loss reaches only its own encoder, so one pass over their sum keeps them apart.
         """
         own_names = [f"{POSE}/{modality}" for modality in step.run.model.modalities]
         own = torch.stack([losses[name] for name in own_names]).sum()
@@ -81,16 +82,16 @@ class MMPareto(Method):
         flat = step.run.mean(flat)
         result = flat.sum(dim=0)
         weights = []
-        for place in encoders:
-            found, weight = mixed(flat[0, place], flat[1, place], self.config.gamma, self.config.keep_length)
-            result[place] = found + flat[2:, place].sum(dim=0)
+        for part in encoders:
+            found, weight = mixed(flat[0, part], flat[1, part], self.config.gamma, self.config.keep_length)
+            result[part] = found + flat[2:, part].sum(dim=0)
             weights.append(weight)
         assign_gradients(result, parameters)
         self.recorded.add(step, torch.tensor(weights, dtype=torch.float64))
 
 
 def encoders_first(step: Step) -> tuple[list[nn.Parameter], list[slice]]:
-    """All trainable parameters, those of each encoder together, and each encoder's place when flat."""
+    """All trainable parameters, encoder by encoder first, and each encoder's slice of the flat gradient."""
     groups = [[p for p in group.values() if p.requires_grad] for group in step.groups.values()]
     parameters = [p for group in groups for p in group]
     among_encoders = {id(p) for p in parameters}

@@ -1,5 +1,5 @@
 """Modality-level resampling (Wei et al., "Enhancing Multimodal Cooperation via Sample-level Modality
-Valuation", CVPR 2024): show weak modalities more rows, with the stronger ones hidden.
+Valuation", CVPR 2024): extra rows for weak modalities, with the stronger ones hidden.
 
 After a warm-up, the mean contribution phi_m of each modality is estimated on a random share of the rows.
 In the paper, with two modalities, the epoch gains `alpha * 2/3 * |phi_1 - phi_2| * N` rows in which the
@@ -7,7 +7,7 @@ stronger one's feature is zero. Ours for any M, the same for two: modality m gai
 
     alpha * 2/3 * sum over n of max(0, phi_n - phi_m) / (M - 1) * N    rows.
 
-A pose is not right or wrong, so the game v(C) = |C| * correct(C) behind phi needs a reading: see `value`.
+A pose is not right or wrong, so the game v(C) = |C| * correct(C) behind phi needs an interpretation: `value`.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from equipose.balancing.parts.resampling import (
     left_visible,
     log_visits,
 )
+from equipose.balancing.search_spaces import searched
 from equipose.balancing.shapley.per_row import CORRECTNESS, RowErrors, row_contributions, row_errors
 from equipose.models.randomness import numpy_rng
 
@@ -41,7 +42,7 @@ def deficits(contributions: Tensor) -> Tensor:
 
 
 def drawn(pool: Tensor, count: int, rng: np.random.Generator) -> Tensor:
-    """[count] of a pool, no element more than once more often than another."""
+    """[count] elements of a pool; how often two elements occur differs by at most one."""
     if not len(pool):
         return pool
     rounds = -(-count // len(pool))
@@ -54,15 +55,15 @@ class ModalityResampling(Method):
 
     @dataclass(frozen=True, kw_only=True)
     class Config(ResamplingConfig):
-        """The paper's values; what it leaves open for regression is documented field by field."""
+        """The paper's values; each field documents what the paper leaves open for regression."""
 
-        alpha: float = 1.0
+        alpha: float = searched(1.0, low=0.25, high=2.0)
         """Strength; 0 adds no row."""
         fraction: float = 0.2
         """Share of the rows that contributions are estimated on (Z)."""
         value: Literal["threshold", "soft", "validation"] = "threshold"
-        """Reading of "correct": error below `scale_mm`; exp(-error / scale_mm); or none of it, the Shapley
-        scores of the latest validation pass scaled to mean 1."""
+        """What "correct" means: error below `scale_mm`, or exp(-error / scale_mm); `validation` instead takes
+        the Shapley scores of the latest validation pass, scaled to mean 1."""
 
         def __post_init__(self) -> None:
             super().__post_init__()
@@ -94,9 +95,9 @@ class ModalityResampling(Method):
         return grown(plan, indices, left_visible(scores.expand(len(indices), -1), modality, c.hide), rng)
 
     def _scores(self, found: RowErrors, run: Run) -> Tensor:
-        """[M] mean contributions; 1 is a full one."""
+        """[M] mean contributions; 1 is a full contribution."""
         if self.config.value == "validation":
-            assert run.contributions is not None, "the loop validates first, `needs` says so"
+            assert run.contributions is not None, "`needs` makes the loop validate first"
             kept = run.contributions.cpu().clamp_min(0)
             return kept * len(kept) / kept.sum().clamp_min(1e-12)
         values = row_contributions(found, self.config.value, self.config.scale_mm / 1000)
@@ -106,8 +107,8 @@ class ModalityResampling(Method):
     def _added(
         self, scores: Tensor, found: RowErrors, size: int, rng: np.random.Generator
     ) -> tuple[Tensor, Tensor]:
-        """Rows to add, [E], and for which modality each is, [E]."""
-        # The small number keeps rounding from turning an exact count into one less.
+        """Rows to add [E], and the modality that each is for [E]."""
+        # 1e-9 keeps rounding from lowering an exact count by one.
         counts = (self.config.alpha * 2 / 3 * deficits(scores) * size + 1e-9).long().tolist()
         parts = [drawn(found.rows[found.present[:, m]], count, rng) for m, count in enumerate(counts)]
         modality = [torch.full((len(part),), m) for m, part in enumerate(parts)]

@@ -1,4 +1,4 @@
-"""OGM-GE: slow down the encoder of whoever is ahead, and give back the noise that this takes away.
+"""OGM-GE: slow down the encoders of the modalities ahead, and restore the gradient noise that this removes.
 
 Peng et al., "Balanced Multimodal Learning via On-the-fly Gradient Modulation", CVPR 2022, equations of
 rho, k and the update with generalisation enhancement:
@@ -9,7 +9,7 @@ rho, k and the update with generalisation enhancement:
 with s the scores of the two modalities alone.
 
 For poses `s_m = exp(-e_m / tau)`, with e_m the MPJPE of modality m alone. The published method knows two
-modalities; `ratio` says how a lead over several others is read.
+modalities; `ratio` defines the lead over several others.
 """
 
 from __future__ import annotations
@@ -18,23 +18,25 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from equipose.balancing import checks
 from equipose.balancing.method import Losses, Method, Step
 from equipose.balancing.parts.detached_heads import probe_losses
-from equipose.balancing.parts.discrepancy import DiscrepancyConfig, check_discrepancy, discrepancy_ratios
+from equipose.balancing.parts.discrepancy import (
+    DiscrepancyConfig,
+    check_discrepancy,
+    discrepancy_ratios,
+    modulation,
+)
 from equipose.balancing.parts.epoch_means import EpochMeans
 from equipose.balancing.parts.gradients import jitter, scale_gradients, with_axes
-
-
-def modulation(ahead: Tensor, alpha: float) -> Tensor:
-    """[M] coefficients k from how far each modality is ahead [M]."""
-    return torch.where(ahead > 1, 1 - torch.tanh(alpha * ahead), 1.0)
+from equipose.balancing.schedules import fixed_count
+from equipose.balancing.search_spaces import searched
 
 
 def modulate(parameters: list[nn.Parameter], factor: float, noise: float, rng: torch.Generator) -> None:
-    """g <- factor g + noise, in place; the noise has the deviation of the gradient before scaling."""
+    """g <- factor g + noise, in place; the noise has the standard deviation of the unscaled gradient."""
     for parameter in parameters:
         assert parameter.grad is not None
         extra = jitter(parameter.grad, noise, rng) if noise > 0 else None
@@ -50,14 +52,14 @@ class OGMGE(Method):
     class Config(DiscrepancyConfig):
         """`alpha` and the window are tuned per data set in the paper; with `noise=0` this is OGM."""
 
-        alpha: float = 0.3
-        """How hard the lead is held back; 0 never."""
+        alpha: float = searched(0.3, low=0.03, high=3.0)
+        """How strongly a lead slows an encoder; 0 not at all."""
         noise: float = 1.0
-        """Deviation of the added noise in units of each gradient's own; 0 adds none."""
+        """Standard deviation of the added noise, in units of each gradient's own; 0 adds none."""
         noise_on: Literal["all", "modulated"] = "all"
-        """`all` encoders, as the official code, or only the `modulated` ones."""
-        min_dims: int = 2
-        """Act on weights with at least so many axes. The official code acts on 4 (2-D convolutions), which
+        """`all` encoders, as in the official code, or only the `modulated` ones."""
+        min_dims: int = fixed_count(2)
+        """Act on parameters with at least this many axes. The official code uses 4 (2-D convolutions), which
         most encoders here do not have."""
 
         def __post_init__(self) -> None:
@@ -78,7 +80,7 @@ class OGMGE(Method):
         self.recorded = EpochMeans("coefficient")
 
     def shape_losses(self, losses: Losses, step: Step) -> Losses:
-        """Heads that are only asked for scores must not train the encoders."""
+        """Heads that only provide scores must not train the encoders."""
         return probe_losses(losses, step) if self.config.unimodal == "heads" else losses
 
     def shape_gradients(self, step: Step) -> None:

@@ -1,4 +1,4 @@
-"""OPM: drop features of whoever is ahead, so that the others must explain the pose.
+"""OPM: drop features of the modalities ahead, so that the others must explain the pose.
 
 Wei et al., "On-the-fly Modulation for Balanced Multimodal Learning", TPAMI 2024 (OPM part). With rho_m the
 lead of modality m over the others (as in `ogm_ge`), its feature is dropped from a sample with probability
@@ -7,8 +7,7 @@ lead of modality m over the others (as in `ogm_ge`), its feature is dropped from
 
 in a random share of the steps; what remains is divided by 1 - mean q, and samples that lost everything are
 left out of the loss. Dropping happens between the encoders and the fusion, on the features of the step: the
-pose is fused again from what is left. Scores read the undropped features of the same step. The unimodal
-heads also see those.
+pose is fused again from what is left. Scores and unimodal heads use the undropped features.
 """
 
 from __future__ import annotations
@@ -26,12 +25,13 @@ from equipose.balancing.parts.discrepancy import DiscrepancyConfig, check_discre
 from equipose.balancing.parts.epoch_means import EpochMeans
 from equipose.balancing.parts.rank_means import shared_mean
 from equipose.balancing.parts.row_randomness import row_uniforms
+from equipose.balancing.search_spaces import searched
 
 RESCALE = ("mean", "modality", "none")
 
 
 def drop_probabilities(ahead: Tensor, base: float, strength: float) -> Tensor:
-    """[M] q from how far each modality is ahead [M]."""
+    """[M] probabilities q from how far each modality is ahead [M]."""
     grown = base * (1 + strength * torch.tanh(ahead - 1))
     return torch.where(ahead > 1, grown, 0.0).clamp(0, 1)
 
@@ -50,9 +50,9 @@ class OPM(Method):
 
     @dataclass(frozen=True, kw_only=True)
     class Config(DiscrepancyConfig):
-        """Defaults are those of BalanceBenchmark."""
+        """The defaults of BalanceBenchmark."""
 
-        base: float = 0.4
+        base: float = searched(0.4, low=0.1, high=0.6)
         """q_base; 0 drops nothing."""
         strength: float = 0.5
         """lambda."""
@@ -85,9 +85,9 @@ class OPM(Method):
         self.recorded = EpochMeans("drop")
 
     def shape_losses(self, losses: Losses, step: Step) -> Losses:
-        """Take the task loss from the pose fused after dropping.
+        """Compute the task loss from the pose fused after dropping.
 
-        Raises ValueError when another method of the chain has reshaped the task loss before.
+        Raises ValueError if an earlier method of the chain has changed the task loss.
         """
         c = self.config
         if c.unimodal == "heads":
@@ -98,11 +98,11 @@ class OPM(Method):
         return losses | {POSE: self._dropped_loss(losses, q, step)} if dropping else losses
 
     def _dropped_loss(self, losses: Losses, q: Tensor, step: Step) -> Tensor:
-        """The task loss from the features that dropping leaves."""
+        """The task loss from the remaining features."""
         run, features, target = step.run, step.outputs.features, step.batch.pose
         if not torch.allclose(losses[POSE], run.loss(step.outputs.pose, target).mean()):
             raise ValueError(
-                "opm takes the task loss anew, but a method before it in the chain has changed it; "
+                "opm computes the task loss again, but a method before it in the chain has changed it; "
                 "put opm first"
             )
         present = run.model.present_of(step.batch)

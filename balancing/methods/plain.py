@@ -1,4 +1,4 @@
-"""Training without any balancing: the row that every method is compared with."""
+"""Training without balancing: the baseline of every comparison."""
 
 from __future__ import annotations
 

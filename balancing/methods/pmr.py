@@ -7,11 +7,11 @@ of the true class. For two modalities the loss gains
 
     alpha * sum_m clip(s_n / s_m - 1, 0, 1) * CE_m
 
-so only the weaker one feels it. For more, s_n / s_m is averaged over the others n; BalanceBenchmark instead
+so it acts only on the weaker one. For more, s_n / s_m is averaged over the others n; BalanceBenchmark instead
 scales gradients by `1 - tanh(eta rho_m)` where rho_m = mean of s_m / s_n exceeds 1 (`act="gradients"`).
 
 A pose has no class: the classes are the 27 actions. Cross-entropy is in nats, the pose loss in metres, so
-`unit` says what a nat is worth. The paper's entropy term for early epochs is left out.
+`unit` converts between them. The paper's entropy term for early epochs is left out.
 """
 
 from __future__ import annotations
@@ -25,13 +25,14 @@ from torch import Tensor
 
 from equipose.balancing import checks
 from equipose.balancing.method import POSE, Losses, Method, MethodConfig, Run, Step, with_term
-from equipose.balancing.methods.ogm_ge import modulation
+from equipose.balancing.parts.discrepancy import modulation
 from equipose.balancing.parts.epoch_means import EpochMeans
 from equipose.balancing.parts.gradients import scale_gradients
 from equipose.balancing.parts.passes import evenly_spaced
 from equipose.balancing.parts.prototypes import NUM_ACTIONS, class_means, entropies_of_actions, renewed
 from equipose.balancing.parts.rank_means import joined_means, shared_mean
 from equipose.balancing.parts.unimodal_scores import discrepancy_ratio
+from equipose.balancing.search_spaces import searched
 
 PENALTY = "pmr"
 """Name of the prototype loss among the losses."""
@@ -48,16 +49,16 @@ class PMR(Method):
 
     @dataclass(frozen=True, kw_only=True)
     class Config(MethodConfig):
-        """Published values where there are any."""
+        """Published values where they exist."""
 
-        alpha: float = 0.6
+        alpha: float = searched(0.6, low=0.1, high=3.0)
         """Weight of the prototype loss."""
         momentum: float = 0.5
-        """Share of the old prototypes."""
+        """Weight of the old prototypes."""
         fraction: float = 0.1
-        """Share of the training batches that prototypes are taken from, evenly spaced."""
+        """Share of the training batches used for the prototypes, evenly spaced."""
         unit: float | None = None
-        """Metres per nat; None lets a cross-entropy at chance weigh as much as the step's pose loss."""
+        """Metres per nat; None gives a cross-entropy at chance level the weight of the step's pose loss."""
         act: Literal["loss", "gradients"] = "loss"
         """The published loss, or the gradient scaling of BalanceBenchmark."""
         eta: float = 0.01
@@ -110,7 +111,7 @@ class PMR(Method):
         return with_term(losses, PENALTY, self.config.alpha * unit * torch.stack(terms).sum())
 
     def shape_gradients(self, step: Step) -> None:
-        """With `act="gradients"`, slow down the encoders of those ahead."""
+        """With `act="gradients"`, slow down the encoders of the modalities ahead."""
         if self.config.act == "gradients":
             assert self.scores is not None
             factors = modulation(discrepancy_ratio(self.scores, "mean"), self.config.eta).tolist()

@@ -1,4 +1,4 @@
-"""ReconBoost: modalities take turns, each boosting what the others leave, then all are reconciled.
+"""ReconBoost: modalities take turns, each fitting what the others leave, then all are reconciled.
 
 Hua et al., "ReconBoost: Boosting Can Achieve Modality Reconcilement", ICML 2024. One modality's encoder and
 head learn per turn; a turn of joint training (global rectification) follows. The public code's loss of a
@@ -27,6 +27,8 @@ from equipose.balancing import checks
 from equipose.balancing.method import POSE, Losses, Method, MethodConfig, Run, StepContext
 from equipose.balancing.parts.alternating import joined_gradient, move, other_parameters, share_buffers
 from equipose.balancing.parts.rank_means import shared_mean
+from equipose.balancing.schedules import fixed_count
+from equipose.balancing.search_spaces import searched
 from equipose.balancing.train_step import task_losses
 from equipose.models.batch import Batch, Outputs
 
@@ -34,7 +36,7 @@ NAME = "recon_boost"
 
 
 def residual_targets(own: Tensor, target: Tensor, present: Tensor, modality: int) -> Tensor:
-    """[B, J, 3] what one head must say for the average over present heads to be the target.
+    """[B, J, 3] what one head must predict for the average over present heads to be the target.
 
     own: [B, M, J, 3] poses of all heads; target: [B, J, 3]; present: [B, M] bool.
     """
@@ -45,23 +47,23 @@ def residual_targets(own: Tensor, target: Tensor, present: Tensor, modality: int
 
 
 class ReconBoost(Method):
-    """Takes one move per step: of one modality, or, in its turn, of the joint model; needs unimodal heads."""
+    """One update per step: of one modality, or, in its turn, of the joint model; needs unimodal heads."""
 
     @dataclass(frozen=True, kw_only=True)
     class Config(MethodConfig):
-        """The public code's weights; the rest is what the change to regression leaves open."""
+        """The public code's weights; the other fields are choices that regression leaves open."""
 
         reading: Literal["residual", "reweighted"] = "residual"
-        """See the top of the module."""
+        """See the module docstring."""
         w1: float = 5.0
         """Weight of the modality's own task."""
         w2: float = 1.0
-        """Weight of the boosting."""
-        alpha: float = 0.5
-        """Weight of the agreement with the modality that had the turn before; mean square in m^2."""
+        """Weight of the boosting term."""
+        alpha: float = searched(0.5, low=0.05, high=5.0)
+        """Weight of the agreement with the previous modality; mean square in m^2."""
         scale_mm: float = 100.0
         """For `reading="reweighted"`."""
-        rectify_after: int = 1
+        rectify_after: int = fixed_count(1)
         """Turns of modalities before each joint turn."""
 
         def __post_init__(self) -> None:
@@ -73,7 +75,7 @@ class ReconBoost(Method):
             checks.at_least(NAME, self, "rectify_after", 1)
             if self.reading == "reweighted" and self.w2 > self.w1:
                 raise ValueError(
-                    f"recon_boost.w2={self.w2} exceeds w1={self.w1}: well predicted rows would be unlearnt; "
+                    f"recon_boost.w2={self.w2} exceeds w1={self.w1}: well predicted rows would be unlearned; "
                     "lower w2"
                 )
 
@@ -87,7 +89,7 @@ class ReconBoost(Method):
         """Steps taken so far."""
 
     def take_step(self, context: StepContext) -> Losses:
-        """One pass forward, one move of whose turn it is."""
+        """One forward pass and one update of the modality whose turn it is."""
         run, model = context.run, context.run.model
         outputs = model(context.batch)
         losses = task_losses(outputs, context.batch)
@@ -106,13 +108,13 @@ class ReconBoost(Method):
 
     def whose_turn(self, modalities: int) -> int | None:
         """The modality of this turn, or None for the joint one."""
-        rounds, place = divmod(self.turn, self.config.rectify_after + 1)
-        if place == self.config.rectify_after:
+        rounds, position = divmod(self.turn, self.config.rectify_after + 1)
+        if position == self.config.rectify_after:
             return None
-        return (rounds * self.config.rectify_after + place) % modalities
+        return (rounds * self.config.rectify_after + position) % modalities
 
     def state_dict(self) -> dict[str, Any]:
-        """Whose turn it is."""
+        """The number of the turn."""
         return {"turn": self.turn}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -120,7 +122,7 @@ class ReconBoost(Method):
         self.turn = state["turn"]
 
     def _boost(self, run: Run, batch: Batch, outputs: Outputs, modality: int) -> Tensor:
-        """The loss of one modality's turn, over the rows of all ranks that have it."""
+        """The loss of one modality's turn, over all ranks' rows that have the modality."""
         c, present = self.config, run.model.present_of(batch)
         own = torch.stack(list(outputs.unimodal.values()), dim=1)
         mine, fixed = own[:, modality], own.detach()

@@ -1,14 +1,14 @@
 """Diagnosing & Re-learning (Wei et al., ECCV 2024, arXiv 2407.09705): soften encoders that memorise.
 
-At some epochs every encoder is pulled back towards its first weights, the more, the better its features
-serve the training data than held-out data:
+At some epochs every encoder is pulled back towards its initial weights, the more so the better its features
+serve the training data compared with held-out data:
 
     theta_m <- w_m theta_m,init + (1 - w_m) theta_m,    w_m = tanh(lambda |P_train,m - P_val,m|).
 
 The paper's P is the purity of clusters with respect to classes; a pose has none, so by default P is the
 Pearson correlation of a linear probe (`equipose.balancing.parts.diagnosis`). As in the public code, only
-parameters move: the optimiser's state and the statistics of normalisation layers stay. Validation data is
-looked at, never trained on, and test data is not seen.
+parameters change: the optimiser's state and the statistics of normalisation layers stay. Validation data is
+measured, never trained on; test data is not used.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ from equipose.balancing import checks
 from equipose.balancing.method import Method, MethodConfig, Run
 from equipose.balancing.parts.diagnosis import Diagnosis, diagnosis_gaps
 from equipose.balancing.parts.passes import evenly_spaced
+from equipose.balancing.schedules import epoch_count, fixed_count
+from equipose.balancing.search_spaces import searched
 
 NAME = "relearning"
 
@@ -33,18 +35,18 @@ def pulled(parameter: Tensor, initial: Tensor, weight: float) -> Tensor:
 
 
 class Relearning(Method):
-    """Every few epochs, a few times, encoders are pulled towards their first weights."""
+    """Pulls encoders towards their initial weights, a few times, every few epochs."""
 
     @dataclass(frozen=True, kw_only=True)
     class Config(MethodConfig):
-        """The paper's values; `diagnosis` is what it leaves open for regression."""
+        """The paper's values; `diagnosis` is a choice that it leaves open for regression."""
 
-        strength: float = 3.0
+        strength: float = searched(3.0, low=0.5, high=6.0)
         """lambda."""
-        every: int = 20
-        """Epochs between two re-learnings; the first comes after as many."""
-        times: int = 3
-        """Most re-learnings of a run."""
+        every: int = epoch_count(20)
+        """Epochs between two re-learnings, and before the first."""
+        times: int = fixed_count(3)
+        """Largest number of re-learnings in a run."""
         diagnosis: Diagnosis = "probe"
         """P: correlation of a linear probe, or cluster purity against the action labels."""
         fraction: float = 1.0
@@ -63,10 +65,10 @@ class Relearning(Method):
     def __init__(self, config: Config | None = None) -> None:
         super().__init__(config)
         self.initial: dict[str, Tensor] = {}
-        """Encoder weights at the first epoch that the method saw."""
+        """Encoder weights at the first epoch of the method."""
 
     def on_epoch_start(self, run: Run) -> None:
-        """Remember the first weights; at the epochs due, diagnose and pull back."""
+        """Remember the initial weights; at the epochs due, diagnose and pull back."""
         c = self.config
         groups = run.model.encoder_parameters()
         if not self.initial:
@@ -74,7 +76,9 @@ class Relearning(Method):
         if c.strength == 0 or run.epoch == 0 or run.epoch % c.every or run.epoch // c.every > c.times:
             return
         if run.validation_batches is None:
-            raise ValueError("relearning compares training with validation data, but this run has none")
+            raise ValueError(
+                "relearning compares training with validation data, but this run has none; give it some"
+            )
         train = evenly_spaced(run.batches(), c.fraction)
         gaps = diagnosis_gaps(run, train, run.validation_batches(), c.diagnosis)
         weights = torch.tanh(c.strength * gaps).tolist()
@@ -85,7 +89,7 @@ class Relearning(Method):
                     parameter.copy_(pulled(parameter, self.initial[name], weight))
 
     def state_dict(self) -> dict[str, Any]:
-        """The first weights."""
+        """The initial weights."""
         return {"initial": self.initial}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:

@@ -1,12 +1,12 @@
 """Sample-level resampling (Wei et al., "Enhancing Multimodal Cooperation via Sample-level Modality
-Valuation", CVPR 2024): show each row again for the modalities that contribute too little to it.
+Valuation", CVPR 2024): visit a row again for each modality that contributes too little to it.
 
-After a warm-up, every epoch values every modality of every row, phi in units of a full contribution
-(`row_values.row_contributions`). Where phi < 1 the row is visited again with the stronger modalities hidden,
+After a warm-up, every epoch scores every modality of every row, phi in units of a full contribution
+(`shapley.per_row`). Where phi < 1 the row is visited again with the stronger modalities hidden,
 
     2 (1 - phi) times:  once for 0.5, twice for 0, three times for -0.5,
 
-which for fractions means the whole part, and one more with the probability of the rest.
+where a fraction means its whole part, and one more with the probability of the rest.
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ from equipose.balancing.parts.resampling import (
     left_visible,
     log_visits,
 )
+from equipose.balancing.schedules import fixed_count
+from equipose.balancing.search_spaces import searched
 from equipose.balancing.shapley.per_row import CORRECTNESS, RowErrors, row_contributions, row_errors
 from equipose.models.randomness import numpy_rng
 
@@ -34,7 +36,7 @@ NAME = "sample_resampling"
 
 
 def copies(contributions: Tensor, present: Tensor, most: int, rng: np.random.Generator) -> Tensor:
-    """[N, M] int64 further visits for each modality of each row, at most `most`, 0 where it is absent.
+    """[N, M] int64 extra visits for each modality of each row, at most `most`, 0 where it is absent.
 
     contributions: [N, M] float64; present: [N, M] bool.
     """
@@ -47,21 +49,21 @@ def copies(contributions: Tensor, present: Tensor, most: int, rng: np.random.Gen
 
 
 class SampleResampling(Method):
-    """Every epoch after the warm-up grows by rows whose modalities contribute too little."""
+    """Every epoch after the warm-up grows by rows in which a modality contributes too little."""
 
     @dataclass(frozen=True, kw_only=True)
     class Config(ResamplingConfig):
-        """The paper's values; what it leaves open for regression is documented field by field."""
+        """The paper's values; each field documents what the paper leaves open for regression."""
 
         value: Literal["threshold", "soft"] = "threshold"
-        """Reading of "correct": error below `scale_mm`, or exp(-error / scale_mm)."""
+        """What "correct" means: error below `scale_mm`, or exp(-error / scale_mm)."""
         which: Literal["below_full", "weakest"] = "below_full"
-        """Every modality below a full contribution, as the paper's equation has it, or only the least."""
-        max_copies: int = 3
-        """Most further visits of one row for one modality."""
-        max_growth: float = 1.0
-        """Longest growth of an epoch, as a share of its rows; beyond it a random choice is visited. Ours: a
-        model that is still wrong everywhere would otherwise ask for 2 M further epochs' worth of rows."""
+        """Every modality below a full contribution, as in the paper's equation, or only the weakest."""
+        max_copies: int = fixed_count(3)
+        """Largest number of extra visits of one row for one modality."""
+        max_growth: float = searched(1.0, low=0.25, high=2.0)
+        """Largest growth of an epoch, as a share of its rows; beyond it a random choice is kept. Ours: a
+        model that is wrong everywhere would otherwise ask for 2 M times the rows of an epoch."""
 
         def __post_init__(self) -> None:
             super().__post_init__()
@@ -73,7 +75,7 @@ class SampleResampling(Method):
     config: Config
 
     def plan_epoch(self, plan: EpochPlan, run: Run) -> EpochPlan:
-        """The plan and the further visits, shuffled together."""
+        """The plan and the extra visits, shuffled together."""
         c = self.config
         if run.epoch < c.warmup or c.max_copies == 0 or c.max_growth == 0:
             return plan
@@ -88,7 +90,7 @@ class SampleResampling(Method):
     def _visits(
         self, values: Tensor, found: RowErrors, size: int, rng: np.random.Generator
     ) -> tuple[Tensor, Tensor]:
-        """Positions of rows [E] and the modality [E] that each further visit is for."""
+        """Positions of rows [E] and the modality [E] that each extra visit is for."""
         counts = copies(values, found.present, self.config.max_copies, rng)
         if self.config.which == "weakest":
             least = values.masked_fill(~found.present, torch.inf).argmin(dim=1, keepdim=True)

@@ -1,1 +1,1 @@
-"""Pieces that several methods share: gradients, unimodal scores, resampling, passes over the data."""
+"""What several methods share: gradients, unimodal scores, resampling, passes over the data."""

@@ -1,7 +1,7 @@
-"""Pieces of a training step that a method takes itself (`Method.take_step`).
+"""Building blocks for methods that replace the training step (`Method.take_step`).
 
-Such steps work on the bare model with `torch.autograd.grad`, which data-parallel wrappers do not notice, so
-they average gradients and buffers over ranks themselves, in one flat reduction each.
+Such steps work on the bare model with `torch.autograd.grad`, which bypasses data-parallel wrappers, so they
+average gradients and buffers over ranks themselves, in one flat reduction each.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from equipose.balancing.parts.gradients import assign_gradients, flat_gradient
 def share_buffers(run: Run) -> None:
     """Average floating-point buffers, such as running statistics, over ranks, in place.
 
-    DDP would copy those of its first rank at each of its forward passes, which own steps never call. Do it
-    after the last gradient of a step: layers compute theirs with the statistics that they had.
+    DDP would copy those of rank 0 at each forward pass, which such steps never call. Call it after the last
+    gradient of a step, because gradients depend on the statistics.
     """
     buffers = [buffer for buffer in run.model.buffers() if buffer.is_floating_point()]
     if buffers:
@@ -36,14 +36,14 @@ def joined_gradient(
 
 
 def move(context: StepContext, gradient: Tensor, parameters: Sequence[nn.Parameter]) -> None:
-    """One move of the optimiser along a flat gradient [P]; all other parameters stay where they are."""
+    """One optimiser step with a flat gradient [P]; all other parameters stay unchanged."""
     context.optimizer.zero_grad(set_to_none=True)
     assign_gradients(gradient, parameters)
     context.apply_gradients()
 
 
 def other_parameters(model: nn.Module, *excluded: str) -> list[nn.Parameter]:
-    """The parameters whose names do not begin with any of the excluded prefixes."""
+    """The parameters whose names start with none of the excluded prefixes."""
     return [p for name, p in model.named_parameters() if not name.startswith(excluded)]
 
 
@@ -54,7 +54,7 @@ def head_parameters(model: nn.Module) -> dict[str, list[nn.Parameter]]:
 
 
 def tie(groups: Iterable[Sequence[nn.Parameter]]) -> None:
-    """Set the parameters of every group to those of the first, which alone the optimiser moves."""
+    """Copy the parameters of the first group, the only one that is optimised, to all others."""
     first, *others = groups
     with torch.no_grad():
         for group in others:

@@ -1,4 +1,4 @@
-"""Unimodal heads as mere observers: they learn, and the encoders do not notice."""
+"""Unimodal heads as probes: they learn without influencing the encoders."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from equipose.balancing.method import POSE, Losses, Step
 
 
 def probe_losses(losses: Losses, step: Step) -> Losses:
-    """The losses with those of the unimodal heads taken on detached features.
+    """The losses, with those of the unimodal heads computed on detached features.
 
-    The heads go on training, which data-parallel training needs of every parameter, but the encoders learn
-    from the other losses alone. Replaces the losses `pose/<modality>`; unchanged without heads.
+    The heads keep training, as data-parallel training requires of every parameter, but the encoders learn
+    from the other losses alone. Replaces the losses `pose/<modality>`; changes nothing without heads.
     """
     run, batch = step.run, step.batch
     poses = run.model.unimodal(step.outputs.features.detach())

@@ -1,7 +1,7 @@
 """How much better each encoder's features serve the training data than the validation data.
 
-Two readings of the diagnosis of Wei et al. (ECCV 2024), who compare the purity of feature clusters.
-Everything is computed from sums over rows that are joined over ranks first.
+Two versions of the diagnosis of Wei et al. (ECCV 2024), who compare the purity of feature clusters.
+Everything is computed from sums over rows, reduced over ranks first.
 
 Legend: B rows, M modalities, D features, K coordinates (51), A classes.
 """
@@ -21,21 +21,21 @@ from equipose.models.skeleton import NUM_JOINTS
 
 Diagnosis = Literal["probe", "purity"]
 RIDGE = 1e-3
-"""Of the linear probe, as a share of the mean variance of the features."""
+"""Ridge of the linear probe, as a share of the mean variance of the features."""
 LLOYD_STEPS = 10
 NUM_CLASSES = 28
-"""Action codes are 1 to 27; an unused code has no member and changes nothing."""
+"""Action codes are 1 to 27; an unused code has no members and changes nothing."""
 Mean = Callable[[Tensor], Tensor]
 
 
 def diagnosis_gaps(
     run: Run, train: Iterable[Batch], validation: Iterable[Batch], kind: Diagnosis, classes: str = "action"
 ) -> Tensor:
-    """[M] float64 |P_train - P_val| of every encoder, equal on all ranks. P is, for
+    """[M] float64 |P_train - P_val| of every encoder, equal on all ranks.
 
-    `probe`: the Pearson correlation, averaged over coordinates, of the pose with a ridge regression from
-    the features that is fitted on the training data; `purity`: the share of rows in the majority class of
-    their K-means cluster. Neither moves the model. Rows that lack a modality do not count for it.
+    For `probe`, P is the Pearson correlation, averaged over coordinates, of the pose with a ridge regression
+    from the features, fitted on the training data; for `purity`, the share of rows in the majority class of
+    their K-means cluster. Neither changes the model. Rows that lack a modality do not count for it.
     """
     with torch.no_grad(), evaluating(run.model):
         if kind == "probe":

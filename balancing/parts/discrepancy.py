@@ -1,9 +1,10 @@
-"""How far each modality is ahead in a step, with the settings that OGM-GE and OPM share for it."""
+"""How far each modality is ahead in a step: settings and measure that OGM-GE, OPM and PMR share."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from equipose.balancing import checks
@@ -22,16 +23,16 @@ from equipose.balancing.parts.unimodal_scores import (
 
 @dataclass(frozen=True, kw_only=True)
 class DiscrepancyConfig(MethodConfig):
-    """How a lead is read off poses, and off more than two modalities."""
+    """How the lead of a modality is measured for poses, and among more than two modalities."""
 
     ratio: Ratio = "mean"
-    """What a lead is relative to: the `mean` over the others, or the `weakest`."""
+    """What a lead is relative to: the `mean` of the others, or the `weakest` modality."""
     unimodal: Source = "coalition"
-    """Whose prediction stands for a modality alone."""
+    """Whose prediction represents a modality alone."""
     centred: bool = True
-    """Move the predictions of `unimodal="coalition"` to the mean target before judging them."""
+    """Shift the predictions of `unimodal="coalition"` to the mean target before scoring them."""
     temperature: float | None = None
-    """tau in m of the score exp(-e / tau); None takes the mean error over the modalities, so scores have
+    """tau in m of the score exp(-e / tau); None uses the mean error over the modalities, so scores have
     no unit."""
 
 
@@ -44,8 +45,13 @@ def check_discrepancy(method: str, config: DiscrepancyConfig) -> None:
 
 
 def discrepancy_ratios(step: Step, config: DiscrepancyConfig) -> Tensor:
-    """[M] float64, above 1 for those ahead (`unimodal_scores.discrepancy_ratio`); equal on all ranks."""
+    """[M] float64, above 1 for modalities ahead (`unimodal_scores.discrepancy_ratio`); equal on all ranks."""
     predictions = unimodal_predictions(step, config.unimodal)
     centred = config.centred and config.unimodal == "coalition"
     errors = unimodal_errors(step, predictions, centred=centred)
     return discrepancy_ratio(bounded_scores(errors, config.temperature), config.ratio)
+
+
+def modulation(ahead: Tensor, alpha: float) -> Tensor:
+    """[M] gradient coefficients `1 - tanh(alpha rho)` where rho > 1, else 1, from the ratios rho [M]."""
+    return torch.where(ahead > 1, 1 - torch.tanh(alpha * ahead), 1.0)

@@ -11,7 +11,7 @@ from equipose.balancing.method import Step
 class EpochMeans:
     """Logs the running mean of per-modality numbers under `method/<what>/<modality>`.
 
-    Starts anew at each epoch's first step, so a checkpoint between epochs need not hold it.
+    Restarts at each epoch's first step, so checkpoints between epochs need not contain it.
     """
 
     def __init__(self, what: str) -> None:
@@ -20,7 +20,7 @@ class EpochMeans:
         self.total: Tensor = torch.zeros(())
 
     def add(self, step: Step, values: Tensor) -> None:
-        """Take in one step's [M] numbers."""
+        """Add one step's numbers [M]."""
         if step.index == 0:
             self.count, self.total = 0, torch.zeros_like(values)
         self.count, self.total = self.count + 1, self.total + values

@@ -1,8 +1,8 @@
-"""What methods do with gradients: scale them, add noise, and take them loss by loss.
+"""What methods do with gradients: scale them, add noise, and compute them loss by loss.
 
-Nothing here talks to other ranks. Gradients of `backward()` arrive averaged over ranks; those of
-`flat_gradient` are this rank's own, because `torch.autograd.grad` bypasses that: average them with
-`Run.mean` before anything nonlinear.
+Nothing here communicates with other ranks. Gradients of `backward()` arrive averaged over ranks; those of
+`flat_gradient` are this rank's own, because `torch.autograd.grad` bypasses the averaging: apply `Run.mean`
+before anything nonlinear.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ def scale_gradients(parameters: Iterable[nn.Parameter], factor: float) -> None:
 
 
 def jitter(gradient: Tensor, strength: float, rng: torch.Generator) -> Tensor:
-    """Gaussian noise of the gradient's shape, its deviation `strength` times that of the gradient's entries.
+    """Gaussian noise of the gradient's shape; its standard deviation is `strength` times the gradient's.
 
-    rng: a generator that is equal on all ranks (`Step.rng`), so that replicas receive the same noise. Where
-    the gradient is on another device, it seeds a generator there, because copying noise takes longer.
+    rng: a generator that is equal on all ranks (`Step.rng`), so that replicas get the same noise. If the
+    gradient is on another device, it seeds a generator there, which is faster than copying noise.
     """
     device = gradient.device
     if rng.device != device:
@@ -42,7 +42,7 @@ def jitter(gradient: Tensor, strength: float, rng: torch.Generator) -> Tensor:
 def flat_gradient(loss: Tensor, parameters: Sequence[nn.Parameter], *, keep_graph: bool) -> Tensor:
     """[P] gradient of one loss in all parameters, zero where the loss does not depend on one.
 
-    keep_graph: leave the graph for the gradient of another loss.
+    keep_graph: keep the graph for the gradient of another loss.
     """
     found = torch.autograd.grad(loss, parameters, retain_graph=keep_graph, allow_unused=True)
     return torch.cat(
@@ -54,7 +54,7 @@ def flat_gradient(loss: Tensor, parameters: Sequence[nn.Parameter], *, keep_grap
 
 
 def assign_gradients(flat: Tensor, parameters: Sequence[nn.Parameter]) -> None:
-    """Put the pieces of [P] into the parameters' gradients; inverse of `flat_gradient`'s layout."""
+    """Set the parameters' gradients from a flat one [P], laid out as by `flat_gradient`."""
     pieces = flat.split([p.numel() for p in parameters])
     for parameter, piece in zip(parameters, pieces, strict=True):
         parameter.grad = piece.view_as(parameter).clone()
@@ -64,7 +64,7 @@ def min_norm_weights(first: Tensor, second: Tensor) -> tuple[float, float]:
     """Weights, at least 0 and summing to 1, that make the mix of two gradients [P] as short as possible.
 
     The closed form for two of the min-norm problem (Desideri 2012; Sener and Koltun 2018, eq. for two
-    tasks). Equal gradients share equally.
+    tasks). Equal gradients get equal weights.
     """
     difference = (first - second).double()
     size = float(difference.square().sum())

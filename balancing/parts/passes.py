@@ -1,4 +1,4 @@
-"""Losses of the joint head and of every unimodal head over whole parts of the data."""
+"""Losses of the joint head and of every unimodal head in one pass over data."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def head_names(run: Run) -> list[str]:
 
 
 def head_losses(run: Run, batches: Iterable[Batch]) -> Tensor:
-    """[1 + M] float64 mean loss in m of the joint head and every unimodal head, joined over ranks."""
+    """[1 + M] float64 mean loss in m of the joint head and every unimodal head, over all ranks."""
     model = run.model
     total = torch.zeros(
         2 + len(model.modalities), dtype=torch.float64, device=next(model.parameters()).device
@@ -34,7 +34,7 @@ def head_losses(run: Run, batches: Iterable[Batch]) -> Tensor:
 
 
 def evenly_spaced(batches: Iterable[Batch], fraction: float) -> Iterator[Batch]:
-    """That share of the batches, evenly spread, the first one always among them."""
+    """That share of the batches, evenly spaced, always with the first one."""
     due = 1.0
     for batch in batches:
         if due > 1 - 1e-9:

@@ -1,4 +1,4 @@
-"""Prototypes of classes: the mean feature of each, per modality, and how close a sample is to them.
+"""Class prototypes: the mean feature of each class per modality, and how close a sample is to them.
 
 Legend: B samples, M modalities, K classes (27 actions), D feature width.
 """
@@ -16,7 +16,7 @@ from equipose.models.batch import Batch
 
 NUM_ACTIONS = 27
 UNKNOWN = -1e9
-"""Logit of a class without prototype; finite, so that no sample has a NaN gradient."""
+"""Logit of a class without a prototype; finite, so that no sample has a NaN gradient."""
 
 
 def prototype_log_probabilities(features: Tensor, prototypes: Tensor, known: Tensor) -> Tensor:
@@ -29,10 +29,10 @@ def prototype_log_probabilities(features: Tensor, prototypes: Tensor, known: Ten
 
 
 def entropies_of_actions(step: Step, prototypes: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
-    """[B, M] cross-entropy in nats of each sample's action, and [B, M] bool where there is one.
+    """[B, M] cross-entropy in nats of each sample's action, and [B, M] bool: where it is defined.
 
-    That is, where the sample has the modality and its action a prototype. The shapes of `prototypes` and
-    `known` are [M, K, D] and [M, K].
+    It is defined where the sample has the modality and its action has a prototype. prototypes: [M, K, D];
+    known: [M, K].
     """
     features = step.outputs.features
     logs = prototype_log_probabilities(features, prototypes.to(features), known)
@@ -42,9 +42,9 @@ def entropies_of_actions(step: Step, prototypes: Tensor, known: Tensor) -> tuple
 
 
 def renewed(old: Tensor, known: Tensor, new: Tensor, seen: Tensor, momentum: float) -> tuple[Tensor, Tensor]:
-    """Prototypes [M, K, D] and which exist [M, K], from the old ones and new means of the same shapes.
+    """Prototypes [M, K, D] and which exist [M, K], from old ones and new means of the same shapes.
 
-    momentum: share of the old prototype where there are both; where there is one, it is taken as it is.
+    momentum: weight of the old prototype where both exist; a class with only one of them keeps that one.
     """
     either = old.where(known[..., None], new)
     mixed = momentum * old + (1 - momentum) * new
@@ -59,9 +59,9 @@ def actions_of(batch: Batch) -> Tensor:
 
 
 def class_means(run: Run, batches: Iterable[Batch]) -> tuple[Tensor, Tensor]:
-    """Mean feature of every class [M, 27, D], and which classes were seen [M, 27], joined over ranks.
+    """Mean feature of every class [M, 27, D], and which classes were seen [M, 27], over all ranks.
 
-    In evaluation mode, over the samples that have the modality.
+    Computed in evaluation mode, over the samples that have the modality.
     """
     model = run.model
     sums, counts = torch.zeros(()), torch.zeros(())

@@ -1,4 +1,4 @@
-"""Means over the samples of all ranks, whatever share of them each rank holds."""
+"""Means over the samples of all ranks, however they are distributed."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from torch import Tensor
 
 
 def joined_means(values: Tensor, kept: Tensor, mean: Callable[[Tensor], Tensor]) -> Tensor:
-    """[K] float64 means of each column over its kept rows on all ranks, equal on all of them.
+    """[K] float64 mean of each column over its kept rows on all ranks; equal on all of them.
 
-    values, kept: [B, K], numbers and bool. A column without any kept row anywhere gives NaN.
+    values, kept: [B, K], numbers and bool. A column without a kept row on any rank gives NaN.
     """
     kept = kept.double()
     sums = mean((values.detach().double() * kept).sum(dim=0))
@@ -18,10 +18,10 @@ def joined_means(values: Tensor, kept: Tensor, mean: Callable[[Tensor], Tensor])
 
 
 def shared_mean(values: Tensor, kept: Tensor, mean: Callable[[Tensor], Tensor]) -> Tensor:
-    """A scalar to differentiate, whose average over ranks is the mean over all kept rows of all ranks.
+    """A differentiable scalar whose average over ranks is the mean over the kept rows of all ranks.
 
-    values, kept: [B], numbers and bool. A plain local mean would weigh a rank's rows more, the fewer it
-    kept. Zero where no rank kept a row.
+    values, kept: [B], numbers and bool. A plain local mean would give rows more weight on a rank that keeps
+    fewer. Zero if no rank keeps a row.
     """
     count = mean(kept.double().sum()).clamp_min(1e-12)
     kept_values = values.where(kept, 0)

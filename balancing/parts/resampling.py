@@ -1,6 +1,6 @@
-"""What modality-level and sample-level resampling share: settings, further visits, and what is recorded.
+"""What modality-level and sample-level resampling share: settings, extra visits, and metrics.
 
-Legend: E further visits, M modalities.
+Legend: E extra visits, M modalities.
 """
 
 from __future__ import annotations
@@ -15,20 +15,21 @@ from torch import Tensor
 
 from equipose.balancing import checks
 from equipose.balancing.method import EpochPlan, MethodConfig, Run
+from equipose.balancing.schedules import epoch_count
 
 HIDE = ("stronger", "others")
 
 
 @dataclass(frozen=True, kw_only=True)
 class ResamplingConfig(MethodConfig):
-    """From when on, and what a further visit shows."""
+    """When extra visits start, and what they show."""
 
-    warmup: int = 5
-    """Epochs of plain training before the first further visit."""
+    warmup: int = epoch_count(5)
+    """Epochs of plain training before the first extra visit."""
     scale_mm: float = 100.0
     """See `value`."""
     hide: Literal["stronger", "others"] = "stronger"
-    """What a further visit hides: every stronger modality, or all but the weak one."""
+    """What an extra visit hides: every stronger modality, or all but the weak one."""
 
 
 def check_resampling(method: str, config: ResamplingConfig, values: Iterable[str]) -> None:
@@ -43,7 +44,7 @@ def check_resampling(method: str, config: ResamplingConfig, values: Iterable[str
 
 
 def grown(plan: EpochPlan, indices: Tensor, present: Tensor, rng: np.random.Generator) -> EpochPlan:
-    """The plan with further visits, all in a new random order; the plan itself where there are none.
+    """The plan with extra visits, all in a new random order; the plan itself if there are none.
 
     indices: [E] rows; present: [E, M] bool.
     """
@@ -56,7 +57,7 @@ def grown(plan: EpochPlan, indices: Tensor, present: Tensor, rng: np.random.Gene
 
 
 def left_visible(contributions: Tensor, modality: Tensor, hide: str) -> Tensor:
-    """[E, M] bool: which modalities a further visit for the sake of `modality` [E] may use.
+    """[E, M] bool: which modalities an extra visit for `modality` [E] may use.
 
     contributions: [E, M]. `stronger` hides those that contribute more (one of two, as in the paper),
     `others` hides all but the modality itself.
@@ -67,7 +68,7 @@ def left_visible(contributions: Tensor, modality: Tensor, hide: str) -> Tensor:
 
 
 def log_visits(run: Run, contributions: Iterable[float], modality: Tensor, planned: int) -> None:
-    """Record the mean contribution [M] and the further visits [E] for each modality, over those planned."""
+    """Log the mean contribution [M] and the share of extra visits of each modality; planned: rows before."""
     for m, (name, value) in enumerate(zip(run.model.modalities, contributions, strict=True)):
         run.log(f"method/contribution/{name}", value)
         run.log(f"method/added/{name}", float((modality == m).sum()) / planned)

@@ -1,7 +1,7 @@
-"""How well each modality does alone, for methods that hold back whoever is ahead.
+"""How well each modality does alone, for methods that slow down the modalities ahead.
 
-The published methods read the true class's probability off each modality's share of the logits. For a
-pose we take the error of each modality's own prediction and map it to a bounded score.
+The published methods use the true class's probability from each modality's share of the logits. For poses
+we map the error of each modality's own prediction to a bounded score.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from equipose.balancing.parts.rank_means import joined_means
 from equipose.balancing.shapley.coalitions import coalition_predictions, coalitions_of
 
 Source = Literal["coalition", "heads"]
-"""Whose prediction is judged. `coalition`: the model's own with every other feature set to zero, any fusion;
-for concatenation it is W_m f_m plus a constant. `heads`: the modality's unimodal head, trained as a probe."""
+"""Which prediction is scored. `coalition`: the model's own with all other features zero, for any fusion; for
+concatenation it is W_m f_m plus a constant. `heads`: the modality's unimodal head, trained as a probe."""
 
 Ratio = Literal["mean", "weakest"]
 SOURCES: tuple[str, ...] = ("coalition", "heads")
@@ -26,7 +26,7 @@ RATIOS: tuple[str, ...] = ("mean", "weakest")
 
 
 def unimodal_predictions(step: Step, source: Source) -> Tensor:
-    """[B, M, J, 3] m, without gradient; no random number is drawn and no statistic moves."""
+    """[B, M, J, 3] m, without gradient; draws no random number and changes no statistics."""
     model, features = step.run.model, step.outputs.features.detach()
     with torch.no_grad(), evaluating(model.fusion):
         if source == "heads":
@@ -38,8 +38,8 @@ def unimodal_predictions(step: Step, source: Source) -> Tensor:
 def shapley_responses(step: Step) -> Tensor:
     """[B, M, J, 3] m each modality's Shapley share of the prediction, differentiable in all weights.
 
-    Over all coalitions, the empty one included, so they sum to the full prediction minus that of
-    nothing. The fusion runs in evaluation mode: dropout masks would differ between coalitions.
+    Over all coalitions with the empty one, so they sum to the full prediction minus the empty one's. The
+    fusion runs in evaluation mode: dropout masks would differ between coalitions.
     """
     model = step.run.model
     with evaluating(model.fusion):
@@ -51,9 +51,9 @@ def shapley_responses(step: Step) -> Tensor:
 def unimodal_errors(step: Step, predictions: Tensor, *, centred: bool) -> Tensor:
     """[M] float64 MPJPE in m of [B, M, J, 3] predictions, over the rows that have the modality.
 
-    centred: first move each modality's predictions so that their mean over the rows is the mean target. A
-    share of a prediction has no position of its own, and one modality alone misses the others' part of it.
-    A modality that no row of the step has counts as average. Joined over ranks; equal on all of them.
+    centred: first shift each modality's predictions so that their mean over the rows is the mean target. A
+    share of a prediction has no position of its own, and one modality alone lacks the others' part of it.
+    A modality that no row of the step has counts as average. Over all ranks; equal on all of them.
     """
     mean, target = step.run.mean, step.batch.pose[:, None]
     kept = step.run.model.present_of(step.batch)
@@ -68,17 +68,17 @@ def unimodal_errors(step: Step, predictions: Tensor, *, centred: bool) -> Tensor
 
 
 def relative_errors(errors: Tensor, temperature: float | None) -> Tensor:
-    """[M] errors without a unit: over a temperature in m, or over their mean where it is None."""
+    """[M] errors without a unit: divided by a temperature in m, or by their mean if it is None."""
     return errors / (errors.mean() if temperature is None else temperature)
 
 
 def bounded_scores(errors: Tensor, temperature: float | None) -> Tensor:
-    """[M] scores exp(-e / tau) in (0, 1]: the closer to 1, the better the modality does."""
+    """[M] scores exp(-e / tau) in (0, 1]; higher is better."""
     return torch.exp(-relative_errors(errors, temperature))
 
 
 def discrepancy_ratio(scores: Tensor, ratio: Ratio) -> Tensor:
-    """[M] how far each modality is ahead: above 1 for those that are.
+    """[M] how far each modality is ahead: above 1 for modalities ahead.
 
     `mean`: the mean over the others n of s_m / s_n; `weakest`: s_m over the smallest score. With two
     modalities both are the published ratio for the one ahead.

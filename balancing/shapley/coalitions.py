@@ -1,8 +1,8 @@
-"""Which subsets of the modalities are looked at, what a model predicts from each, and what they say together.
+"""Which subsets of the modalities are evaluated, a model's prediction from each, and their Shapley values.
 
 Features are computed once; an absent modality is a zeroed feature (the AWC paper), so a coalition costs one
-fusion and no encoder. Up to `EXACT_PLAYERS` modalities all 2^M coalitions are looked at; beyond that a sample
-of them, see `equipose.balancing.shapley.sampled`.
+fusion and no encoder. Up to `EXACT_PLAYERS` modalities all 2^M coalitions are evaluated; beyond that a
+sample of them, see `equipose.balancing.shapley.sampled`.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ ROUNDS = 8
 """Independent estimates of a sample: enough to see their spread. 12 modalities take 778 coalitions."""
 
 MOST_PLAYERS = 32
-"""A bound against mistakes; 32 modalities take about 8,000 coalitions."""
+"""A limit that catches mistakes; 32 modalities take about 8,000 coalitions."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Coalitions:
-    """The coalitions that are evaluated, and how their worth becomes contributions.
+    """The coalitions that are evaluated, and how their values become contributions.
 
     C coalitions, among them the empty one (first), every modality alone, all but one, and all (last).
     """
@@ -42,7 +42,7 @@ class Coalitions:
     codes: Tensor
     """[C] int64 bitmasks, increasing."""
     maps: Tensor
-    """[R, M, C] float64, from worth to Shapley values: one exact map, or R independent estimates."""
+    """[R, M, C] float64, from coalition to Shapley values: one exact map, or R independent estimates."""
 
     @property
     def players(self) -> int:
@@ -56,16 +56,16 @@ class Coalitions:
 
     @property
     def masks(self) -> Tensor:
-        """[C, M] bool: who takes part."""
+        """[C, M] bool: which modalities take part."""
         return (self.codes[:, None] >> torch.arange(self.players) & 1).bool()
 
     @property
     def alone(self) -> Tensor:
-        """[M] int64: where each modality alone stands among the coalitions."""
+        """[M] int64: index of each modality alone among the coalitions."""
         return torch.searchsorted(self.codes, 1 << torch.arange(self.players))
 
-    def place(self, code: int) -> int | None:
-        """Where a coalition stands, or None where it is not evaluated."""
+    def index_of(self, code: int) -> int | None:
+        """Index of a coalition, or None if it is not evaluated."""
         found = int(torch.searchsorted(self.codes, code))
         return found if found < len(self.codes) and int(self.codes[found]) == code else None
 
@@ -76,33 +76,33 @@ class Coalitions:
     def shown_by_name(self, values: Tensor, modalities: Sequence[str]) -> dict[str, float]:
         """Short name -> one of values [C], for the coalitions that are `shown`."""
         names = self.names(modalities)
-        return {names[place]: float(values[place]) for place in self.shown}
+        return {names[index]: float(values[index]) for index in self.shown}
 
     @property
     def shown(self) -> list[int]:
-        """Where the coalitions stand whose errors are worth a number each: all but the empty one, or, of a
-        sample, the modalities alone, all but one, and all."""
+        """Indices of the coalitions that reports list: all but the empty one, or, of a sample, the modalities
+        alone, all but one, and all."""
         sizes = self.masks.sum(dim=1)
         chosen = sizes > 0 if self.exact else (sizes == 1) | (sizes >= self.players - 1)
         return chosen.nonzero()[:, 0].tolist()
 
     def estimates(self, values: Tensor) -> Tensor:
-        """[..., R, M] float64 independent estimates of the Shapley values from the worth [..., C]."""
+        """[..., R, M] float64 independent estimates of the Shapley values from coalition values [..., C]."""
         if values.shape[-1] != len(self.codes):
             raise ValueError(
                 f"{self.players} modalities need {len(self.codes)} coalitions, got {values.shape[-1]}"
             )
         if not bool(values.isfinite().all()):
-            raise ValueError("values holds NaN or infinity; every coalition needs a finite worth")
+            raise ValueError("values holds NaN or infinity; every coalition needs a finite value")
         flat = values.double() @ self.maps.flatten(0, 1).to(values.device).T
         return flat.unflatten(-1, self.maps.shape[:2])
 
     def shapley(self, values: Tensor) -> Tensor:
-        """[..., M] float64 from the worth [..., C]; they sum to values[..., -1] - values[..., 0]."""
+        """[..., M] float64 from coalition values [..., C]; they sum to values[..., -1] - values[..., 0]."""
         return self.estimates(values).mean(dim=-2)
 
     def sampling_error(self, values: Tensor) -> Tensor:
-        """[..., M] float64 standard error of `shapley` from looking at a sample of coalitions; 0 if exact."""
+        """[..., M] float64 standard error of `shapley` due to sampling coalitions; 0 if exact."""
         found = self.estimates(values)
         rounds = found.shape[-2]
         return found.std(dim=-2) / rounds**0.5 if rounds > 1 else torch.zeros_like(found[..., 0, :])
@@ -112,9 +112,9 @@ class Coalitions:
 def coalitions_of(
     modalities: int, *, exact_up_to: int = EXACT_PLAYERS, rounds: int = ROUNDS, seed: int = 0
 ) -> Coalitions:
-    """All coalitions of M modalities, or a sample where there are more than `exact_up_to`.
+    """All coalitions of M modalities, or a sample if there are more than `exact_up_to`.
 
-    The sample depends on the arguments alone: every epoch, method and rank looks at the same coalitions, so
+    The sample depends on the arguments alone: every epoch, method and rank evaluates the same coalitions, so
     differences between them are not differences between samples.
     """
     if not 1 <= modalities <= MOST_PLAYERS:

@@ -1,4 +1,4 @@
-"""What each modality is worth for each single row: the per-row cooperation behind resampling.
+"""What each modality contributes to each row: the per-row game behind resampling.
 
 Legend: N rows, M modalities, C coalitions (see `coalitions_of`).
 """
@@ -19,14 +19,14 @@ from equipose.models.batch import Batch, rows_of
 
 @dataclass(frozen=True, kw_only=True)
 class RowErrors:
-    """What is known of chosen rows, joined over ranks; equal on all of them, on the CPU."""
+    """Errors of some rows, reduced over ranks; equal on all of them, on the CPU."""
 
     rows: Tensor
     """[N] int64 rows of the store's index, increasing."""
     present: Tensor
-    """[N, M] bool: what the data of the row has."""
+    """[N, M] bool: which modalities the row has."""
     scored: Tensor
-    """[N] bool: whose errors are known."""
+    """[N] bool: whether the row's errors are known."""
     errors: Tensor
     """[N, C] float64, m, of every coalition; 0 where not scored."""
 
@@ -35,7 +35,7 @@ def row_errors(run: Run, rows: Tensor, scored: Tensor | None = None) -> RowError
     """Errors of every coalition on some rows, in evaluation mode, without gradient.
 
     rows: [N] int64, each once, increasing; scored: [N] bool, None scores all. Both the same on every rank.
-    Every rank looks at its own share of the training data and leaves zeros elsewhere; one reduction joins
+    Every rank fills in its own share of the training data and leaves zeros elsewhere; one reduction joins
     them. Raises ValueError for rows that no rank has.
     """
     scored = torch.ones(len(rows), dtype=torch.bool) if scored is None else scored
@@ -46,15 +46,15 @@ def row_errors(run: Run, rows: Tensor, scored: Tensor | None = None) -> RowError
     with torch.no_grad(), evaluating(run.model):
         for batch in run.batches():
             index = batch.index.cpu().contiguous()
-            place = torch.searchsorted(rows, index).clamp_max(len(rows) - 1)
-            known = rows[place] == index
-            table[place[known].to(device), 0] = 1
-            table[place[known].to(device), 1 : 1 + players] = run.model.present_of(batch)[known].double()
-            chosen = known & scored[place]
+            at = torch.searchsorted(rows, index).clamp_max(len(rows) - 1)
+            known = rows[at] == index
+            table[at[known].to(device), 0] = 1
+            table[at[known].to(device), 1 : 1 + players] = run.model.present_of(batch)[known].double()
+            chosen = known & scored[at]
             if chosen.any():
-                table[place[chosen].to(device), 1 + players :] = _errors(run, rows_of(batch, chosen))
+                table[at[chosen].to(device), 1 + players :] = _errors(run, rows_of(batch, chosen))
     joined = run.mean(table).cpu()
-    # Each row is on one rank, so its mean over ranks is short by the factor that `seen` holds.
+    # Each row is on one rank only, so the mean over ranks is too small by the factor `seen`.
     seen, present, errors = joined.split([1, players, coalitions], dim=1)
     if not bool((seen > 0).all()):
         missing = rows[seen[:, 0] == 0][:5].tolist()
@@ -70,12 +70,12 @@ def _errors(run: Run, batch: Batch) -> Tensor:
 
 
 def thresholded(errors: Tensor, scale: float) -> Tensor:
-    """1 where the error is below `scale`, else 0: "predicted correctly" of classification."""
+    """1 where the error is below `scale`, else 0: like "predicted correctly" in classification."""
     return (errors < scale).to(errors.dtype)
 
 
 def decaying(errors: Tensor, scale: float) -> Tensor:
-    """exp(-error / scale), in (0, 1]: correctness by degrees."""
+    """exp(-error / scale), in (0, 1]: a degree of correctness."""
     return torch.exp(-errors / scale)
 
 

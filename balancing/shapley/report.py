@@ -1,4 +1,4 @@
-"""How much each modality contributed, with everything needed to read the numbers."""
+"""How much each modality contributed, with everything needed to interpret the numbers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from equipose.balancing.shapley.values import interaction_indices
 from equipose.models.randomness import numpy_rng
 
 BASELINE = "features zero-filled"
-"""What stands for an absent modality in every score here (the AWC paper)."""
+"""How every score here represents an absent modality (as in the AWC paper)."""
 
 DRAWS_AT_ONCE = 100
 """Bootstrap draws evaluated together; bounds memory."""
@@ -29,7 +29,7 @@ class ContributionReport:
     modalities: tuple[str, ...]
     value_function: str
     values: Tensor
-    """[C] worth of every coalition."""
+    """[C] value of every coalition."""
     shapley: Tensor
     """[M]."""
     low: Tensor
@@ -37,11 +37,11 @@ class ContributionReport:
     high: Tensor
     """[M] upper end."""
     sampling_error: Tensor
-    """[M] standard error from looking at a sample of the coalitions; 0 where all were looked at."""
+    """[M] standard error due to sampling coalitions; 0 if all were evaluated."""
     level: float
     """Coverage of the interval."""
     interactions: Tensor
-    """[M, M] pairwise Shapley interaction indices; NaN from a sample of the coalitions."""
+    """[M, M] pairwise Shapley interaction indices; NaN if coalitions were sampled."""
     residual: float
     """Deviation from efficiency; rounding only."""
     mpjpe_mm: Tensor
@@ -54,17 +54,13 @@ class ContributionReport:
 
     @property
     def coalitions(self) -> Coalitions:
-        """Which coalitions, in the order of `values`, `mpjpe_mm` and `spread_mm`."""
+        """The coalitions, in the order of `values`, `mpjpe_mm` and `spread_mm`."""
         return coalitions_of(len(self.modalities))
 
     @property
     def alone_spread_mm(self) -> Tensor:
         """[M] spread of the predictions from each modality alone, mm."""
         return self.spread_mm[self.coalitions.alone]
-
-    def subset_mpjpe_mm(self) -> dict[str, float]:
-        """Short coalition name, such as `RL`, -> MPJPE in mm; the empty coalition is `none`."""
-        return dict(zip(self.coalitions.names(self.modalities), self.mpjpe_mm.tolist(), strict=True))
 
 
 def bootstrap_interval(
@@ -78,9 +74,9 @@ def bootstrap_interval(
 ) -> tuple[Tensor, Tensor]:
     """Percentile interval of the Shapley values by resampling whole clusters (Efron 1979).
 
-    Frames of one recording depend on each other, so recordings are drawn, not frames; where the coalitions
-    are a sample, its independent estimates are drawn as well, so the interval covers both. Returns (low [M],
-    high [M]) float64; NaN with fewer than two clusters, where no spread can be seen.
+    Frames of one recording depend on each other, so recordings are drawn, not frames. If the coalitions are
+    a sample, its independent estimates are drawn as well, so the interval covers both. Returns (low [M],
+    high [M]) float64; NaN with fewer than two clusters, which show no spread.
     """
     if draws < 1 or not 0 < level < 1:
         raise ValueError(f"draws must be at least 1 and level in (0, 1), got {draws} and {level}")
@@ -115,7 +111,7 @@ def contribution_report(
     draws: int = 1000,
     level: float = 0.95,
 ) -> ContributionReport:
-    """Everything that the statistics, of `coalitions_of(M)`, say about the modalities' contributions."""
+    """The contributions of the modalities, from the statistics of `coalitions_of(M)`."""
     coalitions = coalitions_of(len(modalities))
     values = value_function(value)(statistics)
     shapley = coalitions.shapley(values)

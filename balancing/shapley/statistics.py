@@ -1,7 +1,7 @@
 """Sufficient statistics of every coalition's predictions: small, mergeable in any order, float64.
 
-Whatever a value function needs is kept per cluster of dependent samples (such as one recording), so a
-clustered bootstrap can resample clusters without seeing a prediction again.
+What a value function needs is kept per cluster of dependent samples (such as one recording), so a clustered
+bootstrap can resample clusters without the predictions.
 
 Legend: B samples, C coalitions (2^M), J joints, K = 3J coordinates, G clusters, R rows.
 """
@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields, replace
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -65,14 +64,14 @@ class CoalitionStatistics:
 
         centre = (y.mean(dim=0), p.mean(dim=0))
         dy, dp = y - centre[0], p - centre[1]
-        # One work space: fresh memory costs more here than the arithmetic.
+        # One buffer: allocating memory costs more here than the arithmetic.
         work = torch.sub(p, y[:, None])
         along_x, along_y, along_z = torch.mul(work, work, out=work).unflatten(-1, (-1, 3)).unbind(dim=-1)
         error = (along_x + along_y + along_z).sqrt_().mean(dim=-1)
-        # A sum is finite only if every term is, and is far cheaper than a test of every term.
+        # The sum is finite only if every term is, and far cheaper than testing every term.
         if not bool(error.sum().isfinite()):
             raise DivergedError(
-                "predictions or target hold NaN or infinity; the model has diverged or data is bad"
+                "predictions or target hold NaN or infinity; the model has diverged or the data is bad"
             )
         squares, products = add(torch.mul(dp, dp, out=work)), add(torch.mul(dp, dy[:, None], out=work))
         sums = [add(y.new_ones(len(y))), add(dy), add(dp), add(dy**2), squares, products, add(error)]
@@ -80,7 +79,11 @@ class CoalitionStatistics:
 
     @classmethod
     def merged(cls, parts: Iterable[CoalitionStatistics]) -> CoalitionStatistics:
-        """All parts in one, in a single pass; equal for every order and grouping of them, to rounding."""
+        """All parts in one, in a single pass (Chan et al. 1979; Pebay 2008).
+
+        Equal for every order and grouping of the parts, to rounding. Raises ValueError for no part, and for
+        parts of different shapes.
+        """
         parts = list(parts)
         if not parts:
             raise ValueError("parts is empty: nothing to merge; give the statistics of at least one batch")
@@ -91,10 +94,6 @@ class CoalitionStatistics:
             return parts[0]
         columns = {f.name: torch.cat([getattr(part, f.name) for part in parts]) for f in fields(cls)}
         return cls(**columns)._by_cluster()
-
-    def merge(self, other: CoalitionStatistics) -> CoalitionStatistics:
-        """Both in one (Chan et al. 1979; Pebay 2008). For many parts `merged` is one pass instead."""
-        return self.merged([self, other])
 
     def total(self, weights: Tensor | None = None) -> CoalitionStatistics:
         """All clusters as one row, or one row per draw of a resampling.
@@ -118,7 +117,7 @@ class CoalitionStatistics:
         """The average over ranks of their totals, as one row; ratios equal those of the joined data.
 
         mean: averages a tensor over ranks, such as `Run.mean`; on one rank it returns the tensor itself, and
-        then the total needs no further work. Two calls, whatever the rank count.
+        the total is the result. Called twice, however many ranks there are.
         """
         one = self.total()
         n = one.count
@@ -138,19 +137,10 @@ class CoalitionStatistics:
     def prediction_spread(self) -> Tensor:
         """[C] standard deviation of the predictions over samples, averaged over coordinates, m.
 
-        Paper A's figures show it shrink towards 0 for weak modalities alone.
+        The AWC paper's figures show it shrink towards 0 for weak modalities alone.
         """
         one = self.total()
         return (one.m2 / one.count).clamp_min(0).sqrt().mean(dim=-1)[0]
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain NumPy arrays by field name, to send between processes; inverse of `from_dict`."""
-        return {f.name: getattr(self, f.name).numpy() for f in fields(self)}
-
-    @classmethod
-    def from_dict(cls, arrays: dict[str, Any]) -> CoalitionStatistics:
-        """Inverse of `to_dict`; copies, so read-only arrays are welcome."""
-        return cls(**{f.name: torch.tensor(arrays[f.name]) for f in fields(cls)})
 
     def _by_cluster(self) -> CoalitionStatistics:
         """Rows of one cluster pooled into one, clusters sorted."""
@@ -168,8 +158,8 @@ class CoalitionStatistics:
     ) -> CoalitionStatistics:
         """Pool rows by a linear map, with moments taken about a common centre near their mean.
 
-        Central moments are not additive; moments about one shared point are. A centre near the data
-        keeps the subtraction at the end harmless.
+        Central moments are not additive; moments about one common point are. A centre near the data keeps
+        the final subtraction accurate.
         """
         y0, p0 = centre or (self.target_mean.mean(dim=0), self.mean.mean(dim=0))
         dy, dp = self.target_mean - y0, self.mean - p0
@@ -219,7 +209,7 @@ def _check_batch(predictions: Tensor, target: Tensor, groups: Tensor) -> None:
 
 
 def _flat(columns: list[Tensor]) -> Tensor:
-    """All numbers in one row; inverse of `_unflat`."""
+    """All values in one row; inverse of `_unflat`."""
     return torch.cat([rows.flatten() for rows in columns])
 
 

@@ -1,4 +1,4 @@
-"""What a coalition is worth: value functions over mergeable statistics."""
+"""Value functions of a coalition, computed from mergeable statistics."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from torch import Tensor
 from equipose.balancing.shapley.statistics import CoalitionStatistics
 
 CONSTANT = 1e-6
-"""A coordinate counts as constant when its standard deviation is at most this share of its size.
+"""A coordinate counts as constant if its standard deviation is at most this share of its size.
 
-Size is the larger of the root mean square of the target and of the mean prediction: about 3 m for depth,
-hence 3 micrometres, far above float32 rounding and far below any real motion.
+Its size is the larger of the root mean square of the target and of the mean prediction. For depth that is
+about 3 m, so the limit is 3 micrometres: far above float32 rounding and far below real motion.
 """
 
 ValueFunction = Callable[..., Tensor]
@@ -23,7 +23,7 @@ ValueFunction = Callable[..., Tensor]
 def correlations(statistics: CoalitionStatistics) -> Tensor:
     """[R, C, K] Pearson correlation of prediction and target per row, coalition and coordinate.
 
-    0 where the prediction or the target is constant (see `CONSTANT`): 0/0 in the paper's formula.
+    0 where the prediction or the target is constant (see `CONSTANT`), which is 0/0 in the formula.
     """
     count = statistics.count[:, None]
     target_variance = statistics.target_m2 / count
@@ -39,7 +39,7 @@ def pearson_profit(statistics: CoalitionStatistics, weights: Tensor | None = Non
     """Sum over coordinates of the Pearson correlation (AWC paper, eq. of the profit s), in [-K, K].
 
     Returns [C] float64, or [draws, C] for cluster weights [draws, G]. The empty coalition predicts a
-    constant and is worth 0, so Shapley values sum to the full model's profit.
+    constant and has value 0, so Shapley values sum to the full model's profit.
     """
     value = correlations(statistics.total(weights)).sum(dim=-1)
     return value[0] if weights is None else value
@@ -56,7 +56,7 @@ def negative_mpjpe(statistics: CoalitionStatistics, weights: Tensor | None = Non
 
 
 def negative_mse(statistics: CoalitionStatistics, weights: Tensor | None = None) -> Tensor:
-    """Minus the mean squared error of a coordinate, cm^2: the rival profit that the AWC paper argues against.
+    """Minus the mean squared error of a coordinate, cm^2: the alternative that the AWC paper argues against.
 
     Returns [C] float64, or [draws, C] for cluster weights [draws, G].
     """

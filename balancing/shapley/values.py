@@ -1,7 +1,7 @@
 """Exact Shapley values and pairwise interactions of a game given by its 2^M coalition values.
 
-Coalitions are bitmasks: bit `m` of index `S` set means player `m` takes part. Every function is linear in
-the values, so it is one product with a small matrix that depends on M only.
+Coalitions are bitmasks: bit `m` of index `S` is set if player `m` takes part. Every function is linear in the
+values, so it is one product with a small matrix that depends only on M.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 MAX_PLAYERS = 12
-"""2^12 coalitions; beyond that exact enumeration stops being sensible."""
+"""2^12 coalitions; more are not worth enumerating."""
 
 Values = TypeVar("Values", npt.NDArray[np.floating], Tensor)
 """NumPy in, NumPy out; torch in, torch out. Computed in float64 either way."""
@@ -25,9 +25,15 @@ Values = TypeVar("Values", npt.NDArray[np.floating], Tensor)
 def shapley_values(values: Values) -> Values:
     """Shapley value of every player (Shapley 1953; the AWC paper, eq. of phi^m).
 
-    values: [..., 2^M] worth of each coalition, by bitmask. Returns [..., M] float64; they sum to
+    values: [..., 2^M] value of each coalition, by bitmask. Returns [..., M] float64; they sum to
     `values[full] - values[empty]`. Raises ValueError unless the length is a power of two up to 2^12 and
     all values are finite.
+
+    Examples:
+        Alone the two players earn 1 and 2, together 5: the surplus of 2 is shared equally.
+
+        >>> shapley_values(np.array([0.0, 1.0, 2.0, 5.0]))
+        array([2., 3.])
     """
     return _apply(values, shapley_matrix(_num_players(values)))
 
@@ -36,17 +42,16 @@ def interaction_indices(values: Values) -> Values:
     """Shapley interaction index of every pair (Grabisch and Roubens 1999).
 
     values: as for `shapley_values`. Returns [..., M, M] float64, symmetric, zero on the diagonal;
-    positive where two players are worth more together than apart.
+    positive where two players gain more together than apart.
+
+    Examples:
+        >>> interaction_indices(np.array([0.0, 1.0, 2.0, 5.0]))
+        array([[0., 2.],
+               [2., 0.]])
     """
     players = _num_players(values)
     flat = _apply(values, _interaction_matrix(players))
     return flat.reshape(*values.shape[:-1], players, players)
-
-
-def efficiency_residual(values: Values) -> float:
-    """Largest |sum of Shapley values - (values[full] - values[empty])|; zero up to rounding."""
-    gained = _apply(values, _ends_matrix(_num_players(values)))[..., 0]
-    return float(abs(shapley_values(values).sum(-1) - gained).max())
 
 
 def _num_players(values: npt.NDArray[np.floating] | Tensor) -> int:
@@ -60,7 +65,7 @@ def _num_players(values: npt.NDArray[np.floating] | Tensor) -> int:
         )
     finite = torch.isfinite(values) if isinstance(values, Tensor) else np.isfinite(values)
     if not bool(finite.all()):
-        raise ValueError("values holds NaN or infinity; every coalition needs a finite worth")
+        raise ValueError("values holds NaN or infinity; every coalition needs a finite value")
     return players
 
 
@@ -99,11 +104,3 @@ def _interaction_matrix(players: int) -> npt.NDArray[np.float64]:
             rest = member.sum(axis=1) - member[:, i] - member[:, j]
             matrix[i, j] = signs[:, i] * signs[:, j] * np.array(weights)[rest]
     return matrix.reshape(players * players, -1)
-
-
-@lru_cache(maxsize=MAX_PLAYERS)
-def _ends_matrix(players: int) -> npt.NDArray[np.float64]:
-    """[1, 2^M]: everybody minus nobody."""
-    matrix = np.zeros((1, 1 << players))
-    matrix[0, -1], matrix[0, 0] = 1.0, -1.0
-    return matrix

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from equipose.balancing.method import MethodConfig
 from equipose.balancing.registry import METHODS, method_class
+from equipose.balancing.schedules import schedule_fields
 from equipose.experiments.presets.options import Kind, ResumableOptions
 from equipose.experiments.presets.sizes import PRESETS, PresetName, SimulatedSelection
 from equipose.models.build import Fusion
@@ -15,9 +16,6 @@ from equipose.orchestrator.paper.plan import PAPER_EPOCHS
 
 if TYPE_CHECKING:
     from equipose.orchestrator.comparison.config import ComparisonConfig
-
-SCHEDULES = ("window", "warmup", "every", "super_epoch")
-"""Fields that count epochs; they keep their share of a shorter run."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,7 +101,7 @@ class ComparisonOptions(ResumableOptions):
 def fitted(config: MethodConfig, epochs: int) -> MethodConfig:
     """The method with its schedule scaled to the run: a window of 20 epochs of 50 becomes 4 of 10."""
     share = epochs / PAPER_EPOCHS
-    counts = {f.name: getattr(config, f.name) for f in fields(config) if f.name in SCHEDULES}
+    counts = {name: getattr(config, name) for name in schedule_fields(config)}
     changed: dict[str, Any] = {
         name: max(1, round(value * share))
         for name, value in counts.items()

@@ -14,7 +14,7 @@ from equipose.models.encoders.videopose import VideoPose3D
 ENCODERS: Mapping[str, type[VideoPose3D] | type[PointTransformer] | type[MetaFi]] = MappingProxyType(
     {"rgb": VideoPose3D, "lidar": PointTransformer, "mmwave": PointTransformer, "wifi": MetaFi}
 )
-"""modality -> the encoder of the AWC paper's set-up; built as `Encoder(config, feature_dim, norm)`."""
+"""modality -> the encoder that the AWC paper uses; built as `Encoder(config, feature_dim, norm)`."""
 
 __all__ = [
     "ENCODERS",

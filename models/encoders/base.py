@@ -8,15 +8,15 @@ from torch import Tensor, nn
 
 Norm = Literal["batch", "layer"]
 """`batch`: BatchNorm, as published. `layer`: per-sample normalisation, which keeps no batch statistics, so
-that any number of ranks computes exactly what one rank would."""
+any number of ranks computes exactly what one rank computes."""
 
 NORMS: tuple[Norm, ...] = ("batch", "layer")
 
 
 class Encoder(nn.Module):
-    """Turns the raw input of one sensor into features; encoders never see each other.
+    """Turns the raw input of one sensor into features, independently of other encoders.
 
-    In eval mode each row of the output depends on the same row of the input alone.
+    In evaluation mode each row of the output depends only on the same row of the input.
     """
 
     def forward(self, inputs: Tensor, mask: Tensor | None = None) -> Tensor:
@@ -32,7 +32,7 @@ def channel_norm(kind: Norm, channels: int) -> nn.Module:
 
 
 class BatchNorm(nn.BatchNorm1d):
-    """Batch normalisation of [B, C, ...] with any number of trailing axes, even none."""
+    """Batch normalisation of [B, C, ...] with any number of trailing axes, including none."""
 
     def _check_input_dim(self, input: Tensor) -> None:
         if input.dim() < 2:

@@ -24,7 +24,7 @@ class ChannelAttention(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Positions P are only summed over, so their number is free."""
+        """Sums over the positions P, so their number is arbitrary."""
         batch, positions, channels = x.shape
         qkv = self.qkv(x).view(batch, positions, 3, self.heads, channels)
         query, key, value = qkv.permute(2, 0, 3, 4, 1)

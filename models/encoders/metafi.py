@@ -1,8 +1,8 @@
-"""WiFi channel state to features: MetaFi++.
+"""WiFi channel state information (CSI) to features: MetaFi++.
 
 Zhou et al., "MetaFi++: WiFi-enabled transformer-based human pose estimation for metaverse avatar
-simulation" (IEEE IoT Journal 2023). Each antenna's amplitudes pass one shared ResNet; the three maps
-are joined along the width and a channel transformer mixes them. The paper does not say which part of
+simulation" (IEEE IoT Journal 2023). Each antenna's amplitudes pass through one shared ResNet; the three maps
+are concatenated along the width and mixed by a channel transformer. The paper does not say which part of
 the network feeds a fusion, so `readout` is a choice.
 """
 
@@ -42,7 +42,7 @@ class JointReadout(nn.Module):
 
 
 class MetaFi(Encoder):
-    """CSI amplitude [B, 3, 114, 10] to features [B, D]; rescaling frames is left to whoever loads them."""
+    """CSI amplitude [B, 3, 114, 10] to features [B, D]; the data loader rescales frames."""
 
     @dataclass(frozen=True, kw_only=True)
     class Config:

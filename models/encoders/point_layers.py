@@ -27,7 +27,7 @@ class RowBatchNorm(nn.BatchNorm1d):
 
 
 class PointMLP(nn.Module):
-    """Two layers of linear, normalisation, ReLU on real points only, so padding moves no statistics."""
+    """Twice linear, normalisation and ReLU, on real points only, so padding changes no statistics."""
 
     def __init__(self, inputs: int, outputs: int, norm: Norm) -> None:
         super().__init__()
@@ -44,7 +44,7 @@ class PointMLP(nn.Module):
     def forward(self, values: Tensor, mask: Tensor) -> Tensor:
         """[..., C] and mask [...] to [..., C'], at least zero, and zero where padded."""
         if not self.training:
-            # No statistics to protect, and dense rows keep a fixed number of rows per sample.
+            # Statistics do not change here, and dense rows keep the same number of rows per sample.
             dense: Tensor = self.rows(values.flatten(0, -2)).view(*mask.shape, -1)
             return dense.masked_fill(~mask[..., None], 0)
         real = mask.flatten().nonzero().squeeze(1)

@@ -45,7 +45,7 @@ class PointTrunk(nn.Module):
 
 
 class PointTransformer(Encoder):
-    """Points [B, N, C] with mask [B, N] to features [B, D]; padding and order make no difference."""
+    """Points [B, N, C] with mask [B, N] to features [B, D], independent of padding and order."""
 
     @dataclass(frozen=True, kw_only=True)
     class Config:
@@ -87,12 +87,12 @@ class PointTransformer(Encoder):
         self.project = nn.Linear(config.base * 2 ** len(config.levels), feature_dim)
 
     def forward(self, inputs: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Features [B, D]; finite even where not one point is real. No mask: every point is real."""
+        """Features [B, D]; finite even if no point is real. Without a mask every point is real."""
         if inputs.shape[1] == 0:
             inputs = inputs.new_zeros(len(inputs), 1, inputs.shape[2])
             mask = torch.zeros(inputs.shape[:2], dtype=torch.bool, device=inputs.device)
         if mask is None:
             mask = torch.ones(inputs.shape[:2], dtype=torch.bool, device=inputs.device)
-        # Padding may hold anything, even NaN, which no weight of zero would remove later.
+        # Padding may hold anything, even NaN, which a weight of zero does not remove.
         points = ((inputs - self.centre) / self.scale).masked_fill(~mask[..., None], 0)
         return self.project(self.trunk(points, mask))

@@ -1,7 +1,7 @@
 """Geometry of masked point sets, as pure functions.
 
 Legend: B batch, N points, S sampled points, K neighbours, C channels. Masks are True where a point is
-real. Whatever stands in a padded row never reaches a real one.
+real. The content of padded rows never affects real ones.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from torch import Tensor
 from torch.nn import functional as F
 
 TAKEN, PADDED = -1.0, -2.0
-"""Stand-ins for a squared distance: a taken point comes after every free one, padding after both."""
+"""Sentinels for a squared distance: taken points rank below free ones, padding below both."""
 
 
 def gather(values: Tensor, index: Tensor) -> Tensor:
     """Rows of values [B, N, C] at index [B, ...]: [B, ..., C].
 
-    Looked up as an embedding, because its backward pass is deterministic and faster than that of `gather`.
+    Uses an embedding lookup, whose backward pass is deterministic and faster than that of `gather`.
     """
     batch, points, channels = values.shape
     offsets = torch.arange(batch, device=index.device).view(-1, *[1] * (index.dim() - 1)) * points

@@ -13,7 +13,7 @@ from equipose.models.encoders.videopose import VideoPose3D
 EncoderConfig = VideoPose3D.Config | PointTransformer.Config | MetaFi.Config
 
 ROOM = (0.0, 0.0, 3.0)
-"""Where people stand in MM-Fi, metres in the sensor frame; the thinner models see points around it."""
+"""Where people are in MM-Fi, metres in the sensor frame; the smaller models centre points on it."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,7 +1,7 @@
-"""ResNet-34 and its thinner relatives (He et al., "Deep residual learning", CVPR 2016), by hand.
+"""ResNet-34 and smaller variants (He et al., "Deep residual learning", CVPR 2016).
 
-The first convolution is 3x3 with stride 1 and no max-pooling follows, as MetaFi++ has it, because a
-CSI frame is far smaller than a photograph.
+The first convolution is 3x3 with stride 1 and no max-pooling follows, as in MetaFi++, because a CSI frame is
+far smaller than a photograph.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class BasicBlock(nn.Module):
 
 
 class ResNet(nn.Module):
-    """One-channel maps [B, 1, H, W] to [B, C 2^(stages-1), h, w]; every stage but the first halves."""
+    """One-channel maps [B, 1, H, W] to [B, C 2^(stages-1), h, w]; all stages but the first halve it."""
 
     def __init__(self, base: int, blocks: tuple[int, ...], stem_stride: int, norm: Norm) -> None:
         super().__init__()

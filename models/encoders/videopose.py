@@ -2,7 +2,7 @@
 
 Pavllo et al., "3D human pose estimation in video with temporal convolutions and semi-supervised
 training" (CVPR 2019), section 3. Only the output frame of a window is needed here, so the dilated
-convolutions are computed as strided ones, which gives the same numbers with far less work.
+convolutions are computed as strided ones, which gives the same result with far less work.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from scipy.stats import qmc
 
 from equipose.balancing.method import MethodConfig
 from equipose.balancing.registry import method_name
-from equipose.balancing.search_spaces import at_dial, turned
+from equipose.balancing.search_spaces import SearchRange, at_position
 from equipose.models.build import Fusion
 from equipose.orchestrator.grid.run_spec import RunResult, RunSpec
 from equipose.orchestrator.grid.variants import REFERENCE, with_modalities
@@ -107,7 +107,7 @@ class ComparisonConfig:
         """What tuning tries: the defaults, another learning rate, then both at points of a Halton sequence.
 
         The points are the same for every method and do not depend on results, so all run side by side. The
-        second candidate moves the learning rate alone, so that a short search does not turn a dial only
+        second candidate moves the learning rate alone, so that a short search does not change the method only
         because it wants the other learning rate. Of the sequence the first two points are left out: a
         corner, and the learning rate of the defaults once more.
         """
@@ -175,11 +175,11 @@ class ComparisonConfig:
         )
 
 
-def _tried(base: TrainConfig, lr: float, dial: float | None = None) -> TrainConfig:
-    """The run with learning rate and dial at positions in [0, 1]; None leaves the dial where it is."""
-    factor = at_dial(*LR_FACTORS, lr)
+def _tried(base: TrainConfig, lr: float, own: float | None = None) -> TrainConfig:
+    """The run with learning rate and method at positions in [0, 1] of their ranges; None keeps the method."""
+    factor = SearchRange(*LR_FACTORS).at(lr)
     optimizer = replace(base.optimizer, lr=base.optimizer.lr * factor)
-    method = base.method if dial is None else turned(base.method, dial)
+    method = base.method if own is None else at_position(base.method, own)
     return replace(base, optimizer=optimizer, method=method)
 
 

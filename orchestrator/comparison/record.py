@@ -104,7 +104,7 @@ def _compared(outcome: SettingOutcome) -> list[dict[str, Any]]:
 
 
 def _tuned(config: TrainConfig) -> dict[str, str]:
-    """What tuning chose; a dial is one parameter, since one name stands for other things in other methods."""
+    """What tuning chose; a method's settings are one parameter, since names mean other things in each."""
     row = {name: f"{value:.4g}" for name, value in tuned_row(config).items()}
     lr = row.pop("lr")
     return {"tuned.lr": lr, "tuned.dial": ", ".join(f"{k} {v}" for k, v in row.items()) or "none"}

@@ -6,8 +6,7 @@ from collections.abc import Mapping
 
 import polars as pl
 
-from equipose.balancing.registry import method_name
-from equipose.balancing.search_spaces import DIALS
+from equipose.balancing.search_spaces import search_space
 from equipose.orchestrator.comparison.results import SettingOutcome, labels
 from equipose.orchestrator.grid.variants import REFERENCE
 from equipose.orchestrator.training.config import TrainConfig
@@ -54,9 +53,11 @@ def comparison_tables(outcome: SettingOutcome) -> dict[str, Table]:
 
 
 def tuned_row(config: TrainConfig) -> dict[str, float | str]:
-    """What tuning may change of a run: `lr`, and the fields of its method's dial."""
-    dial = DIALS.get(method_name(config.method), {})
-    return {"lr": config.optimizer.lr, **{name: getattr(config.method, name) for name in dial}}
+    """What tuning may change of a run: `lr`, and the fields of its method's search space."""
+    return {
+        "lr": config.optimizer.lr,
+        **{name: getattr(config.method, name) for name in search_space(config.method)},
+    }
 
 
 def tuned_frame(chosen: Mapping[str, TrainConfig]) -> pl.DataFrame:

@@ -70,7 +70,7 @@ def _hurts(report: ContributionReport, place: int) -> str:
     """Modalities without which this subset would be better, as far as both were looked at."""
     code = int(report.coalitions.codes[place])
     without = {
-        name: report.coalitions.place(code ^ (1 << m))
+        name: report.coalitions.index_of(code ^ (1 << m))
         for m, name in enumerate(report.modalities)
         if code >> m & 1 and code != 1 << m
     }

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
-from equipose.balancing.method import EpochPlan, Losses, Method, Run, Step, StepContext
+from equipose.balancing.method import EpochPlan, Losses, Method, Run, StepContext
 from equipose.balancing.train_step import take_step
 from equipose.models.batch import Batch
 from equipose.models.model import PoseModel
@@ -128,13 +128,13 @@ def run_epoch(training: Training) -> EpochResult:
 def _epoch_step(training: Training, run: Run, index: int, batch: Batch, norms: GradientNorms) -> Losses:
     """One step of an epoch, its randomness derived from (seed, epoch, step, rank)."""
     torch.manual_seed(derive_seed(run.seed, "step", run.epoch, index, training.ranks.rank))
-    rng = torch_rng(run.seed, "method", run.epoch, index)
     context = StepContext(
         run=run,
         wrapped=training.wrapped,
         optimizer=training.optimizer,
         batch=batch,
-        view=lambda outputs: Step(run=run, index=index, batch=batch, outputs=outputs, rng=rng),
+        index=index,
+        rng=torch_rng(run.seed, "method", run.epoch, index),
         clip_norm=training.schedule.clip_norm,
     )
     losses = take_step(training.method, context)

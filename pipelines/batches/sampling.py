@@ -9,16 +9,15 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from equipose.models.randomness import SPLITMIX64_STEP, splitmix64
+
 Ints = NDArray[np.int64]
 Keys = NDArray[np.uint64]
 
 
 def row_keys(seed: int, rows: Ints) -> Keys:
-    """[B] well-mixed 64-bit keys of rows [B] (the finaliser of SplitMix64; Steele et al., 2014)."""
-    x = rows.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15) + np.uint64(seed)
-    x = (x ^ x >> np.uint64(30)) * np.uint64(0xBF58476D1CE4E5B9)
-    x = (x ^ x >> np.uint64(27)) * np.uint64(0x94D049BB133111EB)
-    return x ^ x >> np.uint64(31)
+    """[B] well-mixed 64-bit keys of rows [B]."""
+    return splitmix64(rows.astype(np.uint64) * SPLITMIX64_STEP + np.uint64(seed))
 
 
 def random_bits(keys: Keys, count: int) -> NDArray[np.uint32]:

@@ -1,4 +1,4 @@
-"""A small model with the interface of `PoseModel`, data for it, and a training loop of a few lines."""
+"""A small model with the interface of `PoseModel`, data for it, and a short training loop."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from equipose.balancing.evaluation_mode import evaluating
-from equipose.balancing.method import EpochPlan, Method, Run, Step, StepContext
+from equipose.balancing.method import EpochPlan, Method, Run, StepContext
 from equipose.balancing.shapley.coalitions import coalition_predictions, coalitions_of
 from equipose.balancing.shapley.statistics import CoalitionStatistics
 from equipose.balancing.shapley.value_functions import pearson_profit
@@ -212,7 +212,7 @@ class Replica(nn.Module):
 
 @dataclass
 class ToyTraining:
-    """The contract's loop in miniature; `state` and `load` are its checkpoint."""
+    """A minimal training loop; `state` and `load` are its checkpoint."""
 
     model: ToyPoseModel
     method: Method
@@ -271,16 +271,16 @@ class ToyTraining:
         )
 
     def planned(self, plan: EpochPlan) -> list[Batch]:
-        """The global batches of a plan, the incomplete last one left out."""
+        """The global batches of a plan without the incomplete last one."""
         known = torch.cat([batch.index for batch in self.batches])
-        place = torch.stack([(known == row).nonzero()[0, 0] for row in plan.indices])
+        position = torch.stack([(known == row).nonzero()[0, 0] for row in plan.indices])
         everything = joined(self.batches)
-        size = min(len(self.batches[0]), len(place) - len(place) % self.world_size)
-        starts = range(0, len(place) - size + 1, size)
+        size = min(len(self.batches[0]), len(position) - len(position) % self.world_size)
+        starts = range(0, len(position) - size + 1, size)
         return [
             replace(batch, present=batch.present & plan.present[start : start + size])
             for start in starts
-            for batch in [rows(everything, place[start : start + size])]
+            for batch in [rows(everything, position[start : start + size])]
         ]
 
     def run_epoch(self) -> None:
@@ -293,13 +293,13 @@ class ToyTraining:
         self.epoch += 1
 
     def step(self, run: Run, index: int, batch: Batch) -> None:
-        rng = torch_rng(self.seed, "method", self.epoch, index)
         context = StepContext(
             run=run,
             wrapped=self.wrapped,
             optimizer=self.optimizer,
             batch=batch,
-            view=lambda outputs: Step(run=run, index=index, batch=batch, outputs=outputs, rng=rng),
+            index=index,
+            rng=torch_rng(self.seed, "method", self.epoch, index),
         )
         self.losses = take_step(self.method, context)
 

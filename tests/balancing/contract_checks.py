@@ -1,11 +1,11 @@
-"""What every balancing method must satisfy, as plain functions that raise where one does not."""
+"""What every balancing method must satisfy, as plain functions that raise if one does not."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import partial
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import pytest
 import torch
@@ -13,6 +13,8 @@ from contract_subjects import Subject
 
 from equipose.balancing.method import Method, Step
 from equipose.balancing.registry import build_method
+from equipose.balancing.schedules import SCHEDULE
+from equipose.balancing.search_spaces import at_position, search_space
 from equipose.balancing.train_step import task_losses
 from equipose.models.randomness import torch_rng
 
@@ -46,7 +48,7 @@ def takes_any_number_of_modalities(subject: Subject, toys: Toys, *, modalities: 
 
 
 def is_plain_when_switched_off(subject: Subject, toys: Toys) -> None:
-    """With a window of no epoch it trains as `plain` bit for bit, needs nothing and logs nothing."""
+    """With a window of 0 epochs it trains as `plain` bit for bit, needs nothing and logs nothing."""
     assert subject.config is not None
     plain = toys.training(Method(), **NOISY).fit(3)
     off = build_method(replace(subject.config, window=0))
@@ -59,7 +61,7 @@ def is_plain_when_switched_off(subject: Subject, toys: Toys) -> None:
 
 
 def resumes_exactly(subject: Subject, toys: Toys) -> None:
-    """From a saved file of any epoch it goes on bit for bit, its state included."""
+    """Resumed from the state of any epoch, it ends with the same weights and state bit for bit."""
     whole = toys.training(subject.build(), **NOISY)
     saved = [whole.fit(stop).state() for stop in (1, 2, 3)]
     whole.fit(4)
@@ -84,7 +86,7 @@ def ranks_agree_and_equal_one_rank(subject: Subject, toys: Toys) -> None:
 
 
 def leaves_no_trace_of_extra_passes(subject: Subject, toys: Toys) -> None:
-    """An epoch's start leaves weights, gradients, modes, hooks and the global generator as they were."""
+    """An epoch's start leaves weights, gradients, modes, hooks and the global generator unchanged."""
     training = toys.training(subject.build(), **NOISY)
     training.model.train()
     training.model.encoders["lidar"].eval()
@@ -104,7 +106,7 @@ def leaves_no_trace_of_extra_passes(subject: Subject, toys: Toys) -> None:
 
 
 def leaves_modes_and_statistics_alone(subject: Subject, toys: Toys) -> None:
-    """A step moves running statistics as a plain one does, and no module's mode."""
+    """A step changes running statistics exactly as a plain one does, and no module's mode."""
     training = toys.training(subject.build(), **NOISY)
     plain = toys.training(Method(), **NOISY)
     training.model.encoders["rgb"].eval()
@@ -123,26 +125,48 @@ def leaves_modes_and_statistics_alone(subject: Subject, toys: Toys) -> None:
 
 
 def edits_no_losses_but_its_own(subject: Subject, toys: Toys) -> None:
-    """The dict it is given stays as it is, and what it does not know comes back."""
+    """The given dict does not change, and losses that it does not know are returned unchanged."""
     training = toys.training(subject.build())
     run, batch = training.view(), training.batches[0]
     training.method.plan_epoch(training.plan(), run)
     training.method.on_epoch_start(run)
     outputs = training.model(batch)
-    losses = {**task_losses(outputs, batch), "of somebody else": torch.tensor(3.0)}
+    losses = {**task_losses(outputs, batch), "of another method": torch.tensor(3.0)}
     given = dict(losses)
     step = Step(run=run, index=0, batch=batch, outputs=outputs, rng=torch_rng(0))
     shaped = training.method.shape_losses(losses, step)
     assert all(losses[name] is given[name] for name in given)
     assert losses.keys() == given.keys()
-    assert shaped["of somebody else"] is given["of somebody else"]
+    assert shaped["of another method"] is given["of another method"]
 
 
 def rejects_bad_windows(subject: Subject, toys: Toys) -> None:
-    """Its config checks what all configs share."""
+    """Its config runs the checks that all configs share."""
     assert subject.config is not None
     with pytest.raises(ValueError, match=r"method\.window.*-1"):
         replace(subject.config, window=-1)
+
+
+def declares_its_search_space(subject: Subject, toys: Toys) -> None:
+    """Tuning varies at least one field, around its default, and every position is a valid config."""
+    default = type(subject.config)()
+    space = search_space(default)
+    assert bool(space) == (subject.name != "plain"), "declare a field with `searched`"
+    for name, scale in space.items():
+        value = getattr(default, name)
+        assert isinstance(value, float), f"{name} is no float, but its range gives floats"
+        assert min(scale.low, scale.high) <= value <= max(scale.low, scale.high), name
+    for position in (0.0, 0.5, 1.0):
+        build_method(at_position(default, position))
+
+
+def declares_its_schedules(subject: Subject, toys: Toys) -> None:
+    """Every integer field says whether it counts epochs, a redefined `window` too."""
+    config = type(subject.config)
+    hints = get_type_hints(config)
+    integers = {f for f in fields(config) if int in (hints[f.name], *get_args(hints[f.name]))}
+    undeclared = [f.name for f in integers if SCHEDULE not in f.metadata]
+    assert not undeclared, f"declare {undeclared} with `epoch_count` or `fixed_count`"
 
 
 OF_PAIRS: dict[str, Check] = {
@@ -160,6 +184,8 @@ WITH_CONFIG: dict[str, Check] = {
     "takes four modalities": partial(takes_any_number_of_modalities, modalities=4),
     "is plain when switched off": is_plain_when_switched_off,
     "rejects bad windows": rejects_bad_windows,
+    "declares its search space": declares_its_search_space,
+    "declares its schedules": declares_its_schedules,
 }
 UNLESS_PLAIN: dict[str, Check] = {"acts": acts}
 

@@ -1,4 +1,4 @@
-"""Whom the contract suite is run on: the registry, further settings of its methods, and compositions."""
+"""What the contract suite runs on: the registry, further settings of its methods, and compositions."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ from equipose.balancing.registry import METHODS, build_method
 
 @dataclass(frozen=True, kw_only=True)
 class Subject:
-    """Something that trains, under the name that its tests carry."""
+    """Something that trains, and the name used in test ids."""
 
     name: str
     build: Callable[[], Method]
     config: MethodConfig | None = None
     """None for compositions."""
     is_pair: bool = False
-    """Both parts stand the whole suite alone; only what composition can spoil is checked."""
+    """Both parts pass the whole suite alone; only what composition can break is checked."""
 
 
 ACTING: dict[str, MethodConfig] = {
@@ -45,7 +45,7 @@ ACTING: dict[str, MethodConfig] = {
     "sample_resampling": SampleResampling.Config(warmup=1, scale_mm=2900.0),
     "relearning": Relearning.Config(every=1, times=2),
 }
-"""Settings of registered methods whose defaults would hardly act within the suite's few small epochs."""
+"""Settings for methods whose defaults would hardly act within the suite's few small epochs."""
 
 VARIANTS: dict[str, MethodConfig] = {
     "awc, initial anchor": AWC.Config(anchor="init"),
@@ -75,7 +75,7 @@ VARIANTS: dict[str, MethodConfig] = {
     "mla, without projection": MLA.Config(projection=False, window=2),
     "recon_boost, reweighted": ReconBoost.Config(reading="reweighted", rectify_after=2, window=3),
 }
-"""Other readings of the registered methods."""
+"""Other variants of the registered methods."""
 
 COMPOSED: dict[str, Callable[[], Method]] = {
     "awc after a window": lambda: within(range(1, 3), AWC(AWC.Config(anchor="init"))),
@@ -110,12 +110,12 @@ def configured(name: str, config: MethodConfig) -> Subject:
 
 
 def registered() -> list[Subject]:
-    """Whatever stands in the registry at this moment; a new line there needs none here."""
+    """The current content of the registry; a new line there needs none here."""
     return [configured(name, ACTING.get(name, method.Config())) for name, method in METHODS.items()]
 
 
 def paired(subject: Subject) -> Subject:
-    """A registered method behind AWC, or, where it takes the whole step, behind one that never shapes it."""
+    """A registered method after AWC, or, if it replaces the step, after one that never shapes it."""
 
     def build() -> Method:
         method = subject.build()
@@ -127,7 +127,7 @@ def paired(subject: Subject) -> Subject:
 
 
 def subjects() -> list[Subject]:
-    """Everybody."""
+    """All subjects of the suite."""
     variants = [configured(name, config) for name, config in VARIANTS.items()]
     composed = [Subject(name=name, build=build) for name, build in COMPOSED.items()]
     return [*registered(), *variants, *composed, *map(paired, registered())]

@@ -11,7 +11,7 @@ from equipose.balancing.method import EpochPlan, Losses, Method, Run, Step, Step
 
 
 class Recorder(Method):
-    """Writes down which hooks ran; scales the loss and the gradients by its factor."""
+    """Records which hooks ran; scales the loss and the gradients by its factor."""
 
     needs = frozenset({"unimodal_heads"})
 
@@ -154,7 +154,7 @@ def test_owner_must_define_backward(toy_training: Callable) -> None:
         toy_training(Forgetful()).fit(1)
 
 
-def test_chain_refuses_two_deciders() -> None:
+def test_chain_refuses_two_claimants() -> None:
     class Decider(Method):
         claims = frozenset({"unimodal losses"})
 
@@ -177,7 +177,7 @@ def test_heads_are_probes_outside_a_window(toy_training: Callable) -> None:
 
 
 class Stepper(Method):
-    """Takes its own steps, which change nothing."""
+    """Replaces the step with one that changes nothing."""
 
     replaces_step = True
 
@@ -185,7 +185,7 @@ class Stepper(Method):
         return {}
 
 
-def test_owner_of_the_step_is_asked_in_its_window_only(toy_training: Callable) -> None:
+def test_a_replaced_step_runs_in_its_window_only(toy_training: Callable) -> None:
     plan_only = Method()
     method = chain(a=plan_only, b=within(range(1, 2), Stepper()))
     assert method.replaces_step
@@ -197,9 +197,9 @@ def test_owner_of_the_step_is_asked_in_its_window_only(toy_training: Callable) -
     assert not torch.equal(training.fit(3).weights(), before)
 
 
-def test_chain_refuses_hooks_that_the_owner_of_the_step_would_pass_over() -> None:
+def test_chain_refuses_hooks_that_a_replaced_step_would_leave_out() -> None:
     for other in (Stepper(), Recorder(), Owner(), chain(x=Method(), y=within(range(3), Recorder()))):
-        with pytest.raises(ValueError, match=r"of \['a', 'c'\] one takes the whole training step"):
+        with pytest.raises(ValueError, match=r"of \['a', 'c'\] one replaces the whole training step"):
             chain(a=Stepper(), b=Method(), c=other)
     kept = chain(a=within(range(0), Stepper()), b=Recorder(), c=within(range(0), Stepper()))
     assert not kept.replaces_step

@@ -1,4 +1,4 @@
-"""The contract suite over the registry, further settings and compositions; a method needs no line here."""
+"""The contract suite over the registry, variants and compositions; a new method needs no line here."""
 
 from __future__ import annotations
 

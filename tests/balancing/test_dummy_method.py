@@ -1,4 +1,4 @@
-"""A new method is one class and one registry line: the whole suite comes with it, and sees its faults."""
+"""A new method is one class and one registry line: the whole suite runs on it and finds its faults."""
 
 from __future__ import annotations
 
@@ -14,16 +14,19 @@ from contract_subjects import Subject, configured, registered, subjects
 from equipose.balancing.method import POSE, EpochPlan, Losses, Method, MethodConfig, Run, Step
 from equipose.balancing.parts.gradients import scale_gradients
 from equipose.balancing.registry import METHODS
+from equipose.balancing.search_spaces import searched
 
 
 class Dummy(Method):
-    """Lengthens the encoders' gradients epoch by epoch; sound in every respect."""
+    """Lengthens the encoders' gradients epoch by epoch; has no fault."""
 
     @dataclass(frozen=True, kw_only=True)
     class Config(MethodConfig):
-        """Nothing of its own."""
+        strength: float = searched(2.0, low=1.5, high=8.0)
 
-    def __init__(self, config: MethodConfig | None = None) -> None:
+    config: Config
+
+    def __init__(self, config: Config | None = None) -> None:
         super().__init__(config)
         self.epochs_seen = 0
 
@@ -33,7 +36,7 @@ class Dummy(Method):
     def shape_gradients(self, step: Step) -> None:
         # Adam hardly notices a constant factor, but it does notice one that changes.
         for group in step.groups.values():
-            scale_gradients(group.values(), 2.0**self.epochs_seen)
+            scale_gradients(group.values(), self.config.strength**self.epochs_seen)
 
     def state_dict(self) -> dict[str, Any]:
         return {"epochs_seen": self.epochs_seen}
@@ -80,7 +83,7 @@ class Restless(Dummy):
     """Reads a window of 0 as "no limit", so it cannot be switched off."""
 
     @dataclass(frozen=True, kw_only=True)
-    class Config(MethodConfig):
+    class Config(Dummy.Config):
         def __post_init__(self) -> None:
             super().__post_init__()
             if self.window == 0:
@@ -88,10 +91,10 @@ class Restless(Dummy):
 
 
 class Unchecked(Dummy):
-    """Does not let its base class look at the window."""
+    """Skips the base class's check of the window."""
 
     @dataclass(frozen=True, kw_only=True)
-    class Config(MethodConfig):
+    class Config(Dummy.Config):
         def __post_init__(self) -> None:
             pass
 
@@ -113,7 +116,7 @@ class Drawing(Dummy):
 
 
 class Repeating(Dummy):
-    """Runs the encoders once more in training mode, which moves running statistics."""
+    """Runs the encoders again in training mode, which changes running statistics."""
 
     def shape_losses(self, losses: Losses, step: Step) -> Losses:
         step.run.model.encode(step.batch)
@@ -129,7 +132,7 @@ class Editing(Dummy):
 
 
 class Greedy(Dummy):
-    """Rescales whatever loss there is."""
+    """Rescales every loss."""
 
     def shape_losses(self, losses: Losses, step: Step) -> Losses:
         return {name: 2 * loss for name, loss in losses.items()}
@@ -141,6 +144,38 @@ class OnlyThree(Dummy):
     def shape_gradients(self, step: Step) -> None:
         for name, factor in {"rgb": 1.0, "lidar": 2.0, "mmwave": 4.0}.items():
             scale_gradients(step.groups[name].values(), factor**self.epochs_seen)
+
+
+class Untuned(Dummy):
+    """Declares no field for tuning."""
+
+    @dataclass(frozen=True, kw_only=True)
+    class Config(Dummy.Config):
+        strength: float = 2.0
+
+
+class Misplaced(Dummy):
+    """Its default lies outside the range that tuning searches."""
+
+    @dataclass(frozen=True, kw_only=True)
+    class Config(Dummy.Config):
+        strength: float = searched(2.0, low=3.0, high=8.0)
+
+
+class Unscheduled(Dummy):
+    """Does not say whether `every` counts epochs."""
+
+    @dataclass(frozen=True, kw_only=True)
+    class Config(Dummy.Config):
+        every: int = 10
+
+
+class Redefining(Dummy):
+    """Gives the window another default, without saying again that it counts epochs."""
+
+    @dataclass(frozen=True, kw_only=True)
+    class Config(Dummy.Config):
+        window: int | None = 20
 
 
 FAULTS: dict[type[Method], str] = {
@@ -156,6 +191,10 @@ FAULTS: dict[type[Method], str] = {
     Editing: "edits no losses but its own",
     Greedy: "edits no losses but its own",
     OnlyThree: "takes two modalities",
+    Untuned: "declares its search space",
+    Misplaced: "declares its search space",
+    Unscheduled: "declares its schedules",
+    Redefining: "declares its schedules",
 }
 
 
@@ -165,7 +204,7 @@ def toys(toy_training: Callable, thread_ranks: Callable) -> Toys:
 
 
 def subject_of(method: type[Method], monkeypatch: pytest.MonkeyPatch) -> Subject:
-    """The suite's subject after the one registry line."""
+    """The suite's subject once the method is registered."""
     monkeypatch.setitem(METHODS, "dummy", method)
     (found,) = (subject for subject in subjects() if subject.name == "dummy")
     return found

@@ -1,4 +1,4 @@
-"""Configurations become models that depend on nothing but the configuration and the seed."""
+"""A built model depends only on its configuration and the seed."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_weights_depend_on_the_seed_alone_and_the_global_generator_is_left_alone
     assert not same(first, build_model(config, mean_pose=MEAN, seed=4).state_dict())
 
 
-def test_encoders_start_alike_whatever_surrounds_them() -> None:
+def test_encoders_start_alike_in_every_model() -> None:
     full = build_model(ModelConfig(preset="tiny"), mean_pose=MEAN, seed=3)
     one = build_model(ModelConfig(preset="tiny", modalities=("wifi",), fusion="mlp"), mean_pose=MEAN, seed=3)
     assert same(full.encoders["wifi"].state_dict(), one.encoders["wifi"].state_dict())
@@ -92,7 +92,7 @@ def test_every_preset_builds_with_its_width(preset: str) -> None:
         ({"modalities": ("rgb", "sonar")}, "modalities='sonar'"),
         ({"modalities": ()}, "at least one"),
         ({"modalities": ("rgb", "rgb")}, "name each sensor once"),
-        ({"absent": "mask"}, "absent='mask' means nothing to fusion='concat'"),
+        ({"absent": "mask"}, "absent='mask' has no effect with fusion='concat'"),
         ({"feature_dim": 0}, "feature_dim=0"),
         ({"dropout": 1.0}, "dropout=1.0"),
         ({"window": 5}, "window=5"),

@@ -27,11 +27,11 @@ Array = NDArray[np.float64]
 
 
 def poses(count: int = 40, seed: int = 0) -> tuple[Tensor, Tensor]:
-    """Targets, and predictions that are noisy, turned, scaled and (every third) mirrored copies."""
+    """Targets, and predictions that are noisy, rotated, scaled and (every third) mirrored copies."""
     rng = np.random.default_rng(seed)
     target = rng.normal(size=(count, 17, 3)) * 0.4 + [0, 0, 3]
-    turned = Rotation.random(count, random_state=seed).as_matrix()
-    prediction = 1.3 * target @ turned + rng.normal(size=(count, 17, 3)) * 0.1
+    rotated = Rotation.random(count, random_state=seed).as_matrix()
+    prediction = 1.3 * target @ rotated + rng.normal(size=(count, 17, 3)) * 0.1
     prediction[::3, :, 0] *= -1
     return torch.from_numpy(prediction), torch.from_numpy(target)
 
@@ -39,8 +39,8 @@ def poses(count: int = 40, seed: int = 0) -> tuple[Tensor, Tensor]:
 def reference_alignment(prediction: Array, target: Array) -> Array:
     """Rotation by scipy's Kabsch, then the scale that is best for it."""
     x, y = prediction - prediction.mean(0), target - target.mean(0)
-    turned = Rotation.align_vectors(y, x)[0].apply(x)
-    aligned: Array = turned * (turned * y).sum() / (x * x).sum() + target.mean(0)
+    rotated = Rotation.align_vectors(y, x)[0].apply(x)
+    aligned: Array = rotated * (rotated * y).sum() / (x * x).sum() + target.mean(0)
     return aligned
 
 

@@ -1,6 +1,6 @@
-"""AWC with an adaptive window (ours): the constraint ends when what it watches has settled.
+"""AWC with an adaptive window (ours): the constraint ends when a watched number has settled.
 
-Paper A gives the window K = 20 epochs by hand. Here each epoch yields one number s,
+The AWC paper sets the window to K = 20 epochs. Here each epoch yields one number s,
 
     fisher:  the trace of the Fisher information of all encoders together,
     gap:     the mean score of the strong cluster minus that of the others,
@@ -21,6 +21,7 @@ from equipose.balancing.fisher.diagonal import fisher_trace
 from equipose.balancing.method import Losses, Run, Step
 from equipose.balancing.methods.awc.awc import AWC
 from equipose.balancing.methods.awc.clustering import two_groups
+from equipose.balancing.schedules import epoch_count, fixed_count
 
 NAME = "awc_adaptive"
 
@@ -33,7 +34,7 @@ def group_gap(scores: Tensor) -> float:
 
 
 class Settling:
-    """Counts how often in a row a number has hardly changed."""
+    """Counts consecutive small changes of a number."""
 
     def __init__(self, tolerance: float, patience: int) -> None:
         self.tolerance, self.patience = tolerance, patience
@@ -41,7 +42,7 @@ class Settling:
         self.calm = 0
 
     def settled(self, value: float) -> bool:
-        """Take in the next value; True once `patience` changes in a row were small. Stays True then."""
+        """Add the next value; True once `patience` changes in a row were small, and from then on."""
         if self.calm < self.patience and self.last is not None:
             small = abs(value - self.last) <= self.tolerance * abs(self.last)
             self.calm = self.calm + 1 if small else 0
@@ -54,15 +55,15 @@ class AdaptiveAWC(AWC):
 
     @dataclass(frozen=True, kw_only=True)
     class Config(AWC.Config):
-        """AWC's settings, with a window that is found instead of given."""
+        """AWC's settings, with a window that is found instead of set."""
 
-        window: int | None = None
-        """Latest end; None sets none."""
+        window: int | None = epoch_count(None)
+        """Latest end in epochs; None sets no limit."""
         watch: Literal["fisher", "gap"] = "fisher"
         """What must settle."""
         tolerance: float = 0.1
         """Largest relative change that counts as settled."""
-        patience: int = 3
+        patience: int = fixed_count(3)
         """How many such changes in a row end the window."""
 
         def __post_init__(self) -> None:
@@ -84,7 +85,7 @@ class AdaptiveAWC(AWC):
         self.ended = False
 
     def on_epoch_start(self, run: Run) -> None:
-        """AWC's, then a look at what is watched; after the end, nothing."""
+        """AWC's own start, then check the watched number; nothing after the end."""
         if self.ended or self.idle:
             return
         super().on_epoch_start(run)
@@ -99,7 +100,7 @@ class AdaptiveAWC(AWC):
         return losses if self.ended else super().shape_losses(losses, step)
 
     def state_dict(self) -> dict[str, Any]:
-        """AWC's, and what has been watched."""
+        """AWC's state and the watched numbers."""
         watched = {"last": self.settling.last, "calm": self.settling.calm, "ended": self.ended}
         return {**super().state_dict(), "watched": watched}
 
@@ -111,7 +112,7 @@ class AdaptiveAWC(AWC):
         self.ended = watched["ended"]
 
     def _watched(self, run: Run) -> float | None:
-        """This epoch's number, or None before there is one."""
+        """This epoch's number, or None if there is none yet."""
         if self.config.watch == "fisher":
             return fisher_trace(self.fisher)
         scores = run.contributions if self.config.contributions == "validation" else self.running.scores

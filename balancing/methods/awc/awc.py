@@ -19,6 +19,8 @@ from equipose.balancing.fisher.diagonal import fisher_diagonal, fisher_trace, qu
 from equipose.balancing.method import Losses, Method, MethodConfig, Run, Step, with_term
 from equipose.balancing.methods.awc.clustering import STRENGTHS
 from equipose.balancing.parts.passes import evenly_spaced
+from equipose.balancing.schedules import epoch_count
+from equipose.balancing.search_spaces import searched
 from equipose.balancing.shapley.running import RunningContributions
 from equipose.balancing.shapley.value_functions import VALUE_FUNCTIONS
 
@@ -26,40 +28,40 @@ PENALTY = "awc"
 """Name of the penalty among the losses; its epoch mean is the metric `train/loss/awc`."""
 
 LOSS_UNITS = {"m": 1.0, "mm": 1000.0}
-"""Factor on alpha. Fisher information grows with the loss unit squared, the loss itself linearly, so
-alpha calibrated for a loss in mm acts on our loss in metres as 1000 alpha (methods A.1, scale warning)."""
+"""Factor on alpha. Fisher information grows with the square of the loss unit, the loss linearly, so an alpha
+tuned for a loss in mm acts as 1000 alpha on our loss in metres (`docs/methods.md`, unit of the loss)."""
 
 
 class AWC(Method):
-    """Adaptive weight constraint; with both alphas 0 it is plain training, without any extra pass."""
+    """Adaptive weight constraint; with both alphas 0 it is plain training without extra passes."""
 
     @dataclass(frozen=True, kw_only=True)
     class Config(MethodConfig):
-        """Paper A's values; every field below `window` is a choice that the paper leaves open."""
+        """The AWC paper's values; every field below `window` is a choice that the paper leaves open."""
 
-        alpha_s: float = 20_000.0
+        alpha_s: float = searched(20_000.0, low=2e3, high=2e5)
         """Weight of the penalty on strong modalities."""
-        alpha_i: float = 10_000.0
-        """Weight of the penalty on the others."""
-        window: int | None = 20
+        alpha_i: float = searched(10_000.0, low=1e3, high=1e5)
+        """Weight of the penalty on the others; its search range keeps the ratio to `alpha_s`."""
+        window: int | None = epoch_count(20)
         """K."""
         anchor: Literal["epoch_start", "init"] = "epoch_start"
-        """Which weights the penalty pulls to: those at the start of the current epoch, or those that the
-        method saw first."""
+        """Which weights the penalty pulls to: those at the start of the current epoch, or those at the first
+        epoch of the method."""
         fisher: Literal["per_sample", "per_batch"] = "per_sample"
         """What is squared: each sample's gradient, as the equation is written, or each batch's mean."""
         fisher_schedule: Literal["every_epoch", "once"] = "every_epoch"
         """When the Fisher diagonal is estimated."""
         fisher_fraction: float = 1.0
-        """Share of the training batches it is estimated on, evenly spaced over the data."""
+        """Share of the training batches used for the estimate, evenly spaced over the data."""
         contributions: Literal["validation", "batch"] = "validation"
         """Scores from the latest validation pass, or a running mean over training batches."""
         value_function: Literal["pearson", "negative_mpjpe", "negative_mse"] = "pearson"
         """What a coalition is worth, for `contributions="batch"`; validation has its own setting."""
         momentum: float | None = None
-        """For `contributions="batch"`: share of the newest batch; None weighs all batches equally."""
+        """For `contributions="batch"`: weight of the newest batch; None weights all batches equally."""
         weights: Literal["clusters", "continuous"] = "clusters"
-        """From scores to alphas: two clusters, as in the paper, or ours: by how far a share exceeds 1/M."""
+        """From scores to alphas: two clusters, as in the paper, or by how far a share exceeds 1/M (ours)."""
         loss_unit: Literal["m", "mm"] = "m"
         """Unit of the loss for which the alphas were tuned."""
 
@@ -153,10 +155,10 @@ class AWC(Method):
             )
         unit = LOSS_UNITS[self.config.loss_unit]
         strong, weak = self.config.alpha_s * unit, self.config.alpha_i * unit
-        places = STRENGTHS[self.config.weights](scores).tolist()
+        strengths = STRENGTHS[self.config.weights](scores).tolist()
         alphas = {
-            m: strong * place + weak * (1 - place)
-            for m, place in zip(run.model.modalities, places, strict=True)
+            m: strong * strength + weak * (1 - strength)
+            for m, strength in zip(run.model.modalities, strengths, strict=True)
         }
         for modality, alpha in alphas.items():
             run.log(f"method/alpha/{modality}", alpha)

@@ -1,4 +1,4 @@
-"""From scores of modalities to who is strong: two groups, or by degrees."""
+"""Which modalities are strong, from their scores: two groups, or a degree for each."""
 
 from __future__ import annotations
 
@@ -9,12 +9,16 @@ from torch import Tensor
 
 
 def two_groups(scores: Tensor) -> Tensor:
-    """The high cluster of an exact two-means clustering of scalars (the AWC paper groups modalities so).
+    """The high cluster of an exact two-means clustering of scalars, as the AWC paper groups modalities.
 
     scores: [M]. Returns [M] bool, True in the high cluster. In one dimension the best clusters are
     separated by a cut of the sorted scores, so trying the M - 1 cuts is exact and needs no random start.
-    Equal scores are never separated; when all are equal (or M = 1) nobody is in the high cluster. Of
-    equally good cuts the highest wins, i.e. the smallest high cluster.
+    Equal scores are never separated; if all are equal (or M = 1) the high cluster is empty. Of equally good
+    cuts the highest wins, i.e. the smallest high cluster.
+
+    Examples:
+        >>> two_groups(torch.tensor([40.0, 12.0, 10.0, 11.0]))
+        tensor([ True, False, False, False])
     """
     values = _checked(scores)
     levels = torch.unique(values)
@@ -32,8 +36,8 @@ def excess_share(scores: Tensor) -> Tensor:
 
     With p_m = max(0, score_m) / sum of the same, it is `max(0, p_m - 1/M) / (1 - 1/M)`: 0 at or below an
     equal share, 1 for a modality that contributes all. Unlike two clusters, which turn a small gap into a
-    full difference, it is continuous in the scores and 0 for everybody when all are equal, or none is
-    positive (or M = 1).
+    full difference, it is continuous in the scores, and 0 for all modalities if their scores are equal or
+    none is positive (or M = 1).
     """
     kept = _checked(scores).clamp_min(0)
     if len(kept) == 1 or kept.sum() == 0:

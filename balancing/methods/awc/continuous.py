@@ -1,4 +1,4 @@
-"""AWC whose weights follow the contributions themselves instead of two clusters (ours)."""
+"""AWC whose weights follow the contributions directly instead of two clusters (ours)."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from equipose.balancing.methods.awc.awc import AWC
 
 
 class ContinuousAWC(AWC):
-    """AWC with `weights="continuous"` under a name of its own, so that comparisons can list both.
+    """AWC with `weights="continuous"` as a method of its own, so that comparisons can list both.
 
     alpha_m = alpha_i + (alpha_s - alpha_i) * max(0, p_m - 1/M) / (1 - 1/M), p_m being the modality's share
-    of the Shapley scores. Two clusters give the full alpha_s to whoever is ahead, however little; here the
-    weight grows with the lead.
+    of the Shapley scores. Two clusters give the full alpha_s to the modality ahead, however small its lead;
+    here the weight grows with the lead.
     """
 
     @dataclass(frozen=True, kw_only=True)

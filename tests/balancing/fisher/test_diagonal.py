@@ -149,7 +149,7 @@ def test_equals_the_loop(name: str, toy_model: Callable, toy_data: Callable, los
 
 
 @pytest.mark.parametrize("encoder", [Loose, Bypassed, Ragged, lambda: Fold(False)])
-def test_falls_back_to_the_loop_aloud(
+def test_falls_back_to_the_loop_with_a_warning(
     encoder: Callable, toy_model: Callable, toy_data: Callable, loss: Callable
 ) -> None:
     model = with_encoder(toy_model, encoder())
@@ -172,7 +172,7 @@ def test_compares_with_the_loop_once_per_model(
     monkeypatch.setattr(equipose.balancing.fisher.diagonal, "looped_squares", counted)
     model = toy_model(2)
     fisher_diagonal(model, toy_data(2, sizes=(1, 5, 1)), loss)
-    assert sizes == [1, 2], "a lone sample cannot show whether rows are in order, so it takes the loop"
+    assert sizes == [1, 2], "a single sample cannot show whether rows are in order, so it takes the loop"
     fisher_diagonal(model, toy_data(2, sizes=(1, 5)), loss)
     assert sizes == [1, 2]
     fisher_diagonal(toy_model(2), toy_data(2, sizes=(5,)), loss)

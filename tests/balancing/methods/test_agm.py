@@ -17,8 +17,8 @@ def test_ratios_by_hand() -> None:
     assert mono_modal_ratios(torch.tensor([-1.0, -2.0])).tolist() == pytest.approx([exp(1), exp(-1)])
 
 
-def test_who_does_better_than_usual_is_slowed() -> None:
-    """The sign: published code of others has it the wrong way round."""
+def test_a_modality_better_than_usual_is_slowed() -> None:
+    """The sign, which some published code has the wrong way round."""
     kappa = modulation(torch.tensor([-0.5, -1.0]), torch.tensor([-1.0, -1.0]), alpha=0.7)
     assert kappa[0] < 1 < kappa[1]
     assert kappa.tolist() == pytest.approx([exp(0.7 * (1 - exp(0.5))), exp(0.7 * (1 - exp(-0.5)))])

@@ -19,7 +19,7 @@ def test_shortfall_by_hand() -> None:
     assert shortfall(torch.tensor([0.4, 0.5, 0.6])).tolist() == pytest.approx([0.375, 0, 0])
 
 
-def test_prototypes_and_their_memory(toy_training: Callable) -> None:
+def test_prototypes_and_their_momentum(toy_training: Callable) -> None:
     method = PMR(PMR.Config(momentum=0.75, fraction=1.0))
     training = toy_training(method, dtype=torch.float64, norm="batch")
     run, model = training.view(), training.model
@@ -95,7 +95,7 @@ def test_loss_by_hand(unit: float | None, toy_training: Callable) -> None:
     torch.testing.assert_close(found[PENALTY], expected)
 
 
-def test_gradient_reading(toy_training: Callable) -> None:
+def test_gradient_variant(toy_training: Callable) -> None:
     method = PMR(PMR.Config(act="gradients", eta=0.5))
     training, plain = toy_training(method), toy_training(Method())
     for each in (training, plain):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import tanh
 
 import pytest
 import torch
@@ -8,7 +9,7 @@ import torch
 from equipose.balancing.method import Method, Step
 from equipose.balancing.methods.ogm_ge import OGMGE
 from equipose.balancing.methods.opm import OPM
-from equipose.balancing.parts.discrepancy import DiscrepancyConfig, discrepancy_ratios
+from equipose.balancing.parts.discrepancy import DiscrepancyConfig, discrepancy_ratios, modulation
 from equipose.models.randomness import torch_rng
 
 
@@ -35,3 +36,9 @@ def test_leads_by_hand(toy_training: Callable) -> None:
         scores.append(torch.exp(-errors[batch.present[:, m]].mean() / 0.5).item())
     found = discrepancy_ratios(step, DiscrepancyConfig(centred=False, temperature=0.5, ratio="weakest"))
     assert found.tolist() == pytest.approx([score / min(scores) for score in scores])
+
+
+def test_coefficients_by_hand() -> None:
+    found = modulation(torch.tensor([2.0, 0.5, 1.0]), alpha=0.3)
+    assert found.tolist() == pytest.approx([1 - tanh(0.6), 1, 1])
+    assert modulation(torch.tensor([50.0]), alpha=1.0).item() >= 0

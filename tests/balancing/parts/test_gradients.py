@@ -28,7 +28,7 @@ def test_scale_and_selection() -> None:
     assert len(with_axes([weight, bias, idle], 0)) == 2
 
 
-def test_jitter_has_the_deviation_asked_for() -> None:
+def test_jitter_has_the_requested_deviation() -> None:
     gradient = torch.randn(200, 200) * 7 + 3
     noise = jitter(gradient, 0.5, torch.Generator().manual_seed(1))
     assert noise.std().item() == pytest.approx(3.5, rel=0.02)

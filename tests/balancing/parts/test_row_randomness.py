@@ -9,7 +9,7 @@ from equipose.balancing.parts.row_randomness import row_uniforms
 from equipose.models.randomness import torch_rng
 
 
-def test_rows_decide_not_places() -> None:
+def test_rows_decide_not_positions() -> None:
     index = torch.tensor([7, 3, 123456, 0])
     numbers = row_uniforms(index, 3, torch_rng(0, "a"))
     again = row_uniforms(index.flip(0), 4, torch_rng(0, "a")).flip(0)

@@ -68,7 +68,7 @@ def test_a_modality_without_rows_counts_as_average(centred: bool, toy_training: 
 
 
 def test_concatenation_splits_into_the_same_errors(toy_training: Callable) -> None:
-    """Centred, the coalition's prediction, the linear share and the Shapley response are one thing."""
+    """Centred, the coalition's prediction, the linear share and the Shapley response have equal errors."""
     step = step_of(toy_training(Method(), dtype=torch.float64))
     shares = step.run.model.contributions_of(step.outputs.features)
     expected = unimodal_errors(step, shares, centred=True)

@@ -35,12 +35,12 @@ def test_a_sample_takes_over_beyond_eight() -> None:
     assert nine.codes[nine.alone].tolist() == [1 << m for m in range(9)]
     assert len(nine.shown) == 9 + 9 + 1
     unseen = next(code for code in range(512) if code not in set(nine.codes.tolist()))
-    assert nine.place(unseen) is None
-    assert nine.place(511) == len(nine.codes) - 1
+    assert nine.index_of(unseen) is None
+    assert nine.index_of(511) == len(nine.codes) - 1
 
 
 @pytest.mark.parametrize("players", [5, 9])
-def test_a_sample_is_efficient_and_exact_for_players_who_only_add_up(players: int) -> None:
+def test_a_sample_is_efficient_and_exact_for_additive_games(players: int) -> None:
     coalitions = coalitions_of(players, exact_up_to=1)
     values = game(players)[coalitions.codes]
     assert float(coalitions.shapley(values).sum()) == pytest.approx(float(values[-1] - values[0]))
@@ -51,7 +51,7 @@ def test_a_sample_is_efficient_and_exact_for_players_who_only_add_up(players: in
 
 
 def test_a_sample_is_unbiased_and_its_error_bar_true() -> None:
-    """Over many samples: the mean is the exact value, and the spread is what each sample says of itself."""
+    """Over many samples: the mean is the exact value, and the spread equals the reported error."""
     players, seeds = 6, 400
     values = game(players)
     exact = shapley_values(values)

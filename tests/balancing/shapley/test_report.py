@@ -65,8 +65,8 @@ def test_report_is_complete() -> None:
     assert (report.num_samples, report.num_clusters) == (240, 12)
     assert report.residual < 1e-9
     assert report.shapley.sum().item() == pytest.approx(float(report.values[-1] - report.values[0]))
-    assert list(report.subset_mpjpe_mm()) == ["none", "R", "W", "RW"]
-    assert report.subset_mpjpe_mm()["R"] == pytest.approx(-float(report.values[1]))
+    assert report.coalitions.names(report.modalities) == ["none", "R", "W", "RW"]
+    torch.testing.assert_close(report.mpjpe_mm, -report.values)
     assert report.spread_mm[0] == 0
 
 

@@ -77,7 +77,7 @@ def test_any_partition_in_any_order(samples: int, parts: int, random: object) ->
     assert_same(CoalitionStatistics.merged(statistics), whole)
     one_by_one = statistics[0]
     for part in statistics[1:]:
-        one_by_one = part.merge(one_by_one)
+        one_by_one = CoalitionStatistics.merged([part, one_by_one])
     assert_same(one_by_one, whole)
     for value_of in VALUE_FUNCTIONS.values():
         torch.testing.assert_close(value_of(one_by_one), value_of(whole), rtol=0, atol=1e-9)
@@ -117,15 +117,6 @@ def test_weights_count_clusters() -> None:
     )
 
 
-def test_dictionary_and_back() -> None:
-    statistics = from_rows(np.arange(9), data(9))
-    arrays = statistics.to_dict()
-    assert all(isinstance(array, np.ndarray) for array in arrays.values())
-    for array in arrays.values():
-        array.flags.writeable = False
-    assert_same(CoalitionStatistics.from_dict(arrays), statistics, tolerance=0)
-
-
 def test_messages() -> None:
     predictions, target, groups = data(5)
     with pytest.raises(ValueError, match=r"expected predictions \[C, B, J, 3\]"):
@@ -138,6 +129,8 @@ def test_messages() -> None:
         CoalitionStatistics.merged([])
     one = CoalitionStatistics.from_predictions(predictions, target, groups)
     with pytest.raises(ValueError, match="different"):
-        one.merge(CoalitionStatistics.from_predictions(predictions[:2], target, groups))
+        CoalitionStatistics.merged(
+            [one, CoalitionStatistics.from_predictions(predictions[:2], target, groups)]
+        )
     with pytest.raises(ValueError, match="weights must be"):
         one.total(torch.ones(2, 9))

@@ -1,4 +1,4 @@
-"""What every encoder promises, whatever its sensor, preset and normalisation."""
+"""What every encoder guarantees, for every sensor, preset and normalisation."""
 
 from __future__ import annotations
 

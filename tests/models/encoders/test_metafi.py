@@ -23,7 +23,7 @@ def test_parameter_counts_are_the_published_ones() -> None:
 @pytest.mark.parametrize("grid", [(136, 32), (32, 8), (33, 7)])
 @pytest.mark.parametrize("stem_stride", [1, 2])
 @pytest.mark.parametrize("readout", ["pool", "joints"])
-def test_map_size_foretells_the_map(grid: tuple[int, int], stem_stride: int, readout: str) -> None:
+def test_map_size_is_the_size_of_the_map(grid: tuple[int, int], stem_stride: int, readout: str) -> None:
     config = MetaFi.Config(
         grid=grid, base=4, blocks=(1, 1, 1, 1), stem_stride=stem_stride, heads=2, readout=readout
     )  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""Point Transformer: published sizes; padding, order and lack of points do no harm."""
+"""Point Transformer: published sizes; padding and order make no difference; few points are valid."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ import pytest
 
 from equipose.balancing.methods.plain import Plain
 from equipose.balancing.registry import METHODS, method_name
-from equipose.balancing.search_spaces import DIALS
+from equipose.balancing.search_spaces import search_space
 from equipose.orchestrator.comparison.config import LR_FACTORS, ComparisonConfig, Setting, best_candidate
 from equipose.orchestrator.grid.run_spec import RunResult
 from equipose.orchestrator.training.config import TrainConfig
@@ -62,16 +62,18 @@ def test_the_defaults_come_first_and_the_rest_at_the_same_places_for_all(build: 
         assert len({round(factor, 9) for factor in [1.0, *factors]}) == 6, "no learning rate is tried twice"
         places.append([round(factor, 9) for factor in factors])
         positions = {}
-        for field, (low, high) in DIALS.get(method_name(method), {}).items():
+        for field, scale in search_space(method).items():
             assert getattr(others[0].method, field) == getattr(method, field), "the learning rate alone"
             values = [getattr(other.method, field) for other in others[1:]]
-            positions[field] = [round(math.log(v / low) / math.log(high / low), 9) for v in values]
+            positions[field] = [
+                round(math.log(v / scale.low) / math.log(scale.high / scale.low), 9) for v in values
+            ]
         places += positions.values()
         settings = [replace(other, optimizer=config.base.optimizer, method=method) for other in others]
-        assert settings == [first] * 5, "nothing else is turned"
-    lrs, dials = [places[0], places[1], places[4]], [places[2], places[3], places[5]]
+        assert settings == [first] * 5, "nothing else is varied"
+    lrs, own = [places[0], places[1], places[4]], [places[2], places[3], places[5]]
     assert lrs == [lrs[0]] * 3
-    assert dials == [dials[0]] * 3
+    assert own == [own[0]] * 3
 
 
 def test_without_budget_the_defaults_are_taken(build: Build) -> None:

@@ -177,7 +177,7 @@ def test_only_encoders_are_held(toy_training: Callable) -> None:
 
 
 def test_penalties_of_two_in_a_chain_add_up(toy_training: Callable) -> None:
-    """Neither overwrites the other's number under their common name."""
+    """Neither overwrites the other's penalty under their common name."""
     one, two = AWC(AWC.Config(anchor="init")), AWC(AWC.Config(alpha_s=1e3, alpha_i=5e2, anchor="init"))
     training = toy_training(chain(one=one, two=two), dtype=torch.float64).fit(2)
     step, losses = one_step(training)
