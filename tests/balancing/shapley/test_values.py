@@ -6,7 +6,7 @@ from math import factorial
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from equipose.balancing.shapley.values import MAX_PLAYERS, interaction_indices, shapley_values
@@ -41,16 +41,19 @@ def interaction_by_hand(values: np.ndarray, i: int, j: int) -> float:
     return total
 
 
+@settings(deadline=None)  # a busy machine is no failure
 @given(games)
 def test_equals_average_over_orders(values: np.ndarray) -> None:
     np.testing.assert_allclose(shapley_values(values), by_permutations(values), atol=1e-10)
 
 
+@settings(deadline=None)  # a busy machine is no failure
 @given(games)
 def test_efficiency(values: np.ndarray) -> None:
     assert abs(shapley_values(values).sum() - (values[-1] - values[0])) < 1e-9
 
 
+@settings(deadline=None)  # a busy machine is no failure
 @given(games, st.data())
 def test_additivity(values: np.ndarray, data: st.DataObject) -> None:
     other = np.array(data.draw(st.lists(st.floats(-9, 9), min_size=len(values), max_size=len(values))))
