@@ -28,7 +28,7 @@ FEWER = (
 )
 
 
-class FailedCellsError(RuntimeError):
+class FailedRunsError(RuntimeError):
     """Some cells of a grid failed; the others have ended and are kept."""
 
     def __init__(self, errors: Mapping[str, Exception]) -> None:
@@ -53,7 +53,7 @@ class FailedTrainingError(RuntimeError):
     """Whether the same again would fail the same way, or has been tried often enough."""
 
 
-OURS = (FailedCellsError, FailedSweepError, FailedTrainingError)
+OURS = (FailedRunsError, FailedSweepError, FailedTrainingError)
 """What ends a job whose parts have failed; the message is for people as it is."""
 
 

@@ -21,6 +21,7 @@ from equipose.orchestrator.tracking.delivery import replay
 from equipose.orchestrator.tracking.runs import flatten_config, parent_run
 from equipose.orchestrator.tracking.server import tracking_server
 from equipose.orchestrator.training.config import TrainConfig
+from equipose.orchestrator.training.data import OpenedData
 from equipose.orchestrator.training.run_tags import run_tags
 
 ALL = 10_000
@@ -111,6 +112,7 @@ def grid_job(
 
     Ray and MLflow are up within the block; what a slow server has not taken by its end is sent once more.
     """
+    opened = OpenedData()
     root, name, tag = job_folder(kind, config, place), config.name, kind.removesuffix("s")
     progress.stage("starting Ray and MLflow")
     with (
@@ -121,7 +123,7 @@ def grid_job(
             experiment,
             name,
             key=f"{kind}/{name}",
-            tags={**run_tags(config.base), "method": "all", tag: name},
+            tags={**run_tags(config.base, opened.of(config.base.data)), "method": "all", tag: name},
             params=job_params(config),
         ) as parent,
     ):
@@ -135,6 +137,8 @@ def grid_job(
             tags={tag: name},
             outbox=str(outbox),
         )
-        cells = RunsFolder(root=(place.out / "cells").resolve(), resources=resources, tracking=tracking)
+        cells = RunsFolder(
+            root=(place.out / "cells").resolve(), resources=resources, tracking=tracking, opened=opened
+        )
         yield GridJob(root=root, place=cells, tracking=tracking, concurrency=concurrency, progress=progress)
         replay(outbox, server.uri)

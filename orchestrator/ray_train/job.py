@@ -14,6 +14,7 @@ from equipose.orchestrator.ray_train.run import Resources, run_training
 from equipose.orchestrator.tracking.runs import Tracked, create_run, end_run, flatten_config, replay
 from equipose.orchestrator.tracking.server import tracking_server
 from equipose.orchestrator.training.config import TrainConfig
+from equipose.orchestrator.training.data import RunData
 from equipose.orchestrator.training.run_tags import experiment_name, run_tags
 from equipose.pipelines.files.errors import DataError
 from equipose.pipelines.files.locks import locked
@@ -52,7 +53,7 @@ def run_train_job(
             experiment_name(dataset, config.data),
             name,
             key=f"train/{name}",
-            tags=run_tags(config),
+            tags=run_tags(config, RunData.open(config.data)),
             params=flatten_config(config, omit=("data.store",)),
         )
         try:

@@ -30,7 +30,7 @@ from equipose.orchestrator.tracking.run_logger import RunLogger
 from equipose.orchestrator.tracking.runs import end_run, find_run, flatten_config, parent_run
 from equipose.orchestrator.tracking.server import tracking_server
 from equipose.orchestrator.training.config import to_json
-from equipose.orchestrator.training.data import provenance_label, sources
+from equipose.orchestrator.training.data import RunData
 from equipose.orchestrator.training.run_tags import experiment_name, run_tags
 
 REPLAY_SECONDS = 2.0
@@ -45,7 +45,8 @@ def run_sweep_job(
     """Run a sweep, or go on with an interrupted one of the same name, and record it in MLflow."""
     root = (place.out / "sweeps" / config.name).resolve()
     root.mkdir(parents=True, exist_ok=True)
-    tags = {**run_tags(config.base), "sweep": config.name, "method": "awc"}
+    data = RunData.open(config.base.data)
+    tags = {**run_tags(config.base, data), "sweep": config.name, "method": "awc"}
     experiment = experiment_name(place.dataset, config.base.data)
     progress.stage("starting Ray and MLflow")
     with (
@@ -66,7 +67,7 @@ def run_sweep_job(
         if address_to_join(session):
             config = _sized(config)
         with periodically("orphaned-groups", remove_orphaned_groups, LOOK_SECONDS):
-            return _sweep_and_record(config, sweep_place, progress)
+            return _sweep_and_record(config, data, sweep_place, progress)
 
 
 def _sized(config: SweepConfig) -> SweepConfig:
@@ -78,7 +79,9 @@ def _sized(config: SweepConfig) -> SweepConfig:
     return replace(config, concurrency=concurrency, resources=resources)
 
 
-def _sweep_and_record(config: SweepConfig, place: SweepLocation, progress: SweepProgress) -> SweepOutcome:
+def _sweep_and_record(
+    config: SweepConfig, data: RunData, place: SweepLocation, progress: SweepProgress
+) -> SweepOutcome:
     outbox = place.root / "spool"
     replay(outbox, place.uri)
     progress.stage(f"training {config.trials} trials, {config.concurrency} at a time")
@@ -87,7 +90,7 @@ def _sweep_and_record(config: SweepConfig, place: SweepLocation, progress: Sweep
     table = sweep_table(study)
     runs = _close_children(table, place)
     progress.stage("evaluating AWC and plain training on the test part")
-    outcome = _evaluate(config, place, table)
+    outcome = _evaluate(config, data, place, table)
     progress.stage("drawing figures")
     _record(config, place, outcome, runs, parameter_importance(study, config.seed))
     replay(outbox, place.uri)  # what a slow server has not taken in time
@@ -123,9 +126,8 @@ def _reason(row: dict[str, Any]) -> str:
     return reasons.get(row["state"], row["state"])
 
 
-def _evaluate(config: SweepConfig, place: SweepLocation, table: SweepTable) -> SweepOutcome:
+def _evaluate(config: SweepConfig, data: RunData, place: SweepLocation, table: SweepTable) -> SweepOutcome:
     """Read the test part once: with AWC and with plain training, in the fusion that did best."""
-    store, parts = sources(config.base.data)
     trials = {role: row["trial"] for role, row in table.compared.items()}
     train = place.train_path / config.name
     checkpoints = {
@@ -134,7 +136,7 @@ def _evaluate(config: SweepConfig, place: SweepLocation, table: SweepTable) -> S
     }
     # Half of what a trial took: the last trial's place may not be free again yet.
     pool = PoolConfig(actors=config.concurrency, cpus_per_actor=config.resources.cpus_per_worker / 2)
-    modalities, rows = config.base.model.modalities, parts["test"].rows
+    modalities, rows = config.base.model.modalities, data.rows["test"]
     test = {
         role: contribution_report(
             evaluate_coalitions(checkpoint, rows, len(modalities), pool),
@@ -151,7 +153,7 @@ def _evaluate(config: SweepConfig, place: SweepLocation, table: SweepTable) -> S
         test=test,
         test_rows=rows,
         modalities=modalities,
-        provenance=provenance_label(store),
+        provenance=data.provenance,
     )
 
 

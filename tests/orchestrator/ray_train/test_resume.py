@@ -24,7 +24,7 @@ from equipose.orchestrator.training.loop import Training, fit
 @pytest.fixture(scope="module")
 def trained(small_run: TrainConfig, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """A checkpoint after each of two epochs."""
-    training, _ = build_training(small_run)
+    training = build_training(small_run)
     folders = []
     for result in fit(training):
         if result.epoch == 2:
@@ -137,7 +137,7 @@ def test_the_states_equal_those_of_the_run(run: Path, small_run: TrainConfig) ->
     truncate(Path(newest(run).path) / FILE)
     found = find_state(newest(run), run)
     assert found.state is not None
-    resumed, undisturbed = build_training(small_run)[0], build_training(small_run)[0]
+    resumed, undisturbed = build_training(small_run), build_training(small_run)
     checkpoints.restore(resumed, found.state, small_run)
     assert numbers(resumed) == numbers(undisturbed)
 
