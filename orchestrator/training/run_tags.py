@@ -1,4 +1,4 @@
-"""What identifies a run in MLflow: the experiment it belongs to and the tags that are searched for."""
+"""What identifies a run in MLflow: its experiment and the tags that searches use."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def experiment_name(dataset: str, data: DataConfig) -> str:
 
 
 def run_tags(config: TrainConfig, data: RunData) -> dict[str, str]:
-    """Tags of a training run; a sweep puts them on its children too, since MLflow filters one level."""
+    """Tags of a training run; a sweep copies them to its children, since MLflow filters one level only."""
     return {
         "method": method_name(config.method),
         "fusion": config.model.fusion,

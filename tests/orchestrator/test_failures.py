@@ -111,5 +111,5 @@ def test_cells_that_failed_alike_are_listed_together() -> None:
     errors: dict[str, Exception] = {f"c{i}": MEMORY for i in range(5)} | {"d": in_task(ValueError("bad"))}
     message = str(FailedRunsError(errors))
     assert message.startswith("6 runs failed (c0, c1, c2 and 2 more: memory ran out (3.81GB used")
-    assert "; d: ValueError: bad). The others are kept: mend the cause" in message
+    assert "; d: ValueError: bad). The others are kept: fix the cause" in message
     assert message.count("EQUIPOSE_CONCURRENT") == 1

@@ -131,7 +131,7 @@ def test_compressed_and_old_formats_are_refused_unread(
     with pytest.raises(DataError, match="not a zip file"):
         checkpoints.load(tmp_path)
     path.write_bytes(b"junk" + (saved[0] / checkpoints.FILE).read_bytes())
-    with pytest.raises(DataError, match="does not begin"):
+    with pytest.raises(DataError, match="does not start"):
         checkpoints.load(tmp_path)
 
 
@@ -157,8 +157,8 @@ def nested(levels: int) -> list[Any]:
         ({"method": {"x": nested(60)}}, "nests more than 40 levels"),
         ({"model": None}, "model is NoneType, expected dict"),
         ({"epoch": "1"}, "epoch is str, expected int"),
-        ({"epoch": -1}, "make no sense"),
-        ({"history": [1]}, "make no sense"),
+        ({"epoch": -1}, "epoch is invalid"),
+        ({"history": [1]}, "epoch is invalid"),
     ],
 )
 def test_states_that_are_not_what_they_seem_are_refused(

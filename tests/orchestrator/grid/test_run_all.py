@@ -99,7 +99,7 @@ def test_a_failing_run_costs_no_other_and_equal_ones_are_trained_once(
     ) as failed:
         run_grid(specs, runs, 2, changes)
     assert set(failed.value.errors) == {"diverging"}
-    assert "The others are kept: mend the cause, then the same command with --resume" in str(failed.value)
+    assert "The others are kept: fix the cause, then run the same command with --resume" in str(failed.value)
     assert "Traceback" not in str(failed.value)
     assert [result_of(spec, runs) is not None for spec in specs] == [True, False, True, True]
     assert len(list(runs.root.glob("*/result.json"))) == 2
