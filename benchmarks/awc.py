@@ -56,7 +56,7 @@ def build(store: Path) -> Training:
     """A run of the default sweep's size at its start."""
     batch = BatchConfig(batch_size=64, lidar_points=96, mmwave_points=24)
     config = TrainConfig(data=DataConfig(store=str(store), batch=batch), model=ModelConfig(preset="small"))
-    return build_training(config)[0]
+    return build_training(config)
 
 
 def run_of(training: Training, batches: int | None = None) -> Run:

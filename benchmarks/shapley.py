@@ -103,7 +103,7 @@ def config_of(store: Path, fusion: str, preset: str = "small", batch: int = 64) 
 
 def build(store: Path, fusion: str, preset: str = "small", batch: int = 64) -> Training:
     """A run at its start."""
-    return build_training(config_of(store, fusion, preset, batch))[0]
+    return build_training(config_of(store, fusion, preset, batch))
 
 
 def simulated_store(path: Path, frames: int) -> Path:

@@ -1,4 +1,4 @@
-"""What can go wrong with a job as a whole; light to import, for those who only report it."""
+"""Errors that end a job, and their causes in one line; light to import, for code that only reports them."""
 
 from __future__ import annotations
 
@@ -6,65 +6,65 @@ import re
 from collections.abc import Iterator, Mapping
 
 LASTING = (ValueError, TypeError, LookupError, AttributeError, NameError, AssertionError, ArithmeticError)
-"""Errors that come again when the same is done again: wrong settings, bad data, divergence, faults of ours.
-Everything else may be over by then: a process that is gone, a disk, a network, memory."""
+"""Errors that the same work would raise again: wrong settings, bad data, divergence, bugs.
+Everything else may pass: a dead process, a full disk, a network failure, lack of memory."""
 OUT_OF_MEMORY = ("OutOfMemoryError", "MemoryError")
-"""Names of errors: Ray's when it ends a process, torch's on a GPU, Python's own."""
+"""Names of errors: Ray's when it ends a process, torch's on a GPU, and Python's own."""
 FULL = "node running low on memory"
-"""What Ray writes then, also where only its text is left of an error."""
+"""Ray's message in that case, which is sometimes all that is left of the error."""
 WRAPPED = ("cause", "health_check_failure", "controller_failure")
-"""Attributes in which Ray's errors hold the error that they are about."""
+"""Attributes in which Ray's errors hold their cause."""
 CRASHES = ("WorkerCrashedError", "ActorDiedError", "RayActorError")
 FAILED_START = "raised in its creation task"
-"""What Ray writes where an actor did not crash, but its `__init__` raised."""
+"""Ray's message where an actor did not crash, but its `__init__` raised."""
 CRASHED = (
-    "its process died: ended from outside, by a fault in native code, or by the system for lack of memory "
-    "(`dmesg` says so then)"
+    "its process died: killed from outside, by a fault in native code, or by the system for lack of memory "
+    "(`dmesg` tells)"
 )
 FEWER = (
-    "let fewer run at a time (EQUIPOSE_CONCURRENT=1 before the command, also with --resume); where one alone "
-    "is too much, begin anew with smaller batches (--override data.batch.batch_size=16) or fewer --workers. "
+    "let fewer run at a time (EQUIPOSE_CONCURRENT=1 before the command, also with --resume); if one is too "
+    "much, start a new job with smaller batches (--override data.batch.batch_size=16) or fewer --workers. "
     "--plan and `equipose doctor` say what fits"
 )
 
 
-class FailedCellsError(RuntimeError):
-    """Some cells of a grid failed; the others have ended and are kept."""
+class FailedRunsError(RuntimeError):
+    """Some runs of a grid failed; the others have ended and are kept."""
 
     def __init__(self, errors: Mapping[str, Exception]) -> None:
         self.errors = dict(errors)
         reasons = {name: reason(error) for name, error in errors.items()}
         super().__init__(
             f"{len(errors)} {'run' if len(errors) == 1 else 'runs'} failed ({listed(reasons)}). The others "
-            "are kept: mend the cause, then the same command with --resume"
+            "are kept: fix the cause, then run the same command with --resume"
         )
 
 
 class FailedSweepError(RuntimeError):
-    """No trial of a sweep came to an error that could be compared."""
+    """No trial of a sweep produced an error to compare."""
 
 
 class FailedTrainingError(RuntimeError):
-    """A Ray Train run that was given up; what it had finished is kept."""
+    """A Ray Train run that was given up; its finished epochs are kept."""
 
     cause: Exception | None = None
-    """What its worker, or what watches it, raised."""
+    """The error of its worker or of its controller."""
     lasting: bool = False
-    """Whether the same again would fail the same way, or has been tried often enough."""
+    """Whether another attempt would fail in the same way, or enough have been made."""
 
 
-OURS = (FailedCellsError, FailedSweepError, FailedTrainingError)
-"""What ends a job whose parts have failed; the message is for people as it is."""
+OURS = (FailedRunsError, FailedSweepError, FailedTrainingError)
+"""Errors of jobs whose parts have failed; their messages are shown unchanged."""
 
 
 def failed_training(name: str, folder: str, error: Exception) -> FailedTrainingError:
-    """What to raise for a run that Ray Train has given up."""
+    """The error to raise for a run that Ray Train has given up."""
     worker_failures = getattr(error, "worker_failures", None)
     found = list(worker_failures.values()) if worker_failures else [_of_controller(error)]
     cause = next((each for each in found if is_lasting(each)), found[0])
     failed = FailedTrainingError(
         f"run {name} failed ({reason(cause)}). Its checkpoints are kept in "
-        f"{folder}: mend the cause, then the same again goes on from the newest"
+        f"{folder}: fix the cause, then run the same command again to resume from the newest"
     )
     failed.cause, failed.lasting = cause, bool(worker_failures) or is_lasting(cause)
     return failed
@@ -76,12 +76,12 @@ def _of_controller(error: Exception) -> Exception:
 
 
 def is_lasting(error: BaseException) -> bool:
-    """Whether the same again would fail the same way."""
+    """Whether another attempt would fail in the same way."""
     return isinstance(error, LASTING) and not type(error).__module__.startswith("ray.")
 
 
 def listed(reasons: Mapping[str, str]) -> str:
-    """Names and what happened to them on one line; those to which the same happened together."""
+    """Names with their reasons on one line, those with the same reason together."""
     groups: dict[str, list[str]] = {}
     for name, text in reasons.items():
         groups.setdefault(text, []).append(name)
@@ -93,9 +93,9 @@ def _few(names: list[str]) -> str:
 
 
 def reason(error: BaseException) -> str:
-    """What happened, on one line: for lack of memory with the remedy, else the last line of the message.
+    """The cause on one line: the last line of its message, or the remedy where memory ran out.
 
-    Of errors that libraries have wrapped, the innermost is told; Ray puts a traceback before it.
+    Of errors that libraries have wrapped, the innermost counts; Ray puts a traceback before its message.
     """
     chain = list(_chain(error))
     if any(_named(each, OUT_OF_MEMORY) or FULL in str(each) for each in chain):
@@ -110,7 +110,7 @@ def reason(error: BaseException) -> str:
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
-    """The error and, inwards, those that libraries have wrapped in it."""
+    """The error, then those wrapped in it, from outside in."""
     seen: list[BaseException] = []
     found: object = error
     while isinstance(found, BaseException) and not any(found is each for each in seen):
@@ -126,6 +126,6 @@ def _named(error: BaseException, names: tuple[str, ...]) -> bool:
 
 
 def _how_much(chain: list[BaseException]) -> str:
-    """How full memory was, if Ray says so: ` (3.8GB used / 4.0GB limit)`."""
+    """How full memory was, if Ray reports it: ` (3.8GB used / 4.0GB limit)`."""
     found = re.search(r"was ([\d.]+GB used / [\d.]+GB limit)", "\n".join(map(str, chain)))
     return f" ({found[1]})" if found else ""

@@ -1,4 +1,4 @@
-"""SQLite databases whose tables other libraries make: a file is there with all of them, or not at all."""
+"""SQLite databases whose tables other libraries create: the file exists with all of them, or not at all."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from pathlib import Path
 
 
 def whole_database(database: Path, make_tables: Callable[[str], None]) -> str:
-    """SQLAlchemy URL of a SQLite file, in which `make_tables` has made all it makes if there was none.
+    """SQLAlchemy URL of a SQLite file; where there is none, `make_tables` creates its tables first.
 
-    Libraries make tables one by one and skip those they find. Where one was stopped between a table and its
-    index, it would never make the index: Optuna, say, would add a second study of the same name, and no
-    sweep could go on. So the tables are made in a file beside it, which takes its place.
+    Libraries create tables one by one and skip those that exist. One that is stopped between a table and its
+    index never creates the index: Optuna, for example, would then add a second study of the same name, and
+    the sweep could not be resumed. So the tables are created in a temporary file, which is then renamed.
 
-    `make_tables` gets a URL and must close what it opens. A database has one maker at a time; what a killed
-    one left is removed here.
+    make_tables: takes a URL and must close what it opens. Only one process may create a database at a time;
+    the temporary files of a killed one are removed.
     """
     if not database.exists():
         partial = database.with_name(f".{database.name}.partial")

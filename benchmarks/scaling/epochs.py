@@ -26,7 +26,7 @@ EPOCHS = 4
 
 def epoch_of(config: TrainConfig) -> Callable[[], float]:
     """CPU seconds of an epoch with its validation and contributions, in this process."""
-    training = build_training(config)[0]
+    training = build_training(config)
     return lambda: cpu_seconds(lambda: run_epoch(training))
 
 
@@ -36,7 +36,7 @@ def frames_panel(store: Path) -> Panel:
     for stride in STRIDES:
         config = config_of(store, "concat")
         config = replace(config, data=replace(config.data, train_stride=stride))
-        sizes[len(build_training(config)[0].train)] = config
+        sizes[len(build_training(config).train)] = config
     curves = tuple(
         measured(
             fusion,

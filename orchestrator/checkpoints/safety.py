@@ -1,7 +1,7 @@
-"""What a checkpoint file is, before torch unpacks it, and what came out of it, before anybody uses it.
+"""Checks of a checkpoint file before torch unpacks it, and of its content before it is used.
 
 `weights_only` keeps a checkpoint from running code. It does not keep a small file from filling the memory:
-with compressed records, with the formats before torch 1.6, or with lists that hold one list many times over.
+with compressed records, with the formats before torch 1.6, or with lists that hold one list many times.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 from equipose.pipelines.files.errors import DataError
 
 MAX_VALUES = 1_000_000
-"""Plain values in a checkpoint besides its tensors, counted as often as they are seen."""
+"""Plain values in a checkpoint besides its tensors, counted once per reference."""
 MAX_DEPTH = 40
 
 FIELDS: dict[str, tuple[type, ...]] = {
@@ -32,7 +32,7 @@ FIELDS: dict[str, tuple[type, ...]] = {
 
 
 def check_container(path: Path) -> None:
-    """Raise DataError unless this is a zip file as torch writes it: nothing compressed, nothing twice."""
+    """Raise DataError unless this is a zip file as torch writes it: not compressed, no bytes used twice."""
     try:
         with path.open("rb") as file:
             start = file.read(4)
@@ -41,37 +41,37 @@ def check_container(path: Path) -> None:
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, UnicodeError) as error:
         raise _damaged(path, error) from error
     if start != b"PK\3\4":
-        raise _damaged(path, "it does not begin as torch's files do")
+        raise _damaged(path, "it does not start like a file of torch")
     if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
-        raise _damaged(path, "it is compressed, which Equipose's never are")
+        raise _damaged(path, "it is compressed, as Equipose never writes it")
     if sum(entry.file_size for entry in entries) > path.stat().st_size:
         raise _damaged(path, "it declares more bytes than it has")
     _check_sums(path)
 
 
 def _check_sums(path: Path) -> None:
-    """Compare every record with its checksum, which torch writes but does not look at."""
+    """Compare every record with its checksum, which torch writes but never verifies."""
     try:
         with zipfile.ZipFile(path) as archive:
             changed = archive.testzip()
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, RuntimeError, EOFError) as error:
         raise _damaged(path, error) from error
     if changed is not None:
-        raise _damaged(path, f"{changed} is not as it was written")
+        raise _damaged(path, f"the checksum of {changed} does not match")
 
 
 def check_state(state: Mapping[str, Any], path: Path) -> None:
-    """Raise DataError unless the fields are there, have their types, and are no more than they seem."""
+    """Raise DataError unless all fields are there, with the right types and a bounded size."""
     for name, types in FIELDS.items():
         if not isinstance(state.get(name), types):
             raise _damaged(path, f"{name} is {type(state.get(name)).__name__}, expected {types[0].__name__}")
     if not all(isinstance(metrics, dict) for metrics in state["history"]) or state["epoch"] < 0:
-        raise _damaged(path, "its history or epoch make no sense")
+        raise _damaged(path, "its history or epoch is invalid")
     _check_amount(state, path)
 
 
 def _check_amount(state: Mapping[str, Any], path: Path) -> None:
-    """Walk through everything as often as it is referred to: what is shared is written out once per use."""
+    """Count values once per reference: what is shared in memory is written out once per use."""
     seen, level = 0, [state]
     for _ in range(MAX_DEPTH):
         below: list[Any] = []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import pickle
 import struct
 from pathlib import Path
@@ -13,6 +12,7 @@ import torch
 from equipose.orchestrator.checkpoints.safety import check_container, check_state
 from equipose.orchestrator.training.config import TrainConfig, from_json, to_json
 from equipose.orchestrator.training.loop import Training
+from equipose.pipelines.files.atomic import atomic, remove_leftovers
 from equipose.pipelines.files.errors import DataError
 
 FILE = "state.pt"
@@ -36,10 +36,10 @@ DAMAGE = (
 
 
 def save(training: Training, config: TrainConfig, directory: Path, extra: dict[str, Any]) -> None:
-    """Write everything a resumed run needs into `directory`.
+    """Write everything a resumed run needs into `directory`, which has one writer at a time.
 
-    `extra` holds plain values that travel along (data fingerprint, MLflow run id). Raises OSError, and leaves
-    nothing behind, when the disk is full; the checkpoint that was there before stays.
+    extra: plain values to keep beside it, see `run_facts`. Raises OSError when the disk is full; an earlier
+    checkpoint in the folder stays, and nothing else is left behind.
     """
     state = {
         "format": FORMAT,
@@ -58,21 +58,16 @@ def save(training: Training, config: TrainConfig, directory: Path, extra: dict[s
 
 
 def _write(state: dict[str, Any], target: Path) -> None:
-    partial = target.with_name(f".{target.name}.partial")
+    remove_leftovers(target)
     try:
-        with partial.open("wb") as file:
+        with atomic(target) as file:
             torch.save(state, file)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(target)
     except (OSError, RuntimeError) as error:
-        # torch speaks of a wrong position in the file; what the system said is behind it, without a name.
+        # torch reports a wrong position in the file; the system's own error is its context, without a name.
         cause = error if isinstance(error, OSError) else error.__context__
         if not isinstance(cause, OSError):
             raise
         raise OSError(cause.errno, cause.strerror, str(target)) from error
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def load(directory: Path | str) -> dict[str, Any]:
@@ -89,7 +84,7 @@ def load(directory: Path | str) -> dict[str, Any]:
     except DAMAGE as error:
         raise DataError(f"{path}: the checkpoint is damaged ({error}); use an older one") from error
     except pickle.UnpicklingError as error:
-        # torch's own message advises to load it without the restriction.
+        # torch's own message advises loading it without the restriction.
         raise DataError(
             f"{path}: the checkpoint is damaged or holds more than weights and plain values, which Equipose "
             "never writes; use another one"

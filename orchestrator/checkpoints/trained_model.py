@@ -22,33 +22,33 @@ from equipose.pipelines.store import Store, open_store
 
 @dataclass(frozen=True, kw_only=True)
 class TrainedModel:
-    """A model as one checkpoint holds it, with the data it was trained for."""
+    """The model of a checkpoint, with the data it was trained on."""
 
     config: TrainConfig
     model: PoseModel
     store: Store
     extra: dict[str, Any]
-    """What `checkpoints.save` kept beside it: data fingerprint and provenance."""
+    """What `run_facts` says of it: data fingerprint, provenance and parameters."""
 
     def batches(self, rows: np.ndarray) -> BatchSource:
-        """Batches of these rows of the store, as the model was trained on."""
+        """Batches of these rows of the store, made as in training."""
         return BatchSource(self.store, rows, self.config.data.batch)
 
 
-def load_model(checkpoint: Path | str, *, store: str | None = None) -> TrainedModel:
+def load_model(checkpoint: Path | str, *, store: Store | str | None = None) -> TrainedModel:
     """The model of a checkpoint folder, on the CPU. Raises DataError where it cannot be read.
 
-    store: where its frames lie now; None is where they lay when it was trained.
+    store: its data, opened, or where it is now; None is where it was when the model was trained.
     """
     state = checkpoints.load(checkpoint)
     config = from_json(state["config"])
-    if store is not None:
-        config = replace(config, data=replace(config.data, store=store))
+    opened = store if isinstance(store, Store) else open_store(store or config.data.store)
+    config = replace(config, data=replace(config.data, store=opened.path))
     model = build_model(model_config(config), mean_pose=torch.zeros(NUM_JOINTS, 3), seed=config.seed)
     if config.dtype == "float64":
         model = model.double()
     model.load_state_dict(state["model"])
-    return TrainedModel(config=config, model=model, store=open_store(config.data.store), extra=state["extra"])
+    return TrainedModel(config=config, model=model, store=opened, extra=state["extra"])
 
 
 def predict(

@@ -12,7 +12,7 @@ from equipose.orchestrator.comparison.config import ComparisonConfig, Setting
 from equipose.orchestrator.comparison.figures import comparison_figures
 from equipose.orchestrator.comparison.results import EvaluatedRun, SettingOutcome
 from equipose.orchestrator.comparison.tables import comparison_tables, tuned_frame, tuned_row
-from equipose.orchestrator.grid.run_one import cell_metrics
+from equipose.orchestrator.grid.run_one import result_metrics
 from equipose.orchestrator.tracking.run_logger import RunLogger
 from equipose.orchestrator.tracking.runs import Tracking, create_run
 from equipose.orchestrator.training.config import TrainConfig, to_json
@@ -94,7 +94,7 @@ def method_numbers(outcome: SettingOutcome) -> dict[str, dict[str, float]]:
 
 def _own_numbers(run: EvaluatedRun) -> dict[str, float]:
     """What a mean over seeds is taken of: all but the bounds of each seed's own intervals."""
-    numbers = cell_metrics(run.result, run.evaluation)
+    numbers = result_metrics(run.result, run.evaluation)
     first = {"test/mpjpe_mm": numbers["test/mpjpe_mm"]}
     return first | {name: v for name, v in numbers.items() if not name.endswith(("/low", "/high"))}
 

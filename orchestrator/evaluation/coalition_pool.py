@@ -1,9 +1,9 @@
 """Coalition evaluation on a pool of Ray actors: (data shard x coalition block) tasks, statistics back.
 
 An actor encodes a shard once and keeps its features while it works through that shard's blocks; only
-sufficient statistics travel. Shards are whole batches, cut by the data alone and merged in their order, and
-fusions run in float64, so the result does not depend on how the work was cut, on how many actors there are,
-or on which of them dies.
+sufficient statistics are sent. Shards are whole batches, cut by the data alone and merged in order, and
+fusions run in float64, so the result does not depend on how the work is cut, on the number of actors, or on
+which of them die.
 """
 
 from __future__ import annotations
@@ -50,8 +50,8 @@ class PoolConfig:
 START_SECONDS = 300.0
 """How long the pool waits for the cluster to have room for its first actor."""
 RESTARTS = 3
-"""How often an actor that died is started again, and a task repeated; without a bound, one that needs more
-memory than there is would die for ever."""
+"""How often a dead actor is restarted and its task repeated; without a bound, one that needs more memory than
+there is would die forever."""
 
 
 class CoalitionWorker:
@@ -66,7 +66,7 @@ class CoalitionWorker:
         self._encoded: list[tuple[Tensor, Tensor, Batch]] = []
 
     def started(self) -> None:
-        """Return once the model is loaded; tells the driver that this actor has a place."""
+        """Return once the model is loaded; shows the driver that the cluster has room for this actor."""
 
     def evaluate(self, shard: int, rows: np.ndarray, first: int, last: int) -> CoalitionStatistics:
         """Statistics of coalitions `first:last` of `coalitions_of(M)` over the frames `rows` of a shard."""
@@ -126,14 +126,14 @@ def joined(parts: list[CoalitionStatistics]) -> CoalitionStatistics:
 def _dispatch(
     checkpoint: str, shards: list[np.ndarray], blocks: list[tuple[int, int]], config: PoolConfig
 ) -> list[list[CoalitionStatistics]]:
-    """Give whole shards to whichever actor is free; results come back in shard order."""
+    """Give whole shards to idle actors; results are in shard order."""
     remote = ray.remote(num_cpus=config.cpus_per_actor, max_restarts=RESTARTS, max_task_retries=RESTARTS)(
         CoalitionWorker
     )
     actors = [remote.remote(checkpoint) for _ in range(min(config.actors, len(shards)))]
     results: dict[int, list[CoalitionStatistics]] = {}
     pending = iter(range(len(shards)))
-    # An actor for which the cluster has no room yet must not hold a shard, so each first says it is there.
+    # An actor for which the cluster has no room yet must not hold a shard, so each first reports its start.
     running: dict[Any, tuple[Any, int | None, list[Any]]] = {
         actor.started.remote(): (actor, None, []) for actor in actors
     }
@@ -155,7 +155,7 @@ def _dispatch(
 
 
 def _next_done(refs: list[Any], working: bool) -> Any:
-    """The next call to end. Raises TimeoutError where no actor at all has started for a long time."""
+    """The next call to end. Raises TimeoutError where no actor has started for a long time."""
     done, _ = ray.wait(refs, num_returns=1, timeout=None if working else START_SECONDS)
     if not done:
         raise TimeoutError(

@@ -1,7 +1,7 @@
-"""A trained model on one fixed list of frames: every subset of its sensors, frame by frame, and on disk.
+"""Evaluation of a trained model on a fixed list of frames: every subset of its sensors, frame by frame.
 
 Each frame is encoded once; all 2^M - 1 subsets are fused from those features, with the feature of an absent
-or invalid sensor zeroed. No frame is ever left out, so all subsets are judged on one and the same frames.
+or invalid sensor zeroed. No frame is ever left out, so all subsets are judged on the same frames.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ from equipose.pipelines.batches.source import BatchSource
 from equipose.pipelines.files.atomic import atomic
 
 MOST_FEATURES = 500
-"""Frames whose features are kept; enough for a map of them, a few megabytes at most."""
+"""Frames whose features are kept; enough to map them, a few megabytes at most."""
 FRAMES, JOINTS, FEATURES, REPORT = "frames.parquet", "joints.parquet", "features.npy", "report.json"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluation:
-    """What one model does with every non-empty subset of its sensors (beyond 8 sensors: a sample of them)."""
+    """Errors of one model with every non-empty subset of its sensors (beyond 8 sensors: a sample of them)."""
 
     modalities: tuple[str, ...]
     frames: pl.DataFrame
@@ -50,7 +50,7 @@ class Evaluation:
     feature_rows: NDArray[np.int64]
     """[n] their rows of the store."""
     truth_spread_mm: float
-    """Spread of the true poses, which that of the predictions shrinks from when a sensor collapses."""
+    """Spread of the true poses; that of the predictions shrinks below it when a sensor collapses."""
     provenance: str
     """Such as `simulated data`."""
 

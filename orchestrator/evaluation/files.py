@@ -1,4 +1,4 @@
-"""The files of an evaluation: a folder that appears at once, sealed with the checksums of what is in it."""
+"""The files of an evaluation: a folder that appears complete or not at all, sealed with checksums."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ FORMAT = 2
 
 @contextmanager
 def atomic_folder(folder: Path) -> Iterator[Path]:
-    """A new folder to write into, which takes the place of `folder` once the block has ended well.
+    """A new folder to write into, which replaces `folder` once the block ends without an error.
 
-    A folder cannot be renamed onto another, so between the old one and the new there is none for an
-    instant, but never a mixture. A folder has one writer at a time; what a killed one left is removed here.
+    A folder cannot be renamed onto another, so for an instant there is neither the old one nor the new, but
+    never a mixture. A folder has one writer at a time; what a killed one has left is removed here.
     """
     for remains in folder.parent.glob(f".{glob.escape(folder.name)}.*"):
         if re.fullmatch(r"[0-9a-f]{32}\.(partial|old)", remains.name.removeprefix(f".{folder.name}.")):
@@ -57,7 +57,7 @@ def seal(content: dict[str, Any], folder: Path, name: str, *, files: Sequence[st
 
 
 def unsealed(folder: Path, name: str) -> dict[str, Any]:
-    """Inverse of `seal`. Raises DataError for the first file that is absent or not as it was written."""
+    """Inverse of `seal`. Raises DataError for the first file that is absent or changed."""
     path = _present(folder / name)
     try:
         content = json.loads(path.read_bytes())

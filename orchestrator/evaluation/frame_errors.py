@@ -17,7 +17,7 @@ from equipose.models.skeleton import JOINTS, NUM_JOINTS
 
 MILLIMETRES = 1000.0
 RECORDING: tuple[str, ...] = ("environment", "subject", "action")
-"""What tells recordings apart, as the store's index names it."""
+"""Columns of the store's index that identify a recording."""
 
 
 def pose_errors_mm(predictions: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:

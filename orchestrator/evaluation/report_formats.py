@@ -1,4 +1,4 @@
-"""Contributions of a trained model on one part of the data, in the forms that people and MLflow read."""
+"""Contributions of a trained model on one part of the data: as metrics, as one line, and as Markdown."""
 
 from __future__ import annotations
 
@@ -49,14 +49,14 @@ def report_markdown(report: ContributionReport, title: str, provenance: str) -> 
     lines += ["", "| sensors | MPJPE | better without |", "|---|---|---|"]
     names, codes = report.coalitions.names(report.modalities), report.coalitions.codes.tolist()
     lines += [
-        f"| {names[place]} | {report.mpjpe_mm[place]:.1f} | {_hurts(report, place)} |"
-        for place in sorted(report.coalitions.shown, key=lambda place: (codes[place].bit_count(), place))
+        f"| {names[index]} | {report.mpjpe_mm[index]:.1f} | {_hurts(report, index)} |"
+        for index in sorted(report.coalitions.shown, key=lambda index: (codes[index].bit_count(), index))
     ]
     return "\n".join(lines) + "\n"
 
 
 def _sampled(report: ContributionReport) -> str:
-    """Said of contributions that rest on a sample of the coalitions."""
+    """A note where contributions rest on a sample of the coalitions."""
     coalitions = report.coalitions
     if coalitions.exact:
         return ""
@@ -66,9 +66,9 @@ def _sampled(report: ContributionReport) -> str:
     )
 
 
-def _hurts(report: ContributionReport, place: int) -> str:
-    """Modalities without which this subset would be better, as far as both were looked at."""
-    code = int(report.coalitions.codes[place])
+def _hurts(report: ContributionReport, index: int) -> str:
+    """Modalities without which this subset is better, where both were evaluated."""
+    code = int(report.coalitions.codes[index])
     without = {
         name: report.coalitions.index_of(code ^ (1 << m))
         for m, name in enumerate(report.modalities)
@@ -77,5 +77,5 @@ def _hurts(report: ContributionReport, place: int) -> str:
     return ", ".join(
         name
         for name, other in without.items()
-        if other is not None and report.mpjpe_mm[other] < report.mpjpe_mm[place]
+        if other is not None and report.mpjpe_mm[other] < report.mpjpe_mm[index]
     )

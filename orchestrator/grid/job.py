@@ -20,6 +20,7 @@ from equipose.orchestrator.jobs.session import job_session
 from equipose.orchestrator.ray_train.sizing import concurrent_runs_of
 from equipose.orchestrator.tracking.runs import Tracking, flatten_config
 from equipose.orchestrator.training.config import TrainConfig
+from equipose.orchestrator.training.data import OpenedData
 from equipose.orchestrator.training.run_tags import run_tags
 
 ALL = 10_000
@@ -99,19 +100,22 @@ def grid_job(
     session: SessionConfig | None = None,
 ) -> Iterator[GridJob]:
     """Open a job, new or interrupted; see `job_session`. It is sized to the machine or cluster at hand."""
+    opened = OpenedData()
     name, tag = config.name, kind.removesuffix("s")
     with job_session(
         JobFolder(out=location.out, kind=kind, name=name),
         experiment,
         key=f"{kind}/{name}",
-        tags={**run_tags(config.base), "method": "all", tag: name},
+        tags={**run_tags(config.base, opened.of(config.base.data)), "method": "all", tag: name},
         params=job_params(config),
         child_tags={tag: name},
         progress=progress,
         session=session,
     ) as job:
         concurrency, resources = concurrent_runs_of(config.base, config.workers, gpu=gpu, limit=ALL)
-        runs = RunsFolder(root=runs_folder(location.out), resources=resources, tracking=job.tracking)
+        runs = RunsFolder(
+            root=runs_folder(location.out), resources=resources, tracking=job.tracking, opened=opened
+        )
         yield GridJob(
             root=job.folder.root,
             runs=runs,

@@ -1,4 +1,4 @@
-"""Many cells side by side on Ray: a task per cell, which Ray places, restarts and moves off dead nodes."""
+"""Many runs side by side on Ray: a task per run, which Ray places, restarts and moves off dead nodes."""
 
 from __future__ import annotations
 
@@ -8,87 +8,84 @@ from typing import Any
 import ray
 
 from equipose.orchestrator.cluster.capacity import TRIAL_CPUS
-from equipose.orchestrator.failures import FailedCellsError
+from equipose.orchestrator.failures import FailedRunsError
+from equipose.orchestrator.grid.launch import trains_in_process
 from equipose.orchestrator.grid.run_one import RunsFolder, result_of, work_on
 from equipose.orchestrator.grid.run_spec import RunResult, RunSpec
 from equipose.orchestrator.ray_train.parent_watch import end_with_parent
 
 RETRIES = 3
-"""How often a cell whose process died starts again, from its newest checkpoint. A process that Ray ends for
-lack of memory is counted apart, see `session.QUIET`."""
+"""How often a run whose process died starts again, from its newest checkpoint. Processes that Ray ends for
+lack of memory are counted separately, see `session.QUIET`."""
 
 OnChange = Callable[[RunSpec, str, RunResult | None], None]
-"""Hears of a cell: `waiting`, `kept` (had ended before), `running`, `done` or `failed`."""
+"""Called with a run and its state: `waiting`, `kept` (had ended before), `running`, `done` or `failed`."""
 
 
 def run_grid(
-    cells: Sequence[RunSpec], place: RunsFolder, concurrency: int, on_change: OnChange
+    specs: Sequence[RunSpec], runs: RunsFolder, concurrency: int, on_change: OnChange
 ) -> dict[str, RunResult]:
-    """Bring every cell to its end, `concurrency` at a time, in their order; cell name -> result.
+    """Bring every run to its end, `concurrency` at a time, in their order; name -> result.
 
-    Cells that have ended are not repeated, and cells with one identity are trained once. Raises
-    FailedCellsError when all are through and some have failed, ValueError when two cells have one name.
+    Runs that have ended are not repeated, and runs with the same key are trained once. Raises
+    FailedRunsError once all others have ended if some have failed, ValueError when two have the same name.
     """
-    names = [cell.name for cell in cells]
+    names = [spec.name for spec in specs]
     double = sorted({name for name in names if names.count(name) > 1})
     if double:
-        raise ValueError(f"cells {double} are there twice; give every cell a name of its own")
+        raise ValueError(f"runs {double} are there twice; give every run its own name")
     results: dict[str, RunResult] = {}
     left: list[RunSpec] = []
-    for cell in cells:
-        if result_of(cell, place) is None:
-            on_change(cell, "waiting", None)
-            left.append(cell)
+    for spec in specs:
+        if result_of(spec, runs) is None:
+            on_change(spec, "waiting", None)
+            left.append(spec)
         else:
-            results[cell.name] = work_on(cell, place)
-            on_change(cell, "kept", results[cell.name])
-    fresh, errors = _run_left(left, place, concurrency, on_change)
+            results[spec.name] = work_on(spec, runs)
+            on_change(spec, "kept", results[spec.name])
+    fresh, errors = _run_left(left, runs, concurrency, on_change)
     if errors:
-        raise FailedCellsError(errors)
+        raise FailedRunsError(errors)
     results |= fresh
     return {name: results[name] for name in names}
 
 
 def _run_left(
-    cells: list[RunSpec], place: RunsFolder, concurrency: int, on_change: OnChange
+    specs: list[RunSpec], runs: RunsFolder, concurrency: int, on_change: OnChange
 ) -> tuple[dict[str, RunResult], dict[str, Exception]]:
-    """No more tasks are in flight than may run, so a cluster's other users are not queued behind them.
+    """Keep no more tasks in flight than may run, so that a cluster's other users are not queued behind them.
 
     After Ctrl-C they end with this job's connection to Ray. They are not cancelled: Ray 2.60 ends the driver
     when a task that it cancels completes at that moment.
     """
-    waiting, flying = list(cells), dict[ray.ObjectRef[Any], RunSpec]()
+    waiting, flying = list(specs), dict[ray.ObjectRef[Any], RunSpec]()
     results: dict[str, RunResult] = {}
     errors: dict[str, Exception] = {}
-    task = _task(place)
+    # What a run raises it would raise again, so only dead processes are retried.
+    task = ray.remote(max_retries=RETRIES, retry_exceptions=False)(_work_on)
     while waiting or flying:
         while waiting and len(flying) < concurrency:
-            cell = waiting.pop(0)
-            on_change(cell, "running", None)
-            flying[task.remote(cell, place)] = cell
+            spec = waiting.pop(0)
+            on_change(spec, "running", None)
+            flying[task.options(**_options(spec, runs)).remote(spec, runs)] = spec
         (ready,), _ = ray.wait(list(flying), num_returns=1)
-        cell = flying.pop(ready)
+        spec = flying.pop(ready)
         try:
-            results[cell.name] = ray.get(ready)
-            on_change(cell, "done", results[cell.name])
+            results[spec.name] = ray.get(ready)
+            on_change(spec, "done", results[spec.name])
         except ray.exceptions.RayError as error:
-            errors[cell.name] = error
-            on_change(cell, "failed", None)
+            errors[spec.name] = error
+            on_change(spec, "failed", None)
     return results, errors
 
 
-def _task(place: RunsFolder) -> Any:
-    """`work_on` as a Ray task; a cell with several workers only waits for its Ray Train run."""
-    resources = place.resources
-    alone = resources.workers == 1
-    return ray.remote(
-        num_cpus=resources.cpus_per_worker if alone else TRIAL_CPUS,
-        num_gpus=1 if alone and resources.gpu else 0,
-        max_retries=RETRIES,
-        retry_exceptions=False,  # what a cell raises it would raise again
-    )(_work_on)
+def _options(spec: RunSpec, runs: RunsFolder) -> dict[str, float]:
+    """What the task of a run takes; one whose run is on Ray Train only waits for it."""
+    if not trains_in_process(spec):
+        return {"num_cpus": TRIAL_CPUS, "num_gpus": 0}
+    return {"num_cpus": runs.resources.cpus_per_worker, "num_gpus": 1 if runs.resources.gpu else 0}
 
 
-def _work_on(cell: RunSpec, place: RunsFolder) -> RunResult:
+def _work_on(spec: RunSpec, runs: RunsFolder) -> RunResult:
     end_with_parent()
-    return work_on(cell, place)
+    return work_on(spec, runs)

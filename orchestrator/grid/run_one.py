@@ -1,194 +1,171 @@
-"""What one process does for one cell: train what is left, read the test part, tell MLflow."""
+"""One run of a grid from start to end: train what is left, evaluate on the test part, record it in MLflow."""
 
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, field
 from pathlib import Path
-
-from ray.train import Result
+from typing import Any
 
 from equipose.balancing.shapley.statistics import DivergedError
 from equipose.orchestrator.checkpoints import state as checkpoints
-from equipose.orchestrator.checkpoints.folder import BEST, CheckpointFolder
 from equipose.orchestrator.checkpoints.trained_model import load_model
 from equipose.orchestrator.evaluation.evaluation import Evaluation, evaluate, load_evaluation, save_evaluation
 from equipose.orchestrator.evaluation.report_formats import report_metrics
-from equipose.orchestrator.failures import FailedTrainingError
+from equipose.orchestrator.grid.launch import train
 from equipose.orchestrator.grid.run_spec import RunResult, RunSpec
-from equipose.orchestrator.ray_train.run import Resources, best_checkpoint, run_training
+from equipose.orchestrator.ray_train.run import Resources
 from equipose.orchestrator.tracking.client import client
 from equipose.orchestrator.tracking.run_logger import RunLogger
 from equipose.orchestrator.tracking.runs import Tracked, Tracking, create_run, flatten_config
 from equipose.orchestrator.training.build import build_training, own_device, run_facts
-from equipose.orchestrator.training.config import TrainConfig
-from equipose.orchestrator.training.data import part_rows
-from equipose.orchestrator.training.logged_run import run_epochs
+from equipose.orchestrator.training.data import OpenedData, RunData
 from equipose.orchestrator.training.run_tags import run_tags
 from equipose.pipelines.files.locks import locked
 
 TRAIN = "train"
-"""Checkpoints of a cell in training; gone once its result is there."""
+"""Checkpoints of a run in training; removed once its result is there."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunsFolder:
-    """Where cells live; on a cluster a folder that every node sees."""
+    """Where runs are kept; on a cluster a folder that every node sees."""
 
     root: Path
     resources: Resources
     tracking: Tracking | None = None
+    opened: OpenedData = field(default_factory=OpenedData, compare=False, repr=False)
+    """The data of all runs, which their keys depend on; opened once per process."""
 
-    def folder(self, cell: RunSpec) -> Path:
-        """Of one cell, shared by all grids that need it."""
-        return self.root / cell.key
+    def data(self, spec: RunSpec) -> RunData:
+        """The data of a run."""
+        return self.opened.of(spec.config.data)
+
+    def key(self, spec: RunSpec) -> str:
+        """The key of a run, see `RunSpec.key`."""
+        return spec.key(self.data(spec).fingerprint)
+
+    def folder(self, spec: RunSpec) -> Path:
+        """The folder of a run, shared by all grids that need it."""
+        return self.root / self.key(spec)
 
 
-def result_of(cell: RunSpec, place: RunsFolder) -> RunResult | None:
-    """The result of a cell that has ended, evaluation included where it asks for one; None otherwise."""
-    folder = place.folder(cell)
+def result_of(spec: RunSpec, runs: RunsFolder) -> RunResult | None:
+    """The result of a run that has ended, with its evaluation if it asks for one; None otherwise."""
+    folder = runs.folder(spec)
     result = RunResult.load(folder)
-    if result is None or (cell.evaluate and not (folder / cell.evaluation).exists()):
+    if result is None or (spec.evaluate and not (folder / spec.evaluation).exists()):
         return None
     return result
 
 
-def evaluation_of(cell: RunSpec, place: RunsFolder) -> Evaluation:
-    """What a cell with `evaluate` found on the test part."""
-    return load_evaluation(place.folder(cell) / cell.evaluation)
+def evaluation_of(spec: RunSpec, runs: RunsFolder) -> Evaluation:
+    """The evaluation on the test part of a run that has ended and asks for one."""
+    return load_evaluation(runs.folder(spec) / spec.evaluation)
 
 
-def work_on(cell: RunSpec, place: RunsFolder) -> RunResult:
-    """Bring a cell to its end from wherever it is; a cell that has ended is only made known to MLflow.
+def work_on(spec: RunSpec, runs: RunsFolder) -> RunResult:
+    """Bring a run to its end from wherever it is; one that has ended is only recorded in MLflow.
 
-    Two processes that want the same cell wait for each other, so it is trained once.
+    Two processes that want the same run wait for each other, so it is trained once.
     """
-    folder = place.folder(cell)
+    folder = runs.folder(spec)
     folder.mkdir(parents=True, exist_ok=True)
     with locked(folder / ".lock"):
-        tracked = _open_run(cell, place.tracking)
+        tracked = _open_run(spec, runs)
         result = RunResult.load(folder)
         fresh = result is None
         if result is None:
-            result = _train_or_give_up(cell, place, tracked)
+            result = _train_or_give_up(spec, runs, tracked)
             result.save()
-        # Only now: whoever is killed before the result is there still needs what it was made from.
+        # Only now: an attempt that is killed before the result is there still needs its checkpoints.
         shutil.rmtree(folder / TRAIN, ignore_errors=True)
-        if cell.evaluate and not (folder / cell.evaluation).exists():
-            save_evaluation(_evaluate(cell, folder), folder / cell.evaluation)
+        if spec.evaluate and not (folder / spec.evaluation).exists():
+            save_evaluation(_evaluate(spec, runs), folder / spec.evaluation)
         if tracked:
-            _record(cell, place, result, tracked, curves=not fresh)
+            _record(spec, runs, result, tracked, curves=not fresh)
         return result
 
 
-def train_alone(config: TrainConfig, folder: Path, tracked: Tracked | None) -> Path:
-    """Train in this process, going on from the newest readable checkpoint in `folder`.
-
-    Returns the folder of the last checkpoint; the best lies beside it, in `best`.
-    """
-    training, store = build_training(config, device=own_device())
-    facts = run_facts(training, store, config)
-    kept = CheckpointFolder(folder)
-    state = kept.load_newest()
-    if state is not None:
-        state["config"]["data"]["store"] = config.data.store  # the same frames may have moved since
-        checkpoints.restore(training, state, config)
-    keep = partial(kept.save, training, config, facts)
-    run_epochs(training, config, tracked, keep, kept.damaged)
-    return kept.newest
-
-
-def _train_or_give_up(cell: RunSpec, place: RunsFolder, tracked: Tracked | None) -> RunResult:
-    """The trained cell; while tuning, settings that diverge are a result too: the worst there is."""
+def _train_or_give_up(spec: RunSpec, runs: RunsFolder, tracked: Tracked | None) -> RunResult:
+    """The trained run; while tuning, settings that diverge have a result too: the worst there is."""
     try:
-        return _train(cell, place, tracked)
+        return _train(spec, runs, tracked)
     except DivergedError:
-        if cell.evaluate:
+        if spec.evaluate:
             raise
-        training, store = build_training(cell.config)
+        data = runs.data(spec)
         worst = {"best/epoch": -1.0, "best/mpjpe_mm": float("inf")}
-        return RunResult(
-            key=cell.key,
-            config=cell.config,
-            history=(worst,),
-            folder=place.folder(cell),
-            **run_facts(training, store, cell.config),
-        )
+        return _result(spec, runs, (worst,), run_facts(build_training(spec.config, data), data))
 
 
-def _train(cell: RunSpec, place: RunsFolder, tracked: Tracked | None) -> RunResult:
-    """Alone in this process, or as a Ray Train run where there are several workers."""
-    folder = place.folder(cell)
-    if cell.workers > 1:
-        result = _train_on_ray(cell, folder, place, tracked)
-        assert result.checkpoint is not None
-        last, best = Path(result.checkpoint.path), best_checkpoint(result)
-    else:
-        last, best = train_alone(cell.config, folder / TRAIN, tracked), folder / TRAIN / BEST
+def _train(spec: RunSpec, runs: RunsFolder, tracked: Tracked | None) -> RunResult:
+    """Train what is left, and copy the last and the best checkpoint to where they stay."""
+    folder = runs.folder(spec)
+    last, best = train(spec, runs.data(spec), folder / TRAIN, runs.resources, tracked)
     state = checkpoints.load(last)
     for name, checkpoint in (("last", last), ("best", best)):
         shutil.copytree(checkpoint, folder / name, dirs_exist_ok=True)
+    return _result(spec, runs, tuple(state["history"]), state["extra"])
+
+
+def _result(
+    spec: RunSpec, runs: RunsFolder, history: tuple[dict[str, float], ...], facts: dict[str, Any]
+) -> RunResult:
     return RunResult(
-        key=cell.key, config=cell.config, history=tuple(state["history"]), folder=folder, **state["extra"]
+        key=runs.key(spec), config=spec.config, history=history, folder=runs.folder(spec), **facts
     )
 
 
-def _train_on_ray(cell: RunSpec, folder: Path, place: RunsFolder, tracked: Tracked | None) -> Result:
-    """As Ray Train does it, except that divergence is the same error as in a process of one's own."""
-    try:
-        return run_training(
-            cell.config, name=TRAIN, storage=folder, resources=place.resources, tracked=tracked
-        )
-    except FailedTrainingError as error:
-        if isinstance(error.cause, DivergedError):
-            raise error.cause from error
-        raise
-
-
-def _evaluate(cell: RunSpec, folder: Path) -> Evaluation:
-    """Every subset of sensors on the test part, once."""
-    trained = load_model(folder / cell.select, store=cell.config.data.store)
-    rows = part_rows(trained.store, cell.config.data)["test"]
+def _evaluate(spec: RunSpec, runs: RunsFolder) -> Evaluation:
+    """Evaluate every subset of sensors on the test part."""
+    data = runs.data(spec)
+    trained = load_model(runs.folder(spec) / spec.select, store=data.store)
     return evaluate(
         trained.model.to(own_device()),
-        trained.batches(rows),
-        value_function=cell.config.value_function,
-        seed=cell.config.seed,
+        data.source("test", spec.config.data.batch),
+        value_function=spec.config.value_function,
+        seed=spec.config.seed,
     )
 
 
-def _open_run(cell: RunSpec, tracking: Tracking | None) -> Tracked | None:
-    """The cell's run in MLflow, made once however often the cell is started."""
+def _open_run(spec: RunSpec, runs: RunsFolder) -> Tracked | None:
+    """The run in MLflow, made once however often it is started."""
+    tracking = runs.tracking
     if tracking is None:
         return None
     run_id = create_run(
         tracking.uri,
         tracking.experiment,
-        cell.name,
-        key=f"{tracking.parent_run}/{cell.name}",
+        spec.name,
+        key=f"{tracking.parent_run}/{spec.name}",
         parent=tracking.parent_run,
-        tags={**tracking.tags, **run_tags(cell.config), "cell": cell.key, "stage": cell.stage},
-        params=flatten_config(cell.config, omit=("data.store",)),
+        tags={
+            **tracking.tags,
+            **run_tags(spec.config, runs.data(spec)),
+            "cell": runs.key(spec),
+            "stage": spec.stage,
+        },
+        params=flatten_config(spec.config, omit=("data.store",)),
     )
     return Tracked(uri=tracking.uri, run_id=run_id, outbox=tracking.outbox)
 
 
-def _record(cell: RunSpec, place: RunsFolder, result: RunResult, tracked: Tracked, *, curves: bool) -> None:
-    """Costs and test numbers, and the curves of a cell that another grid has trained."""
+def _record(spec: RunSpec, runs: RunsFolder, result: RunResult, tracked: Tracked, *, curves: bool) -> None:
+    """Record costs and test numbers, and the curves of a run that another grid has trained."""
     run = client(tracked.uri).get_run(tracked.run_id)
-    # Training ends the run too, so a cell that was killed after it still lacks what is recorded here.
+    # Training finishes the MLflow run too, so one that was killed after it still lacks what is recorded here.
     if run.info.status == "FINISHED" and "cost/parameters" in run.data.metrics:
         return
     with RunLogger(tracked.uri, tracked.run_id, Path(tracked.outbox)) as logger:
         for epoch, metrics in enumerate(result.history if curves else ()):
             logger.log_metrics(metrics, step=epoch)
-        evaluation = evaluation_of(cell, place) if cell.evaluate else None
-        logger.log_metrics(cell_metrics(result, evaluation), step=len(result.history) - 1)
+        evaluation = evaluation_of(spec, runs) if spec.evaluate else None
+        logger.log_metrics(result_metrics(result, evaluation), step=len(result.history) - 1)
 
 
-def cell_metrics(result: RunResult, evaluation: Evaluation | None) -> dict[str, float]:
-    """Costs and test numbers of a cell under their tracking names: `cost/*`, `test/*`."""
+def result_metrics(result: RunResult, evaluation: Evaluation | None) -> dict[str, float]:
+    """Costs and test numbers of a run under their tracking names: `cost/*`, `test/*`."""
     numbers = {f"cost/{name}": value for name, value in result.costs().items()}
     if evaluation is not None:
         numbers |= report_metrics(evaluation.report, "test")

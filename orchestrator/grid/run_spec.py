@@ -1,28 +1,25 @@
-"""Cells: training runs known by what they depend on, so that equal ones are trained once and kept.
+"""Kept runs: what one is to train, the key that identifies it, and the result it leaves.
 
-A grid of runs (a comparison of methods, the paper's tables) is a list of cells. A cell's folder is named
-after everything its numbers depend on; tables that need the same run find the same folder, and a changed
-setting or data set changes the names of just the cells that depend on it.
+A grid of runs (a comparison of methods, the paper's tables) is a list of specs. The folder of a run is named
+after everything its numbers depend on: tables that need the same run share its folder, and a changed setting
+or data set changes the names of only those runs that depend on it.
 """
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import json
-import os
 import statistics
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from equipose.orchestrator.training.config import DataConfig, TrainConfig, from_json, to_json
-from equipose.orchestrator.training.data import fingerprint
+from equipose.orchestrator.training.config import TrainConfig, from_json, to_json
+from equipose.pipelines.files.atomic import remove_leftovers, write_json
 from equipose.pipelines.files.errors import DataError
-from equipose.pipelines.store import open_store
 
 FORMAT = 3
-"""Raised when the meaning of what a cell keeps changes; older cells are then trained again."""
+"""Raised when the meaning of what a run keeps changes; older runs are then trained again."""
 RESULT = "result.json"
 
 
@@ -31,46 +28,36 @@ class RunSpec:
     """One run of a grid: what to train, and whether to read the test part afterwards."""
 
     name: str
-    """For people: progress, MLflow. Not part of the identity."""
+    """Shown in progress and MLflow; not part of the key."""
     config: TrainConfig
     stage: str = "test"
-    """What it is for, as a tag in MLflow; not part of the identity either."""
+    """What the run is for, a tag in MLflow; not part of the key either."""
     workers: int = 1
-    """DDP ranks; part of the identity, since batch statistics are each rank's own."""
+    """DDP ranks; part of the key, since each rank has its own batch statistics."""
     evaluate: bool = True
-    """Read the test part when trained; off while tuning, which may look at validation subjects only."""
+    """Evaluate on the test part after training; off while tuning, which sees validation subjects only."""
     select: Literal["best", "last"] = "best"
     """Which checkpoint is tested: the best on validation, or the last (the papers do not say)."""
 
     @property
     def evaluation(self) -> str:
-        """Name of the evaluation's folder."""
+        """Name of the folder of its evaluation."""
         return f"test-{self.select}"
 
-    @property
-    def data_fingerprint(self) -> str:
-        """Of the frames the cell is trained and judged on."""
-        data = self.config.data
-        return _fingerprint(data.store, data.protocol, data.split, data.train_stride)
+    def key(self, fingerprint: str) -> str:
+        """16 hex digits that stand for everything the trained weights depend on.
 
-    @property
-    def key(self) -> str:
-        """16 hex digits that stand for everything the trained weights depend on."""
+        fingerprint: of the run's data; a spec only knows where its store is, not what is in it.
+        """
         settings = to_json(self.config)
-        del settings["data"]["store"]  # where the frames lie; the fingerprint says what they are
-        content = [FORMAT, settings, self.workers, self.data_fingerprint]
+        del settings["data"]["store"]
+        content = [FORMAT, settings, self.workers, fingerprint]
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
-
-
-@functools.lru_cache(maxsize=64)
-def _fingerprint(store: str, protocol: str, split: str, stride: int) -> str:
-    data = DataConfig(store=store, protocol=protocol, split=split, train_stride=stride)
-    return fingerprint(open_store(store), data)
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunResult:
-    """What a trained cell leaves besides its weights."""
+    """What a trained run leaves besides its weights."""
 
     key: str
     config: TrainConfig
@@ -81,7 +68,7 @@ class RunResult:
     history: tuple[dict[str, float], ...]
     """Metrics of every epoch under their tracking names."""
     folder: Path
-    """Where it lies; not kept in the file."""
+    """Of the run; not part of the file."""
 
     @property
     def best(self) -> dict[str, float]:
@@ -90,7 +77,7 @@ class RunResult:
 
     @property
     def validation_mm(self) -> float:
-        """The least validation MPJPE over all epochs, mm: what tuning goes by."""
+        """The least validation MPJPE over all epochs, mm; tuning selects by it."""
         return self.history[-1]["best/mpjpe_mm"]
 
     def series(self, name: str) -> list[float]:
@@ -100,7 +87,7 @@ class RunResult:
     def costs(self) -> dict[str, float]:
         """Parameters, median seconds per epoch, share of the time that Shapley scores take, peak memory.
 
-        Times are those of the machine as it was, with whatever ran beside the cell.
+        Times include the effect of other work on the machine.
         """
         seconds = {part: statistics.median(self.series(f"time/{part}_s")) for part in TIMES}
         epoch = seconds["train"] + seconds["validation"]
@@ -112,19 +99,15 @@ class RunResult:
         }
 
     def save(self) -> None:
-        """Write `result.json`; from then on the cell counts as trained."""
+        """Write `result.json`, which marks the run as trained; the caller holds the lock of the folder."""
         plain = asdict(self) | {"format": FORMAT, "config": to_json(self.config)}
         del plain["folder"]
-        partial = self.folder / f".{RESULT}.partial"
-        with partial.open("w") as file:
-            json.dump(plain, file, indent=1)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(self.folder / RESULT)
+        remove_leftovers(self.folder / RESULT)
+        write_json(self.folder / RESULT, plain)
 
     @classmethod
     def load(cls, folder: Path) -> RunResult | None:
-        """The result of a cell's folder, or None when it is not trained yet.
+        """The result in the folder of a run, or None when it is not trained yet.
 
         Raises DataError when the file is damaged.
         """
@@ -140,7 +123,7 @@ class RunResult:
             return cls(**{**plain, "config": config, "history": tuple(plain["history"]), "folder": folder})
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise DataError(
-                f"{path}: not a cell's result ({error}); delete the folder to train it again"
+                f"{path}: not the result of a run ({error}); delete the folder to train it again"
             ) from error
 
 

@@ -58,7 +58,7 @@ def run_imbalance_job(
 ) -> ImbalanceOutcome:
     """Run the experiment, or go on with an interrupted one; cells that have ended are not repeated.
 
-    Raises `errors.FailedCellsError` when cells failed; the others are kept.
+    Raises `FailedRunsError` when cells failed; the others are kept.
     """
     experiment = experiment_name(place.dataset, config.base.data)
     with grid_job(

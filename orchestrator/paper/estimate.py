@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,11 +13,9 @@ from equipose.orchestrator.grid.run_spec import RunResult, RunSpec
 from equipose.orchestrator.paper.plan import PaperConfig, distinct
 from equipose.orchestrator.ray_train.sizing import concurrent_runs_of
 from equipose.orchestrator.training.build import build_training, own_device
-from equipose.orchestrator.training.config import DataConfig, TrainConfig
-from equipose.orchestrator.training.data import part_rows
+from equipose.orchestrator.training.config import TrainConfig
+from equipose.orchestrator.training.data import OpenedData, RunData
 from equipose.orchestrator.training.loop import fit
-from equipose.pipelines.batches.source import BatchSource
-from equipose.pipelines.store import open_store
 
 PROBE_BATCHES = 3
 START_SECONDS = 2.0
@@ -53,37 +50,29 @@ def estimate(config: PaperConfig, folder: Path, *, gpu: bool = False) -> Estimat
     place = RunsFolder(root=folder, resources=resources)
     ended = {cell.name: result for cell in cells if (result := result_of(cell, place)) is not None}
     missing = [cell for cell in cells if cell.name not in ended]
-    paces = dict(_paces(missing, list(ended.values())))
+    paces = dict(_paces(missing, list(ended.values()), place.opened))
     seconds = {cell.name: START_SECONDS + cell.config.epochs * paces[cell.name] for cell in missing}
     return Estimate(cells=cells, kept=frozenset(ended), seconds=seconds, concurrency=concurrency)
 
 
-def probe(config: TrainConfig) -> float:
+def probe(config: TrainConfig, data: RunData) -> float:
     """Seconds per training row and epoch: the second epoch over a few batches, validation in proportion."""
-    rows, held_out = _counts(config.data)
+    rows, held_out = len(data.rows["train"]), len(data.rows["validation"])
     batch = config.data.batch.batch_size
     stride = max(1, rows // (PROBE_BATCHES * batch))
-    data = replace(config.data, train_stride=config.data.train_stride * stride)
-    training, store = build_training(replace(config, data=data, epochs=2), device=own_device())
-    training.validation = BatchSource(store, training.validation.rows[:batch], data.batch)
+    few = {"train": data.rows["train"][::stride], "validation": data.rows["validation"][:batch]}
+    training = build_training(replace(config, epochs=2), replace(data, rows=few), device=own_device())
     _, measured = fit(training)
     seen = len(training.train)
     validation = measured.metrics["time/validation_s"] / len(training.validation) * held_out
     return measured.metrics["time/train_s"] / seen + validation / rows
 
 
-@functools.lru_cache(maxsize=64)
-def _counts(data: DataConfig) -> tuple[int, int]:
-    """Rows that train and validate."""
-    parts = part_rows(open_store(data.store), data)
-    return len(parts["train"]), len(parts["validation"])
-
-
 def _kind(config: TrainConfig) -> tuple[str, str]:
     return method_name(config.method), config.model.fusion
 
 
-def _paces(missing: list[RunSpec], ended: list[RunResult]) -> Iterator[tuple[str, float]]:
+def _paces(missing: list[RunSpec], ended: list[RunResult], opened: OpenedData) -> Iterator[tuple[str, float]]:
     """(cell name, seconds per epoch), from ended cells of the same kind and data, or from probes."""
     known = {(*_kind(r.config), r.config.data): r.costs()["epoch_s"] for r in ended}
     probed: dict[tuple[str, str], float] = {}
@@ -91,7 +80,7 @@ def _paces(missing: list[RunSpec], ended: list[RunResult]) -> Iterator[tuple[str
     def pace(config: TrainConfig) -> float:
         kind = _kind(config)
         if kind not in probed:
-            probed[kind] = probe(config)
+            probed[kind] = probe(config, opened.of(config.data))
         return probed[kind]
 
     for cell in missing:
@@ -102,7 +91,7 @@ def _paces(missing: list[RunSpec], ended: list[RunResult]) -> Iterator[tuple[str
         plain = replace(config, method=METHODS["plain"].Config())
         in_concat = pace(_with_fusion(config, "concat"))
         ratio = pace(plain) / pace(_with_fusion(plain, "concat"))
-        yield cell.name, _counts(config.data)[0] * in_concat * ratio
+        yield cell.name, len(opened.of(config.data).rows["train"]) * in_concat * ratio
 
 
 def _with_fusion(config: TrainConfig, fusion: Fusion) -> TrainConfig:

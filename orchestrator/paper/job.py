@@ -18,9 +18,7 @@ from equipose.orchestrator.tracking.client import client
 from equipose.orchestrator.tracking.run_logger import RunLogger
 from equipose.orchestrator.tracking.runs import PARENT_TAG, Tracking
 from equipose.orchestrator.tracking.ui import compare_page
-from equipose.orchestrator.training.data import provenance_label
 from equipose.orchestrator.training.run_tags import PROJECT
-from equipose.pipelines.store import open_store
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +43,7 @@ def run_paper_job(
     """Train what is missing and write the report; cells that have ended are not repeated.
 
     links_to: address at which the reader will have MLflow's pages. command: what rebuilds the report.
-    Raises `errors.FailedCellsError` when cells failed; the others are kept.
+    Raises `FailedRunsError` when cells failed; the others are kept.
     """
     with grid_job(
         "tables",
@@ -58,8 +56,8 @@ def run_paper_job(
     ) as job:
         finished = _train(config, job)
         progress.stage("writing the report")
-        folder = place.out / "results" / config.fingerprint()
-        report = write_report(finished, run_links(job.tracking, links_to), folder, command=command)
+        folder = place.out / "results" / config.fingerprint(job.runs)
+        report = write_report(finished, run_links(job.tracking, finished, links_to), folder, command=command)
         _record(folder, job.tracking)
     return PaperOutcome(finished=finished, report=report)
 
@@ -73,11 +71,11 @@ def _train(config: PaperConfig, job: GridJob) -> Finished:
         plan=plan,
         results=job.run(cells, counted(len(config.tables), "table")),
         place=job.runs,
-        provenance=provenance_label(open_store(config.base.data.store)),
+        provenance=job.runs.opened.of(config.base.data).provenance,
     )
 
 
-def run_links(tracking: Tracking, base: str) -> Links:
+def run_links(tracking: Tracking, finished: Finished, base: str) -> Links:
     """Cells -> the address of their runs on MLflow's pages at `base`."""
     mlflow = client(tracking.uri)
     experiment = mlflow.get_run(tracking.parent_run).info.experiment_id
@@ -93,7 +91,7 @@ def run_links(tracking: Tracking, base: str) -> Links:
             break
 
     def link(cells: Sequence[RunSpec]) -> str:
-        return compare_page(base, experiment, [children[cell.key] for cell in cells])
+        return compare_page(base, experiment, [children[finished.results[cell.name].key] for cell in cells])
 
     return link
 

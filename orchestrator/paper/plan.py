@@ -15,6 +15,7 @@ from typing import Any, Literal
 from equipose.balancing.method import MethodConfig
 from equipose.balancing.methods.awc.awc import AWC
 from equipose.models.build import Fusion
+from equipose.orchestrator.grid.run_one import RunsFolder
 from equipose.orchestrator.grid.run_spec import RunSpec
 from equipose.orchestrator.grid.variants import with_modalities
 from equipose.orchestrator.training.config import TrainConfig, to_json
@@ -91,9 +92,9 @@ class PaperConfig:
         method = method or self.methods["plain"]
         return replace(self.base, data=data, model=model, method=method, seed=seed)
 
-    def fingerprint(self) -> str:
+    def fingerprint(self, runs: RunsFolder) -> str:
         """16 hex digits for all tables together: data, settings and seeds of every run."""
-        content = sorted(cell.key for cells in self.cells().values() for cell in cells)
+        content = sorted(runs.key(cell) for cells in self.cells().values() for cell in cells)
         return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
 
     def cells(self) -> dict[Place, list[RunSpec]]:

@@ -101,7 +101,7 @@ def _group(
         protocol=data.protocol,
         split=data.split,
         frames=finished.evaluation(cell).report.num_samples,
-        fingerprint=cell.data_fingerprint,
+        fingerprint=finished.results[cell.name].fingerprint,
     )
     return ColumnGroup(name=column, caption=caption, metrics=tuple(metrics))
 
@@ -122,7 +122,7 @@ def _lines(
                 "std": statistics.stdev(values) if len(values) > 1 else None,
                 "n": len(values),
                 "link": links(cells),
-                "fingerprint": cells[0].data_fingerprint,
+                "fingerprint": found[0][0].fingerprint,
             }
         )
     return lines

@@ -15,6 +15,7 @@ from equipose.orchestrator.jobs.session import job_session
 from equipose.orchestrator.ray_train.run import Resources, run_training
 from equipose.orchestrator.tracking.runs import Tracked, flatten_config
 from equipose.orchestrator.training.config import TrainConfig
+from equipose.orchestrator.training.data import RunData
 from equipose.orchestrator.training.run_tags import experiment_name, run_tags
 from equipose.pipelines.files.errors import DataError
 from equipose.pipelines.files.locks import locked
@@ -47,7 +48,7 @@ def run_train_job(
             folder,
             experiment_name(dataset, config.data),
             key=f"train/{name}",
-            tags=run_tags(config),
+            tags=run_tags(config, RunData.open(config.data)),
             params=flatten_config(config, omit=("data.store",)),
             session=session,
         ) as job,

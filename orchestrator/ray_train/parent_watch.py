@@ -1,4 +1,4 @@
-"""Workers that end when the Ray node they belong to is gone."""
+"""Workers that end when their Ray node is gone."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ NAME = "orphan-watch"
 
 
 def end_with_parent() -> None:
-    """Let this process end, at once and without clean-up, when the one that started it is gone.
+    """End this process, at once and without clean-up, when its parent is gone.
 
-    A worker's parent is its node's raylet. When that is killed, Ray gives the node up and starts the work
-    elsewhere, while a worker in the middle of a report may wait for an answer for ever (seen with Ray 2.60),
-    holding memory and its run's outbox.
+    The parent of a worker is the raylet of its node. When that is killed, Ray restarts the work elsewhere,
+    but a worker in the middle of a report may wait for an answer forever (seen with Ray 2.60), holding memory
+    and the outbox of its run.
     """
     parent = os.getppid()
     watched = any(thread.name == NAME for thread in threading.enumerate())

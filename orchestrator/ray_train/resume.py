@@ -1,7 +1,8 @@
-"""Which checkpoint a Ray Train run goes on from, also when the newest is damaged or their list is lost."""
+"""Which checkpoint a Ray Train run resumes from, even if the newest is damaged or their list is lost."""
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +13,8 @@ import ray.train
 from pyarrow import fs
 
 from equipose.orchestrator.checkpoints import state as checkpoints
-from equipose.orchestrator.ray_train.run_folder import PREFIX
+from equipose.orchestrator.checkpoints.layout import PREFIX
+from equipose.orchestrator.checkpoints.resume_point import newest_readable
 from equipose.pipelines.files.errors import DataError
 
 logger = logging.getLogger(__name__)
@@ -20,44 +22,35 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class Found:
-    """Where a worker goes on from."""
+    """Where a worker resumes."""
 
     state: dict[str, Any] | None
     """None: from the start."""
     notes: tuple[str, ...] = ()
-    """What was passed over, for people; empty when nothing was wrong."""
+    """Which checkpoints were skipped and why; empty when all is well."""
     unlisted: tuple[Path, ...] = ()
-    """Checkpoints in order of epochs that Ray Train's list has lost, to be reported to it once more."""
+    """Checkpoints in order of epochs that are missing from Ray Train's list, to be reported to it again."""
 
 
 def find_state(newest: ray.train.Checkpoint | None, folder: Path | None) -> Found:
-    """The state to go on from: the newest checkpoint's, or else the latest of the others that can be read.
+    """The state to resume from: the newest checkpoint's, or else that of the latest readable one beside it.
 
-    newest: what Ray Train gives, None without one. folder: of the run, where it is a local path.
+    newest: as Ray Train knows it, None without one. folder: of the run, where it is a local path.
     """
-    notes: list[str] = []
     if newest is not None:
-        state = _read(newest, notes)
-        if state is not None:
-            return Found(state=state)
-        others = _beside(newest)
+        with contextlib.suppress(DataError):
+            return Found(state=_load(newest))
+        candidates = [newest, *_beside(newest)]
     else:
         paths = sorted(folder.glob(f"{PREFIX}*")) if folder else []
-        others = [ray.train.Checkpoint(str(path)) for path in paths]
-    # By their epochs: names hold times of day, and clocks are set back.
-    states = [(state, other) for other in others if (state := _read(other, notes)) is not None]
-    states.sort(key=lambda found: found[0]["epoch"])
-    last = states[-1][0] if states else None
-    goes_on = f"going on from the one after epoch {last['epoch']}" if last else "no other: beginning anew"
-    return Found(
-        state=last,
-        notes=tuple(f"{note}; {goes_on}" for note in notes),
-        unlisted=() if newest else tuple(Path(other.path) for _, other in states),
-    )
+        candidates = [ray.train.Checkpoint(str(path)) for path in paths]
+    found = newest_readable(candidates, _load)
+    unlisted = () if newest else tuple(Path(checkpoint.path) for checkpoint in found.readable)
+    return Found(state=found.state, notes=found.notes, unlisted=unlisted)
 
 
 def readable(paths: Sequence[Path]) -> Path:
-    """The first of some equally good checkpoints that can be read. Raises the last one's DataError."""
+    """The first readable of some equally good checkpoints; if none is, the last, for its reader to report."""
     for path in paths[:-1]:
         try:
             checkpoints.load(path)
@@ -68,18 +61,13 @@ def readable(paths: Sequence[Path]) -> Path:
     return paths[-1]
 
 
-def _read(checkpoint: ray.train.Checkpoint, notes: list[str]) -> dict[str, Any] | None:
+def _load(checkpoint: ray.train.Checkpoint) -> dict[str, Any]:
     with checkpoint.as_directory() as directory:
-        try:
-            return checkpoints.load(directory)
-        except DataError as error:
-            notes.append(str(error))
-            logger.warning("%s", error)
-            return None
+        return checkpoints.load(directory)
 
 
 def _beside(checkpoint: ray.train.Checkpoint) -> list[ray.train.Checkpoint]:
-    """The other checkpoints of the same run, wherever it is kept."""
+    """The other checkpoints of the same run, on whatever file system."""
     filesystem, path = checkpoint.filesystem, checkpoint.path.rstrip("/")
     entries = filesystem.get_file_info(fs.FileSelector(path.rpartition("/")[0]))
     return [

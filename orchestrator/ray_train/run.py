@@ -1,7 +1,8 @@
 """One training run on Ray Train: from a config to a result with its best and last checkpoints.
 
-Ray Train 2.60 does not tell errors that would recur from processes that died: `FailureConfig(max_failures)`
-counts both. A run whose callback raises is not tried again, which `EndAtLastingErrors` makes use of.
+Ray Train 2.60 does not distinguish errors that would recur from processes that died:
+`FailureConfig(max_failures)` counts both. It does not retry a run whose callback raises, which
+`EndAtLastingErrors` uses.
 """
 
 from __future__ import annotations
@@ -23,15 +24,15 @@ from equipose.orchestrator.training.config import TrainConfig
 OBJECTIVE = "val/mpjpe_mm"
 """What checkpoints are ranked by: the error of the epoch that wrote them."""
 RESTARTS = 2
-"""How often a run is started again where Ray Train gives up at once: when its controller died, or a worker
-before it trained (seen with Ray 2.60, and importing its libraries is when a worker asks for most memory)."""
+"""How often a run is restarted where Ray Train gives up at once: after the death of its controller, or of a
+worker before it trained (seen with Ray 2.60; a worker takes most memory while it imports its libraries)."""
 
 
 class EndAtLastingErrors(UserCallback):
-    """Runs in Ray Train's controller and ends a run at once when trying again would change nothing."""
+    """Runs in Ray Train's controller and ends a run at once when another attempt would fail too."""
 
     def after_exception(self, run_context: Any, worker_exceptions: dict[int, Exception]) -> None:
-        """Raise the first such error; those of other ranks are often only its echo."""
+        """Raise the first such error; those of other ranks are often only its consequence."""
         for error in worker_exceptions.values():
             if is_lasting(error):
                 raise error
@@ -48,8 +49,8 @@ def run_training(
 ) -> ray.train.Result:
     """Train on Ray Train V2 and wait for the end.
 
-    The same `name` and `storage` again resume the run from its newest checkpoint. Raises
-    `FailedTrainingError` when processes keep dying, or a worker raised what it would raise again.
+    Called again with the same `name` and `storage`, it resumes from the newest checkpoint. Raises
+    FailedTrainingError when processes keep dying, or when a worker raised what it would raise again.
     """
     folder = None if "://" in str(storage) else Path(storage).resolve() / name
     run_config = ray.train.RunConfig(
@@ -74,7 +75,7 @@ def run_training(
 
 
 def _fit(payload: dict[str, Any], run_config: ray.train.RunConfig, resources: Resources) -> ray.train.Result:
-    """One `fit`, in a folder that is in order before and after."""
+    """One `fit`, with the folder of the run tidied before and after."""
     folder: Path | None = payload["folder"]
     if folder:
         folder.mkdir(parents=True, exist_ok=True)
@@ -98,7 +99,7 @@ def _fit(payload: dict[str, Any], run_config: ray.train.RunConfig, resources: Re
 
 
 def _train_worker(payload: dict[str, Any]) -> dict[str, float]:
-    """`workers.train_worker`, imported where it runs: two processes that only start it are spared seconds."""
+    """`worker.train_worker`, imported where it runs: the two processes that only start it save seconds."""
     from equipose.orchestrator.ray_train.worker import train_worker
 
     return train_worker(payload)
@@ -107,10 +108,10 @@ def _train_worker(payload: dict[str, Any]) -> dict[str, float]:
 def best_checkpoint(result: ray.train.Result) -> Path:
     """Local folder of the checkpoint with the lowest validation error that was kept.
 
-    After a damaged one an epoch was trained twice, to the same error: then the one that can be read.
+    After damage an epoch has been trained twice, to the same error; then it is the readable one.
     """
     from equipose.orchestrator.ray_train.resume import (
-        readable,  # torch, which processes that only start runs do without
+        readable,  # imports torch, which processes that only start runs do not need
     )
 
     kept = [(checkpoint, metrics) for checkpoint, metrics in result.best_checkpoints if OBJECTIVE in metrics]

@@ -18,6 +18,7 @@ from equipose.orchestrator.ray_train.run_folder import SCRATCH
 from equipose.orchestrator.tracking.runs import Tracked
 from equipose.orchestrator.training.build import build_training, run_facts
 from equipose.orchestrator.training.config import TrainConfig
+from equipose.orchestrator.training.data import RunData
 from equipose.orchestrator.training.logged_run import run_epochs
 from equipose.orchestrator.training.loop import Training
 from equipose.orchestrator.training.ranks import Ranks
@@ -26,27 +27,28 @@ from equipose.orchestrator.training.ranks import Ranks
 def train_worker(payload: dict[str, Any]) -> dict[str, float]:
     """Train one run to its end, resuming from the newest checkpoint when Ray Train has one.
 
-    A newest one that is damaged is passed over for the one before it, and the MLflow run says so in its tag
-    `recovered`. `payload`: `config` (TrainConfig), `tracked` (Tracked or None) and `folder`, that of the run
-    where it is a local path, else None. Returns the last metrics.
+    If that one is damaged, it resumes from the one before, and the tag `recovered` of the MLflow run says so.
+    payload: `config` (TrainConfig), `tracked` (Tracked or None) and `folder`, the run's if it is a local
+    path, else None. Returns the last metrics.
     """
     end_with_parent()
     config: TrainConfig = payload["config"]
     tracked: Tracked | None = payload["tracked"]
     folder: Path | None = payload["folder"]
-    training, store = build_training(config, ranks=Ranks.current(), device=ray.train.torch.get_device())
-    facts = run_facts(training, store, config)
+    data = RunData.open(config.data)
+    training = build_training(config, data, ranks=Ranks.current(), device=ray.train.torch.get_device())
+    facts = run_facts(training, data)
     notes = _resume(training, config, folder)
     training.wrapped = _distribute(training)
     if training.epoch == training.epochs:
-        # It had ended, but whoever started it may have been killed before hearing so.
+        # It had ended, but the process that started it may have been killed before receiving the result.
         ray.train.report(_reported(training))
     run_epochs(training, config, tracked, lambda result: _report(training, config, facts, folder), notes)
     return training.metrics
 
 
 def _resume(training: Training, config: TrainConfig, folder: Path | None) -> tuple[str, ...]:
-    """Put the run where it was; returns what had to be passed over."""
+    """Restore the state of the run; returns the notes on checkpoints that were skipped."""
     found = find_state(ray.train.get_checkpoint(), folder)
     for path in found.unlisted:
         _list_again(training, path)
@@ -56,7 +58,7 @@ def _resume(training: Training, config: TrainConfig, folder: Path | None) -> tup
 
 
 def _list_again(training: Training, path: Path) -> None:
-    """Report a checkpoint that Ray Train has forgotten; it makes a copy, so the first goes."""
+    """Report a checkpoint that Ray Train has lost; Ray Train copies it, so the original is removed."""
     state = checkpoints.load(path)
     first = training.ranks.first
     checkpoint = ray.train.Checkpoint.from_directory(path) if first else None
@@ -66,7 +68,7 @@ def _list_again(training: Training, path: Path) -> None:
 
 
 def _distribute(training: Training) -> torch.nn.Module:
-    """DDP through Ray Train; with one worker the bare model, so that alone means alone."""
+    """The model in DDP; with one worker the bare model."""
     if training.ranks.world_size == 1:
         return training.model
     wrapped: torch.nn.Module = ray.train.torch.prepare_model(training.model)
@@ -74,14 +76,14 @@ def _distribute(training: Training) -> torch.nn.Module:
 
 
 def _reported(training: Training) -> dict[str, float]:
-    """What Ray Train and Tune hear of the latest epoch; `epoch` counts the finished ones."""
+    """What Ray Train and Tune are told about the latest epoch; `epoch` counts the finished ones."""
     return {**training.metrics, "epoch": training.epoch}
 
 
 def _report(training: Training, config: TrainConfig, facts: dict[str, Any], folder: Path | None) -> None:
     """Hand metrics and, from the first rank, a checkpoint to Ray Train; a barrier for all ranks.
 
-    The checkpoint waits in the run's own folder, where the next attempt clears up after a kill.
+    Ray Train copies the checkpoint from the run's own folder, which the next attempt clears after a kill.
     """
     with tempfile.TemporaryDirectory(prefix=SCRATCH, dir=folder) as directory:
         checkpoint = None

@@ -29,7 +29,7 @@ from equipose.orchestrator.tracking.client import client
 from equipose.orchestrator.tracking.run_logger import RunLogger
 from equipose.orchestrator.tracking.runs import end_run, find_run, flatten_config
 from equipose.orchestrator.training.config import to_json
-from equipose.orchestrator.training.data import provenance_label, sources
+from equipose.orchestrator.training.data import RunData
 from equipose.orchestrator.training.run_tags import experiment_name, run_tags
 
 REPLAY_SECONDS = 2.0
@@ -44,7 +44,8 @@ def run_sweep_job(
     """Run a sweep, or resume an interrupted one of the same name, and record it in MLflow."""
     folder = JobFolder(out=location.out, kind="sweeps", name=config.name)
     folder.root.mkdir(parents=True, exist_ok=True)
-    tags = {**run_tags(config.base), "sweep": config.name, "method": "awc"}
+    data = RunData.open(config.base.data)
+    tags = {**run_tags(config.base, data), "sweep": config.name, "method": "awc"}
     with job_session(
         folder,
         experiment_name(location.dataset, config.base.data),
@@ -58,7 +59,7 @@ def run_sweep_job(
         if job.joined:
             config = _sized(config)
         with periodically("leaked-groups", remove_leaked_groups, LOOK_SECONDS):
-            return _sweep_and_record(config, job, progress)
+            return _sweep_and_record(config, data, job, progress)
 
 
 def _sized(config: SweepConfig) -> SweepConfig:
@@ -70,7 +71,9 @@ def _sized(config: SweepConfig) -> SweepConfig:
     return replace(config, concurrency=concurrency, resources=resources)
 
 
-def _sweep_and_record(config: SweepConfig, job: JobSession, progress: JobProgress) -> SweepOutcome:
+def _sweep_and_record(
+    config: SweepConfig, data: RunData, job: JobSession, progress: JobProgress
+) -> SweepOutcome:
     location = SweepLocation(folder=job.folder, tracking=job.tracking)
     progress.stage(f"training {config.trials} trials, {config.concurrency} at a time")
     with periodically("mlflow-replay", partial(job.deliver, REPLAY_SECONDS), REPLAY_SECONDS):
@@ -81,7 +84,7 @@ def _sweep_and_record(config: SweepConfig, job: JobSession, progress: JobProgres
     end_runs = partial(_end_runs, table, runs, job.tracking.uri)
     end_runs()
     progress.stage("evaluating AWC and plain training on the test part")
-    outcome = _evaluate(config, location, table)
+    outcome = _evaluate(config, data, location, table)
     progress.stage("drawing figures")
     _record(config, location, outcome, runs, parameter_importance(study, config.seed))
     job.endings.append(end_runs)  # what is delivered late sets a run back to RUNNING
@@ -115,9 +118,8 @@ def _reason(row: dict[str, Any]) -> str:
     return reasons.get(row["state"], row["state"])
 
 
-def _evaluate(config: SweepConfig, location: SweepLocation, table: SweepTable) -> SweepOutcome:
+def _evaluate(config: SweepConfig, data: RunData, location: SweepLocation, table: SweepTable) -> SweepOutcome:
     """Read the test part once: with AWC and with plain training, in the fusion that did best."""
-    store, parts = sources(config.base.data)
     trials = {role: row["trial"] for role, row in table.compared.items()}
     train = location.train_path / config.name
     checkpoints = {
@@ -126,7 +128,7 @@ def _evaluate(config: SweepConfig, location: SweepLocation, table: SweepTable) -
     }
     # Half of what a trial took: the cores of the last trial may not be free yet.
     pool = PoolConfig(actors=config.concurrency, cpus_per_actor=config.resources.cpus_per_worker / 2)
-    modalities, rows = config.base.model.modalities, parts["test"].rows
+    modalities, rows = config.base.model.modalities, data.rows["test"]
     test = {
         role: contribution_report(
             evaluate_coalitions(checkpoint, rows, len(modalities), pool),
@@ -143,7 +145,7 @@ def _evaluate(config: SweepConfig, location: SweepLocation, table: SweepTable) -
         test=test,
         test_rows=rows,
         modalities=modalities,
-        provenance=provenance_label(store),
+        provenance=data.provenance,
     )
 
 

@@ -1,4 +1,4 @@
-"""From a config to the objects that train: store, batches, model, method, optimiser."""
+"""From a config and its data to the objects that train: batches, model, method, optimiser."""
 
 from __future__ import annotations
 
@@ -11,10 +11,9 @@ from equipose.balancing.registry import build_method
 from equipose.models.build import ModelConfig, build_model
 from equipose.models.model import PoseModel
 from equipose.orchestrator.training.config import TrainConfig
-from equipose.orchestrator.training.data import fingerprint, mean_pose, provenance_label, sources
+from equipose.orchestrator.training.data import RunData
 from equipose.orchestrator.training.loop import Training
 from equipose.orchestrator.training.ranks import Ranks
-from equipose.pipelines.store import Store
 
 
 def model_config(config: TrainConfig) -> ModelConfig:
@@ -28,38 +27,43 @@ def own_device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def run_facts(training: Training, store: Store, config: TrainConfig) -> dict[str, Any]:
-    """What a run's checkpoints carry beside its state, for those who read its numbers."""
+def run_facts(training: Training, data: RunData) -> dict[str, Any]:
+    """What a run's checkpoints carry beside its state: the data behind its numbers, and its size."""
     return {
-        "fingerprint": fingerprint(store, config.data),
-        "provenance": provenance_label(store),
+        "fingerprint": data.fingerprint,
+        "provenance": data.provenance,
         "parameters": sum(p.numel() for p in training.model.parameters() if p.requires_grad),
     }
 
 
 def build_training(
-    config: TrainConfig, *, ranks: Ranks | None = None, device: torch.device | None = None
-) -> tuple[Training, Store]:
-    """Everything of a run at epoch 0, ready for `fit`; the model is not wrapped for DDP yet."""
+    config: TrainConfig,
+    data: RunData | None = None,
+    *,
+    ranks: Ranks | None = None,
+    device: torch.device | None = None,
+) -> Training:
+    """Everything of a run at epoch 0, ready for `fit`; the model is not wrapped for DDP yet.
+
+    data: of `config.data`, which is opened where none is given.
+    """
+    data = data or RunData.open(config.data)
     ranks, device = ranks or Ranks(), device or torch.device("cpu")
     dtype = torch.float64 if config.dtype == "float64" else torch.float32
-    store, parts = sources(config.data)
     method = build_method(config.method)
-    model: PoseModel = build_model(
-        model_config(config), mean_pose=mean_pose(parts["train"]), seed=config.seed
-    )
+    model: PoseModel = build_model(model_config(config), mean_pose=data.mean_pose, seed=config.seed)
     model = model.to(device=device, dtype=dtype)
     optimizer = torch.optim.Adam(
         model.parameters(), lr=config.optimizer.lr, weight_decay=config.optimizer.weight_decay
     )
-    training = Training(
+    return Training(
         model=model,
         wrapped=model,
         method=method,
         optimizer=optimizer,
         schedule=config.optimizer,
-        train=parts["train"],
-        validation=parts["validation"],
+        train=data.source("train", config.data.batch),
+        validation=data.source("validation", config.data.batch),
         epochs=config.epochs,
         seed=config.seed,
         value_function=config.value_function,
@@ -67,4 +71,3 @@ def build_training(
         device=device,
         dtype=dtype,
     )
-    return training, store

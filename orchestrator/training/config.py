@@ -1,7 +1,7 @@
 """What a training run is: frozen, validated configs, and their JSON form.
 
-The JSON form is the artifact `config.json` of every run and the content of checkpoints, so reading it
-back must give an equal config; `from_json` is the inverse of `to_json`.
+The JSON form is the artifact `config.json` of every run and part of its checkpoints, so reading it back must
+give an equal config: `from_json` is the inverse of `to_json`.
 """
 
 from __future__ import annotations

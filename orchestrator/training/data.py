@@ -1,54 +1,34 @@
-"""The data of a run: rows per part, batch sources, fingerprint, provenance and mean pose."""
+"""The data of a run: the opened store, the rows of each part, and what identifies and describes them."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import polars as pl
 import torch
+from numpy.typing import NDArray
 
 from equipose.models.skeleton import JOINTS
 from equipose.orchestrator.training.config import DataConfig
-from equipose.pipelines.batches.source import BatchSource
+from equipose.pipelines.batches.source import BatchConfig, BatchSource
 from equipose.pipelines.protocols import select
 from equipose.pipelines.store import Store, open_store
 
+Rows = Mapping[str, NDArray[np.integer]]
+"""`train`, `validation`, `test` -> rows of the store."""
 
-def part_rows(store: Store, data: DataConfig) -> dict[str, np.ndarray]:
+
+def part_rows(store: Store, data: DataConfig) -> Rows:
     """Rows of the store that `train`, `validation` and `test` use."""
     rows = {
         part: values.to_numpy() for part, values in select(store.index, data.protocol, data.split).items()
     }
     return {**rows, "train": rows["train"][:: data.train_stride]}
-
-
-def sources(data: DataConfig) -> tuple[Store, dict[str, BatchSource]]:
-    """The opened store and one batch source per part (`train`, `validation`, `test`)."""
-    store = open_store(data.store)
-    parts = part_rows(store, data)
-    return store, {part: BatchSource(store, rows, data.batch) for part, rows in parts.items()}
-
-
-def fingerprint(store: Store, data: DataConfig) -> str:
-    """Hash of what every number of a run depends on besides its settings.
-
-    Dataset content, protocol, split, frame lists, joint order, alignment and units; two results are
-    comparable only when it is equal.
-    """
-    parts = part_rows(store, data)
-    rows = {part: hashlib.sha256(values.tobytes()).hexdigest() for part, values in parts.items()}
-    content = {
-        "store": store.fingerprint,
-        "protocol": data.protocol,
-        "split": data.split,
-        "rows": rows,
-        "joints": JOINTS,
-        "alignment": "none",
-        "units": "metres in, millimetres out",
-    }
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def provenance_label(store: Store) -> str:
@@ -58,12 +38,82 @@ def provenance_label(store: Store) -> str:
     return " and ".join(sorted(kinds)) + " data"
 
 
-def mean_pose(source: BatchSource) -> torch.Tensor:
-    """[17, 3] m, the average training pose."""
-    frame = source.store.index.filter(pl.col("row").is_in(source.rows)).group_by("sequence")
-    total, count = torch.zeros(17, 3, dtype=torch.float64), 0
-    for (sequence,), rows in frame:
-        poses = source.store.sequence(int(sequence)).pose[rows["offset"].to_numpy()]
-        total += torch.from_numpy(poses).double().sum(dim=0)
-        count += len(poses)
-    return (total / count).float()
+@dataclass(frozen=True, kw_only=True)
+class RunData:
+    """What a run trains, validates and tests on: opened once and passed on; costly facts are kept."""
+
+    store: Store
+    protocol: str
+    split: str
+    rows: Rows
+
+    @classmethod
+    def open(cls, config: DataConfig, store: Store | None = None) -> RunData:
+        """Open the store of a config, unless it is given, and select its rows.
+
+        Raises DataError where there is no store, or where a part has no frames.
+        """
+        store = store or open_store(config.store)
+        return cls(store=store, protocol=config.protocol, split=config.split, rows=part_rows(store, config))
+
+    def source(self, part: str, batch: BatchConfig) -> BatchSource:
+        """Batches of `train`, `validation` or `test`."""
+        return BatchSource(self.store, self.rows[part], batch)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Hash of what every number of a run depends on besides its settings.
+
+        Dataset content, protocol, split, frame lists, joint order, alignment and units; two results are
+        comparable only when it is equal.
+        """
+        rows = {part: hashlib.sha256(values.tobytes()).hexdigest() for part, values in self.rows.items()}
+        content = {
+            "store": self.store.fingerprint,
+            "protocol": self.protocol,
+            "split": self.split,
+            "rows": rows,
+            "joints": JOINTS,
+            "alignment": "none",
+            "units": "metres in, millimetres out",
+        }
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+
+    @property
+    def provenance(self) -> str:
+        """Such as `simulated data`, see `provenance_label`."""
+        return provenance_label(self.store)
+
+    @cached_property
+    def mean_pose(self) -> torch.Tensor:
+        """[17, 3] m, the average training pose."""
+        frames = self.store.index.filter(pl.col("row").is_in(self.rows["train"].astype(np.int64)))
+        total, count = torch.zeros(17, 3, dtype=torch.float64), 0
+        for (sequence,), rows in frames.group_by("sequence"):
+            poses = self.store.sequence(int(sequence)).pose[rows["offset"].to_numpy()]
+            total += torch.from_numpy(poses).double().sum(dim=0)
+            count += len(poses)
+        return (total / count).float()
+
+
+class OpenedData:
+    """The data of many runs: a process opens every store, and every selection of rows, once.
+
+    A copy sent to another process starts empty, so that the process opens its own.
+    """
+
+    def __init__(self) -> None:
+        self._stores: dict[str, Store] = {}
+        self._data: dict[tuple[str, str, str, int], RunData] = {}
+
+    def of(self, config: DataConfig) -> RunData:
+        """The data of a config; configs that differ only in their batches share it."""
+        key = (config.store, config.protocol, config.split, config.train_stride)
+        if key not in self._data:
+            if config.store not in self._stores:
+                self._stores[config.store] = open_store(config.store)
+            self._data[key] = RunData.open(config, self._stores[config.store])
+        return self._data[key]
+
+    def __reduce__(self) -> tuple[type[OpenedData], tuple[()]]:
+        return OpenedData, ()

@@ -1,4 +1,4 @@
-"""What is measured over an epoch besides errors: peak memory, and how strongly every encoder is driven."""
+"""Measurements of an epoch besides errors: peak memory, and the gradient norm of every encoder."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from equipose.models.model import PoseModel
 STATUS = Path("/proc/self/status")
 CLEAR_REFS = Path("/proc/self/clear_refs")
 RESET_PEAK = "5"
-"""What Linux resets the peak by (proc(5), clear_refs)."""
+"""Resets the peak on Linux, see proc(5), clear_refs."""
 
 
 def reset_peak_memory(device: torch.device) -> None:
-    """Start measuring anew, where the system can; elsewhere the peak is that of the process's life."""
+    """Reset the peak where the system can; elsewhere it is that of the whole process so far."""
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
         return
@@ -44,10 +44,10 @@ def peak_memory_mib(device: torch.device) -> float:
 
 
 class GradientNorms:
-    """Running means of the gradient norm per modality, taken after each step, as the optimiser saw it.
+    """Running means of the gradient norm per modality, taken after each step, as the optimiser sees it.
 
-    After a method has shaped and the step has clipped the gradient; an encoder that a step leaves alone
-    counts as zero. Gradients are averaged over ranks by then, so every rank has the same norms.
+    By then the method has shaped the gradient and the step has clipped it; an encoder without a gradient
+    counts as zero. Gradients have been averaged over ranks, so every rank has the same norms.
     """
 
     def __init__(self, model: PoseModel) -> None:
@@ -56,7 +56,7 @@ class GradientNorms:
         self._steps = 0
 
     def add(self) -> None:
-        """Take the norms of the gradients that are there now."""
+        """Add the norms of the current gradients."""
         self._steps += 1
         for modality, parameters in self._groups.items():
             gradients = [p.grad for p in parameters if p.grad is not None]

@@ -1,4 +1,4 @@
-"""From a built run to a trained one: every epoch that is left, logged and kept; under Ray Train or alone."""
+"""Train the remaining epochs of a run, logging and keeping each; on Ray Train or in one process."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from equipose.orchestrator.training.config import TrainConfig, to_json
 from equipose.orchestrator.training.loop import EpochResult, Training, fit
 
 PATIENCE = 90.0
-"""Seconds that an attempt waits for the one before: workers of a node that Ray has lost live on a while."""
+"""Seconds that an attempt waits for the one before: workers of a lost node live on for a while."""
 MAX_NOTE = 2000
 """Characters; MLflow refuses tags above 8000 bytes."""
 
@@ -27,8 +27,8 @@ def run_epochs(
 ) -> None:
     """Train to the end; `keep` is called after every epoch, when the state is complete.
 
-    notes: what was wrong with the checkpoints that it went on from, kept as the tag `recovered`.
-    A point is on disk before its checkpoint is, so a run killed after the checkpoint has lost no point.
+    notes: on checkpoints that were skipped when resuming, for the tag `recovered`. The metrics of an epoch
+    are on disk before its checkpoint, so a run that is killed after the checkpoint has lost none.
     """
     with _logging(tracked, training) as logger:
         if logger:
@@ -43,7 +43,7 @@ def run_epochs(
 
 @contextlib.contextmanager
 def _logging(tracked: Tracked | None, training: Training) -> Iterator[RunLogger | None]:
-    """The first rank's logger; an error leaves the MLflow run open, for the attempt that goes on with it."""
+    """The first rank's logger; an error leaves the MLflow run open for the attempt that resumes it."""
     if tracked is None or not training.ranks.first:
         yield None
         return

@@ -32,7 +32,7 @@ class Training:
     model: PoseModel
     """The bare model."""
     wrapped: nn.Module
-    """What the loop calls: the model itself, or DDP around it."""
+    """What the loop calls: the model, or DDP around it."""
     method: Method
     optimizer: torch.optim.Optimizer
     schedule: OptimizerConfig
@@ -51,7 +51,7 @@ class Training:
     best_mpjpe_mm: float = float("inf")
     best_epoch: int = -1
     history: list[dict[str, float]] = field(default_factory=list)
-    """Metrics of every finished epoch; it travels with the checkpoint, so a run's curves need no server."""
+    """Metrics of every finished epoch; checkpoints carry it, so the curves of a run need no server."""
 
     @property
     def metrics(self) -> dict[str, float]:
@@ -59,13 +59,13 @@ class Training:
         return self.history[-1] if self.history else {}
 
     def to_device(self, batch: Batch) -> Batch:
-        """The batch where and how the model computes."""
+        """The batch on the model's device and in its precision."""
         return batch.to(self.device, self.dtype)
 
 
 @dataclass(frozen=True, kw_only=True)
 class EpochResult:
-    """What one epoch produced."""
+    """The outcome of one epoch."""
 
     epoch: int
     metrics: dict[str, float]
@@ -77,7 +77,7 @@ class EpochResult:
 def fit(training: Training) -> Iterator[EpochResult]:
     """Train from `training.epoch` to the end, yielding after every epoch.
 
-    The caller logs and saves between epochs; whatever it saves then is a complete state.
+    The caller logs and saves between epochs, when the state is complete.
     """
     if training.contributions is None and "contributions" in training.method.needs:
         training.contributions = _validate(training).shapley
@@ -189,7 +189,7 @@ def _batches(training: Training, plan: EpochPlan) -> Iterator[Batch]:
 
 
 def _share_buffers(training: Training) -> None:
-    """Average running statistics over ranks, so that all of them validate one and the same model.
+    """Average running statistics over ranks, so that all of them validate the same model.
 
     Each rank's BatchNorm has seen its own share of every batch; without batch statistics nothing changes.
     """

@@ -11,7 +11,7 @@ from torch import Tensor
 
 @dataclass(frozen=True, kw_only=True)
 class Ranks:
-    """This process's place among the processes that train together; `Ranks()` is training alone."""
+    """The rank of this process among those that train together; `Ranks()` is training alone."""
 
     rank: int = 0
     world_size: int = 1

@@ -1,4 +1,4 @@
-"""What identifies a run in MLflow: the experiment it belongs to and the tags that are searched for."""
+"""What identifies a run in MLflow: its experiment and the tags that searches use."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ import ray
 from equipose.balancing.registry import method_name
 from equipose.orchestrator.tracking.runs import git_tags
 from equipose.orchestrator.training.config import DataConfig, TrainConfig
-from equipose.orchestrator.training.data import fingerprint, provenance_label
-from equipose.pipelines.store import open_store
+from equipose.orchestrator.training.data import RunData
 
 PROJECT = "equipose"
 
@@ -18,9 +17,8 @@ def experiment_name(dataset: str, data: DataConfig) -> str:
     return f"{PROJECT}/{dataset}-{data.protocol}-{data.split}"
 
 
-def run_tags(config: TrainConfig) -> dict[str, str]:
-    """Tags of a training run; a sweep puts them on its children too, since MLflow filters one level."""
-    store = open_store(config.data.store)
+def run_tags(config: TrainConfig, data: RunData) -> dict[str, str]:
+    """Tags of a training run; a sweep copies them to its children, since MLflow filters one level only."""
     return {
         "method": method_name(config.method),
         "fusion": config.model.fusion,
@@ -28,8 +26,8 @@ def run_tags(config: TrainConfig) -> dict[str, str]:
         "seed": str(config.seed),
         "protocol": config.data.protocol,
         "split": config.data.split,
-        "provenance": provenance_label(store),
-        "fingerprint": fingerprint(store, config.data),
+        "provenance": data.provenance,
+        "fingerprint": data.fingerprint,
         "ray_version": ray.__version__,
         **git_tags(),
     }

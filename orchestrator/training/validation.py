@@ -1,4 +1,4 @@
-"""One pass over held-out frames that yields the errors and, from the same features, every coalition."""
+"""One pass over held-out frames gives the errors and, from the same features, every coalition."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Validation:
     sampling_error: Tensor
     """[M] standard error of `shapley` from looking at a sample of the coalitions; 0 up to 8 modalities."""
     shapley_seconds: float
-    """Time of the coalitions and their statistics on this rank; a plain validation needs one `fuse` of it."""
+    """Time of the coalitions and their statistics on this rank, with the one `fuse` of plain validation."""
 
     @property
     def mpjpe_mm(self) -> float:
@@ -61,7 +61,7 @@ class Validation:
 
 
 def recordings(batch: Batch) -> Tensor:
-    """[B] the recording each frame comes from; the unit that a bootstrap resamples."""
+    """[B] the recording of each frame; the unit that a bootstrap resamples."""
     return batch.labels["subject"] * 1000 + batch.labels["action"]
 
 

@@ -121,9 +121,9 @@ def made_result(cell: RunSpec, place: RunsFolder) -> RunResult:
         epoch |= {f"shapley/{name}": 4.0 - place_of, f"grad/{name}": 1.0}
         epoch |= {f"spread/{name}_mm": 30.0 + place_of, f"mean/{name}_mm": 900.0}
     return RunResult(
-        key=cell.key,
+        key=place.key(cell),
         config=cell.config,
-        fingerprint=cell.data_fingerprint,
+        fingerprint=place.data(cell).fingerprint,
         provenance="simulated data",
         parameters=10,
         history=(epoch, epoch),
@@ -148,4 +148,4 @@ def finished(config: PaperConfig, patch: pytest.MonkeyPatch) -> Finished:
 
 def links(cells: Sequence[RunSpec]) -> str:
     """An address that names the cells."""
-    return "http://host/" + "+".join(cell.key for cell in cells)
+    return "http://host/" + "+".join(cell.name.replace(" ", "-") for cell in cells)

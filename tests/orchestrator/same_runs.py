@@ -24,7 +24,7 @@ def untimed(metrics: dict[str, float]) -> dict[str, float]:
 
 def reference(config: TrainConfig) -> tuple[Training, Metrics]:
     """The same run in this process, without interruption."""
-    training, _ = build_training(config)
+    training = build_training(config)
     return training, [untimed(result.metrics) for result in fit(training)]
 
 

@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 
 from equipose.orchestrator.checkpoints.folder import CheckpointFolder
-from equipose.orchestrator.grid.run_one import train_alone
+from equipose.orchestrator.grid.launch import train_alone
 from equipose.orchestrator.tracking.outbox import Outbox
 from equipose.orchestrator.tracking.run_logger import RunLogger
 from equipose.orchestrator.training.build import build_training
 from equipose.orchestrator.training.config import TrainConfig
+from equipose.orchestrator.training.data import RunData
 from equipose.orchestrator.training.loop import fit
 
 
@@ -45,19 +46,19 @@ def test_times_of_points_follow_their_order_over_attempts_too(tmp_path: Path) ->
 def test_a_run_resumes_from_its_last_epoch_with_the_same_numbers(
     small_run: TrainConfig, tmp_path: Path
 ) -> None:
-    training, _ = build_training(small_run)
+    training = build_training(small_run)
     kept = CheckpointFolder(tmp_path)
     for result in fit(training):
-        kept.save(training, small_run, {}, result)
+        kept.save(training, small_run, {})
         if result.epoch == 1:
             break
-    state = kept.load_newest()
+    state = kept.resume_point().state
     assert state is not None
     assert state["epoch"] == 2
-    train_alone(small_run, tmp_path, None)
-    resumed = kept.load_newest()
+    train_alone(small_run, RunData.open(small_run.data), tmp_path, None)
+    resumed = kept.resume_point().state
     assert resumed is not None
-    undisturbed, _ = build_training(small_run)
+    undisturbed = build_training(small_run)
     for _ in fit(undisturbed):
         pass
     timed = ("time/", "memory/")

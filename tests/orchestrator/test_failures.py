@@ -17,7 +17,7 @@ from ray.train import ControllerError, WorkerGroupError
 
 from equipose.balancing.shapley.statistics import DivergedError
 from equipose.orchestrator.failures import (
-    FailedCellsError,
+    FailedRunsError,
     FailedTrainingError,
     failed_training,
     is_lasting,
@@ -109,7 +109,7 @@ def test_a_controller_that_died_is_worth_another_try() -> None:
 
 def test_cells_that_failed_alike_are_listed_together() -> None:
     errors: dict[str, Exception] = {f"c{i}": MEMORY for i in range(5)} | {"d": in_task(ValueError("bad"))}
-    message = str(FailedCellsError(errors))
+    message = str(FailedRunsError(errors))
     assert message.startswith("6 runs failed (c0, c1, c2 and 2 more: memory ran out (3.81GB used")
-    assert "; d: ValueError: bad). The others are kept: mend the cause" in message
+    assert "; d: ValueError: bad). The others are kept: fix the cause" in message
     assert message.count("EQUIPOSE_CONCURRENT") == 1

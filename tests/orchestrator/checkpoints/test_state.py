@@ -16,7 +16,7 @@ from equipose.orchestrator.checkpoints import state as checkpoints
 from equipose.orchestrator.checkpoints.trained_model import load_model, predict
 from equipose.orchestrator.training.build import build_training
 from equipose.orchestrator.training.config import DataConfig, TrainConfig
-from equipose.orchestrator.training.data import sources
+from equipose.orchestrator.training.data import RunData
 from equipose.orchestrator.training.loop import fit
 from equipose.pipelines.batches.source import BatchConfig
 from equipose.pipelines.files.errors import DataError
@@ -34,7 +34,7 @@ def config(store_path: Path) -> TrainConfig:
 def saved(config: TrainConfig, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Any]:
     """(folder of a checkpoint, validation error in mm that its run reported)."""
     folder = tmp_path_factory.mktemp("checkpoint")
-    training, _ = build_training(config)
+    training = build_training(config)
     (result,) = fit(training)
     checkpoints.save(training, config, folder, {"fingerprint": "f", "provenance": "simulated data"})
     return folder, result.validation.mpjpe_mm
@@ -89,7 +89,7 @@ def test_code_is_never_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_predictions_are_those_of_the_run(saved: tuple[Path, Any], config: TrainConfig) -> None:
     folder, mpjpe_mm = saved
-    rows = sources(config.data)[1]["validation"].rows
+    rows = RunData.open(config.data).rows["validation"]
     truth, predicted = predict(folder, rows)
     assert truth.shape == predicted.shape == (len(rows), 17, 3)
     error = np.linalg.norm(predicted - truth, axis=-1).mean() * 1000
@@ -99,7 +99,7 @@ def test_predictions_are_those_of_the_run(saved: tuple[Path, Any], config: Train
 def test_trained_model_knows_where_it_comes_from(saved: tuple[Path, Any], config: TrainConfig) -> None:
     trained = load_model(saved[0])
     assert trained.config == config
-    assert trained.store.fingerprint == build_training(config)[1].fingerprint
+    assert trained.store.fingerprint == RunData.open(config.data).store.fingerprint
     assert trained.extra["fingerprint"] == "f"
 
 
@@ -107,7 +107,7 @@ def test_double_precision_comes_back(config: TrainConfig, tmp_path: Path) -> Non
     from dataclasses import replace
 
     double = replace(config, dtype="float64")
-    checkpoints.save(build_training(double)[0], double, tmp_path, {})
+    checkpoints.save(build_training(double), double, tmp_path, {})
     assert {p.dtype for p in load_model(tmp_path).model.parameters()} == {torch.float64}
 
 
@@ -131,7 +131,7 @@ def test_compressed_and_old_formats_are_refused_unread(
     with pytest.raises(DataError, match="not a zip file"):
         checkpoints.load(tmp_path)
     path.write_bytes(b"junk" + (saved[0] / checkpoints.FILE).read_bytes())
-    with pytest.raises(DataError, match="does not begin"):
+    with pytest.raises(DataError, match="does not start"):
         checkpoints.load(tmp_path)
 
 
@@ -157,8 +157,8 @@ def nested(levels: int) -> list[Any]:
         ({"method": {"x": nested(60)}}, "nests more than 40 levels"),
         ({"model": None}, "model is NoneType, expected dict"),
         ({"epoch": "1"}, "epoch is str, expected int"),
-        ({"epoch": -1}, "make no sense"),
-        ({"history": [1]}, "make no sense"),
+        ({"epoch": -1}, "epoch is invalid"),
+        ({"history": [1]}, "epoch is invalid"),
     ],
 )
 def test_states_that_are_not_what_they_seem_are_refused(

@@ -83,7 +83,7 @@ def checkpoint_of(lossy_store: Path, tmp_path_factory: pytest.TempPathFactory) -
             model=ModelConfig(preset="tiny", fusion=fusion),  # type: ignore[arg-type]
             dtype=dtype,  # type: ignore[arg-type]
         )
-        training, _ = build_training(config)
+        training = build_training(config)
         rng = torch_rng(0, "weights", fusion)
         with torch.no_grad():
             for parameter in training.model.fusion.parameters():

@@ -1,4 +1,4 @@
-"""Cells on Ray: a killed process is started again with the same numbers, a failing cell loses no other."""
+"""Runs on Ray: a killed process is restarted to the same numbers, and a failing run costs no other."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import torch
 from same_runs import untimed
 
 from equipose.orchestrator.checkpoints import state as checkpoints
-from equipose.orchestrator.failures import FailedCellsError
+from equipose.orchestrator.failures import FailedRunsError
 from equipose.orchestrator.grid.run_all import run_grid
 from equipose.orchestrator.grid.run_one import RunsFolder, result_of, work_on
 from equipose.orchestrator.grid.run_spec import RunResult, RunSpec
@@ -27,23 +27,23 @@ Below = Callable[[int], dict[int, str]]
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> RunsFolder:
+def runs(tmp_path: Path) -> RunsFolder:
     return RunsFolder(root=tmp_path / "cells", resources=Resources())
 
 
 class Changes:
-    """Remembers what it hears of cells."""
+    """Remembers every change it is called with."""
 
     def __init__(self) -> None:
         self.heard: list[tuple[str, str]] = []
 
-    def __call__(self, cell: RunSpec, state: str, result: RunResult | None) -> None:
+    def __call__(self, spec: RunSpec, state: str, result: RunResult | None) -> None:
         assert (result is not None) == (state in ("kept", "done"))
-        self.heard.append((cell.name, state))
+        self.heard.append((spec.name, state))
 
 
 class Killer(threading.Thread):
-    """Kills the process that works on a cell (signal 9) once it has kept its second epoch."""
+    """Kills the process that works on a run (signal 9) once it has kept its second epoch."""
 
     def __init__(self, folder: Path, below: Below) -> None:
         super().__init__(daemon=True)
@@ -65,17 +65,17 @@ class Killer(threading.Thread):
 @system
 @pytest.mark.usefixtures("ray_cluster", "one_thread")
 def test_a_killed_process_is_started_again(
-    small_run: TrainConfig, place: RunsFolder, processes_below: Below, tmp_path: Path
+    small_run: TrainConfig, runs: RunsFolder, processes_below: Below, tmp_path: Path
 ) -> None:
-    cell = RunSpec(name="long", config=replace(small_run, epochs=12))
-    killer, changes = Killer(place.folder(cell), processes_below), Changes()
+    spec = RunSpec(name="long", config=replace(small_run, epochs=12))
+    killer, changes = Killer(runs.folder(spec), processes_below), Changes()
     killer.start()
-    found = run_grid([cell], place, 2, changes)["long"]
+    found = run_grid([spec], runs, 2, changes)["long"]
     killer.over.set()
     killer.join()
-    assert len(killer.killed) == 1, "the cell ended before it was killed"
+    assert len(killer.killed) == 1, "the run ended before it was killed"
     assert changes.heard == [("long", "waiting"), ("long", "running"), ("long", "done")]
-    alone = work_on(cell, replace(place, root=tmp_path / "alone"))
+    alone = work_on(spec, replace(runs, root=tmp_path / "alone"))
     assert [untimed(epoch) for epoch in found.history] == [untimed(epoch) for epoch in alone.history]
     one, other = (checkpoints.load(result.folder / "last")["model"] for result in (found, alone))
     assert all(torch.equal(one[name], other[name]) for name in one)
@@ -83,11 +83,11 @@ def test_a_killed_process_is_started_again(
 
 @system
 @pytest.mark.usefixtures("ray_cluster")
-def test_a_failing_cell_loses_no_other_and_equal_ones_are_trained_once(
-    small_run: TrainConfig, place: RunsFolder
+def test_a_failing_run_costs_no_other_and_equal_ones_are_trained_once(
+    small_run: TrainConfig, runs: RunsFolder
 ) -> None:
     short = replace(small_run, epochs=1)
-    cells = [
+    specs = [
         RunSpec(name="one", config=short, evaluate=False),
         RunSpec(name="diverging", config=replace(short, optimizer=replace(short.optimizer, lr=1e30))),
         RunSpec(name="the same", config=short),
@@ -95,26 +95,26 @@ def test_a_failing_cell_loses_no_other_and_equal_ones_are_trained_once(
     ]
     changes = Changes()
     with pytest.raises(
-        FailedCellsError, match=r"1 run failed \(diverging: .*the model has diverged"
+        FailedRunsError, match=r"1 run failed \(diverging: .*the model has diverged"
     ) as failed:
-        run_grid(cells, place, 2, changes)
+        run_grid(specs, runs, 2, changes)
     assert set(failed.value.errors) == {"diverging"}
-    assert "The others are kept: mend the cause, then the same command with --resume" in str(failed.value)
+    assert "The others are kept: fix the cause, then run the same command with --resume" in str(failed.value)
     assert "Traceback" not in str(failed.value)
-    assert [result_of(cell, place) is not None for cell in cells] == [True, False, True, True]
-    assert len(list(place.root.glob("*/result.json"))) == 2
+    assert [result_of(spec, runs) is not None for spec in specs] == [True, False, True, True]
+    assert len(list(runs.root.glob("*/result.json"))) == 2
     assert ("diverging", "failed") in changes.heard
-    assert [name for name, state in changes.heard if state == "waiting"] == [cell.name for cell in cells]
+    assert [name for name, state in changes.heard if state == "waiting"] == [spec.name for spec in specs]
 
     again = Changes()
-    kept = [cell for cell in cells if cell.name != "diverging"]
-    results = run_grid(kept, place, 2, again)
+    kept = [spec for spec in specs if spec.name != "diverging"]
+    results = run_grid(kept, runs, 2, again)
     assert list(results) == ["one", "the same", "other"]
     assert again.heard == [(name, "kept") for name in results]
     assert results["one"] == results["the same"]
 
 
-def test_names_must_differ(small_run: TrainConfig, place: RunsFolder) -> None:
-    cell = RunSpec(name="twice", config=small_run)
-    with pytest.raises(ValueError, match=r"cells \['twice'\] are there twice"):
-        run_grid([cell, replace(cell, config=replace(small_run, seed=1))], place, 2, Changes())
+def test_names_must_differ(small_run: TrainConfig, runs: RunsFolder) -> None:
+    spec = RunSpec(name="twice", config=small_run)
+    with pytest.raises(ValueError, match=r"runs \['twice'\] are there twice"):
+        run_grid([spec, replace(spec, config=replace(small_run, seed=1))], runs, 2, Changes())

@@ -1,4 +1,4 @@
-"""A cell's name stands for what its numbers depend on, no more and no less; its result survives the disk."""
+"""The key of a run covers what its numbers depend on, no more and no less; its result survives the disk."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import polars as pl
 import pytest
 
 from equipose.balancing.methods.awc.awc import AWC
 from equipose.balancing.methods.plain import Plain
-from equipose.orchestrator.grid import run_spec as cells
+from equipose.orchestrator.grid import run_spec
 from equipose.orchestrator.grid.run_spec import RESULT, RunResult, RunSpec
-from equipose.orchestrator.training import data as run_data
 from equipose.orchestrator.training.config import TrainConfig
+from equipose.orchestrator.training.data import RunData
 from equipose.pipelines.files.errors import DataError
 from equipose.pipelines.prepare import prepare
 from equipose.pipelines.readers.simulated import SimulatedSource
 from equipose.pipelines.simulator import SimulatorConfig
+from equipose.pipelines.store import open_store
 
 Change = Callable[[TrainConfig], TrainConfig]
 
@@ -30,13 +30,24 @@ def with_data(**changes: Any) -> Change:
 
 
 @pytest.fixture
-def cell(small_run: TrainConfig) -> RunSpec:
+def spec(small_run: TrainConfig) -> RunSpec:
     return RunSpec(name="awc s0", config=small_run)
 
 
-def test_a_name_is_short_and_fit_for_a_folder(cell: RunSpec) -> None:
-    assert len(cell.key) == 16
-    assert set(cell.key) <= set("0123456789abcdef")
+def key(spec: RunSpec) -> str:
+    """With the fingerprint of its data."""
+    return spec.key(RunData.open(spec.config.data).fingerprint)
+
+
+def test_a_key_is_short_and_fit_for_a_folder(spec: RunSpec) -> None:
+    assert len(key(spec)) == 16
+    assert set(key(spec)) <= set("0123456789abcdef")
+
+
+def test_kept_runs_are_found_again(spec: RunSpec) -> None:
+    """Seen with format 3; where it differs, all kept runs would be trained again."""
+    data = replace(spec.config.data, store="anywhere")
+    assert replace(spec, config=replace(spec.config, data=data)).key("0123456789abcdef") == "e246cbf13fc370e5"
 
 
 @pytest.mark.parametrize(
@@ -44,14 +55,14 @@ def test_a_name_is_short_and_fit_for_a_folder(cell: RunSpec) -> None:
     [{"name": "other"}, {"stage": "tuning"}, {"evaluate": False}, {"select": "last"}],
     ids=lambda changes: next(iter(changes)),
 )
-def test_what_does_not_change_the_weights_is_not_in_the_key(cell: RunSpec, changes: dict[str, Any]) -> None:
-    assert replace(cell, **changes).key == cell.key
+def test_what_does_not_change_the_weights_is_not_in_the_key(spec: RunSpec, changes: dict[str, Any]) -> None:
+    assert key(replace(spec, **changes)) == key(spec)
 
 
-def test_where_the_frames_lie_is_not_in_the_key(cell: RunSpec, store_path: Path, tmp_path: Path) -> None:
+def test_where_the_frames_lie_is_not_in_the_key(spec: RunSpec, store_path: Path, tmp_path: Path) -> None:
     shutil.copytree(store_path, tmp_path / "elsewhere")
-    moved = with_data(store=str(tmp_path / "elsewhere"))(cell.config)
-    assert replace(cell, config=moved).key == cell.key
+    moved = with_data(store=str(tmp_path / "elsewhere"))(spec.config)
+    assert key(replace(spec, config=moved)) == key(spec)
 
 
 @pytest.mark.parametrize(
@@ -71,20 +82,19 @@ def test_where_the_frames_lie_is_not_in_the_key(cell: RunSpec, store_path: Path,
         lambda c: with_data(batch=replace(c.data.batch, batch_size=12))(c),
     ],
 )
-def test_every_setting_is_in_the_key(cell: RunSpec, change: Change, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cells, "_fingerprint", lambda *_: "the same frames")
-    assert replace(cell, config=change(cell.config)).key != cell.key
+def test_every_setting_is_in_the_key(spec: RunSpec, change: Change) -> None:
+    assert replace(spec, config=change(spec.config)).key("the same frames") != spec.key("the same frames")
 
 
-def test_workers_and_format_are_in_the_key(cell: RunSpec, monkeypatch: pytest.MonkeyPatch) -> None:
-    before = cell.key
-    assert replace(cell, workers=2).key != before
-    monkeypatch.setattr(cells, "FORMAT", cells.FORMAT + 1)
-    assert cell.key != before
+def test_workers_and_format_are_in_the_key(spec: RunSpec, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = key(spec)
+    assert key(replace(spec, workers=2)) != before
+    monkeypatch.setattr(run_spec, "FORMAT", run_spec.FORMAT + 1)
+    assert key(spec) != before
 
 
-def test_content_of_the_frames_is_in_the_key(cell: RunSpec, store_path: Path, tmp_path: Path) -> None:
-    index = run_data.open_store(store_path).index
+def test_content_of_the_frames_is_in_the_key(spec: RunSpec, store_path: Path, tmp_path: Path) -> None:
+    index = open_store(store_path).index
     source = SimulatedSource(
         subjects=tuple(index["subject"].unique().sort()),
         actions=tuple(index["action"].unique().sort()),
@@ -93,19 +103,8 @@ def test_content_of_the_frames_is_in_the_key(cell: RunSpec, store_path: Path, tm
     other = prepare("simulated", source, tmp_path / "store")
     same = ["subject", "action", "row"]
     assert other.index.select(same).equals(index.select(same)), "only the content differs"
-    config = with_data(store=str(other.path))(cell.config)
-    assert replace(cell, config=config).key != cell.key
-
-
-def test_chosen_frames_are_in_the_fingerprint(cell: RunSpec, monkeypatch: pytest.MonkeyPatch) -> None:
-    store = run_data.open_store(cell.config.data.store)
-    whole = run_data.fingerprint(store, cell.config.data)
-
-    def fewer(index: pl.DataFrame, protocol: str, split: str) -> dict[str, pl.Series]:
-        return dict.fromkeys(("train", "validation", "test"), index["row"][:5])
-
-    monkeypatch.setattr(run_data, "select", fewer)
-    assert run_data.fingerprint(store, cell.config.data) != whole
+    config = with_data(store=str(other.path))(spec.config)
+    assert key(replace(spec, config=config)) != key(spec)
 
 
 def epoch(number: int, best: int, mm: float, **more: float) -> dict[str, float]:
@@ -158,7 +157,7 @@ def test_numbers_of_a_result(result: RunResult) -> None:
         lambda text: text.replace('"parameters"', '"perimeters"'),
         lambda text: text.replace('"history"', '"mystery"'),
         lambda text: text.replace('"awc"', '"magic"'),
-        lambda text: text.replace(f'"format": {cells.FORMAT}', '"format": 99'),
+        lambda text: text.replace(f'"format": {run_spec.FORMAT}', '"format": 99'),
         lambda text: text.replace('"epochs": 3', '"epochs": 0'),
     ],
 )
@@ -166,7 +165,7 @@ def test_a_damaged_result_is_named(result: RunResult, damage: Callable[[str], st
     result.save()
     path = result.folder / RESULT
     path.write_text(damage(path.read_text()))
-    with pytest.raises(DataError, match=rf"{RESULT}: not a cell's result .*; delete the folder"):
+    with pytest.raises(DataError, match=rf"{RESULT}: not the result of a run .*; delete the folder"):
         RunResult.load(result.folder)
 
 

@@ -21,6 +21,7 @@ from equipose.orchestrator.paper.estimate import (
 from equipose.orchestrator.paper.plan import PaperConfig, distinct
 from equipose.orchestrator.ray_train.run import Resources
 from equipose.orchestrator.training.config import TrainConfig
+from equipose.orchestrator.training.data import RunData
 
 PACE = 0.01
 """Made-up seconds per row and epoch."""
@@ -37,7 +38,7 @@ def probed(monkeypatch: pytest.MonkeyPatch) -> list[TrainConfig]:
     """What was measured; every kind takes the same time."""
     seen: list[TrainConfig] = []
 
-    def measure(run: TrainConfig) -> float:
+    def measure(run: TrainConfig, data: RunData) -> float:
         seen.append(run)
         return PACE
 
@@ -57,9 +58,7 @@ def keep(config: PaperConfig, folder: Path, count: int) -> list[str]:
 
 def test_nothing_is_there_at_first(config: PaperConfig, probed: list[TrainConfig], tmp_path: Path) -> None:
     found = estimate(config, tmp_path)
-    rows = len(
-        paper_estimate.part_rows(paper_estimate.open_store(config.base.data.store), config.base.data)["train"]
-    )
+    rows = len(RunData.open(config.base.data).rows["train"])
     assert not found.kept
     assert set(found.seconds) == {cell.name for cell in found.cells}
     assert len(found.cells) == 8
@@ -87,7 +86,7 @@ def test_times_of_ended_runs_are_better_than_probes(
 
 
 def test_a_probe_measures_something(config: PaperConfig) -> None:
-    assert probe(config.base) > 0
+    assert probe(config.base, RunData.open(config.base.data)) > 0
 
 
 def test_lines_of_a_plan(config: PaperConfig) -> None:

@@ -27,6 +27,10 @@ def config_of(out: Path, *override: str) -> PaperConfig:
     return paper_config("tables", options, str(store))
 
 
+def kept(out: Path) -> RunsFolder:
+    return RunsFolder(root=out / "cells", resources=Resources())
+
+
 def test_ended_cells_are_not_repeated(finished_tables: Any) -> None:
     before = finished_tables.ended_first
     assert 3 <= len(before) < 8, "killed too early or too late to show anything"
@@ -41,7 +45,7 @@ def test_ended_cells_are_not_repeated(finished_tables: Any) -> None:
 
 def test_the_report_is_written_and_its_links_lead_to_the_runs(finished_tables: Any) -> None:
     out = finished_tables.out
-    folder = out / "results" / config_of(out).fingerprint()
+    folder = out / "results" / config_of(out).fingerprint(kept(out))
     assert f"{folder.name}/report.html" in finished_tables.resumed.output
     assert {path.name for path in (folder / "tables").glob("*.md")} == {"alpha.md", "profit.md"}
     page = (folder / "report.html").read_text()
@@ -49,7 +53,7 @@ def test_the_report_is_written_and_its_links_lead_to_the_runs(finished_tables: A
     with sqlite3.connect(f"file:{out / 'mlflow.db'}?mode=ro", uri=True) as database:
         query = "select run_uuid, tags.value from runs join tags using (run_uuid) where tags.key = 'cell'"
         cells = dict(database.execute(query).fetchall())
-    keys = {cell.key for cell in distinct(config_of(out).cells())}
+    keys = {kept(out).key(cell) for cell in distinct(config_of(out).cells())}
     assert {cells[run] for run in linked} == keys
     assert len(linked) == len(cells) == len(keys) == 8, "one run per cell, however often it was started"
 
@@ -75,7 +79,7 @@ def test_another_alpha_trains_only_what_uses_it(
     }
     assert "9 runs in all (tables share some), 7 there, 2 to train" in lines[-1]
 
-    place = RunsFolder(root=out / "cells", resources=Resources())
+    place = kept(out)
     cells = distinct(config_of(out, CHANGE).cells())
     missing = [cell for cell in cells if result_of(cell, place) is None]
     assert {cell.name for cell in missing} == {"pearson P1 s0", "mse P1 s0"}

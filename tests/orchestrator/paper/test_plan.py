@@ -12,8 +12,10 @@ from made_tables import small_paper
 
 from equipose.balancing.methods.awc.awc import AWC
 from equipose.balancing.methods.plain import Plain
-from equipose.orchestrator.grid import run_spec as cells
+from equipose.orchestrator.grid.run_one import RunsFolder
 from equipose.orchestrator.paper.plan import ROWS, WINDOW_LENGTHS, PaperConfig, Place, check_data, distinct
+from equipose.orchestrator.ray_train.run import Resources
+from equipose.orchestrator.training.data import OpenedData, RunData
 from equipose.pipelines.files.errors import DataError
 from equipose.pipelines.paper.awc import PAPER_A
 
@@ -23,8 +25,11 @@ def paper(store_path: Path) -> PaperConfig:
     return small_paper(store_path)
 
 
-def keys(config: PaperConfig) -> dict[Place, list[str]]:
-    return {place: [cell.key for cell in cells] for place, cells in config.cells().items()}
+KEPT = RunsFolder(root=Path("cells"), resources=Resources())
+
+
+def keys(config: PaperConfig, kept: RunsFolder = KEPT) -> dict[Place, list[str]]:
+    return {place: [kept.key(cell) for cell in cells] for place, cells in config.cells().items()}
 
 
 def changed(before: PaperConfig, after: PaperConfig) -> set[tuple[str, str]]:
@@ -50,7 +55,7 @@ def test_runs_that_several_tables_need_are_one_cell(paper: PaperConfig) -> None:
     assert cell_of("cost", "mlp", "training") is cell_of("main", "mlp/awc")
     # main 6, cost 0, modalities 14 more, alpha 5 more, window 5 more, profit 1 more
     assert len(distinct(plan)) == 2 * (6 + 14 + 5 + 5 + 1)
-    assert len({cell.key for cell in distinct(plan)}) == len(distinct(plan))
+    assert len({KEPT.key(cell) for cell in distinct(plan)}) == len(distinct(plan))
     assert [cell.config.seed for cell in distinct(plan)] == [0] * 31 + [1] * 31
 
 
@@ -79,17 +84,18 @@ def test_another_optimiser_touches_everything(paper: PaperConfig) -> None:
 
 
 def test_other_data_touch_everything(paper: PaperConfig, monkeypatch: pytest.MonkeyPatch) -> None:
-    before, name = keys(paper), paper.fingerprint()
-    monkeypatch.setattr(cells, "_fingerprint", lambda *_: "other frames")
-    after = keys(paper)
+    before, name = keys(paper), paper.fingerprint(KEPT)
+    other = replace(KEPT, opened=OpenedData())
+    monkeypatch.setattr(RunData, "fingerprint", "other frames")
+    after = keys(paper, other)
     assert all(set(before[place]).isdisjoint(after[place]) for place in before)
-    assert paper.fingerprint() != name
+    assert paper.fingerprint(other) != name
 
 
 def test_the_fingerprint_stands_for_the_runs(paper: PaperConfig) -> None:
-    assert replace(paper, name="another").fingerprint() == paper.fingerprint()
-    assert replace(paper, seeds=(0,)).fingerprint() != paper.fingerprint()
-    assert replace(paper, tables=("alpha",)).fingerprint() != paper.fingerprint()
+    assert replace(paper, name="another").fingerprint(KEPT) == paper.fingerprint(KEPT)
+    assert replace(paper, seeds=(0,)).fingerprint(KEPT) != paper.fingerprint(KEPT)
+    assert replace(paper, tables=("alpha",)).fingerprint(KEPT) != paper.fingerprint(KEPT)
 
 
 def test_all_fifteen_subsets_are_trained(paper: PaperConfig) -> None:

@@ -35,7 +35,7 @@ def out(config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     """A results folder with a run called `mine`; no server ever starts."""
     folder = tmp_path / "train" / "mine" / "checkpoint_2026"
     folder.mkdir(parents=True)
-    checkpoints.save(build_training(config)[0], config, folder, {})
+    checkpoints.save(build_training(config), config, folder, {})
 
     def refuse(directory: Path, **options: object) -> None:
         raise Started

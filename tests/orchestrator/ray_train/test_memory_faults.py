@@ -1,6 +1,6 @@
 """Commands whose workers Ray ends for lack of memory, and a sweep whose every trial diverges: one line each.
 
-Ray watches the memory of the whole machine. Told that a thousandth of it is too much, it ends every worker.
+Ray watches the memory of the whole machine. With a limit of a thousandth of it, Ray ends every worker.
 """
 
 from __future__ import annotations
@@ -47,8 +47,8 @@ def test_lack_of_memory_is_one_line_with_settings_to_change(command: tuple[str, 
     assert ended.returncode == 1, ended.stdout + ended.stderr
     expected = r"equipose: .*failed.*memory ran out \([\d.]+GB used / [\d.]+GB limit\): let fewer"
     assert re.match(expected, line), line
-    for remedy in ("EQUIPOSE_CONCURRENT=1", "batch_size", "--workers", "--plan", "mend the cause"):
-        assert remedy in line.replace("Mend", "mend")
+    for remedy in ("EQUIPOSE_CONCURRENT=1", "batch_size", "--workers", "--plan", "fix the cause"):
+        assert remedy in line.replace("Fix", "fix")
 
 
 def test_settings_that_diverge_are_trained_once_per_trial(tmp_path: Path) -> None:

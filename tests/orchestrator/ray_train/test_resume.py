@@ -1,4 +1,4 @@
-"""A run on Ray Train whose newest checkpoint, or the list of all, is damaged: what it goes on from."""
+"""What a run on Ray Train resumes from when its newest checkpoint or the list of all is damaged."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from equipose.orchestrator.training.loop import Training, fit
 @pytest.fixture(scope="module")
 def trained(small_run: TrainConfig, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """A checkpoint after each of two epochs."""
-    training, _ = build_training(small_run)
+    training = build_training(small_run)
     folders = []
     for result in fit(training):
         if result.epoch == 2:
@@ -54,7 +54,7 @@ def truncate(path: Path) -> None:
 
 
 def flip(path: Path) -> None:
-    """Change one bit of a weight, of which torch itself takes no notice."""
+    """Change one bit of a weight, which torch does not notice."""
     with zipfile.ZipFile(path) as archive:
         weights = [record for record in archive.infolist() if "/data/" in record.filename]
     largest = max(weights, key=lambda record: record.file_size)
@@ -67,7 +67,7 @@ def flip(path: Path) -> None:
 DAMAGES = pytest.mark.parametrize("damage", [truncate, flip, Path.unlink, lambda path: path.write_bytes(b"")])
 
 
-def test_a_whole_newest_one_is_taken_and_nothing_said(run: Path) -> None:
+def test_a_readable_newest_is_taken_without_notes(run: Path) -> None:
     found = find_state(newest(run), run)
     assert found.state is not None
     assert (found.state["epoch"], found.notes, found.unlisted) == (2, (), ())
@@ -81,16 +81,16 @@ def test_a_damaged_newest_one_falls_back_to_the_one_before(run: Path, damage: Ca
     assert found.state["epoch"] == 1
     (note,) = found.notes
     assert "checkpoint_2026-01-01" in note
-    assert "going on from the one after epoch 1" in note
+    assert "continuing from the one after epoch 1" in note
 
 
-def test_with_all_damaged_it_begins_anew_and_says_so(run: Path) -> None:
+def test_with_all_damaged_it_starts_again_and_says_so(run: Path) -> None:
     for path in run.glob(f"*/{FILE}"):
         truncate(path)
     found = find_state(newest(run), run)
     assert found.state is None
     assert len(found.notes) == 2
-    assert all("beginning anew" in note for note in found.notes)
+    assert all("starting again from epoch 0" in note for note in found.notes)
 
 
 @pytest.mark.parametrize("content", ["", '{"checkpoint_results": [{"checkpo', "[]", '{"a": 1}'])
@@ -120,7 +120,7 @@ def test_what_a_kill_left_half_done_is_removed(run: Path) -> None:
     assert {path.name for path in run.iterdir()} == kept
 
 
-def test_a_new_run_has_nothing_to_go_on_from(tmp_path: Path) -> None:
+def test_a_new_run_has_nothing_to_resume_from(tmp_path: Path) -> None:
     tidy(tmp_path)
     assert find_state(None, tmp_path).state is None
     assert find_state(None, None).state is None
@@ -130,14 +130,14 @@ def test_of_equally_good_checkpoints_the_readable_one(run: Path) -> None:
     good, bad = run / "checkpoint_2026-01-02", run / "checkpoint_2026-01-01"
     truncate(bad / FILE)
     assert readable([bad, good]) == good
-    assert readable([bad]) == bad, "with no other, whoever reads it says what is wrong"
+    assert readable([bad]) == bad, "with no other, its reader reports the damage"
 
 
 def test_the_states_equal_those_of_the_run(run: Path, small_run: TrainConfig) -> None:
     truncate(Path(newest(run).path) / FILE)
     found = find_state(newest(run), run)
     assert found.state is not None
-    resumed, undisturbed = build_training(small_run)[0], build_training(small_run)[0]
+    resumed, undisturbed = build_training(small_run), build_training(small_run)
     checkpoints.restore(resumed, found.state, small_run)
     assert numbers(resumed) == numbers(undisturbed)
 

@@ -13,7 +13,7 @@ import pytest
 
 from equipose.balancing.shapley.statistics import DivergedError
 from equipose.orchestrator.cluster.capacity import Resources
-from equipose.orchestrator.failures import FailedCellsError, FailedTrainingError
+from equipose.orchestrator.failures import FailedRunsError, FailedTrainingError
 from equipose.orchestrator.grid import run_all as grid
 from equipose.orchestrator.grid.run_one import RunsFolder, work_on
 from equipose.orchestrator.grid.run_spec import RunResult, RunSpec
@@ -124,7 +124,7 @@ class TestOnRay:
         if times < attempts:
             grid.run_grid(cells, place, 1, on_change)
         else:
-            with pytest.raises(FailedCellsError, match=r"1 run failed \(one: its process died"):
+            with pytest.raises(FailedRunsError, match=r"1 run failed \(one: its process died"):
                 grid.run_grid(cells, place, 1, on_change)
         assert count[1]() == attempts
 
@@ -137,7 +137,7 @@ class TestOnRay:
     ) -> None:
         monkeypatch.setattr(grid, "_work_on", raises(count[0], OSError("no such device")))
         place = RunsFolder(root=tmp_path / "cells", resources=Resources(cpus_per_worker=0.5))
-        with pytest.raises(FailedCellsError, match="OSError: no such device"):
+        with pytest.raises(FailedRunsError, match="OSError: no such device"):
             grid.run_grid([RunSpec(name="one", config=small_run)], place, 1, on_change)
         assert count[1]() == 1
 

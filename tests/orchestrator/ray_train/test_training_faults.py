@@ -135,7 +135,7 @@ def test_damaged_newest_checkpoint_costs_epochs_but_no_numbers(
     _, metrics = reference(fault_run)
     assert history(tracking, run_id) == by_key(metrics)
     note = client(tracking.uri).get_run(run_id).data.tags["recovered"]
-    assert "going on from the one after epoch" in note
+    assert "continuing from the one after epoch" in note
     assert not list(folder.glob(".equipose-*"))
 
 

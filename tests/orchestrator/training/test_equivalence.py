@@ -52,7 +52,7 @@ def config_of(store: Path, method: MethodConfig, **changes: Any) -> TrainConfig:
 
 def train(config: TrainConfig, ranks: Ranks | None = None) -> tuple[Training, list[EpochResult]]:
     """Train to the end in this process."""
-    training, _ = build_training(config, ranks=ranks)
+    training = build_training(config, ranks=ranks)
     if training.ranks.world_size > 1:
         training.wrapped = DistributedDataParallel(training.model)
     return training, list(fit(training))
@@ -194,17 +194,17 @@ def test_resumed_equals_uninterrupted(store_path: Path, tmp_path: Path, name: st
     )
     whole = state_of(*train(config))
 
-    first, _ = build_training(config)
+    first = build_training(config)
     before = list(islice(fit(first), stop_after))
     checkpoints.save(first, config, tmp_path, {})
-    second, _ = build_training(config)
+    second = build_training(config)
     checkpoints.restore(second, checkpoints.load(tmp_path), config)
     assert_close(whole, state_of(second, before + list(fit(second))), 0.0)
 
 
 def test_a_checkpoint_of_other_settings_is_refused(store_path: Path, tmp_path: Path) -> None:
     config = config_of(store_path, METHODS["plain"].Config())
-    training, _ = build_training(config)
+    training = build_training(config)
     checkpoints.save(training, config, tmp_path, {})
     with pytest.raises(ValueError, match=r"other settings for \['seed'\]"):
         checkpoints.restore(training, checkpoints.load(tmp_path), replace(config, seed=1))

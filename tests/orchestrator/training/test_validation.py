@@ -48,7 +48,7 @@ def in_order(training: Training, rank: int = 0, ranks: int = 1) -> Iterator[Any]
 
 @pytest.fixture
 def training(store_path: Path) -> Training:
-    return build_training(config_of(store_path, "mlp"))[0]
+    return build_training(config_of(store_path, "mlp"))
 
 
 @pytest.fixture
@@ -92,7 +92,7 @@ def test_shares_add_up_and_the_model_is_left_as_it_was(training: Training) -> No
 @pytest.mark.parametrize("fusion", ["concat", "mlp", "attention"])
 def test_equals_the_coalition_pool(store_path: Path, tmp_path: Path, fusion: str) -> None:
     config = config_of(store_path, fusion)
-    training, _ = build_training(config)
+    training = build_training(config)
     checkpoints.save(training, config, tmp_path, {})
     result = validate(training.model, in_order(training), value_function="negative_mpjpe")
     pool = CoalitionWorker(str(tmp_path)).evaluate(0, training.validation.rows, 0, 16)

@@ -18,13 +18,14 @@ from equipose.experiments.jobs.records import create_job, resume_job
 from equipose.orchestrator.checkpoints import state as checkpoints
 from equipose.orchestrator.checkpoints.folder import CheckpointFolder
 from equipose.orchestrator.evaluation.files import atomic_folder
-from equipose.orchestrator.grid.run_one import train_alone
+from equipose.orchestrator.grid.launch import train_alone
 from equipose.orchestrator.tracking.client import client
 from equipose.orchestrator.tracking.outbox import Outbox, Record
 from equipose.orchestrator.tracking.run_logger import RunLogger
 from equipose.orchestrator.tracking.runs import create_run
 from equipose.orchestrator.tracking.server import tracking_server
 from equipose.orchestrator.training.config import TrainConfig
+from equipose.orchestrator.training.data import RunData
 from equipose.pipelines.prepare import prepare
 from equipose.pipelines.readers.simulated import SimulatedSource
 from equipose.pipelines.simulator import SimulatorConfig
@@ -99,19 +100,20 @@ def test_store(disk: SmallDisk, tmp_path: Path) -> None:
 
 
 def test_checkpoint(disk: SmallDisk, small_run: TrainConfig, tmp_path: Path) -> None:
-    last = train_alone(small_run, tmp_path / "whole", None)
+    data = RunData.open(small_run.data)
+    last = train_alone(small_run, data, tmp_path / "whole", None)
     size = (last / checkpoints.FILE).stat().st_size
-    disk.fill(leave=size * 5 // 2)  # room for the best and the newest of one epoch, not for another
+    disk.fill(leave=size * 5 // 2)  # room for the checkpoints of two epochs, not for a third
     with pytest.raises(OSError, match=r"No space left on device: .*state\.pt"):
-        train_alone(small_run, disk.folder / "train", None)
+        train_alone(small_run, data, disk.folder / "train", None)
     left = everything(disk.folder)
-    assert not [name for name in left if "partial" in name]
-    state = CheckpointFolder(disk.folder / "train").load_newest()
+    assert not [name for name in left if name.endswith(".tmp")]
+    state = CheckpointFolder(disk.folder / "train").resume_point().state
     assert state is not None
     assert 0 < state["epoch"] < small_run.epochs
 
     disk.make_room()
-    resumed = checkpoints.load(train_alone(small_run, disk.folder / "train", None))
+    resumed = checkpoints.load(train_alone(small_run, data, disk.folder / "train", None))
     expected = checkpoints.load(last)
     for key, value in expected["model"].items():
         assert value.equal(resumed["model"][key]), key
