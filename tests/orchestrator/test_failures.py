@@ -107,7 +107,7 @@ def test_a_controller_that_died_is_worth_another_try() -> None:
     assert failed_training("r", "/out", WorkerGroupError("x", {0: ActorDiedError()})).lasting
 
 
-def test_cells_that_failed_alike_are_listed_together() -> None:
+def test_runs_that_failed_alike_are_listed_together() -> None:
     errors: dict[str, Exception] = {f"c{i}": MEMORY for i in range(5)} | {"d": in_task(ValueError("bad"))}
     message = str(FailedRunsError(errors))
     assert message.startswith("6 runs failed (c0, c1, c2 and 2 more: memory ran out (3.81GB used")

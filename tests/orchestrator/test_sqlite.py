@@ -1,4 +1,4 @@
-"""Whoever makes a database may be stopped at any statement; the next one makes it whole."""
+"""Creating a database may be stopped at any statement; the next attempt completes it."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ create_database(ServerFiles(Path(sys.argv[1])))
 """
 
 
-def test_a_tracking_database_whose_maker_was_killed_is_made_anew(tmp_path: Path) -> None:
+def test_a_tracking_database_whose_creator_was_killed_is_created_again(tmp_path: Path) -> None:
     files = ServerFiles(tmp_path)
     killed = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path)], stderr=subprocess.DEVNULL)
     assert killed.returncode == -signal.SIGKILL

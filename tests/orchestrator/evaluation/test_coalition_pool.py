@@ -1,4 +1,4 @@
-"""The pool's Shapley values equal brute force, however the work is cut and whoever dies."""
+"""The pool's Shapley values equal brute force, however the work is cut and whichever actor dies."""
 
 from __future__ import annotations
 
@@ -249,5 +249,5 @@ def test_a_killed_actor_changes_nothing(
     monkeypatch.setattr(coalition_pool, "CoalitionWorker", Mortal)
     pool = PoolConfig(actors=2, cpus_per_actor=0.2, shard_rows=64, block=6)
     statistics = evaluate_coalitions(checkpoint, ROWS, M, pool)
-    assert obituary.exists(), "nobody died, so this test has shown nothing"
+    assert obituary.exists(), "no actor died, so this test has shown nothing"
     assert_same(statistics, alone, 1e-9)

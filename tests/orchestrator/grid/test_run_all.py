@@ -54,7 +54,7 @@ class Killer(threading.Thread):
     def run(self) -> None:
         """Watch until it has happened or the grid is through."""
         while not self.killed and not self.over.is_set():
-            if (self.folder / "train" / "epoch-00002" / checkpoints.FILE).exists():
+            if (self.folder / "train" / "checkpoint_00002" / checkpoints.FILE).exists():
                 found = [pid for pid, title in self.below(os.getpid()).items() if "ray::_work_on" in title]
                 for pid in found[:1]:
                     os.kill(pid, signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""A whole node is killed while it trains: the run goes on elsewhere and ends with the same numbers."""
+"""A whole node is killed while it trains: the run continues elsewhere and ends with the same numbers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A process whose parent was killed ends by itself; one whose parent lives goes on."""
+"""A process whose parent is killed ends too; one whose parent lives continues."""
 
 from __future__ import annotations
 

@@ -109,7 +109,7 @@ class TestOnRay:
         [(1, 2), pytest.param(9, 1 + grid.RETRIES, marks=pytest.mark.slow)],
         ids=["dies once", "keeps dying"],
     )
-    def test_a_cell_whose_process_dies_is_tried_again_but_not_for_ever(
+    def test_a_run_whose_process_dies_is_retried_but_not_forever(
         self,
         small_run: TrainConfig,
         count: tuple[Path, Attempts],
@@ -119,16 +119,16 @@ class TestOnRay:
         attempts: int,
     ) -> None:
         monkeypatch.setattr(grid, "_work_on", dies(count[0], times))
-        place = RunsFolder(root=tmp_path / "cells", resources=Resources(cpus_per_worker=0.5))
-        cells = [RunSpec(name="one", config=small_run)]
+        runs_folder = RunsFolder(root=tmp_path / "cells", resources=Resources(cpus_per_worker=0.5))
+        specs = [RunSpec(name="one", config=small_run)]
         if times < attempts:
-            grid.run_grid(cells, place, 1, on_change)
+            grid.run_grid(specs, runs_folder, 1, on_change)
         else:
             with pytest.raises(FailedRunsError, match=r"1 run failed \(one: its process died"):
-                grid.run_grid(cells, place, 1, on_change)
+                grid.run_grid(specs, runs_folder, 1, on_change)
         assert count[1]() == attempts
 
-    def test_a_cell_that_raises_is_tried_once(
+    def test_a_run_that_raises_is_tried_once(
         self,
         small_run: TrainConfig,
         count: tuple[Path, Attempts],
@@ -136,9 +136,9 @@ class TestOnRay:
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         monkeypatch.setattr(grid, "_work_on", raises(count[0], OSError("no such device")))
-        place = RunsFolder(root=tmp_path / "cells", resources=Resources(cpus_per_worker=0.5))
+        runs_folder = RunsFolder(root=tmp_path / "cells", resources=Resources(cpus_per_worker=0.5))
         with pytest.raises(FailedRunsError, match="OSError: no such device"):
-            grid.run_grid([RunSpec(name="one", config=small_run)], place, 1, on_change)
+            grid.run_grid([RunSpec(name="one", config=small_run)], runs_folder, 1, on_change)
         assert count[1]() == 1
 
     @pytest.mark.slow
@@ -157,8 +157,8 @@ class TestOnRay:
             work_on(RunSpec(name="compared", config=replace(wild, seed=1), workers=2), two)
 
 
-def on_change(cell: RunSpec, state: str, result: RunResult | None) -> None:
-    """Nobody listens."""
+def on_change(spec: RunSpec, state: str, result: RunResult | None) -> None:
+    """Changes are ignored."""
 
 
 def fail(trained: list[bool], error: Exception) -> None:

@@ -1,4 +1,4 @@
-"""Collectives of one rank are the identity; `test_equivalence` has the real process groups."""
+"""Collectives of one rank are the identity; `test_equivalence.py` has real process groups."""
 
 from __future__ import annotations
 
