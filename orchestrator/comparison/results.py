@@ -18,7 +18,8 @@ from equipose.orchestrator.grid.variants import REFERENCE
 from equipose.pipelines.statistics.comparison import ComparisonConfig as Evidence
 from equipose.pipelines.statistics.comparison import compare, method_errors
 from equipose.pipelines.statistics.subset_errors import clustered, full_subset, recording_sums
-from equipose.pipelines.tables.table import Caption, Table, results_table, score_rows
+from equipose.pipelines.tables.results_table import results_table, score_rows
+from equipose.pipelines.tables.table import Caption, Table
 
 MIN_SUBJECTS = Evidence().min_clusters
 """With fewer test subjects, recordings are what the statistics resample, and the table says so."""

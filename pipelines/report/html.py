@@ -11,9 +11,9 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from matplotlib.figure import Figure
 
-from equipose.pipelines.paper.formats import is_real
+from equipose.pipelines.paper.formats import group_tables, is_real
 from equipose.pipelines.paper.table import PaperTable, check_link
-from equipose.pipelines.report.grid import grid_of
+from equipose.pipelines.report.grid import Grid, css_class
 from equipose.pipelines.report.overview import overview_of
 from equipose.pipelines.report.verdicts import MethodVerdict
 
@@ -73,6 +73,11 @@ def png_bytes(figure: Figure) -> bytes:
     return buffer.getvalue()
 
 
+def grid_of(table: PaperTable) -> Grid:
+    """A paper's table as one grid, its column groups side by side."""
+    return Grid(title=table.caption, tables=group_tables(table), shared_notes=table.notes)
+
+
 def html_report(
     title: str,
     sections: Sequence[Section],
@@ -92,6 +97,7 @@ def html_report(
     _check_links(sections, outcomes)
     environment = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined)
     environment.trim_blocks = environment.lstrip_blocks = True
+    environment.globals["css_class"] = css_class
     chapters = [
         {"title": s.title, "text": s.text, "grids": [grid_of(t) for t in s.tables], "figures": s.figures}
         for s in sections
@@ -111,7 +117,7 @@ def _check_links(sections: Sequence[Section], outcomes: Sequence[MethodVerdict])
         for cell in table.cells.values():
             if cell.ours is not None and not cell.link:
                 raise ValueError(
-                    f"link of {cell.place} in table {table.name!r} is missing; give its run's page"
+                    f"link of {cell.position} in table {table.name!r} is missing; give its run's page"
                 )
     for outcome in outcomes:
         if outcome.link:

@@ -75,7 +75,7 @@ def test_protocols_have_fingerprints_of_their_own_but_a_group_has_one() -> None:
 def test_results_without_a_place_are_refused() -> None:
     with pytest.raises(ValueError, match=r"\('concat/mla', 'P1', 'mpjpe'\).* have no place"):
         paper_table(MAIN, [group("P1", "f1")], frame(line("concat/mla")))
-    with pytest.raises(ValueError, match="two results for one place"):
+    with pytest.raises(ValueError, match="two results for one cell"):
         paper_table(MAIN, [group("P1", "f1")], frame(line("concat/awc"), line("concat/awc")))
     with pytest.raises(ValueError, match=r"lack the columns \['link'\]"):
         paper_table(MAIN, [group("P1", "f1")], frame(line("concat/awc")).drop("link"))
@@ -89,7 +89,7 @@ def test_a_cell_keeps_its_place(hand_table: PaperTable) -> None:
         replace(hand_table, cells={("b", "P1", "mpjpe"): cell})
     moved = replace(cell, row="c")
     with pytest.raises(ValueError, match="has no place"):
-        replace(hand_table, cells={moved.place: moved})
+        replace(hand_table, cells={moved.position: moved})
 
 
 @pytest.mark.parametrize("link", ["javascript:alert(1)", "JavaScript:x", "data:text/html,x", "//host", ""])

@@ -12,8 +12,7 @@ import pytest
 
 from equipose.pipelines.figures import contribution_curves
 from equipose.pipelines.paper.published import TableRow
-from equipose.pipelines.paper.table import ColumnGroup, PaperTable
-from equipose.pipelines.report.grid import SPLIT_LEGEND, STACKED_LEGEND, grid_of
+from equipose.pipelines.paper.table import PaperTable
 from equipose.pipelines.report.html import PNG, ReportFigure, Section, html_report, png_bytes
 from equipose.pipelines.report.verdicts import MethodVerdict
 
@@ -83,24 +82,6 @@ def test_the_page_shows_ours_published_difference_and_what_is_not_known(hand_tab
     assert "Another reading says 57." in body
     assert "simulated data; protocol P1, split S1; 40 frames; no root alignment, mm" in body
     assert "fingerprint f1" in body
-
-
-def test_wide_tables_keep_one_column_per_metric(hand_table: PaperTable) -> None:
-    narrow = grid_of(hand_table)
-    assert (narrow.width, narrow.legend) == (6, SPLIT_LEGEND)
-    assert [head.span for head in narrow.heads[0]] == [3, 3]
-    p1 = hand_table.columns[0]
-    wide = grid_of(replace(hand_table, columns=(p1, ColumnGroup(name="P2", caption=p1.caption))))
-    assert (wide.width, wide.legend) == (4, STACKED_LEGEND)
-    assert [[head.text for head in row] for row in wide.heads] == [
-        ["P1", "P2"],
-        ["MPJPE (mm)", "PA-MPJPE (mm)"] * 2,
-    ]
-    first = wide.rows[0]
-    assert (first.section, wide.rows[1].section) == ("Concat", "")
-    assert [part.text for part in first.cells[0]] == ["60.50 ± 1.25 (3)", "53.87", "+6.63"]
-    assert [part.text for part in first.cells[2]] == ["not run"]
-    assert wide.rows[1].cells[0][0].kind == "ours best"
 
 
 def test_only_real_data_go_without_a_banner(hand_table: PaperTable) -> None:
