@@ -44,9 +44,9 @@ def plan_comparison(options: dict[str, Any], out: Path) -> None:
     from equipose.experiments.presets.comparison import comparison_config
 
     config = comparison_config("plan", _without_gpu(options), str(planned_store(options, out)[0]))
-    tuning = [cell for cells in config.tuning_cells().values() for cell in cells]
+    tuning = [cell for cells in config.tuning_runs().values() for cell in cells]
     finals = len(config.settings) * len(config.methods) * len(config.seeds)
-    alone = len(config.alone_cells())
+    alone = len(config.alone_runs())
     total = len(tuning) + finals + alone
     kept = kept_cells(config, out) if planned_store(options, out)[1] else 0
     print(
@@ -64,13 +64,13 @@ def kept_cells(config: ComparisonConfig, out: Path) -> int:
     from equipose.orchestrator.grid.run_one import RunsFolder, result_of
 
     place = RunsFolder(root=out / "cells", resources=Resources())
-    candidates = config.tuning_cells()
+    candidates = config.tuning_runs()
     results = {cell.name: result_of(cell, place) for cells in candidates.values() for cell in cells}
     kept = {name: result for name, result in results.items() if result is not None}
-    cells = config.alone_cells()
+    cells = config.alone_runs()
     if len(kept) == len(results):
         chosen = {which: best_candidate(tried, kept) for which, tried in candidates.items()}
-        cells += config.final_cells(chosen or config.defaults())
+        cells += config.final_runs(chosen or config.defaults())
     return len(kept) + sum(result_of(cell, place) is not None for cell in cells)
 
 

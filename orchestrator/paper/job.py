@@ -1,4 +1,4 @@
-"""The whole job around the paper's tables: every run that is missing, then the report."""
+"""The paper's tables as a job: every missing run, then the report."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ from equipose.pipelines.store import open_store
 
 @dataclass(frozen=True, kw_only=True)
 class PaperOutcome:
-    """What came of the job."""
+    """The results of the job."""
 
     finished: Finished
     report: Path
-    """The HTML file; tables and figures lie beside it."""
+    """The HTML file; tables and figures are in folders beside it."""
 
 
 def run_paper_job(
     config: PaperConfig,
-    place: JobLocation,
+    location: JobLocation,
     progress: SweepProgress,
     *,
     links_to: str,
@@ -43,43 +43,43 @@ def run_paper_job(
     gpu: bool = False,
     session: SessionConfig | None = None,
 ) -> PaperOutcome:
-    """Train what is missing and write the report; cells that have ended are not repeated.
+    """Train what is missing and write the report; finished runs are not repeated.
 
-    links_to: address at which the reader will have MLflow's pages. command: what rebuilds the report.
-    Raises `errors.FailedCellsError` when cells failed; the others are kept.
+    links_to: address of MLflow's pages for the reader. command: what rebuilds the report.
+    Raises `failures.FailedCellsError` when runs fail; the results of the others are kept.
     """
     with grid_job(
         "tables",
         config,
-        place,
+        location,
         progress,
-        experiment=f"{PROJECT}/{place.dataset}-tables",
+        experiment=f"{PROJECT}/{location.dataset}-tables",
         gpu=gpu,
         session=session,
     ) as job:
         finished = _train(config, job)
         progress.stage("writing the report")
-        folder = place.out / "results" / config.fingerprint()
+        folder = location.out / "results" / config.fingerprint()
         report = write_report(finished, run_links(job.tracking, links_to), folder, command=command)
         _record(folder, job.tracking)
     return PaperOutcome(finished=finished, report=report)
 
 
 def _train(config: PaperConfig, job: GridJob) -> Finished:
-    plan = config.cells()
-    cells = distinct(plan)
-    job.progress.trials = len(cells)
+    plan = config.plan()
+    specs = distinct(plan)
+    job.progress.trials = len(specs)
     return Finished(
         config=config,
         plan=plan,
-        results=job.run(cells, counted(len(config.tables), "table")),
-        place=job.place,
+        results=job.run(specs, counted(len(config.tables), "table")),
+        runs_folder=job.place,
         provenance=provenance_label(open_store(config.base.data.store)),
     )
 
 
 def run_links(tracking: Tracking, base: str) -> Links:
-    """Cells -> the address of their runs on MLflow's pages at `base`."""
+    """Runs -> the address of their page in MLflow at `base`."""
     mlflow = client(tracking.uri)
     experiment = mlflow.get_run(tracking.parent_run).info.experiment_id
     children: dict[str, str] = {}
@@ -93,8 +93,8 @@ def run_links(tracking: Tracking, base: str) -> Links:
         if not token:
             break
 
-    def link(cells: Sequence[RunSpec]) -> str:
-        return compare_page(base, experiment, [children[cell.key] for cell in cells])
+    def link(specs: Sequence[RunSpec]) -> str:
+        return compare_page(base, experiment, [children[spec.key] for spec in specs])
 
     return link
 

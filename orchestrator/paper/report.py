@@ -47,7 +47,7 @@ def write_report(finished: Finished, links: Links, folder: Path, *, command: str
         "Balanced multi-modal 3D human pose estimation: the paper's tables, ours beside the published",
         _sections(tables, figures, finished.provenance),
         finished.provenance,
-        outcomes=overview(settings, finished, links),
+        verdicts=overview(settings, finished, links),
         facts=facts(finished, command),
     )
     path = folder / "report.html"

@@ -78,8 +78,8 @@ def _group_table(table: PaperTable, group: ColumnGroup) -> Table:
     columns = [Column(name="configuration")]
     contents = [[Cell(text=names.label) for names in table.rows.values()]]
     for metric in group.metrics:
-        places = [table.cell(row, group, metric) for row in table.rows]
-        ours = dict(enumerate(our_cell(place, metric) for place in places))
+        pairs = {row: table.cell(row, group, metric) for row in table.rows}
+        ours = {row: our_cell(pair, metric) for row, pair in pairs.items()}
         columns.append(Column(name=metric.headed, quantity=metric.headed, part="ours"))
         contents.append([*ranked(ours, metric.higher_is_better).values()])
         if metric.reads:
@@ -88,7 +88,7 @@ def _group_table(table: PaperTable, group: ColumnGroup) -> Table:
                 ("difference", "Δ", difference_cell),
             ):
                 columns.append(Column(name=f"{metric.label}, {name}", quantity=metric.headed, part=part))
-                contents.append([cell_of(place, metric) for place in places])
+                contents.append([cell_of(pair, metric) for pair in pairs.values()])
     return Table(
         caption=group.caption,
         columns=tuple(columns),

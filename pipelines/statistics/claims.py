@@ -113,12 +113,12 @@ class Claim:
     seeds: int
 
     @property
-    def verdict(self) -> str:
+    def decision(self) -> str:
         """`holds`, `does not hold` or `undecided`."""
-        return verdict(self.low, self.high, self.statement)
+        return decide(self.low, self.high, self.statement)
 
 
-def verdict(low: float, high: float, statement: Statement) -> str:
+def decide(low: float, high: float, statement: Statement) -> str:
     """On which side of the statement's bound an interval lies."""
     below, above = high < statement.bound, low > statement.bound
     if not (below or above):

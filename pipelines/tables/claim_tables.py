@@ -26,7 +26,7 @@ def claims_frame(claims: Iterable[Claim]) -> pl.DataFrame:
                 "bound": claim.statement.bound,
                 "side": "below" if claim.statement.below else "above",
                 "seeds": claim.seeds,
-                "verdict": claim.verdict,
+                "verdict": claim.decision,
             }
             for claim in claims
         ]
@@ -59,7 +59,7 @@ def _cell(claim: Claim | None) -> Cell:
     return Cell(
         value=claim.value,
         interval=(claim.low, claim.high) if np.isfinite(claim.low) else None,
-        mark=claim.verdict,
+        mark=claim.decision,
         signed=claim.statement.bound == 0,
         decimals=claim.statement.decimals,
     )

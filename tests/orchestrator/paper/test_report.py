@@ -43,7 +43,7 @@ def test_the_folder_holds_every_table_and_figure(done: Finished, tmp_path: Path)
     assert text.count(" data simulated data ") == 1, "what the numbers come from is one fact"
     assert "rebuild equipose tables --out OUT" in text
     assert page.count("<img ") == len(names) + 1
-    every = {f"http://host/{'+'.join(cell.key for cell in cells)}" for cells in done.plan.values()}
+    every = {f"http://host/{'+'.join(spec.key for spec in specs)}" for specs in done.plan.values()}
     assert set(re.findall(r'href="(http[^"]+)"', page)) == every, "every number leads to its runs"
 
 

@@ -17,7 +17,7 @@ from equipose.pipelines.report.html import PNG, ReportFigure, Section, html_repo
 from equipose.pipelines.report.verdicts import MethodVerdict
 
 HOSTILE = "<script>alert('1')</script>&\"x"
-OUTCOME = MethodVerdict(
+VERDICT = MethodVerdict(
     name="+ AWC",
     column="P1",
     verdict="did not help",
@@ -64,7 +64,7 @@ def report(table: PaperTable, provenance: str = "simulated data", **extra: objec
 
 
 def test_every_measured_number_links_to_its_run(hand_table: PaperTable) -> None:
-    links = Reader(report(hand_table, outcomes=[OUTCOME])).links
+    links = Reader(report(hand_table, verdicts=[VERDICT])).links
     assert links["60.50 ± 1.25 (3)"] == links["40.00 (1)"] == "http://host/runs/1"
     assert links["52.00 ± 0.50 (3)"] == "http://host/runs/2"
     assert links["+0.2"] == "http://host/runs/9"
@@ -72,7 +72,7 @@ def test_every_measured_number_links_to_its_run(hand_table: PaperTable) -> None:
     with pytest.raises(ValueError, match=r"link of \('a', 'P1', 'mpjpe'\) in table 'hand' is missing"):
         report(replace(hand_table, cells=cells))
     with pytest.raises(ValueError, match="link='javascript:x'"):
-        report(hand_table, outcomes=[replace(OUTCOME, link="javascript:x")])
+        report(hand_table, verdicts=[replace(VERDICT, link="javascript:x")])
 
 
 def test_the_page_shows_ours_published_difference_and_what_is_not_known(hand_table: PaperTable) -> None:
@@ -93,7 +93,7 @@ def test_only_real_data_go_without_a_banner(hand_table: PaperTable) -> None:
 
 
 def test_the_overview_counts_every_verdict(hand_table: PaperTable) -> None:
-    page = re.sub(r"\s+", " ", re.sub(r"<[^>]*>", " ", report(hand_table, outcomes=[OUTCOME])))
+    page = re.sub(r"\s+", " ", re.sub(r"<[^>]*>", " ", report(hand_table, verdicts=[VERDICT])))
     assert re.search(r"Helped 0 of 1 .*Did not help 1 of 1 .*Hurt 0 of 1 .*Undecided 0 of 1 ", page)
     assert re.search(r"method P1 \+ AWC did not help \+0\.2 \[−0\.3, \+0\.7\]", page)
     assert "1 comparison, simulated data" in page
@@ -110,7 +110,7 @@ def test_hostile_text_stays_text(hand_table: PaperTable, picture: ReportFigure) 
         HOSTILE,
         [Section(title=HOSTILE, text=[HOSTILE], tables=[table], figures=[figure])],
         HOSTILE,
-        outcomes=[replace(OUTCOME, name=HOSTILE, column=HOSTILE, why=HOSTILE)],
+        verdicts=[replace(VERDICT, name=HOSTILE, column=HOSTILE, why=HOSTILE)],
         facts={HOSTILE: HOSTILE},
     )
     assert "<script" not in page
