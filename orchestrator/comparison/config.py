@@ -62,7 +62,7 @@ class ComparisonConfig:
     budget: int = 2
     """Settings tried per method before the comparison; 1 trains all with the defaults."""
     tuning_seed: int = 1000
-    """Seed of weights and batches while tuning; not among `seeds`, so no setting is chosen for its luck with one."""
+    """Of weights and batches while tuning; not among `seeds`, so no setting is chosen for luck with one."""
     alone: bool = True
     """Also train every sensor alone: an upper bound for that sensor in a joint model."""
     workers: int = 1

@@ -11,7 +11,7 @@ import polars as pl
 
 from equipose.orchestrator.cluster.session import SessionConfig
 from equipose.orchestrator.comparison.figures import curve_figures
-from equipose.orchestrator.comparison.record import write_tables
+from equipose.orchestrator.comparison.files import log_files, write_tables
 from equipose.orchestrator.comparison.tables import comparison_tables
 from equipose.orchestrator.grid.job import grid_job
 from equipose.orchestrator.grid.run_one import RunsFolder, Tracking
@@ -108,6 +108,5 @@ def _record(config: ImbalanceConfig, tracking: Tracking, root: Path) -> None:
     """Everything that was written, on the parent run."""
     with RunLogger(tracking.uri, tracking.parent_run, Path(tracking.outbox)) as logger:
         logger.log_artifact(json.dumps(to_json(config.base), indent=2), "config.json")
-        for path in sorted([*root.glob("*.*"), *root.glob("*/tables/*"), *root.glob("*/figures/*.png")]):
-            if path.is_file():
-                logger.log_artifact(path, str(path.relative_to(root)))
+        paths = [*root.glob("*.*"), *root.glob("*/tables/*"), *root.glob("*/figures/*.png")]
+        log_files(logger, paths, root)

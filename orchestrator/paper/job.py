@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from equipose.orchestrator.cluster.session import SessionConfig
+from equipose.orchestrator.comparison.files import log_files
 from equipose.orchestrator.grid.job import GridJob, grid_job
 from equipose.orchestrator.grid.run_one import Tracking
 from equipose.orchestrator.grid.run_spec import RunSpec
@@ -102,6 +103,4 @@ def run_links(tracking: Tracking, base: str) -> Links:
 def _record(folder: Path, tracking: Tracking) -> None:
     """The report, its tables and figures on the parent run."""
     with RunLogger(tracking.uri, tracking.parent_run, Path(tracking.outbox)) as logger:
-        for path in sorted(folder.rglob("*")):
-            if path.is_file() and path.suffix != ".pdf":
-                logger.log_artifact(path, str(path.relative_to(folder)))
+        log_files(logger, (path for path in folder.rglob("*") if path.suffix != ".pdf"), folder)

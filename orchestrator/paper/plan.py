@@ -20,13 +20,13 @@ from equipose.orchestrator.grid.variants import with_modalities
 from equipose.orchestrator.training.config import TrainConfig, to_json
 from equipose.orchestrator.training.data import part_rows
 from equipose.pipelines.files.errors import DataError
-from equipose.pipelines.paper.awc import ALPHAS, PAPER_A, SENSORS, WINDOWS, alpha_row, main_row, window_row
+from equipose.pipelines.paper.awc import ALPHAS, AWC_TABLES, SENSORS, WINDOWS, alpha_row, main_row, window_row
 from equipose.pipelines.paper.awc import METHODS as MAIN_METHODS
 from equipose.pipelines.store import open_store
 
 PAPER_EPOCHS = 50
 """The training length that the paper's window lengths are given for."""
-TABLES: tuple[str, ...] = tuple(PAPER_A)
+TABLES: tuple[str, ...] = tuple(AWC_TABLES)
 FUSIONS: tuple[Fusion, ...] = ("concat", "mlp", "attention")
 
 
@@ -163,7 +163,7 @@ def _cost(paper: PaperConfig, seed: int) -> Needed:
 def _modalities(paper: PaperConfig, seed: int) -> Needed:
     sensors: dict[str, Any] = {k: v for k, v in SENSORS.items() if v in paper.base.model.modalities}
     plain = paper.run(paper.ablated, seed)
-    for row in PAPER_A["modalities"].rows:
+    for row in AWC_TABLES["modalities"].rows:
         chosen = tuple(sensors[letter] for letter in row if letter in sensors)
         if len(chosen) == len(row):
             yield row, paper.ablated, with_modalities(plain, chosen)

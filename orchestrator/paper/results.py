@@ -13,7 +13,7 @@ from equipose.orchestrator.evaluation.evaluation import Evaluation
 from equipose.orchestrator.grid.run_one import RunsFolder, evaluation_of
 from equipose.orchestrator.grid.run_spec import RunResult, RunSpec
 from equipose.orchestrator.paper.plan import PAPER_EPOCHS, WINDOW_LENGTHS, PaperConfig, Position
-from equipose.pipelines.paper.awc import FUSIONS, METHODS, PAPER_A, main_row
+from equipose.pipelines.paper.awc import AWC_TABLES, FUSIONS, METHODS, main_row
 from equipose.pipelines.paper.table import (
     MPJPE,
     PA_MPJPE,
@@ -75,7 +75,7 @@ def _table(name: str, finished: Finished, links: Links) -> PaperTable:
         line for position, specs in mine.items() for line in _lines(position, specs, metrics, finished, links)
     ]
     results = pl.DataFrame(lines, schema=SCHEMA, infer_schema_length=None)
-    return paper_table(PAPER_A[name], groups, results, notes=notes(name, finished.config))
+    return paper_table(AWC_TABLES[name], groups, results, notes=notes(name, finished.config))
 
 
 SCHEMA = dict(

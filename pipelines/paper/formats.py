@@ -1,4 +1,4 @@
-"""A paper's table as tables of cells, one per column group, and as Markdown, LaTeX (booktabs) and CSV text."""
+"""A paper's table as one `Table` per column group, and as Markdown, LaTeX (booktabs) and CSV text."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def our_cell(cell: PaperCell, metric: Metric) -> Cell:
 
 
 def published_cell(cell: PaperCell, metric: Metric) -> Cell:
-    """The paper's number with a mark for its certainty, `unknown`, or blank where the paper has no such cell."""
+    """The paper's number with a mark for its certainty, `unknown`, or blank where the paper has none."""
     printed = cell.published
     if printed is None or not metric.reads:
         return Cell()

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from math import isfinite
 
 CERTAINTIES: dict[str, str] = {
-    "certain": "read alike in two or more independent readings",
+    "certain": "the same in two or more independent readings",
     "inferred": "follows from other printed numbers",
-    "single source": "read in one reading only",
+    "single source": "found in one reading only",
     "conflict": "readings contradict each other",
     "unknown": "not recovered",
 }

@@ -176,20 +176,17 @@ def paper_table(
     groups: Sequence[ColumnGroup],
     results: pl.DataFrame,
     *,
-    extra_rows: Mapping[str, TableRow] | None = None,
     notes: Sequence[str] = (),
 ) -> PaperTable:
     """The paper's table with our results in it.
 
-    results: `RESULT_COLUMNS`, one line per (row, column, metric). extra_rows: rows of ours that the paper
-    lacks. groups: need not be all of the paper's columns, and may hold columns that it lacks.
+    results: `RESULT_COLUMNS`, one line per (row, column, metric). groups: some of the paper's columns, or others.
     Raises ValueError for results without a cell, double results, or the fingerprint of other data.
     """
-    rows = {**published.rows, **(extra_rows or {})}
     ours = _by_position(results)
     cells = {}
     for group in groups:
-        for row in rows:
+        for row in published.rows:
             for metric in group.metrics:
                 position = (row, group.name, metric.key)
                 printed = _printed(published, row, group.name, metric)
@@ -199,7 +196,7 @@ def paper_table(
     return PaperTable(
         name=published.name,
         caption=published.title,
-        rows=rows,
+        rows=published.rows,
         columns=tuple(groups),
         cells=cells,
         notes=(*published.notes, *notes),
@@ -221,8 +218,8 @@ def _by_position(results: pl.DataFrame) -> dict[tuple[str, str, str], dict[str, 
 def _printed(
     published: PublishedTable, row: str, column: str, metric: Metric
 ) -> Published | PublishedRange | None:
-    """What the paper prints there; None for rows, columns and metrics that it lacks."""
-    if not metric.reads or row not in published.rows or column not in published.columns:
+    """What the paper prints there; None for columns and metrics that it lacks."""
+    if not metric.reads or column not in published.columns:
         return None
     return published.cell(row, column)
 

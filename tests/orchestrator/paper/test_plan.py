@@ -15,7 +15,7 @@ from equipose.balancing.methods.plain import Plain
 from equipose.orchestrator.grid import run_spec as specs
 from equipose.orchestrator.paper.plan import ROWS, WINDOW_LENGTHS, PaperConfig, Position, check_data, distinct
 from equipose.pipelines.files.errors import DataError
-from equipose.pipelines.paper.awc import PAPER_A
+from equipose.pipelines.paper.awc import AWC_TABLES
 
 
 @pytest.fixture
@@ -55,13 +55,13 @@ def test_runs_that_several_tables_need_are_one_spec(paper: PaperConfig) -> None:
 
 
 def test_every_row_has_a_place_in_the_papers_table(paper: PaperConfig) -> None:
-    assert set(ROWS) == set(PAPER_A)
+    assert set(ROWS) == set(AWC_TABLES)
     for position, runs in paper.plan().items():
-        assert position.row in PAPER_A[position.table].rows
+        assert position.row in AWC_TABLES[position.table].rows
         assert [spec.config.seed for spec in runs] == [0, 1]
     for table in ("modalities", "alpha", "window", "profit", "cost"):
         rows = {position.row for position in paper.plan() if position.table == table}
-        assert rows == set(PAPER_A[table].rows), table
+        assert rows == set(AWC_TABLES[table].rows), table
 
 
 def test_another_alpha_touches_only_what_uses_it(paper: PaperConfig) -> None:

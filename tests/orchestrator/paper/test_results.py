@@ -18,7 +18,7 @@ from equipose.orchestrator.paper.results import (
     overview,
     paper_tables,
 )
-from equipose.pipelines.paper.awc import FUSIONS, PAPER_A
+from equipose.pipelines.paper.awc import AWC_TABLES, FUSIONS
 from equipose.pipelines.paper.table import PaperTable
 
 
@@ -33,9 +33,9 @@ def table(done: Finished, name: str) -> PaperTable:
 
 def test_every_table_stands_beside_the_published_one(done: Finished) -> None:
     tables = paper_tables(done, links)
-    assert [t.name for t in tables] == list(PAPER_A)
+    assert [t.name for t in tables] == list(AWC_TABLES)
     for found in tables:
-        assert found.rows == PAPER_A[found.name].rows
+        assert found.rows == AWC_TABLES[found.name].rows
         for position, cell in found.cells.items():
             runs = done.plan.get(Position(table=found.name, row=position[0], column=position[1]))
             assert (cell.ours is not None) == (runs is not None), position
