@@ -180,7 +180,7 @@ def paper_table(
 ) -> PaperTable:
     """The paper's table with our results in it.
 
-    results: `RESULT_COLUMNS`, one line per (row, column, metric). groups: some of the paper's columns, or others.
+    results: `RESULT_COLUMNS`, one line per (row, column, metric). groups: columns, of the paper or new.
     Raises ValueError for results without a cell, double results, or the fingerprint of other data.
     """
     ours = _by_position(results)
