@@ -78,12 +78,12 @@ class SettingOutcome:
         return [run for run in self.runs if run.method == method]
 
     def errors(self, subset: str | None = None, metric: str = "mpjpe_mm") -> pl.DataFrame:
-        """The table that `comparison_statistics.compare` takes: of one subset, or of all sensors."""
+        """The table that `statistics.comparison.compare` takes: of one subset, or of all sensors."""
         mine = self.sums.filter(pl.col("subset") == (subset or full_subset(self.sums)))
         return clustered(mine, cluster=self.cluster, metric=metric).drop("subset")
 
     def comparison(self) -> pl.DataFrame:
-        """Every method against plain training; see `comparison_statistics.compare`."""
+        """Every method against plain training; see `statistics.comparison.compare`."""
         return self._comparison
 
     @functools.cached_property

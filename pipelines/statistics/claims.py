@@ -196,7 +196,7 @@ def spread_claims(measures: pl.DataFrame) -> list[Claim]:
 
 
 def error_claims(name: str, level: str, effects: pl.DataFrame) -> list[Claim]:
-    """A claim per row of `comparison_statistics.compare`, `step_effects` or `alone_effects` at one level.
+    """A claim per row of `statistics.comparison.compare`, `step_effects` or `alone_effects` at one level.
 
     effects: `method`, `difference_mm`, `low_mm`, `high_mm` (over seeds and test clusters) and `seeds`.
     """

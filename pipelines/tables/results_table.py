@@ -14,7 +14,7 @@ SCORE_COLUMNS: tuple[str, ...] = ("method", "column", "mean", "std", "n", "finge
 
 
 def score_rows(errors: pl.DataFrame, column: str, fingerprint: str) -> pl.DataFrame:
-    """Rows for `results_table` from `comparison_statistics.method_errors`, as the column of this name."""
+    """Rows for `results_table` from `statistics.comparison.method_errors`, as the column of this name."""
     return errors.select(
         "method",
         pl.lit(column).alias("column"),
@@ -37,7 +37,7 @@ def results_table(
 ) -> Table:
     """The table of a comparison; methods and columns in their order of appearance.
 
-    scores: `SCORE_COLUMNS`, one row per (method, column). comparison: from `comparison_statistics.compare`,
+    scores: `SCORE_COLUMNS`, one row per (method, column). comparison: from `statistics.comparison.compare`,
     gives the difference and the verdict. costs: `method` and any number columns, headed by their names.
     In every score column the lowest mean (`higher_is_better`: the highest) is best and the next is second,
     as printed, so what looks equal is ranked equal. units: what the clusters of the comparison are, for
