@@ -43,9 +43,9 @@ def plan_comparison(options: ComparisonOptions, out: Path) -> None:
     Raises ValueError that names the option that is wrong.
     """
     config = comparison_config("plan", replace(options, gpu=False), str(planned_store(options, out)[0]))
-    tuning = [spec for specs in config.tuning_cells().values() for spec in specs]
+    tuning = [spec for specs in config.tuning_runs().values() for spec in specs]
     finals = len(config.settings) * len(config.methods) * len(config.seeds)
-    alone = len(config.alone_cells())
+    alone = len(config.alone_runs())
     total = len(tuning) + finals + alone
     kept = kept_runs(config, out) if planned_store(options, out)[1] else 0
     print(
@@ -64,13 +64,13 @@ def kept_runs(config: ComparisonConfig, out: Path) -> int:
     from equipose.orchestrator.jobs.location import runs_folder
 
     folder = RunsFolder(root=runs_folder(out), resources=Resources())
-    candidates = config.tuning_cells()
+    candidates = config.tuning_runs()
     results = {spec.name: result_of(spec, folder) for specs in candidates.values() for spec in specs}
     kept = {name: result for name, result in results.items() if result is not None}
-    others = config.alone_cells()
+    others = config.alone_runs()
     if len(kept) == len(results):
         chosen = {which: best_candidate(tried, kept) for which, tried in candidates.items()}
-        others += config.final_cells(chosen or config.defaults())
+        others += config.final_runs(chosen or config.defaults())
     return len(kept) + sum(result_of(spec, folder) is not None for spec in others)
 
 

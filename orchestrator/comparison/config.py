@@ -1,7 +1,8 @@
-"""What a comparison of balancing methods is, and the cells it consists of.
+"""What a comparison of balancing methods is, and the runs that it consists of.
 
-Methods x seeds x settings. First every method is tuned, with equal budget, on validation subjects and a seed
-of its own; then each is trained with the chosen settings for every seed and reads the test part once.
+Methods x seeds x settings. First every method is tuned with an equal budget, on validation subjects and with
+a seed used for nothing else; then each is trained with the chosen settings for every seed and is evaluated on
+the test part once.
 """
 
 from __future__ import annotations
@@ -51,9 +52,9 @@ class ComparisonConfig:
 
     name: str
     base: TrainConfig
-    """The run that all cells vary."""
+    """The run that all others vary."""
     methods: tuple[MethodConfig, ...]
-    """With `plain` among them: it is what all others are compared to."""
+    """Must include `plain`, which all others are compared to."""
     seeds: tuple[int, ...] = (0, 1, 2)
     fusions: tuple[Fusion, ...] = ("concat",)
     splits: tuple[tuple[str, str], ...] = (("P1", "S1"),)
@@ -61,9 +62,9 @@ class ComparisonConfig:
     budget: int = 2
     """Settings tried per method before the comparison; 1 trains all with the defaults."""
     tuning_seed: int = 1000
-    """Of weights and batches while tuning; none of `seeds`, so no chosen setting was lucky with one."""
+    """Of weights and batches while tuning; not among `seeds`, so no setting is chosen for luck with one."""
     alone: bool = True
-    """Also train every sensor alone: what a joint model's sensor could reach at most on its own."""
+    """Also train every sensor alone: an upper bound for that sensor in a joint model."""
     workers: int = 1
     select: Literal["best", "last"] = "best"
 
@@ -106,10 +107,10 @@ class ComparisonConfig:
     def candidates(self, setting: Setting, method: MethodConfig) -> list[TrainConfig]:
         """What tuning tries: the defaults, another learning rate, then both at points of a Halton sequence.
 
-        The points are the same for every method and do not depend on results, so all run side by side. The
-        second candidate moves the learning rate alone, so that a short search does not change the method only
-        because it wants the other learning rate. Of the sequence the first two points are left out: a
-        corner, and the learning rate of the defaults once more.
+        The points are the same for every method and do not depend on results, so all run in parallel. The
+        second candidate changes the learning rate alone; otherwise a short search would change a method's
+        setting just to get the other learning rate. The first two points of the sequence are skipped: a
+        corner, and the default learning rate again.
         """
         base = replace(self.in_setting(setting), method=method, seed=self.tuning_seed)
         points = qmc.Halton(d=2, scramble=False).random(max(2, self.budget))[2:]
@@ -124,46 +125,46 @@ class ComparisonConfig:
             for method in self.methods
         }
 
-    def tuning_cells(self) -> dict[tuple[Setting, str], list[RunSpec]]:
-        """(setting, method) -> its candidates as cells; empty where nothing is tuned."""
+    def tuning_runs(self) -> dict[tuple[Setting, str], list[RunSpec]]:
+        """(setting, method) -> the runs of its candidates; empty where nothing is tuned."""
         if self.budget == 1:
             return {}
         return {
             (setting, method_name(method)): [
-                self._cell(f"tune-{number} {method_name(method)}", setting, config, "tuning")
+                self._spec(f"tune-{number} {method_name(method)}", setting, config, "tuning")
                 for number, config in enumerate(self.candidates(setting, method))
             ]
             for setting in self.settings
             for method in self.methods
         }
 
-    def final_cells(self, chosen: Mapping[tuple[Setting, str], TrainConfig]) -> list[RunSpec]:
+    def final_runs(self, chosen: Mapping[tuple[Setting, str], TrainConfig]) -> list[RunSpec]:
         """Every method in every setting with its chosen settings, seed by seed.
 
-        Seeds vary slowest, so an interrupted comparison has complete seeds first.
+        Seeds vary slowest, so an interrupted comparison has complete seeds.
         """
         return [
-            self._cell(f"{name} s{seed}", setting, replace(chosen[setting, name], seed=seed))
+            self._spec(f"{name} s{seed}", setting, replace(chosen[setting, name], seed=seed))
             for seed in self.seeds
             for setting in self.settings
             for name in map(method_name, self.methods)
         ]
 
-    def alone_cells(self) -> list[RunSpec]:
+    def alone_runs(self) -> list[RunSpec]:
         """Every sensor trained alone with plain training, per protocol and split, for every seed."""
         if not self.alone or len(self.base.model.modalities) < 2:
             return []
         first = [setting for setting in self.settings if setting.fusion == self.fusions[0]]
         return [
-            self._cell(f"{modality} alone s{seed}", setting, replace(one, seed=seed))
+            self._spec(f"{modality} alone s{seed}", setting, replace(one, seed=seed))
             for seed in self.seeds
             for setting in first
             for modality in self.base.model.modalities
             for one in [with_modalities(self.in_setting(setting), (modality,))]
         ]
 
-    def _cell(self, name: str, setting: Setting, config: TrainConfig, stage: str = "test") -> RunSpec:
-        """A cell, named by its setting too where there are several."""
+    def _spec(self, name: str, setting: Setting, config: TrainConfig, stage: str = "test") -> RunSpec:
+        """A run; its name includes the setting where there are several."""
         full = name if len(self.settings) == 1 else f"{name} {setting.name}"
         return RunSpec(
             name=full,
@@ -183,6 +184,6 @@ def _tried(base: TrainConfig, lr: float, own: float | None = None) -> TrainConfi
     return replace(base, optimizer=optimizer, method=method)
 
 
-def best_candidate(cells: Iterable[RunSpec], results: Mapping[str, RunResult]) -> TrainConfig:
+def best_candidate(specs: Iterable[RunSpec], results: Mapping[str, RunResult]) -> TrainConfig:
     """The candidate with the least validation error; the earlier one where two are equal."""
-    return min(cells, key=lambda cell: results[cell.name].validation_mm).config
+    return min(specs, key=lambda spec: results[spec.name].validation_mm).config

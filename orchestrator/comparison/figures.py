@@ -1,4 +1,4 @@
-"""The figures of one setting of a comparison, from its cells' curves and test numbers."""
+"""The figures of one setting of a comparison, from the curves and test errors of its runs."""
 
 from __future__ import annotations
 
@@ -172,7 +172,7 @@ def skeletons(runs: Sequence[EvaluatedRun], provenance: str) -> Figure:
     """Best, median and worst test frame of plain training, with the first two methods' predictions."""
     poses = {
         run.method: predict(
-            run.result.folder / run.cell.select, _test_rows(run), store=run.cell.config.data.store
+            run.result.folder / run.spec.select, _test_rows(run), store=run.spec.config.data.store
         )
         for run in runs[:2]
     }

@@ -1,4 +1,4 @@
-"""The whole job around a comparison: Ray and MLflow up, tune, train, test, tables and figures, all down."""
+"""A comparison as a job: tune, train, test, then write and record tables and figures."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Chosen = dict[tuple[Setting, str], TrainConfig]
 
 @dataclass(frozen=True, kw_only=True)
 class ComparisonOutcome:
-    """What came of a comparison, and where its files are."""
+    """The results of a comparison, and the folder of its files."""
 
     settings: tuple[SettingOutcome, ...]
     chosen: Chosen
@@ -32,19 +32,19 @@ class ComparisonOutcome:
 
 def run_comparison_job(
     config: ComparisonConfig,
-    place: JobLocation,
+    location: JobLocation,
     progress: JobProgress,
     *,
     gpu: bool = False,
     session: SessionConfig | None = None,
 ) -> ComparisonOutcome:
-    """Run a comparison, or go on with an interrupted one; cells that have ended are not repeated.
+    """Run a comparison or resume an interrupted one; finished runs are not repeated.
 
-    Raises `FailedRunsError` when cells failed; the others are kept.
+    Raises `failures.FailedRunsError` when runs fail; the results of the others are kept.
     """
-    experiment = experiment_name(place.dataset, config.base.data)
+    experiment = experiment_name(location.dataset, config.base.data)
     with grid_job(
-        "comparisons", config, place, progress, experiment=experiment, gpu=gpu, session=session
+        "comparisons", config, location, progress, experiment=experiment, gpu=gpu, session=session
     ) as job:
         outcome = _tune_train_collect(config, job)
         progress.stage("tables and figures")
@@ -53,15 +53,15 @@ def run_comparison_job(
 
 
 def _tune_train_collect(config: ComparisonConfig, job: GridJob) -> ComparisonOutcome:
-    candidates = config.tuning_cells()
-    tuning = [cell for cells in candidates.values() for cell in cells]
+    candidates = config.tuning_runs()
+    tuning = [spec for specs in candidates.values() for spec in specs]
     finals = len(config.settings) * len(config.methods) * len(config.seeds)
-    job.progress.trials = len(tuning) + finals + len(config.alone_cells())
+    job.progress.trials = len(tuning) + finals + len(config.alone_runs())
     tried = job.run(tuning, "tuning on validation subjects") if tuning else {}
     chosen = _choose(config, candidates, tried)
-    cells = [*config.final_cells(chosen), *config.alone_cells()]
-    results = job.run(cells, "training and testing")
-    outcomes = collect({cell.name: cell for cell in cells}, results, job.runs)
+    specs = [*config.final_runs(chosen), *config.alone_runs()]
+    results = job.run(specs, "training and testing")
+    outcomes = collect({spec.name: spec for spec in specs}, results, job.runs)
     return ComparisonOutcome(settings=outcomes, chosen=chosen, folder=job.root)
 
 
@@ -72,5 +72,5 @@ def _choose(
 ) -> Chosen:
     """The best candidate of every method in every setting; the defaults where nothing was tuned."""
     if candidates:
-        return {which: best_candidate(cells, tried) for which, cells in candidates.items()}
+        return {which: best_candidate(specs, tried) for which, specs in candidates.items()}
     return config.defaults()

@@ -1,4 +1,4 @@
-"""Where a comparison's results go: files in its folder, and the same on its parent run in MLflow."""
+"""A comparison's results as files in its folder and on its parent run in MLflow."""
 
 from __future__ import annotations
 
@@ -10,23 +10,13 @@ import polars as pl
 
 from equipose.orchestrator.comparison.config import ComparisonConfig, Setting
 from equipose.orchestrator.comparison.figures import comparison_figures
+from equipose.orchestrator.comparison.files import log_files, write_figures, write_tables
 from equipose.orchestrator.comparison.results import EvaluatedRun, SettingOutcome
 from equipose.orchestrator.comparison.tables import comparison_tables, tuned_frame, tuned_row
 from equipose.orchestrator.grid.run_one import result_metrics
 from equipose.orchestrator.tracking.run_logger import RunLogger
 from equipose.orchestrator.tracking.runs import Tracking, create_run
 from equipose.orchestrator.training.config import TrainConfig, to_json
-from equipose.pipelines.tables.formats import to_csv, to_latex, to_markdown
-from equipose.pipelines.tables.table import Table
-
-
-def write_tables(tables: dict[str, Table], folder: Path) -> None:
-    """Every table as Markdown, LaTeX and CSV."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, table in tables.items():
-        (folder / f"{name}.md").write_text(to_markdown(table))
-        (folder / f"{name}.tex").write_text(to_latex(table, label=f"tab:{name}"))
-        (folder / f"{name}.csv").write_text(to_csv(table))
 
 
 def record(
@@ -48,9 +38,8 @@ def record(
             write_tables(comparison_tables(outcome), folder / "tables")
             mine = {name: run for (setting, name), run in chosen.items() if setting == outcome.setting}
             (folder / "tables" / "tuned.csv").write_text(tuned_frame(mine).write_csv())
-            _write_figures(outcome, folder / "figures")
-            for path in sorted([*folder.glob("tables/*"), *folder.glob("figures/*.png")]):
-                logger.log_artifact(path, str(path.relative_to(root)))
+            write_figures(comparison_figures(outcome), folder / "figures")
+            log_files(logger, [*folder.glob("tables/*"), *folder.glob("figures/*.png")], root)
             numbers = method_numbers(outcome)
             logger.log_metrics(
                 {
@@ -63,18 +52,11 @@ def record(
                 _summary_run(outcome, method, metrics, tracking, several=len(outcomes) > 1)
 
 
-def _write_figures(outcome: SettingOutcome, folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, figure in comparison_figures(outcome).items():
-        for kind in ("png", "pdf"):
-            figure.savefig(folder / f"{name}.{kind}", bbox_inches="tight")
-
-
 def method_numbers(outcome: SettingOutcome) -> dict[str, dict[str, float]]:
     """method -> means over seeds under the tracking names, `<name>/std` of test numbers over several seeds.
 
     `test/minus_plain_mm` with `/low` and `/high` is the difference to plain and its 95 % interval. The test
-    error comes first, since MLflow's compare view draws the first metric unasked.
+    error comes first, since MLflow's compare view draws the first metric by default.
     """
     numbers = {}
     for method in outcome.methods:
@@ -93,7 +75,7 @@ def method_numbers(outcome: SettingOutcome) -> dict[str, dict[str, float]]:
 
 
 def _own_numbers(run: EvaluatedRun) -> dict[str, float]:
-    """What a mean over seeds is taken of: all but the bounds of each seed's own intervals."""
+    """The numbers to average over seeds: all but the interval bounds of a single seed."""
     numbers = result_metrics(run.result, run.evaluation)
     first = {"test/mpjpe_mm": numbers["test/mpjpe_mm"]}
     return first | {name: v for name, v in numbers.items() if not name.endswith(("/low", "/high"))}
@@ -104,7 +86,7 @@ def _compared(outcome: SettingOutcome) -> list[dict[str, Any]]:
 
 
 def _tuned(config: TrainConfig) -> dict[str, str]:
-    """What tuning chose; a method's settings are one parameter, since names mean other things in each."""
+    """What tuning chose; a method's own settings are one parameter: their names differ between methods."""
     row = {name: f"{value:.4g}" for name, value in tuned_row(config).items()}
     lr = row.pop("lr")
     return {"tuned.lr": lr, "tuned.dial": ", ".join(f"{k} {v}" for k, v in row.items()) or "none"}

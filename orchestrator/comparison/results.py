@@ -1,4 +1,4 @@
-"""What a finished comparison says: per setting the test errors, the differences to plain, and the costs."""
+"""The results of a comparison: per setting the test errors, the differences to plain, and the costs."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from equipose.orchestrator.evaluation.evaluation import Evaluation
 from equipose.orchestrator.grid.run_one import RunsFolder, evaluation_of
 from equipose.orchestrator.grid.run_spec import RunResult, RunSpec
 from equipose.orchestrator.grid.variants import REFERENCE
-from equipose.pipelines.statistics.comparison import ComparisonConfig as Evidence
-from equipose.pipelines.statistics.comparison import compare, method_errors
+from equipose.pipelines.statistics.comparison import EvidenceRule, compare, method_errors
 from equipose.pipelines.statistics.subset_errors import clustered, full_subset, recording_sums
-from equipose.pipelines.tables.table import Caption, Table, results_table, score_rows
+from equipose.pipelines.tables.results_table import results_table, score_rows
+from equipose.pipelines.tables.table import Caption, Table
 
-MIN_SUBJECTS = Evidence().min_clusters
-"""With fewer test subjects, recordings are what the statistics resample, and the table says so."""
+MIN_SUBJECTS = EvidenceRule().min_clusters
+"""With fewer test subjects, the statistics resample recordings instead, and the table says so."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluatedRun:
-    """One trained and tested cell of a comparison."""
+    """A finished run with its evaluation on the test part."""
 
     method: str
     """Or the sensor, for a model of one sensor alone."""
     seed: int
-    cell: RunSpec
+    spec: RunSpec
     result: RunResult
     evaluation: Evaluation
 
@@ -78,18 +78,18 @@ class SettingOutcome:
         return [run for run in self.runs if run.method == method]
 
     def errors(self, subset: str | None = None, metric: str = "mpjpe_mm") -> pl.DataFrame:
-        """The table that `comparison_statistics.compare` takes: of one subset, or of all sensors."""
+        """The table that `statistics.comparison.compare` takes: of one subset, or of all sensors."""
         mine = self.sums.filter(pl.col("subset") == (subset or full_subset(self.sums)))
         return clustered(mine, cluster=self.cluster, metric=metric).drop("subset")
 
     def comparison(self) -> pl.DataFrame:
-        """Every method against plain training; see `comparison_statistics.compare`."""
+        """Every method against plain training; see `statistics.comparison.compare`."""
         return self._comparison
 
     @functools.cached_property
     def _comparison(self) -> pl.DataFrame:
-        """Once: the table, every summary in MLflow and the printed verdicts ask for it."""
-        return compare(self.errors(), Evidence(reference=REFERENCE))
+        """Cached: the table, every summary in MLflow and the printed verdicts use it."""
+        return compare(self.errors(), EvidenceRule(reference=REFERENCE))
 
     def costs(self) -> pl.DataFrame:
         """Means over seeds: parameters, seconds per epoch, Shapley's share of them, peak memory."""
@@ -104,7 +104,7 @@ class SettingOutcome:
         )
 
     def caption(self, title: str) -> Caption:
-        """What every table of this setting must say."""
+        """The caption of a table of this setting."""
         first = self.runs[0]
         return Caption(
             title=title,
@@ -133,47 +133,47 @@ class SettingOutcome:
 
 
 def collect(
-    cells: Mapping[str, RunSpec], results: Mapping[str, RunResult], place: RunsFolder
+    specs: Mapping[str, RunSpec], results: Mapping[str, RunResult], runs_folder: RunsFolder
 ) -> tuple[SettingOutcome, ...]:
-    """The outcomes of all settings from finished cells, in the order of the cells.
+    """The outcomes of all settings from finished runs, in the order of `specs`.
 
     Raises ValueError when runs of one setting were judged on different data.
     """
-    trained = [_trained(cell, results[name], place) for name, cell in cells.items()]
-    full = max((run.cell.config.model.modalities for run in trained), key=len)
-    settings = dict.fromkeys(setting_of(run.cell) for run in trained)
+    trained = [_trained(spec, results[name], runs_folder) for name, spec in specs.items()]
+    full = max((run.spec.config.model.modalities for run in trained), key=len)
+    settings = dict.fromkeys(setting_of(run.spec) for run in trained)
     outcomes = []
     for setting in settings:
-        same = [run for run in trained if run.cell.config.model.modalities == full]
-        runs = [run for run in same if setting_of(run.cell) == setting]
+        same = [run for run in trained if run.spec.config.model.modalities == full]
+        runs = [run for run in same if setting_of(run.spec) == setting]
         if not runs:
             continue
-        data = runs[0].cell.config.data
+        data = runs[0].spec.config.data
         alone = [
             run
             for run in trained
-            if run.cell.config.model.modalities != full
-            and (run.cell.config.data.protocol, run.cell.config.data.split) == (data.protocol, data.split)
+            if run.spec.config.model.modalities != full
+            and (run.spec.config.data.protocol, run.spec.config.data.split) == (data.protocol, data.split)
         ]
         outcomes.append(_outcome(setting, runs, alone))
     return tuple(outcomes)
 
 
-def setting_of(cell: RunSpec) -> Setting:
-    """The setting a cell belongs to."""
-    data = cell.config.data
-    return Setting(fusion=cell.config.model.fusion, protocol=data.protocol, split=data.split)
+def setting_of(spec: RunSpec) -> Setting:
+    """The setting that a run belongs to."""
+    data = spec.config.data
+    return Setting(fusion=spec.config.model.fusion, protocol=data.protocol, split=data.split)
 
 
-def _trained(cell: RunSpec, result: RunResult, place: RunsFolder) -> EvaluatedRun:
-    modalities = cell.config.model.modalities
-    method = method_name(cell.config.method) if len(modalities) > 1 else subset_name(1, modalities)
+def _trained(spec: RunSpec, result: RunResult, runs_folder: RunsFolder) -> EvaluatedRun:
+    modalities = spec.config.model.modalities
+    method = method_name(spec.config.method) if len(modalities) > 1 else subset_name(1, modalities)
     return EvaluatedRun(
         method=method,
-        seed=cell.config.seed,
-        cell=cell,
+        seed=spec.config.seed,
+        spec=spec,
         result=result,
-        evaluation=evaluation_of(cell, place),
+        evaluation=evaluation_of(spec, runs_folder),
     )
 
 
@@ -183,7 +183,7 @@ def _outcome(setting: Setting, runs: list[EvaluatedRun], alone: list[EvaluatedRu
         raise ValueError(
             f"{setting.name}: runs on different data, fingerprints {prints}; compare each on its own"
         )
-    order = {method: place for place, method in enumerate(dict.fromkeys(run.method for run in runs))}
+    order = {method: index for index, method in enumerate(dict.fromkeys(run.method for run in runs))}
     ordered = sorted(runs, key=lambda run: (order[run.method], run.seed))
     return SettingOutcome(
         setting=setting,

@@ -1,4 +1,4 @@
-"""The controlled experiment on imbalance: one sensor made weaker step by step, everything else held fixed.
+"""The controlled experiment on imbalance: one sensor made weaker step by step, all else equal.
 
 Levels x methods x seeds on simulated data, and beside them the models that the claims are measured against:
 trained without the weak sensor, and on every sensor alone.
@@ -21,7 +21,7 @@ class Level:
     """One position of the dial, and the data simulated with it."""
 
     name: str
-    """For people and tables, such as `informativeness 0.1`."""
+    """As shown in tables, such as `informativeness 0.1`."""
     store: str
 
     @property
@@ -36,7 +36,7 @@ class ImbalanceConfig:
 
     name: str
     base: TrainConfig
-    """The run that all cells vary; its store is replaced by each level's."""
+    """The run that all others vary; every level replaces its store."""
     weak: str
     """The sensor that the dial makes weaker."""
     levels: tuple[Level, ...]
@@ -73,45 +73,45 @@ class ImbalanceConfig:
         """All but the weak one."""
         return tuple(name for name in self.modalities if name != self.weak)
 
-    def joint_cells(self, level: Level) -> list[RunSpec]:
+    def joint_runs(self, level: Level) -> list[RunSpec]:
         """Every method and seed with all sensors at a level."""
         return [
-            self._cell(
+            self._spec(
                 f"{method_name(method)} {level.slug} s{seed}", level, replace(self.base, method=method), seed
             )
             for seed in self.seeds
             for method in self.methods
         ]
 
-    def weak_cells(self, level: Level) -> list[RunSpec]:
+    def weak_runs(self, level: Level) -> list[RunSpec]:
         """The weak sensor trained alone at a level, seed by seed."""
         config = with_modalities(self.base, (self.weak,))
         return [
-            self._cell(f"{self.weak} alone {level.slug} s{seed}", level, config, seed) for seed in self.seeds
+            self._spec(f"{self.weak} alone {level.slug} s{seed}", level, config, seed) for seed in self.seeds
         ]
 
-    def rest_cells(self) -> list[RunSpec]:
-        """Plain training without the weak sensor. The dial leaves the data of the others as it is, bit for
-        bit, so the first level stands for all."""
+    def rest_runs(self) -> list[RunSpec]:
+        """Plain training without the weak sensor, at the first level only: the data of the other sensors
+        are equal at all levels, bit for bit."""
         config, first = with_modalities(self.base, self.others), self.levels[0]
-        return [self._cell(f"without {self.weak} s{seed}", first, config, seed) for seed in self.seeds]
+        return [self._spec(f"without {self.weak} s{seed}", first, config, seed) for seed in self.seeds]
 
-    def other_cells(self) -> list[RunSpec]:
-        """Every other sensor trained alone: how strong the rivals of the weak one are."""
+    def other_runs(self) -> list[RunSpec]:
+        """Every other sensor trained alone, which shows how strong the rivals of the weak one are."""
         return [
-            self._cell(f"{name} alone s{seed}", self.levels[0], with_modalities(self.base, (name,)), seed)
+            self._spec(f"{name} alone s{seed}", self.levels[0], with_modalities(self.base, (name,)), seed)
             for seed in self.seeds
             for name in (self.others if len(self.others) > 1 else ())
         ]
 
-    def cells(self) -> list[RunSpec]:
-        """All of them; seeds vary slowest, so what an interrupted job has are complete seeds."""
-        cells = [*self.rest_cells(), *self.other_cells()]
+    def runs(self) -> list[RunSpec]:
+        """All runs; seeds vary slowest, so an interrupted job has complete seeds."""
+        specs = [*self.rest_runs(), *self.other_runs()]
         for level in self.levels:
-            cells += [*self.weak_cells(level), *self.joint_cells(level)]
-        return sorted(cells, key=lambda cell: cell.config.seed)
+            specs += [*self.weak_runs(level), *self.joint_runs(level)]
+        return sorted(specs, key=lambda spec: spec.config.seed)
 
-    def _cell(self, name: str, level: Level, config: TrainConfig, seed: int) -> RunSpec:
+    def _spec(self, name: str, level: Level, config: TrainConfig, seed: int) -> RunSpec:
         data = replace(config.data, store=level.store)
         return RunSpec(
             name=name,

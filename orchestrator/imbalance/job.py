@@ -1,4 +1,4 @@
-"""The whole job around the controlled experiment: Ray and MLflow up, train, test, claims, all down."""
+"""The controlled experiment as a job: train, test, then write and record claims, tables and figures."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import polars as pl
 
 from equipose.orchestrator.cluster.session import SessionConfig
 from equipose.orchestrator.comparison.figures import curve_figures
-from equipose.orchestrator.comparison.record import write_tables
+from equipose.orchestrator.comparison.files import log_files, write_tables
 from equipose.orchestrator.comparison.tables import comparison_tables
 from equipose.orchestrator.grid.job import grid_job
 from equipose.orchestrator.grid.run_one import RunsFolder
@@ -38,35 +38,35 @@ from equipose.pipelines.tables.table import Table
 
 @dataclass(frozen=True, kw_only=True)
 class ImbalanceOutcome:
-    """What the experiment says, and where its files are."""
+    """The results of the experiment, and the folder of its files."""
 
     claims: tuple[Claim, ...]
     tables: tuple[Table, ...]
     """Claims level by level."""
     alone: pl.DataFrame
-    """Test errors of the sensors trained alone, see `imbalance_results.alone_errors`."""
+    """Test errors of the sensors trained alone, see `results.alone_errors`."""
     folder: Path
 
 
 def run_imbalance_job(
     config: ImbalanceConfig,
-    place: JobLocation,
+    location: JobLocation,
     progress: JobProgress,
     *,
     gpu: bool = False,
     session: SessionConfig | None = None,
 ) -> ImbalanceOutcome:
-    """Run the experiment, or go on with an interrupted one; cells that have ended are not repeated.
+    """Run the experiment or resume an interrupted one; finished runs are not repeated.
 
-    Raises `FailedRunsError` when cells failed; the others are kept.
+    Raises `failures.FailedRunsError` when runs fail; the results of the others are kept.
     """
-    experiment = experiment_name(place.dataset, config.base.data)
+    experiment = experiment_name(location.dataset, config.base.data)
     with grid_job(
-        "imbalance", config, place, progress, experiment=experiment, gpu=gpu, session=session
+        "imbalance", config, location, progress, experiment=experiment, gpu=gpu, session=session
     ) as job:
-        cells = config.cells()
-        job.progress.trials = len(cells)
-        results = job.run(cells, "training and testing")
+        specs = config.runs()
+        job.progress.trials = len(specs)
+        results = job.run(specs, "training and testing")
         progress.stage("claims, tables and figures")
         outcome = write_outcome(config, results, job.runs, job.root)
         _record(config, job.tracking, job.root)
@@ -74,14 +74,14 @@ def run_imbalance_job(
 
 
 def write_outcome(
-    config: ImbalanceConfig, results: dict[str, RunResult], place: RunsFolder, root: Path
+    config: ImbalanceConfig, results: dict[str, RunResult], runs_folder: RunsFolder, root: Path
 ) -> ImbalanceOutcome:
-    """Claims, tables and figures from finished cells, written below `root`."""
-    levels = level_outcomes(config, results, place)
+    """Claims, tables and figures from finished runs, written to `root`."""
+    levels = level_outcomes(config, results, runs_folder)
     claims = claims_of(levels)
     tables = {level.level.slug: _table(claims, level) for level in levels}
     write_tables(tables, root)
-    alone = alone_errors(config, results, place)
+    alone = alone_errors(config, results, runs_folder)
     (root / "claims.csv").write_text(claims_frame(claims).write_csv())
     (root / "alone.csv").write_text(alone.write_csv())
     save_png(overview(levels), root / "imbalance.png")
@@ -109,6 +109,5 @@ def _record(config: ImbalanceConfig, tracking: Tracking, root: Path) -> None:
     """Everything that was written, on the parent run."""
     with RunLogger(tracking.uri, tracking.parent_run, Path(tracking.outbox)) as logger:
         logger.log_artifact(json.dumps(to_json(config.base), indent=2), "config.json")
-        for path in sorted([*root.glob("*.*"), *root.glob("*/tables/*"), *root.glob("*/figures/*.png")]):
-            if path.is_file():
-                logger.log_artifact(path, str(path.relative_to(root)))
+        paths = [*root.glob("*.*"), *root.glob("*/tables/*"), *root.glob("*/figures/*.png")]
+        log_files(logger, paths, root)

@@ -1,4 +1,4 @@
-"""What the controlled experiment found: claims and a figure from finished cells, level by level."""
+"""Results of the controlled experiment: claims and a figure from finished runs, level by level."""
 
 from __future__ import annotations
 
@@ -17,8 +17,7 @@ from equipose.orchestrator.grid.run_spec import RunResult, RunSpec
 from equipose.orchestrator.imbalance.config import ImbalanceConfig, Level
 from equipose.pipelines.figures.imbalance import ImbalanceLevel, imbalance_figure
 from equipose.pipelines.statistics.claims import Claim, error_claims, spread_claims, thirds
-from equipose.pipelines.statistics.comparison import ComparisonConfig as Evidence
-from equipose.pipelines.statistics.comparison import compare
+from equipose.pipelines.statistics.comparison import EvidenceRule, compare
 from equipose.pipelines.statistics.subset_errors import clustered, full_subset, recording_sums
 from equipose.pipelines.statistics.subset_steps import alone_effects, step_effects
 
@@ -28,7 +27,7 @@ WITHOUT = "without it"
 
 @dataclass(frozen=True, kw_only=True)
 class LevelOutcome:
-    """One level: its methods, and the models they are held against."""
+    """One level: its methods, and the models that they are compared to."""
 
     level: Level
     weak: str
@@ -62,7 +61,7 @@ class LevelOutcome:
         sums = recording_sums(rest.filter(pl.col("subset") == full_subset(rest)))
         reference = clustered(sums, cluster=self.outcome.cluster).drop("subset")
         table = pl.concat([reference, self.outcome.errors().select(reference.columns)])
-        return compare(table, Evidence(reference=WITHOUT))
+        return compare(table, EvidenceRule(reference=WITHOUT))
 
     def zeroed(self) -> pl.DataFrame:
         """Every method's full model against itself with the weak sensor's feature zeroed: `step_effects`."""
@@ -87,25 +86,25 @@ class LevelOutcome:
 
 
 def level_outcomes(
-    config: ImbalanceConfig, results: Mapping[str, RunResult], place: RunsFolder
+    config: ImbalanceConfig, results: Mapping[str, RunResult], runs_folder: RunsFolder
 ) -> tuple[LevelOutcome, ...]:
-    """Level by level what its finished cells say.
+    """The outcome of every level from its finished runs.
 
     Raises ValueError where the runs of a level were judged on different data.
     """
-    rest = tuple(trained(cell, results[cell.name], place, WITHOUT) for cell in config.rest_cells())
+    rest = tuple(trained(spec, results[spec.name], runs_folder, WITHOUT) for spec in config.rest_runs())
     found = []
     for level in config.levels:
-        cells = {cell.name: cell for cell in (*config.joint_cells(level), *config.weak_cells(level))}
-        (outcome,) = collect(cells, results, place)
+        specs = {spec.name: spec for spec in (*config.joint_runs(level), *config.weak_runs(level))}
+        (outcome,) = collect(specs, results, runs_folder)
         found.append(LevelOutcome(level=level, weak=config.weak, outcome=outcome, rest=rest))
     return tuple(found)
 
 
-def trained(cell: RunSpec, result: RunResult, place: RunsFolder, method: str) -> EvaluatedRun:
-    """A finished cell under a name of its own."""
-    evaluation = evaluation_of(cell, place)
-    return EvaluatedRun(method=method, seed=cell.config.seed, cell=cell, result=result, evaluation=evaluation)
+def trained(spec: RunSpec, result: RunResult, runs_folder: RunsFolder, method: str) -> EvaluatedRun:
+    """A finished run, named `method` in tables."""
+    evaluation = evaluation_of(spec, runs_folder)
+    return EvaluatedRun(method=method, seed=spec.config.seed, spec=spec, result=result, evaluation=evaluation)
 
 
 def claims_of(levels: Sequence[LevelOutcome]) -> list[Claim]:
@@ -115,20 +114,20 @@ def claims_of(levels: Sequence[LevelOutcome]) -> list[Claim]:
 
 
 def alone_errors(
-    config: ImbalanceConfig, results: Mapping[str, RunResult], place: RunsFolder
+    config: ImbalanceConfig, results: Mapping[str, RunResult], runs_folder: RunsFolder
 ) -> pl.DataFrame:
     """Test error of every sensor trained alone, for every seed: `sensor`, `level`, `seed`, `mpjpe_mm`."""
-    cells = [(cell, "all levels") for cell in config.other_cells()]
-    cells += [(cell, level.name) for level in config.levels for cell in config.weak_cells(level)]
+    specs = [(spec, "all levels") for spec in config.other_runs()]
+    specs += [(spec, level.name) for level in config.levels for spec in config.weak_runs(level)]
     return pl.DataFrame(
         [
             {
-                "sensor": cell.config.model.modalities[0],
+                "sensor": spec.config.model.modalities[0],
                 "level": level,
-                "seed": cell.config.seed,
-                "mpjpe_mm": evaluation_of(cell, place).mpjpe_mm,
+                "seed": spec.config.seed,
+                "mpjpe_mm": evaluation_of(spec, runs_folder).mpjpe_mm,
             }
-            for cell, level in cells
+            for spec, level in specs
         ]
     )
 

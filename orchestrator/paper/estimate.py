@@ -1,4 +1,4 @@
-"""How long a rebuild of the tables takes here, before anything of it starts: from measured steps."""
+"""How long a rebuild of the tables takes on this machine, estimated from a few measured steps."""
 
 from __future__ import annotations
 
@@ -19,40 +19,40 @@ from equipose.orchestrator.training.loop import fit
 
 PROBE_BATCHES = 3
 START_SECONDS = 2.0
-"""Of a cell besides its epochs: opening the store, building the model, telling MLflow."""
+"""Of a run besides its epochs: opening the store, building the model, logging to MLflow."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Estimate:
-    """What is there, what is missing, and how long it takes."""
+    """The runs that are kept, those that are missing, and how long those take."""
 
-    cells: tuple[RunSpec, ...]
+    specs: tuple[RunSpec, ...]
     kept: frozenset[str]
-    """Names of the cells that have ended."""
+    """Names of the finished runs."""
     seconds: dict[str, float]
-    """RunSpec name -> seconds on one worker, for the missing ones."""
+    """Name of a missing run -> seconds on one worker."""
     concurrency: int
 
     @property
     def hours(self) -> float:
-        """Of everything that is missing, side by side as far as there is room."""
+        """For all missing runs, in parallel as far as resources allow."""
         return sum(self.seconds.values()) / self.concurrency / 3600
 
 
 def estimate(config: PaperConfig, folder: Path, *, gpu: bool = False) -> Estimate:
-    """Look which cells are there, and measure a few steps of what is not.
+    """Find the finished runs, and measure a few steps of the others.
 
     Every method is probed in the first fusion and every fusion with plain training; the rest follows from
-    their ratios. Subsets of sensors count like all sensors, which is too much rather than too little.
+    their ratios. Subsets of sensors count like all sensors, so the estimate is rather too high than too low.
     """
-    cells = tuple(distinct(config.cells()))
-    concurrency, resources = concurrent_runs_of(config.base, config.workers, gpu=gpu, limit=len(cells))
-    place = RunsFolder(root=folder, resources=resources)
-    ended = {cell.name: result for cell in cells if (result := result_of(cell, place)) is not None}
-    missing = [cell for cell in cells if cell.name not in ended]
-    paces = dict(_paces(missing, list(ended.values()), place.opened))
-    seconds = {cell.name: START_SECONDS + cell.config.epochs * paces[cell.name] for cell in missing}
-    return Estimate(cells=cells, kept=frozenset(ended), seconds=seconds, concurrency=concurrency)
+    specs = tuple(distinct(config.plan()))
+    concurrency, resources = concurrent_runs_of(config.base, config.workers, gpu=gpu, limit=len(specs))
+    runs_folder = RunsFolder(root=folder, resources=resources)
+    ended = {spec.name: result for spec in specs if (result := result_of(spec, runs_folder)) is not None}
+    missing = [spec for spec in specs if spec.name not in ended]
+    paces = dict(_paces(missing, list(ended.values()), runs_folder.opened))
+    seconds = {spec.name: START_SECONDS + spec.config.epochs * paces[spec.name] for spec in missing}
+    return Estimate(specs=specs, kept=frozenset(ended), seconds=seconds, concurrency=concurrency)
 
 
 def probe(config: TrainConfig, data: RunData) -> float:
@@ -73,7 +73,7 @@ def _kind(config: TrainConfig) -> tuple[str, str]:
 
 
 def _paces(missing: list[RunSpec], ended: list[RunResult], opened: OpenedData) -> Iterator[tuple[str, float]]:
-    """(cell name, seconds per epoch), from ended cells of the same kind and data, or from probes."""
+    """(run, seconds per epoch), from finished runs of the same kind and data, or from probes."""
     known = {(*_kind(r.config), r.config.data): r.costs()["epoch_s"] for r in ended}
     probed: dict[tuple[str, str], float] = {}
 
@@ -83,15 +83,15 @@ def _paces(missing: list[RunSpec], ended: list[RunResult], opened: OpenedData) -
             probed[kind] = probe(config, opened.of(config.data))
         return probed[kind]
 
-    for cell in missing:
-        config = cell.config
+    for spec in missing:
+        config = spec.config
         if (*_kind(config), config.data) in known:
-            yield cell.name, known[*_kind(config), config.data]
+            yield spec.name, known[*_kind(config), config.data]
             continue
         plain = replace(config, method=METHODS["plain"].Config())
         in_concat = pace(_with_fusion(config, "concat"))
         ratio = pace(plain) / pace(_with_fusion(plain, "concat"))
-        yield cell.name, len(opened.of(config.data).rows["train"]) * in_concat * ratio
+        yield spec.name, len(opened.of(config.data).rows["train"]) * in_concat * ratio
 
 
 def _with_fusion(config: TrainConfig, fusion: Fusion) -> TrainConfig:
@@ -99,16 +99,19 @@ def _with_fusion(config: TrainConfig, fusion: Fusion) -> TrainConfig:
 
 
 def plan_lines(config: PaperConfig, found: Estimate) -> list[str]:
-    """What is printed of a plan: per table its runs, those that are there, and the time of the others."""
+    """The printed plan: per table its runs, how many of them are kept, and the time of the others."""
     lines = []
     for table in config.tables:
         mine = {
-            cell.name for place, cells in config.cells().items() if place.table == table for cell in cells
+            spec.name
+            for position, specs in config.plan().items()
+            if position.table == table
+            for spec in specs
         }
         lines.append(f"{table:<12}{len(mine):>5} runs, {len(mine & found.kept)} there")
-    lines += [f"  {cell.name}{'  (there)' if cell.name in found.kept else ''}" for cell in found.cells]
+    lines += [f"  {spec.name}{'  (there)' if spec.name in found.kept else ''}" for spec in found.specs]
     lines.append(
-        f"{len(found.cells)} runs in all (tables share some), {len(found.kept)} there, "
+        f"{len(found.specs)} runs in all (tables share some), {len(found.kept)} there, "
         f"{len(found.seconds)} to train, {found.concurrency} at a time: about {shown_hours(found.hours)} "
         "here, from a few measured steps"
     )

@@ -53,7 +53,7 @@ CURVES: dict[str, CurveKind] = {
         unit=" mm",
     ),
 }
-"""Kind of figure, as `comparison_figures.curve_figures` names it -> what it shows."""
+"""Kind of figure, as `comparison.figures.curve_figures` names it -> what it shows."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""The whole job around the paper's tables: every run that is missing, then the report."""
+"""The paper's tables as a job: every missing run, then the report."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from equipose.orchestrator.cluster.session import SessionConfig
+from equipose.orchestrator.comparison.files import log_files
 from equipose.orchestrator.grid.job import GridJob, grid_job
 from equipose.orchestrator.grid.run_spec import RunSpec
 from equipose.orchestrator.jobs.location import JobLocation
@@ -23,16 +24,16 @@ from equipose.orchestrator.training.run_tags import PROJECT
 
 @dataclass(frozen=True, kw_only=True)
 class PaperOutcome:
-    """What came of the job."""
+    """The results of the job."""
 
     finished: Finished
     report: Path
-    """The HTML file; tables and figures lie beside it."""
+    """The HTML file; tables and figures are in folders beside it."""
 
 
 def run_paper_job(
     config: PaperConfig,
-    place: JobLocation,
+    location: JobLocation,
     progress: JobProgress,
     *,
     links_to: str,
@@ -40,43 +41,43 @@ def run_paper_job(
     gpu: bool = False,
     session: SessionConfig | None = None,
 ) -> PaperOutcome:
-    """Train what is missing and write the report; cells that have ended are not repeated.
+    """Train what is missing and write the report; finished runs are not repeated.
 
-    links_to: address at which the reader will have MLflow's pages. command: what rebuilds the report.
-    Raises `FailedRunsError` when cells failed; the others are kept.
+    links_to: address of MLflow's pages for the reader. command: what rebuilds the report.
+    Raises `failures.FailedRunsError` when runs fail; the results of the others are kept.
     """
     with grid_job(
         "tables",
         config,
-        place,
+        location,
         progress,
-        experiment=f"{PROJECT}/{place.dataset}-tables",
+        experiment=f"{PROJECT}/{location.dataset}-tables",
         gpu=gpu,
         session=session,
     ) as job:
         finished = _train(config, job)
         progress.stage("writing the report")
-        folder = place.out / "results" / config.fingerprint(job.runs)
+        folder = location.out / "results" / config.fingerprint(job.runs)
         report = write_report(finished, run_links(job.tracking, finished, links_to), folder, command=command)
         _record(folder, job.tracking)
     return PaperOutcome(finished=finished, report=report)
 
 
 def _train(config: PaperConfig, job: GridJob) -> Finished:
-    plan = config.cells()
-    cells = distinct(plan)
-    job.progress.trials = len(cells)
+    plan = config.plan()
+    specs = distinct(plan)
+    job.progress.trials = len(specs)
     return Finished(
         config=config,
         plan=plan,
-        results=job.run(cells, counted(len(config.tables), "table")),
-        place=job.runs,
+        results=job.run(specs, counted(len(config.tables), "table")),
+        runs_folder=job.runs,
         provenance=job.runs.opened.of(config.base.data).provenance,
     )
 
 
 def run_links(tracking: Tracking, finished: Finished, base: str) -> Links:
-    """Cells -> the address of their runs on MLflow's pages at `base`."""
+    """Runs -> the address of their page in MLflow at `base`."""
     mlflow = client(tracking.uri)
     experiment = mlflow.get_run(tracking.parent_run).info.experiment_id
     children: dict[str, str] = {}
@@ -90,8 +91,8 @@ def run_links(tracking: Tracking, finished: Finished, base: str) -> Links:
         if not token:
             break
 
-    def link(cells: Sequence[RunSpec]) -> str:
-        return compare_page(base, experiment, [children[finished.results[cell.name].key] for cell in cells])
+    def link(specs: Sequence[RunSpec]) -> str:
+        return compare_page(base, experiment, [children[finished.results[spec.name].key] for spec in specs])
 
     return link
 
@@ -99,6 +100,4 @@ def run_links(tracking: Tracking, finished: Finished, base: str) -> Links:
 def _record(folder: Path, tracking: Tracking) -> None:
     """The report, its tables and figures on the parent run."""
     with RunLogger(tracking.uri, tracking.parent_run, Path(tracking.outbox)) as logger:
-        for path in sorted(folder.rglob("*")):
-            if path.is_file() and path.suffix != ".pdf":
-                logger.log_artifact(path, str(path.relative_to(folder)))
+        log_files(logger, (path for path in folder.rglob("*") if path.suffix != ".pdf"), folder)

@@ -1,7 +1,7 @@
-"""The paper's tables as cells: for every place of every table, the run it needs.
+"""The paper's tables as runs: for every position in every table, the runs that it needs.
 
-A place is a row and a column (a protocol) of one table. Rows of several tables that ask for one and the same
-run share its cell, so it is trained once.
+A position is a row and a column (a protocol) of one table. Rows of several tables that need equal runs share
+them, so each is trained once.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ from equipose.orchestrator.grid.variants import with_modalities
 from equipose.orchestrator.training.config import TrainConfig, to_json
 from equipose.orchestrator.training.data import part_rows
 from equipose.pipelines.files.errors import DataError
-from equipose.pipelines.paper.awc import ALPHAS, PAPER_A, SENSORS, WINDOWS, alpha_row, main_row, window_row
+from equipose.pipelines.paper.awc import ALPHAS, AWC_TABLES, SENSORS, WINDOWS, alpha_row, main_row, window_row
 from equipose.pipelines.paper.awc import METHODS as MAIN_METHODS
 from equipose.pipelines.store import open_store
 
 PAPER_EPOCHS = 50
 """The training length that the paper's window lengths are given for."""
-TABLES: tuple[str, ...] = tuple(PAPER_A)
+TABLES: tuple[str, ...] = tuple(AWC_TABLES)
 FUSIONS: tuple[Fusion, ...] = ("concat", "mlp", "attention")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Place:
+class Position:
     """A row and column of a table."""
 
     table: str
@@ -42,7 +42,7 @@ class Place:
 
 @dataclass(frozen=True, kw_only=True)
 class PaperConfig:
-    """Which tables are rebuilt, on what, and how long every run trains."""
+    """Which tables are rebuilt, on which data, and with how much training."""
 
     name: str
     base: TrainConfig
@@ -75,11 +75,11 @@ class PaperConfig:
 
     @property
     def ablated(self) -> str:
-        """The column that the ablations are made on."""
+        """The column of the ablations."""
         return next(iter(self.columns))
 
     def window(self, epochs: int) -> int:
-        """A window of the paper's, as long a part of this run as of the paper's 50 epochs."""
+        """A window of the paper, scaled from its 50 epochs to the epochs of this run."""
         return max(1, round(epochs * self.base.epochs / PAPER_EPOCHS))
 
     def run(
@@ -94,29 +94,29 @@ class PaperConfig:
 
     def fingerprint(self, runs: RunsFolder) -> str:
         """16 hex digits for all tables together: data, settings and seeds of every run."""
-        content = sorted(runs.key(cell) for cells in self.cells().values() for cell in cells)
+        content = sorted(runs.key(spec) for specs in self.plan().values() for spec in specs)
         return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
 
-    def cells(self) -> dict[Place, list[RunSpec]]:
-        """Place -> its cells, one per seed; equal runs are one and the same cell."""
+    def plan(self) -> dict[Position, list[RunSpec]]:
+        """Position -> its runs, one per seed; equal runs are one spec."""
         made: dict[str, RunSpec] = {}
-        plan: dict[Place, list[RunSpec]] = {}
+        plan: dict[Position, list[RunSpec]] = {}
         for seed in self.seeds:
             for table in self.tables:
                 for row, column, config in ROWS[table](self, seed):
-                    place = Place(table=table, row=row, column=column)
-                    cell = self._cell(f"{row} {column} s{seed}", config)
-                    plan.setdefault(place, []).append(made.setdefault(_settings(config), cell))
+                    position = Position(table=table, row=row, column=column)
+                    spec = self._spec(f"{row} {column} s{seed}", config)
+                    plan.setdefault(position, []).append(made.setdefault(_settings(config), spec))
         return plan
 
-    def _cell(self, name: str, config: TrainConfig) -> RunSpec:
+    def _spec(self, name: str, config: TrainConfig) -> RunSpec:
         return RunSpec(name=name, config=config, workers=self.workers, select=self.select)
 
 
-def distinct(plan: Mapping[Place, Sequence[RunSpec]]) -> list[RunSpec]:
-    """Every cell of a plan once, in the order in which the tables ask for them, seed by seed."""
-    cells = {cell.name: cell for cells in plan.values() for cell in cells}
-    return sorted(cells.values(), key=lambda cell: cell.config.seed)
+def distinct(plan: Mapping[Position, Sequence[RunSpec]]) -> list[RunSpec]:
+    """Every run of a plan once, seed by seed, in the order of the tables."""
+    specs = {spec.name: spec for specs in plan.values() for spec in specs}
+    return sorted(specs.values(), key=lambda spec: spec.config.seed)
 
 
 def _settings(config: TrainConfig) -> str:
@@ -127,7 +127,7 @@ def check_data(config: PaperConfig) -> None:
     """Raise DataError unless the store has training, validation and test frames for every column needed."""
     data = config.base.data
     store = open_store(data.store)
-    needed = {(cell.config.data.protocol, cell.config.data.split) for cell in distinct(config.cells())}
+    needed = {(spec.config.data.protocol, spec.config.data.split) for spec in distinct(config.plan())}
     short: dict[str, DataError] = {}
     for column, (protocol, split) in config.columns.items():
         if (protocol, split) in needed:
@@ -164,7 +164,7 @@ def _cost(paper: PaperConfig, seed: int) -> Needed:
 def _modalities(paper: PaperConfig, seed: int) -> Needed:
     sensors: dict[str, Any] = {k: v for k, v in SENSORS.items() if v in paper.base.model.modalities}
     plain = paper.run(paper.ablated, seed)
-    for row in PAPER_A["modalities"].rows:
+    for row in AWC_TABLES["modalities"].rows:
         chosen = tuple(sensors[letter] for letter in row if letter in sensors)
         if len(chosen) == len(row):
             yield row, paper.ablated, with_modalities(plain, chosen)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+from equipose.orchestrator.comparison.files import write_figures
 from equipose.orchestrator.paper.figures import PaperFigure, paper_figures
 from equipose.orchestrator.paper.plan import distinct
 from equipose.orchestrator.paper.results import (
@@ -42,12 +43,12 @@ def write_report(finished: Finished, links: Links, folder: Path, *, command: str
     settings = main_settings(finished)
     figures = paper_figures(settings, finished.provenance)
     _write_tables(tables, folder / "tables")
-    _write_figures(figures, folder / "figures")
+    write_figures({figure.name: figure.figure for figure in figures}, folder / "figures")
     report = html_report(
         "Balanced multi-modal 3D human pose estimation: the paper's tables, ours beside the published",
         _sections(tables, figures, finished.provenance),
         finished.provenance,
-        outcomes=overview(settings, finished, links),
+        verdicts=overview(settings, finished, links),
         facts=facts(finished, command),
     )
     path = folder / "report.html"
@@ -85,10 +86,3 @@ def _write_tables(tables: Sequence[PaperTable], folder: Path) -> None:
         (folder / f"{table.name}.md").write_text(paper_markdown(table))
         (folder / f"{table.name}.tex").write_text(paper_latex(table))
         (folder / f"{table.name}.csv").write_text(paper_csv(table))
-
-
-def _write_figures(figures: Sequence[PaperFigure], folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    for figure in figures:
-        for kind in ("png", "pdf"):
-            figure.figure.savefig(folder / f"{figure.name}.{kind}", bbox_inches="tight")

@@ -1,4 +1,4 @@
-"""From finished cells to the paper's tables: means over seeds, links to the runs behind them, verdicts."""
+"""From finished runs to the paper's tables: means over seeds, links to the runs behind them, verdicts."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from equipose.orchestrator.comparison.results import SettingOutcome, collect
 from equipose.orchestrator.evaluation.evaluation import Evaluation
 from equipose.orchestrator.grid.run_one import RunsFolder, evaluation_of
 from equipose.orchestrator.grid.run_spec import RunResult, RunSpec
-from equipose.orchestrator.paper.plan import PAPER_EPOCHS, WINDOW_LENGTHS, PaperConfig, Place
-from equipose.pipelines.paper.awc import FUSIONS, METHODS, PAPER_A, main_row
+from equipose.orchestrator.paper.plan import PAPER_EPOCHS, WINDOW_LENGTHS, PaperConfig, Position
+from equipose.pipelines.paper.awc import AWC_TABLES, FUSIONS, METHODS, main_row
 from equipose.pipelines.paper.table import (
     MPJPE,
     PA_MPJPE,
@@ -24,7 +24,7 @@ from equipose.pipelines.paper.table import (
     PaperTable,
     paper_table,
 )
-from equipose.pipelines.report.verdicts import MethodVerdict, outcomes_of
+from equipose.pipelines.report.verdicts import MethodVerdict, verdicts_of
 from equipose.pipelines.tables.table import Caption
 
 EPOCH_SECONDS = Metric(key="epoch_s", label="per epoch", unit="s")
@@ -40,7 +40,7 @@ READERS: dict[str, Reader] = {
     EPOCH_SECONDS.key: lambda result, evaluation: result.costs()["epoch_s"],
     PEAK_MEMORY.key: lambda result, evaluation: result.costs()["peak_memory_mib"],
 }
-"""Metric -> how it is read off a finished cell."""
+"""Metric -> how it is read from a finished run."""
 
 Links = Callable[[Sequence[RunSpec]], str]
 """The page of the runs behind a number."""
@@ -48,17 +48,17 @@ Links = Callable[[Sequence[RunSpec]], str]
 
 @dataclass(frozen=True, kw_only=True)
 class Finished:
-    """Every cell of a plan, trained and tested."""
+    """A plan with all its runs trained and tested."""
 
     config: PaperConfig
-    plan: Mapping[Place, Sequence[RunSpec]]
+    plan: Mapping[Position, Sequence[RunSpec]]
     results: Mapping[str, RunResult]
-    place: RunsFolder
+    runs_folder: RunsFolder
     provenance: str
 
-    def evaluation(self, cell: RunSpec) -> Evaluation:
-        """What the cell found on its test part."""
-        return evaluation_of(cell, self.place)
+    def evaluation(self, spec: RunSpec) -> Evaluation:
+        """Of a run, on its test part."""
+        return evaluation_of(spec, self.runs_folder)
 
 
 def paper_tables(finished: Finished, links: Links) -> list[PaperTable]:
@@ -67,13 +67,15 @@ def paper_tables(finished: Finished, links: Links) -> list[PaperTable]:
 
 
 def _table(name: str, finished: Finished, links: Links) -> PaperTable:
-    mine = {place: cells for place, cells in finished.plan.items() if place.table == name}
+    mine = {position: specs for position, specs in finished.plan.items() if position.table == name}
     metrics = COSTS if name == "cost" else ERRORS
-    columns = dict.fromkeys(place.column for place in mine)
+    columns = dict.fromkeys(position.column for position in mine)
     groups = [_group(name, column, metrics, mine, finished) for column in columns]
-    lines = [line for place, cells in mine.items() for line in _lines(place, cells, metrics, finished, links)]
+    lines = [
+        line for position, specs in mine.items() for line in _lines(position, specs, metrics, finished, links)
+    ]
     results = pl.DataFrame(lines, schema=SCHEMA, infer_schema_length=None)
-    return paper_table(PAPER_A[name], groups, results, notes=notes(name, finished.config))
+    return paper_table(AWC_TABLES[name], groups, results, notes=notes(name, finished.config))
 
 
 SCHEMA = dict(
@@ -89,39 +91,39 @@ def _group(
     table: str,
     column: str,
     metrics: Sequence[Metric],
-    mine: Mapping[Place, Sequence[RunSpec]],
+    mine: Mapping[Position, Sequence[RunSpec]],
     finished: Finished,
 ) -> ColumnGroup:
     """A column with the caption of the data behind it."""
-    cell = next(cells[0] for place, cells in mine.items() if place.column == column)
-    data = cell.config.data
+    spec = next(specs[0] for position, specs in mine.items() if position.column == column)
+    data = spec.config.data
     caption = Caption(
         title=column,
         provenance=finished.provenance,
         protocol=data.protocol,
         split=data.split,
-        frames=finished.evaluation(cell).report.num_samples,
-        fingerprint=finished.results[cell.name].fingerprint,
+        frames=finished.evaluation(spec).report.num_samples,
+        fingerprint=finished.results[spec.name].fingerprint,
     )
     return ColumnGroup(name=column, caption=caption, metrics=tuple(metrics))
 
 
 def _lines(
-    place: Place, cells: Sequence[RunSpec], metrics: Sequence[Metric], finished: Finished, links: Links
+    position: Position, specs: Sequence[RunSpec], metrics: Sequence[Metric], finished: Finished, links: Links
 ) -> list[dict[str, object]]:
-    found = [(finished.results[cell.name], finished.evaluation(cell)) for cell in cells]
+    found = [(finished.results[spec.name], finished.evaluation(spec)) for spec in specs]
     lines = []
     for metric in metrics:
         values = [READERS[metric.key](result, evaluation) for result, evaluation in found]
         lines.append(
             {
-                "row": place.row,
-                "column": place.column,
+                "row": position.row,
+                "column": position.column,
                 "metric": metric.key,
                 "mean": statistics.mean(values),
                 "std": statistics.stdev(values) if len(values) > 1 else None,
                 "n": len(values),
-                "link": links(cells),
+                "link": links(specs),
                 "fingerprint": found[0][0].fingerprint,
             }
         )
@@ -145,7 +147,7 @@ def notes(table: str, config: PaperConfig) -> list[str]:
     if table == "cost":
         found.append(
             "Ours: time of the coalitions in each validation pass as a share of the epoch, AWC training; "
-            "other cells ran on the machine at the same time."
+            "other runs shared the machine."
         )
     return found
 
@@ -164,22 +166,22 @@ def counted(number: int, noun: str) -> str:
 
 def main_settings(finished: Finished) -> tuple[SettingOutcome, ...]:
     """The main table's runs as a comparison, one setting per fusion and column."""
-    mine = [cell for place, cells in finished.plan.items() if place.table == "main" for cell in cells]
-    cells = {cell.name: cell for cell in mine}
-    return collect(cells, finished.results, finished.place) if cells else ()
+    mine = [spec for position, specs in finished.plan.items() if position.table == "main" for spec in specs]
+    specs = {spec.name: spec for spec in mine}
+    return collect(specs, finished.results, finished.runs_folder) if specs else ()
 
 
 def overview(settings: Sequence[SettingOutcome], finished: Finished, links: Links) -> list[MethodVerdict]:
     """Verdict of every method in every fusion and column, as plainly where it did not help."""
     columns = {split: column for column, split in finished.config.columns.items()}
-    outcomes: list[MethodVerdict] = []
+    verdicts: list[MethodVerdict] = []
     for setting in settings:
         fusion, column = setting.setting.fusion, columns[setting.setting.protocol, setting.setting.split]
         pages = {}
         for method in setting.methods:
-            place = Place(table="main", row=main_row(fusion, method), column=column)
-            pages[method] = links(finished.plan[place])
-        outcomes += outcomes_of(
+            position = Position(table="main", row=main_row(fusion, method), column=column)
+            pages[method] = links(finished.plan[position])
+        verdicts += verdicts_of(
             setting.comparison(), column, group=FUSIONS[fusion], names=METHODS, links=pages
         )
-    return outcomes
+    return verdicts

@@ -1,7 +1,7 @@
 """The published numbers of "Towards Balanced Multi-Modal Learning in 3D Human Pose Estimation" (2501.05264).
 
-All errors in mm, absolute MPJPE and PA-MPJPE. The paper itself was read in five independent summaries: three
-families (alpha, beta, gamma) and two notes (N9, N10). A number is certain where two of them agree.
+All errors in mm, absolute MPJPE and PA-MPJPE. The numbers come from independent summaries of the paper;
+a number is certain where two or more of them agree.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ METHODS: dict[str, str] = {
 SENSORS: dict[str, str] = {"R": "rgb", "L": "lidar", "M": "mmwave", "W": "wifi"}
 """Letter in subset names -> modality."""
 MARGIN_NOTE = (
-    'A claim of "about 5 mm better than other balancing methods" (N8, N10) contradicts this row: '
+    'A claim of "about 5 mm better than other balancing methods" (two summaries) contradicts this row: '
     "its margin to the paper's method is 2.08 mm."
 )
 
@@ -38,14 +38,6 @@ MARGIN_NOTE = (
 def main_row(fusion: str, method: str) -> str:
     """Row key of the main table, such as `concat/awc`."""
     return f"{fusion}/{method}"
-
-
-def subset_row(modalities: tuple[str, ...]) -> str:
-    """Row key of the table of combinations: `("rgb", "lidar")` -> `RL`; ValueError for unknown ones."""
-    unknown = set(modalities) - set(SENSORS.values())
-    if unknown or not modalities:
-        raise ValueError(f"modalities={modalities}: give one or more of {list(SENSORS.values())}")
-    return "".join(letter for letter, name in SENSORS.items() if name in modalities)
 
 
 def alpha_row(alpha_high: float, alpha_low: float) -> str:
@@ -66,7 +58,7 @@ def _single(value_mm: float, pa_mm: float | None, source: str, note: str = "") -
     return Published(value_mm=value_mm, pa_mm=pa_mm, certainty="single source", source=source, note=note)
 
 
-N9_ONLY = "Read in one note (N9) only."
+ONE_SUMMARY = "Given by one summary of the paper only."
 MAIN = PublishedTable(
     name="main",
     title="Main comparison: fusion and balancing method",
@@ -83,7 +75,9 @@ MAIN = PublishedTable(
         ("mmfi", "P1"): _agreed(72.90, 47.70),
         ("mmfi", "P3"): _agreed(89.80, 63.20),
         ("concat/plain", "P1"): _agreed(53.87, 35.09),
-        ("concat/plain", "P2"): _single(52.08, None, "N9", f"{N9_ONLY} The PA-MPJPE was not recovered."),
+        ("concat/plain", "P2"): _single(
+            52.08, None, "one summary", f"{ONE_SUMMARY} The PA-MPJPE was not recovered."
+        ),
         ("concat/plain", "P3"): _agreed(48.17, 32.18),
         ("concat/g_blending", "P1"): _agreed(58.40, 37.20),
         ("concat/g_blending", "P3"): _agreed(53.13, 33.28),
@@ -94,7 +88,7 @@ MAIN = PublishedTable(
         ("concat/modality_resampling", "P1"): _agreed(53.24, 34.81, MARGIN_NOTE),
         ("concat/modality_resampling", "P3"): _agreed(53.98, 31.85),
         ("concat/awc", "P1"): _agreed(51.16, 34.46),
-        ("concat/awc", "P2"): _single(50.71, 30.85, "N9", N9_ONLY),
+        ("concat/awc", "P2"): _single(50.71, 30.85, "one summary", ONE_SUMMARY),
         ("concat/awc", "P3"): _agreed(47.55, 31.79),
         ("attention/plain", "P1"): _agreed(53.35, 35.20),
         ("attention/plain", "P3"): _agreed(49.97, 32.33),
@@ -111,8 +105,8 @@ MAIN = PublishedTable(
 
 def _disputed(value_mm: float, pa_mm: float, other_mm: float) -> Published:
     note = (
-        f"Three families of readings give an MPJPE of {value_mm:.2f}, N10 alone {other_mm:.2f}: unreliable, "
-        "or another version of the paper."
+        f"Three summaries of the paper give an MPJPE of {value_mm:.2f}, another gives {other_mm:.2f}: "
+        "unreliable, or from another version of the paper."
     )
     return Published(value_mm=value_mm, pa_mm=pa_mm, certainty="conflict", source="table 3", note=note)
 
@@ -140,7 +134,7 @@ SUBSETS = PublishedTable(
     notes=("R: RGB keypoints, L: LiDAR, M: mmWave radar, W: WiFi.",),
 )
 
-_BETA = "table 4; family beta"
+_TABLE_4 = "table 4; one summary"
 ALPHAS = PublishedTable(
     name="alpha",
     title="Strength of the AWC penalty, concatenation fusion",
@@ -151,12 +145,12 @@ ALPHAS = PublishedTable(
     columns=("P1",),
     known={
         ("0/0", "P1"): _agreed(53.87, 35.09, source="tables 1 and 4"),
-        ("0/10k", "P1"): _single(52.92, 34.94, _BETA),
-        ("10k/0", "P1"): _single(52.09, 34.81, _BETA),
-        ("10k/10k", "P1"): _single(51.88, 34.84, _BETA),
+        ("0/10k", "P1"): _single(52.92, 34.94, _TABLE_4),
+        ("10k/0", "P1"): _single(52.09, 34.81, _TABLE_4),
+        ("10k/10k", "P1"): _single(51.88, 34.84, _TABLE_4),
         ("20k/10k", "P1"): _agreed(51.16, 34.46, source="tables 1 and 4"),
-        ("20k/20k", "P1"): _single(51.69, 34.84, _BETA),
-        ("30k/20k", "P1"): _single(51.34, 34.56, _BETA),
+        ("20k/20k", "P1"): _single(51.69, 34.84, _TABLE_4),
+        ("30k/20k", "P1"): _single(51.34, 34.56, _TABLE_4),
     },
     notes=("The printed differences of the alpha ablation add up with these numbers.",),
 )
@@ -168,8 +162,8 @@ WINDOWS = PublishedTable(
     columns=("P1",),
     known={("K20", "P1"): _agreed(51.16, 34.46, source="tables 1 and 4 use K = 20")},
     notes=(
-        "In words only: K = 20 is best, 10 is too short and 25 too long (N1, N8). N10 says K = 5 and more "
-        "than 30 instead, which is taken as unreliable. No other value was recovered.",
+        "In words only: K = 20 is best, 10 is too short and 25 too long (two summaries). Another says "
+        "K = 5 and more than 30 instead, which is taken as unreliable. No other value was recovered.",
     ),
 )
 
@@ -180,7 +174,7 @@ def _share(low: float, high: float) -> PublishedRange:
         high=high,
         unit="%",
         certainty="single source",
-        source="table 2; family beta",
+        source="table 2; one summary",
         note="Only this range was recovered, no absolute costs.",
     )
 
@@ -221,7 +215,7 @@ PROFITS = PublishedTable(
     ),
 )
 
-PAPER_A: dict[str, PublishedTable] = {
+AWC_TABLES: dict[str, PublishedTable] = {
     table.name: table for table in (MAIN, COST, SUBSETS, ALPHAS, WINDOWS, PROFITS)
 }
 """Every table of the paper that is rebuilt here, by name."""

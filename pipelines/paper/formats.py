@@ -1,4 +1,4 @@
-"""A paper's table as Markdown, LaTeX (booktabs) and CSV; the first two have one table per column group."""
+"""A paper's table as one `Table` per column group, and as Markdown, LaTeX (booktabs) and CSV text."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from equipose.pipelines.paper.table import (
     published_number,
 )
 from equipose.pipelines.tables.formats import to_latex, to_markdown
-from equipose.pipelines.tables.table import Cell, Table, ranked
+from equipose.pipelines.tables.table import Cell, Column, Table, ranked
 
 NOT_RUN = "not run"
 UNKNOWN_TEXT = "unknown"
@@ -45,19 +45,20 @@ def our_cell(cell: PaperCell, metric: Metric) -> Cell:
 
 
 def published_cell(cell: PaperCell, metric: Metric) -> Cell:
-    """The paper's number with a mark for its certainty, `unknown`, or nothing where it has no such place."""
+    """The paper's number with a mark for its certainty, `unknown`, or blank where the paper has none."""
     printed = cell.published
     if printed is None or not metric.reads:
         return Cell()
     mark = CERTAINTY_MARKS.get(printed.certainty, "")
+    hint = f"{printed.certainty}; {printed.source}" if printed.source else printed.certainty
     if isinstance(printed, PublishedRange):
         if metric.reads != "range":
             return Cell()
-        return Cell(text=f"{printed.low:g}–{printed.high:g}", mark=mark)
+        return Cell(interval=(printed.low, printed.high), mark=mark, hint=hint)
     number = published_number(cell, metric)
     if number is None:
         return Cell(text=UNKNOWN_TEXT)
-    return Cell(value=number, decimals=metric.decimals, mark=mark)
+    return Cell(value=number, decimals=metric.decimals, mark=mark, hint=hint)
 
 
 def difference_cell(cell: PaperCell, metric: Metric) -> Cell:
@@ -65,39 +66,46 @@ def difference_cell(cell: PaperCell, metric: Metric) -> Cell:
     return Cell(value=difference(cell, metric), decimals=metric.decimals, signed=True)
 
 
-def our_column(table: PaperTable, group: ColumnGroup, metric: Metric) -> dict[str, Cell]:
-    """Row -> our number, with the best and the second best marked."""
-    cells = {row: our_cell(table.cell(row, group, metric), metric) for row in table.rows}
-    return ranked(cells, metric.higher_is_better)
+def group_tables(table: PaperTable) -> dict[str, Table]:
+    """Column group -> its table: a row per row of the paper; per metric ours, published and difference.
+
+    Captions and notes are those of the group; `sections` are the paper's headings.
+    """
+    return {group.name: _group_table(table, group) for group in table.columns}
 
 
-def group_table(table: PaperTable, group: ColumnGroup) -> Table:
-    """One column group as a plain table: per metric ours, published and difference."""
-    columns: dict[str, dict[str, Cell]] = {}
+def _group_table(table: PaperTable, group: ColumnGroup) -> Table:
+    columns = [Column(name="configuration")]
+    contents = [[Cell(text=names.label) for names in table.rows.values()]]
     for metric in group.metrics:
-        columns[metric.headed] = our_column(table, group, metric)
+        pairs = {row: table.cell(row, group, metric) for row in table.rows}
+        ours = {row: our_cell(pair, metric) for row, pair in pairs.items()}
+        columns.append(Column(name=metric.headed, quantity=metric.headed, part="ours"))
+        contents.append([*ranked(ours, metric.higher_is_better).values()])
         if metric.reads:
-            places = {row: table.cell(row, group, metric) for row in table.rows}
-            columns[f"{metric.label}, paper"] = {
-                row: published_cell(cell, metric) for row, cell in places.items()
-            }
-            columns[f"{metric.label}, Δ"] = {
-                row: difference_cell(cell, metric) for row, cell in places.items()
-            }
-    rows = tuple(
-        (Cell(text=names.full), *(column[row] for column in columns.values()))
-        for row, names in table.rows.items()
-    )
+            for part, name, cell_of in (
+                ("paper", "paper", published_cell),
+                ("difference", "Δ", difference_cell),
+            ):
+                columns.append(Column(name=f"{metric.label}, {name}", quantity=metric.headed, part=part))
+                contents.append([cell_of(pair, metric) for pair in pairs.values()])
     return Table(
-        caption=replace(group.caption, title=f"{table.caption}. {group.caption.title}"),
-        header=("configuration", *columns),
-        rows=rows,
-        notes=(*group_notes(table, group), *table.notes),
+        caption=group.caption,
+        columns=tuple(columns),
+        rows=tuple(zip(*contents, strict=True)),
+        sections=tuple(names.section for names in table.rows.values()),
+        notes=group_notes(table, group),
     )
+
+
+def _by_itself(table: PaperTable, group: Table) -> Table:
+    """A group's table with what it shares with the others: the paper's title and notes."""
+    title = f"{table.caption}. {group.caption.title}"
+    return replace(group, caption=replace(group.caption, title=title), notes=(*group.notes, *table.notes))
 
 
 def group_notes(table: PaperTable, group: ColumnGroup) -> tuple[str, ...]:
-    """How to read a group: ours, the marks that occur in it, and what is doubtful about a printed number."""
+    """How to read a group: ours, the marks that occur in it, and remarks about single printed numbers."""
     printed = {
         row: cell.published
         for (row, column, _), cell in table.cells.items()
@@ -136,12 +144,15 @@ def _about(row: TableRow) -> str:
 
 def paper_markdown(table: PaperTable) -> str:
     """One Markdown table per column group, captions above, notes below; our numbers link to their runs."""
-    return "\n".join(to_markdown(group_table(table, group)) for group in table.columns)
+    return "\n".join(to_markdown(_by_itself(table, group)) for group in group_tables(table).values())
 
 
 def paper_latex(table: PaperTable) -> str:
     """One booktabs table per column group, labelled such as `tab:main-p1`."""
-    return "\n".join(to_latex(group_table(table, g), _label(table.name, g.name)) for g in table.columns)
+    return "\n".join(
+        to_latex(_by_itself(table, group), _label(table.name, name))
+        for name, group in group_tables(table).items()
+    )
 
 
 def _label(table: str, group: str) -> str:
@@ -149,7 +160,7 @@ def _label(table: str, group: str) -> str:
 
 
 def paper_frame(table: PaperTable) -> pl.DataFrame:
-    """One line per place with unrounded numbers and everything that belongs to them (`FRAME_SCHEMA`)."""
+    """One line per number, unrounded, with everything that belongs to it (`FRAME_SCHEMA`)."""
     lines = [
         _line(table, group, metric, table.cell(row, group, metric))
         for group in table.columns

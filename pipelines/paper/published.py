@@ -1,6 +1,6 @@
-"""What a paper has printed, number by number, with how sure each number is.
+"""The numbers that a paper prints, each with its certainty.
 
-A number that was not recovered is `UNKNOWN` and stays so in every table: nothing is guessed or filled in.
+A number that was not recovered is `UNKNOWN` in every table; no number is guessed.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from math import isfinite
 
 CERTAINTIES: dict[str, str] = {
-    "certain": "read alike in two or more independent readings",
+    "certain": "the same in two or more independent readings",
     "inferred": "follows from other printed numbers",
-    "single source": "read in one reading only",
+    "single source": "found in one reading only",
     "conflict": "readings contradict each other",
     "unknown": "not recovered",
 }
@@ -79,11 +79,6 @@ class TableRow:
     section: str = ""
     """Heading that it stands under, such as the fusion."""
 
-    @property
-    def full(self) -> str:
-        """The row's name where there are no headings."""
-        return f"{self.section}: {self.label}" if self.section else self.label
-
 
 @dataclass(frozen=True, kw_only=True)
 class PublishedTable:
@@ -97,15 +92,18 @@ class PublishedTable:
     columns: tuple[str, ...]
     """Such as the protocols."""
     known: Mapping[tuple[str, str], Published | PublishedRange]
-    """(row key, column) -> numbers; every other place is unknown."""
+    """(row key, column) -> numbers; all others are unknown."""
     notes: tuple[str, ...] = field(default=())
 
     def __post_init__(self) -> None:
-        for place in self.known:
-            self._check(*place)
+        for row, column in self.known:
+            self._check(row, column)
 
     def cell(self, row: str, column: str) -> Published | PublishedRange:
-        """The numbers at a place, `UNKNOWN` where none were recovered; ValueError for a foreign place."""
+        """The numbers of a row and column, `UNKNOWN` where none were recovered.
+
+        Raises ValueError for a row or column that the table lacks.
+        """
         self._check(row, column)
         return self.known.get((row, column), UNKNOWN)
 

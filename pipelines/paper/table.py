@@ -1,8 +1,12 @@
-"""One table of a paper, ours beside the published numbers: pure assembly, written by `paper_formats`.
+"""The numbers of one table of a paper: ours paired with the published ones. Pure assembly, no layout.
 
-A table is made of column groups, one per protocol and split. Each group has a caption of its own with its
-provenance and fingerprint, because other protocols are other data by nature; inside a group there is one
-fingerprint or no table.
+The numbers are grouped by protocol and split. Each column group has its own caption with provenance and
+fingerprint, because another protocol means other data; within a group all fingerprints must be equal.
+
+`equipose.pipelines.paper.formats` lays a `PaperTable` out as `equipose.pipelines.tables.table.Table`s, one
+per group, and every format but CSV is written from those. `PaperTable` stays beside `Table` because a pair
+keeps what a cell of a table cannot: the certainty and source of the printed number, the fingerprint behind
+ours, and one link for both. CSV is written from the pairs.
 """
 
 from __future__ import annotations
@@ -79,7 +83,7 @@ class ColumnGroup:
 
 @dataclass(frozen=True, kw_only=True)
 class PaperCell:
-    """One place of a table: ours beside the paper's."""
+    """One pair of numbers: ours and the paper's."""
 
     row: str
     column: str
@@ -89,7 +93,7 @@ class PaperCell:
     ours: Measured | None = None
     """None: not run."""
     published: Published | PublishedRange | None = None
-    """None: the paper has no such place."""
+    """None: the paper has no such cell."""
     link: str | None = None
     """Page of the run behind our number."""
     fingerprint: str | None = None
@@ -97,26 +101,26 @@ class PaperCell:
     def __post_init__(self) -> None:
         if self.ours is not None and not self.fingerprint:
             raise ValueError(
-                f"fingerprint is missing for the measured cell {self.place}; take it from its run"
+                f"fingerprint is missing for the measured cell {self.position}; take it from its run"
             )
         if self.link is not None:
-            check_link(self.link, str(self.place))
+            check_link(self.link, str(self.position))
 
     @property
-    def place(self) -> tuple[str, str, str]:
+    def position(self) -> tuple[str, str, str]:
         """(row, column group, metric)."""
         return self.row, self.column, self.metric
 
 
 def check_link(link: str, owner: str) -> None:
-    """Raise unless a link is the address of a page, which a browser only opens."""
+    """Raise unless a link is the address of a web page, so that a click can only open it."""
     if urlsplit(link).scheme.lower() not in LINK_SCHEMES:
         raise ValueError(f"link={link!r} of {owner}: give the run's page, http:// or https://")
 
 
 @dataclass(frozen=True, kw_only=True)
 class PaperTable:
-    """A finished table; places without a cell are not run and not in the paper."""
+    """A finished table; positions without a cell were not run and are not in the paper."""
 
     name: str
     caption: str
@@ -130,20 +134,20 @@ class PaperTable:
         names = [group.name for group in self.columns]
         if len(set(names)) != len(names) or not names:
             raise ValueError(f"columns={names}: give one group or more, each with a name of its own")
-        places = {(row, g.name, m.key): g for row in self.rows for g in self.columns for m in g.metrics}
-        for place, cell in self.cells.items():
-            if place != cell.place or place not in places:
-                raise ValueError(f"a cell for {cell.place} has no place in table {self.name!r}")
-            _check_fingerprint(cell, places[place])
+        groups = {(row, g.name, m.key): g for row in self.rows for g in self.columns for m in g.metrics}
+        for position, cell in self.cells.items():
+            if position != cell.position or position not in groups:
+                raise ValueError(f"a cell for {cell.position} has no place in table {self.name!r}")
+            _check_fingerprint(cell, groups[position])
 
     def cell(self, row: str, group: ColumnGroup, metric: Metric) -> PaperCell:
-        """The cell at a place, an empty one where there is none."""
-        place = (row, group.name, metric.key)
-        return self.cells.get(place, PaperCell(row=row, column=group.name, metric=metric.key))
+        """The cell at a position, an empty one where there is none."""
+        position = (row, group.name, metric.key)
+        return self.cells.get(position, PaperCell(row=row, column=group.name, metric=metric.key))
 
 
 def _check_fingerprint(cell: PaperCell, group: ColumnGroup) -> None:
-    """Raise where a measured number stands in a group of other data."""
+    """Raise where a measured number comes from other data than its group."""
     if cell.ours is None:
         return
     if cell.fingerprint != group.caption.fingerprint:
@@ -172,59 +176,58 @@ def paper_table(
     groups: Sequence[ColumnGroup],
     results: pl.DataFrame,
     *,
-    extra_rows: Mapping[str, TableRow] | None = None,
     notes: Sequence[str] = (),
 ) -> PaperTable:
     """The paper's table with our results in it.
 
-    results: `RESULT_COLUMNS`, one line per (row, column, metric). extra_rows: rows of ours that the paper
-    lacks. groups: need not be all of the paper's columns, and may hold columns that it lacks.
-    Raises ValueError for results without a place, double results, or a foreign fingerprint.
+    results: `RESULT_COLUMNS`, one line per (row, column, metric). groups: columns, of the paper or new.
+    Raises ValueError for results without a cell, double results, or the fingerprint of other data.
     """
-    rows = {**published.rows, **(extra_rows or {})}
-    ours = _by_place(results)
+    ours = _by_position(results)
     cells = {}
     for group in groups:
-        for row in rows:
+        for row in published.rows:
             for metric in group.metrics:
-                place = (row, group.name, metric.key)
+                position = (row, group.name, metric.key)
                 printed = _printed(published, row, group.name, metric)
-                cells[place] = _cell(place, ours.pop(place, None), printed)
+                cells[position] = _cell(position, ours.pop(position, None), printed)
     if ours:
         raise ValueError(f"results {sorted(ours)} have no place in table {published.name!r}")
     return PaperTable(
         name=published.name,
         caption=published.title,
-        rows=rows,
+        rows=published.rows,
         columns=tuple(groups),
         cells=cells,
         notes=(*published.notes, *notes),
     )
 
 
-def _by_place(results: pl.DataFrame) -> dict[tuple[str, str, str], dict[str, Any]]:
+def _by_position(results: pl.DataFrame) -> dict[tuple[str, str, str], dict[str, Any]]:
     missing = [name for name in RESULT_COLUMNS if name not in results.columns]
     if missing:
         raise ValueError(f"results lack the columns {missing}; give {list(RESULT_COLUMNS)}")
     double = results.filter(results.select("row", "column", "metric").is_duplicated())
     if not double.is_empty():
-        raise ValueError(f"two results for one place: {double.row(0, named=True)}; give one per place")
+        raise ValueError(
+            f"two results for one cell: {double.row(0, named=True)}; give one per row, column and metric"
+        )
     return {(r["row"], r["column"], r["metric"]): r for r in results.iter_rows(named=True)}
 
 
 def _printed(
     published: PublishedTable, row: str, column: str, metric: Metric
 ) -> Published | PublishedRange | None:
-    """What the paper prints for a place; None for rows, columns and metrics that it lacks."""
-    if not metric.reads or row not in published.rows or column not in published.columns:
+    """What the paper prints there; None for columns and metrics that it lacks."""
+    if not metric.reads or column not in published.columns:
         return None
     return published.cell(row, column)
 
 
 def _cell(
-    place: tuple[str, str, str], found: dict[str, Any] | None, printed: Published | PublishedRange | None
+    position: tuple[str, str, str], found: dict[str, Any] | None, printed: Published | PublishedRange | None
 ) -> PaperCell:
-    row, column, metric = place
+    row, column, metric = position
     if found is None:
         return PaperCell(row=row, column=column, metric=metric, published=printed)
     return PaperCell(

@@ -1,43 +1,28 @@
-"""A paper's table as rows of small labelled parts, ready for the report's template.
+"""Tables that share their rows as one grid of HTML: what `report.html` draws of them.
 
-Up to `SPLIT_UP_TO` measured columns, every number has a column of its own; wider tables keep the paper's
-number and the difference below ours, so that a laptop shows all protocols side by side.
+Markdown, LaTeX and the terminal print a `Table` after the other; in HTML they stand side by side. Up to
+`SPLIT_UP_TO` quantities, every number has a column of its own; wider grids keep the paper's number and the
+difference below ours, so that a laptop shows all protocols side by side. Cells are those of the tables.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import groupby
 
-from equipose.pipelines.paper.formats import (
-    NOT_RUN,
-    UNKNOWN_TEXT,
-    difference_cell,
-    group_notes,
-    our_column,
-    published_cell,
-)
-from equipose.pipelines.paper.table import ColumnGroup, Metric, PaperTable
-from equipose.pipelines.tables.table import MISSING, Cell
+from equipose.pipelines.tables.table import MISSING, Cell, Column, Table
 
 SPLIT_UP_TO = 3
 STACKED_LEGEND = (
     "In each place: ours, mean ± std (seeds), best of the column bold; below, the paper's number and Δ."
 )
 SPLIT_LEGEND = "The best of ours in each column is bold."
+PARTS: dict[str, str] = {"ours": "ours", "paper": "paper", "difference": "Δ"}
+"""Part of a quantity -> the header of its column."""
 
-
-@dataclass(frozen=True, kw_only=True)
-class Part:
-    """A piece of text inside a cell."""
-
-    text: str
-    kind: str
-    """CSS class."""
-    link: str = ""
-    hint: str = ""
-    """Shown on hovering; never the only place where something is said."""
-    mark: str | None = None
-    """Behind a number; empty keeps its room free, so that numbers stay below one another."""
+Entry = tuple[tuple[Cell, str], ...]
+"""What one cell of the grid holds, from top to bottom: cells of a table, each with the part that it is."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,125 +32,128 @@ class Head:
     text: str
     span: int = 1
     first: bool = False
-    """Whether a column group begins here."""
-
-
-GridCell = tuple[Part, ...]
-
-
-@dataclass(frozen=True, kw_only=True)
-class GridRow:
-    """One row; `section` is set where a new heading begins."""
-
-    label: str
-    section: str
-    cells: tuple[GridCell, ...]
+    """Whether a group of columns begins here."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Grid:
-    """A table as the template draws it."""
+    """Tables side by side."""
 
-    caption: str
-    contexts: tuple[tuple[str, str], ...]
-    """(column group, where its numbers come from)."""
-    heads: tuple[tuple[Head, ...], ...]
-    rows: tuple[GridRow, ...]
-    width: int
-    """Columns beside the row's name."""
-    starts: tuple[bool, ...]
-    """Whether a metric begins at a column, for a rule before it."""
-    legend: str
-    """How to read a place."""
-    notes: tuple[str, ...]
+    title: str
+    tables: Mapping[str, Table]
+    """Header above the table's columns -> table; all have the same rows and sections."""
+    shared_notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        names = {(tuple(row[0].text for row in t.rows), t.sections) for t in self.tables.values()}
+        if len(names) != 1:
+            raise ValueError(f"tables {list(self.tables)} do not have the same rows; draw each by itself")
+
+    @property
+    def contexts(self) -> list[tuple[str, str]]:
+        """(table, where its numbers come from)."""
+        return [(table.caption.title, table.caption.context) for table in self.tables.values()]
+
+    @property
+    def quantities(self) -> list[list[Column]]:
+        """Neighbouring columns that show one quantity, for all tables from left to right."""
+        return [columns for table in self.tables.values() for columns in quantities_of(table)]
+
+    @property
+    def split(self) -> bool:
+        """Whether every column of a table is a column of the grid; otherwise every quantity is one."""
+        return len(self.quantities) <= SPLIT_UP_TO
+
+    @property
+    def widths(self) -> list[int]:
+        """Columns of the grid per quantity."""
+        return [self._width(columns) for columns in self.quantities]
+
+    def _width(self, columns: list[Column]) -> int:
+        return len(columns) if self.split else 1
+
+    @property
+    def width(self) -> int:
+        """Columns beside the row's name."""
+        return sum(self.widths)
+
+    @property
+    def starts(self) -> list[bool]:
+        """Whether a quantity begins at a column, for a rule before it."""
+        return [i == 0 for width in self.widths for i in range(width)]
+
+    @property
+    def heads(self) -> list[list[Head]]:
+        """Header rows: tables where there are several, quantities, and their parts where they are columns."""
+        quantities = [
+            Head(text=_quantity(columns[0]), span=self._width(columns), first=True)
+            for columns in self.quantities
+        ]
+        rows = [quantities]
+        if len(self.tables) > 1:
+            rows.insert(0, self._table_heads())
+        if self.split and any(column.part for columns in self.quantities for column in columns):
+            rows.append(
+                [
+                    Head(text=PARTS.get(column.part, ""), first=i == 0)
+                    for columns in self.quantities
+                    for i, column in enumerate(columns)
+                ]
+            )
+        return rows
+
+    def _table_heads(self) -> list[Head]:
+        return [
+            Head(text=name, span=sum(map(self._width, quantities_of(table))), first=True)
+            for name, table in self.tables.items()
+        ]
+
+    @property
+    def rows(self) -> list[tuple[str, str, list[Entry]]]:
+        """(section where a new one begins, name, entries) of every row."""
+        first = next(iter(self.tables.values()))
+        rows, last = [], ""
+        for index, (name, *_) in enumerate(first.rows):
+            section = first.sections[index] if first.sections else ""
+            rows.append((section if section != last else "", name.text, self._entries(index)))
+            last = section
+        return rows
+
+    def _entries(self, index: int) -> list[Entry]:
+        """One row's cells: each alone, or those of a quantity together without the dashes."""
+        cells = iter([cell for table in self.tables.values() for cell in table.rows[index][1:]])
+        entries: list[Entry] = []
+        for columns in self.quantities:
+            parts = [(next(cells), column.part) for column in columns]
+            if self.split:
+                entries += [(part,) for part in parts]
+            else:
+                entries.append((parts[0], *(part for part in parts[1:] if part[0].shown != MISSING)))
+        return entries
+
+    @property
+    def legend(self) -> str:
+        """How to read an entry."""
+        return SPLIT_LEGEND if self.split else STACKED_LEGEND
+
+    @property
+    def notes(self) -> list[str]:
+        """The notes of all tables, each once, and those that they share."""
+        own = [note for table in self.tables.values() for note in table.notes]
+        return list(dict.fromkeys([*own, *self.shared_notes]))
 
 
-def grid_of(table: PaperTable) -> Grid:
-    """The table's cells in the layout that suits its width."""
-    columns = [(group, metric) for group in table.columns for metric in group.metrics]
-    split = len(columns) <= SPLIT_UP_TO
-    blocks = [_block(table, group, metric, split) for group, metric in columns]
-    widths = [len(next(iter(block.values()))) for block in blocks]
-    return Grid(
-        caption=table.caption,
-        contexts=tuple((g.caption.title, g.caption.context) for g in table.columns),
-        heads=_heads(table, widths, split),
-        rows=_rows(table, blocks),
-        width=sum(widths),
-        starts=tuple(i == 0 for width in widths for i in range(width)),
-        legend=SPLIT_LEGEND if split else STACKED_LEGEND,
-        notes=_notes(table),
-    )
+def quantities_of(table: Table) -> list[list[Column]]:
+    """The columns beside the row's name, neighbours that show one quantity together."""
+    return [list(columns) for _, columns in groupby(table.columns[1:], _quantity)]
 
 
-def _block(table: PaperTable, group: ColumnGroup, metric: Metric, split: bool) -> dict[str, list[GridCell]]:
-    """Row -> its cells for one metric: one (stacked) or up to three (split)."""
-    ours = our_column(table, group, metric)
-    block: dict[str, list[GridCell]] = {}
-    for row in table.rows:
-        cell = table.cell(row, group, metric)
-        parts = [_ours(ours[row])]
-        if metric.reads:
-            hint = "" if cell.published is None else _hint(cell.published.certainty, cell.published.source)
-            printed = _printed(published_cell(cell, metric), hint)
-            parts += [printed, _difference(difference_cell(cell, metric))]
-        block[row] = parts if split else [_stacked(parts)]
-    return block
+def _quantity(column: Column) -> str:
+    return column.quantity or column.name
 
 
-def _stacked(parts: list[GridCell]) -> GridCell:
-    """All parts in one cell, without the dashes for what there is not."""
-    ours, *rest = (part for cell in parts for part in cell)
-    return (ours, *(part for part in rest if part.text != MISSING))
-
-
-def _ours(cell: Cell) -> GridCell:
-    if cell.value is None:
-        return (Part(text=NOT_RUN, kind="none"),)
-    kind = "ours best" if cell.place == "best" else "ours"
-    return (Part(text=cell.shown, kind=kind, link=cell.link),)
-
-
-def _printed(cell: Cell, hint: str) -> GridCell:
-    if cell.shown == UNKNOWN_TEXT:
-        return (Part(text=UNKNOWN_TEXT, kind="paper none"),)
-    if cell.shown == MISSING:
-        return (Part(text=MISSING, kind="paper none"),)
-    return (Part(text=cell.shown, kind="paper", hint=hint, mark=cell.mark),)
-
-
-def _difference(cell: Cell) -> GridCell:
-    return (Part(text=cell.shown, kind="difference none" if cell.value is None else "difference"),)
-
-
-def _hint(certainty: str, source: str) -> str:
-    return f"{certainty}; {source}" if source else certainty
-
-
-def _heads(table: PaperTable, widths: list[int], split: bool) -> tuple[tuple[Head, ...], ...]:
-    """Header rows: groups where there are several, metrics, and ours / paper / Δ where they are columns."""
-    spans = iter(widths)
-    metrics, groups, names = [], [], []
-    for group in table.columns:
-        own = [next(spans) for _ in group.metrics]
-        groups.append(Head(text=group.name, span=sum(own), first=True))
-        metrics += [Head(text=m.headed, span=w, first=True) for m, w in zip(group.metrics, own, strict=True)]
-        names += [Head(text=t, first=i == 0) for w in own for i, t in enumerate(("ours", "paper", "Δ")[:w])]
-    rows = [groups] if len(groups) > 1 else []
-    return tuple(tuple(row) for row in (*rows, metrics, *([names] if split else [])))
-
-
-def _rows(table: PaperTable, blocks: list[dict[str, list[GridCell]]]) -> tuple[GridRow, ...]:
-    rows, last = [], ""
-    for row, names in table.rows.items():
-        cells = tuple(cell for block in blocks for cell in block[row])
-        section = names.section if names.section != last else ""
-        rows.append(GridRow(label=names.label, section=section, cells=cells))
-        last = names.section
-    return tuple(rows)
-
-
-def _notes(table: PaperTable) -> tuple[str, ...]:
-    """Every group's notes, what several groups share once, and the table's own."""
-    found = [note for group in table.columns for note in group_notes(table, group)]
-    return tuple(dict.fromkeys((*found, *table.notes)))
+def css_class(cell: Cell, part: str) -> str:
+    """The CSS classes of a cell."""
+    if part and cell.blank:
+        return "none" if part == "ours" else f"{part} none"
+    return f"{part} best" if cell.rank == "best" else part

@@ -11,9 +11,9 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from matplotlib.figure import Figure
 
-from equipose.pipelines.paper.formats import is_real
+from equipose.pipelines.paper.formats import group_tables, is_real
 from equipose.pipelines.paper.table import PaperTable, check_link
-from equipose.pipelines.report.grid import grid_of
+from equipose.pipelines.report.grid import Grid, css_class
 from equipose.pipelines.report.overview import overview_of
 from equipose.pipelines.report.verdicts import MethodVerdict
 
@@ -23,13 +23,13 @@ PNG = b"\x89PNG\r\n\x1a\n"
 
 @dataclass(frozen=True, kw_only=True)
 class ReportFigure:
-    """A picture with what must stand beside it."""
+    """A picture with its title, caption and provenance."""
 
     title: str
     data: bytes
     """A PNG or SVG file."""
     alt: str
-    """What a reader who cannot see it has to know."""
+    """Its content in words, for readers who cannot see it."""
     caption: str
     provenance: str
     """Such as `simulated data`."""
@@ -37,12 +37,12 @@ class ReportFigure:
     def __post_init__(self) -> None:
         for name in ("title", "alt", "provenance"):
             if not getattr(self, name).strip():
-                raise ValueError(f"{name} of a figure is empty; a reader needs it, describe the figure")
+                raise ValueError(f"{name} of a figure is empty; every figure in a report needs it")
         _media_type(self.title, self.data)
 
     @property
     def source(self) -> str:
-        """The picture as an address that carries it."""
+        """The picture as a data URL."""
         kind = _media_type(self.title, self.data)
         return f"data:{kind};base64,{base64.b64encode(self.data).decode()}"
 
@@ -73,25 +73,31 @@ def png_bytes(figure: Figure) -> bytes:
     return buffer.getvalue()
 
 
+def grid_of(table: PaperTable) -> Grid:
+    """A paper's table as one grid, its column groups side by side."""
+    return Grid(title=table.caption, tables=group_tables(table), shared_notes=table.notes)
+
+
 def html_report(
     title: str,
     sections: Sequence[Section],
     provenance: str,
     *,
-    outcomes: Sequence[MethodVerdict] = (),
+    verdicts: Sequence[MethodVerdict] = (),
     facts: Mapping[str, str] | None = None,
 ) -> str:
     """The report as the text of one HTML file.
 
-    provenance: of all runs together, such as `simulated data`; what is not purely real gets a banner.
-    outcomes: verdicts for the overview. facts: name -> value, such as preset, seeds, date, code version.
-    Raises ValueError for an empty provenance, a measured number without a link, or a link that is no page.
+    provenance: of all runs together, such as `simulated data`; any that is not purely real gets a banner.
+    verdicts: for the overview. facts: name -> value, such as preset, seeds, date, code version.
+    Raises ValueError for an empty provenance, a measured number without a link, or a link to no web page.
     """
     if not provenance.strip():
         raise ValueError("provenance is empty; say what the numbers come from, e.g. 'simulated data'")
-    _check_links(sections, outcomes)
+    _check_links(sections, verdicts)
     environment = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined)
     environment.trim_blocks = environment.lstrip_blocks = True
+    environment.globals["css_class"] = css_class
     chapters = [
         {"title": s.title, "text": s.text, "grids": [grid_of(t) for t in s.tables], "figures": s.figures}
         for s in sections
@@ -101,18 +107,18 @@ def html_report(
         provenance=provenance,
         real=is_real(provenance),
         facts=dict(facts or {}),
-        overview=overview_of(outcomes) if outcomes else None,
+        overview=overview_of(verdicts) if verdicts else None,
         sections=chapters,
     )
 
 
-def _check_links(sections: Sequence[Section], outcomes: Sequence[MethodVerdict]) -> None:
+def _check_links(sections: Sequence[Section], verdicts: Sequence[MethodVerdict]) -> None:
     for table in (table for section in sections for table in section.tables):
         for cell in table.cells.values():
             if cell.ours is not None and not cell.link:
                 raise ValueError(
-                    f"link of {cell.place} in table {table.name!r} is missing; give its run's page"
+                    f"link of {cell.position} in table {table.name!r} is missing; give its run's page"
                 )
-    for outcome in outcomes:
-        if outcome.link:
-            check_link(outcome.link, outcome.name)
+    for verdict in verdicts:
+        if verdict.link:
+            check_link(verdict.link, verdict.name)

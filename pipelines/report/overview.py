@@ -1,4 +1,4 @@
-"""Verdicts over methods as one small grid: who helped where, counted, with the doubts said once."""
+"""Verdicts on methods as one small grid, with their counts and one sentence on doubtful ones."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ VERDICT_MEANINGS: dict[str, str] = {
 }
 assert tuple(VERDICT_MEANINGS) == VERDICTS
 REASONS_SHOWN = 2
-"""More different reasons than this are summed up."""
+"""More reasons than this are summarised."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +32,7 @@ class VerdictCount:
 
 @dataclass(frozen=True, kw_only=True)
 class OverviewRow:
-    """A method; None where it was not compared."""
+    """A method with its verdicts; None where it was not compared."""
 
     label: str
     cells: tuple[MethodVerdict | None, ...]
@@ -40,7 +40,7 @@ class OverviewRow:
 
 @dataclass(frozen=True, kw_only=True)
 class Overview:
-    """Methods in rows, groups (fusions) and columns (protocols) beside each other."""
+    """Methods in rows; protocols in columns, grouped by fusion."""
 
     counts: tuple[VerdictCount, ...]
     total: int
@@ -56,33 +56,33 @@ class Overview:
     """Behind the verdict of an underpowered comparison; empty where all are."""
 
 
-def overview_of(outcomes: Sequence[MethodVerdict]) -> Overview:
-    """The grid of some outcomes, rows and columns in their order.
+def overview_of(verdicts: Sequence[MethodVerdict]) -> Overview:
+    """The grid of some verdicts; rows and columns are in the order of their first verdict.
 
-    Raises ValueError for two outcomes in one place.
+    Raises ValueError for two verdicts on one method in one group and column.
     """
-    groups = list(dict.fromkeys(o.group for o in outcomes))
-    columns = list(dict.fromkeys(o.column for o in outcomes))
-    places = [(group, column) for group in groups for column in columns]
-    found = {(o.name, o.group, o.column): o for o in outcomes}
-    if len(found) < len(outcomes):
-        raise ValueError("two outcomes for one method, group and column; give one per place")
-    found_by = by_verdict(outcomes)
+    groups = list(dict.fromkeys(one.group for one in verdicts))
+    columns = list(dict.fromkeys(one.column for one in verdicts))
+    positions = [(group, column) for group in groups for column in columns]
+    found = {(one.name, one.group, one.column): one for one in verdicts}
+    if len(found) < len(verdicts):
+        raise ValueError("two verdicts for one method, group and column; keep one")
+    found_by = by_verdict(verdicts)
     return Overview(
         counts=tuple(
             VerdictCount(verdict=verdict, meaning=VERDICT_MEANINGS[verdict], count=len(found_by[verdict]))
             for verdict in VERDICTS
         ),
-        total=len(outcomes),
+        total=len(verdicts),
         heads=_heads(groups, columns),
         rows=tuple(
-            OverviewRow(label=name, cells=tuple(found.get((name, *place)) for place in places))
-            for name in dict.fromkeys(o.name for o in outcomes)
+            OverviewRow(label=name, cells=tuple(found.get((name, *position)) for position in positions))
+            for name in dict.fromkeys(one.name for one in verdicts)
         ),
-        starts=tuple(column == columns[0] for _, column in places),
-        seeds=_seeds(outcomes),
-        doubts=doubts(outcomes),
-        mark="" if all(o.why for o in outcomes) else WEAK,
+        starts=tuple(column == columns[0] for _, column in positions),
+        seeds=_seeds(verdicts),
+        doubts=doubts(verdicts),
+        mark="" if all(one.why for one in verdicts) else WEAK,
     )
 
 
@@ -93,27 +93,27 @@ def _heads(groups: list[str], columns: list[str]) -> tuple[tuple[Head, ...], ...
     return (above, below) if any(groups) else (below,)
 
 
-def _seeds(outcomes: Sequence[MethodVerdict]) -> str:
-    numbers = sorted({o.seeds for o in outcomes})
+def _seeds(verdicts: Sequence[MethodVerdict]) -> str:
+    numbers = sorted({one.seeds for one in verdicts})
     if not numbers:
         return ""
     shown = str(numbers[0]) if len(numbers) == 1 else f"{numbers[0]} to {numbers[-1]}"
     return f"{shown} seed{'' if numbers == [1] else 's'} each"
 
 
-def doubts(outcomes: Sequence[MethodVerdict]) -> str:
-    """One sentence on the comparisons that could hardly have found anything, empty where all could."""
-    weak = [o for o in outcomes if o.why]
+def doubts(verdicts: Sequence[MethodVerdict]) -> str:
+    """One sentence on the underpowered comparisons, empty where there are none."""
+    weak = [one for one in verdicts if one.why]
     if not weak:
         return ""
-    every = len(weak) == len(outcomes)
-    share = f"All {len(weak)}" if every else f"{len(weak)} of {len(outcomes)}"
+    every = len(weak) == len(verdicts)
+    share = f"All {len(weak)}" if every else f"{len(weak)} of {len(verdicts)}"
     mark = "" if every else f" ({WEAK})"
-    reasons = list(dict.fromkeys(o.why for o in weak))
+    reasons = list(dict.fromkeys(one.why for one in weak))
     if len(reasons) <= REASONS_SHOWN:
         because = ", or ".join(reasons)
     else:
-        floor = [o.detectable_mm for o in weak if o.detectable_mm == o.detectable_mm]
+        floor = [one.detectable_mm for one in weak if one.detectable_mm == one.detectable_mm]
         because = "too few seeds or test subjects for their spread"
         if floor:
             smallest = f"{min(floor):.1f} to {max(floor):.1f} mm"

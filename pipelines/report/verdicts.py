@@ -1,4 +1,4 @@
-"""Verdicts over methods as the overview of a report needs them: who helped, who did not, what stays open."""
+"""Verdicts on methods for the overview of a report: which helped, which did not, which are undecided."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ class MethodVerdict:
     name: str
     """Of the method, such as `+ AWC`."""
     column: str
-    """Protocol that it was judged on."""
+    """Protocol of the comparison."""
     group: str = ""
-    """What else sets comparisons apart, such as the fusion."""
+    """What else distinguishes comparisons, such as the fusion."""
     verdict: str
-    """One of `comparison_statistics.VERDICTS`."""
+    """One of `equipose.pipelines.statistics.comparison.VERDICTS`."""
     difference_mm: float
     """Method minus reference, mm; negative is better."""
     low_mm: float
@@ -56,7 +56,7 @@ def _signed(value_mm: float) -> str:
     return Cell(value=value_mm, signed=True).shown
 
 
-def outcomes_of(
+def verdicts_of(
     comparison: pl.DataFrame,
     column: str,
     *,
@@ -64,7 +64,7 @@ def outcomes_of(
     names: Mapping[str, str] | None = None,
     links: Mapping[str, str] | None = None,
 ) -> tuple[MethodVerdict, ...]:
-    """One outcome per row of `comparison_statistics.compare`, in its order.
+    """One verdict per row of `equipose.pipelines.statistics.comparison.compare`, in its order.
 
     column: protocol. group: such as the fusion. names: method -> name shown, default the method.
     links: method -> page of its run.
@@ -87,6 +87,6 @@ def outcomes_of(
     )
 
 
-def by_verdict(outcomes: Sequence[MethodVerdict]) -> dict[str, tuple[MethodVerdict, ...]]:
-    """Every verdict, also those that nobody has, with its outcomes in the order given."""
-    return {verdict: tuple(o for o in outcomes if o.verdict == verdict) for verdict in VERDICTS}
+def by_verdict(verdicts: Sequence[MethodVerdict]) -> dict[str, tuple[MethodVerdict, ...]]:
+    """Verdict -> the methods that got it, in the order given; none for a verdict that was not given."""
+    return {verdict: tuple(one for one in verdicts if one.verdict == verdict) for verdict in VERDICTS}

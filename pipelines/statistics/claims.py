@@ -113,12 +113,12 @@ class Claim:
     seeds: int
 
     @property
-    def verdict(self) -> str:
+    def decision(self) -> str:
         """`holds`, `does not hold` or `undecided`."""
-        return verdict(self.low, self.high, self.statement)
+        return decide(self.low, self.high, self.statement)
 
 
-def verdict(low: float, high: float, statement: Statement) -> str:
+def decide(low: float, high: float, statement: Statement) -> str:
     """On which side of the statement's bound an interval lies."""
     below, above = high < statement.bound, low > statement.bound
     if not (below or above):
@@ -196,7 +196,7 @@ def spread_claims(measures: pl.DataFrame) -> list[Claim]:
 
 
 def error_claims(name: str, level: str, effects: pl.DataFrame) -> list[Claim]:
-    """A claim per row of `comparison_statistics.compare`, `step_effects` or `alone_effects` at one level.
+    """A claim per row of `statistics.comparison.compare`, `step_effects` or `alone_effects` at one level.
 
     effects: `method`, `difference_mm`, `low_mm`, `high_mm` (over seeds and test clusters) and `seeds`.
     """

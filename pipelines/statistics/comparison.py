@@ -23,8 +23,8 @@ VERDICTS: tuple[str, ...] = ("helped", "did not help", "hurt", "undecided")
 
 
 @dataclass(frozen=True, kw_only=True)
-class ComparisonConfig:
-    """What counts as evidence, and what as an effect worth having."""
+class EvidenceRule:
+    """What counts as evidence, and which effect is worth having."""
 
     reference: str = "plain"
     """The method that all others are compared to."""
@@ -65,7 +65,7 @@ def method_errors(errors: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def compare(errors: pl.DataFrame, config: ComparisonConfig | None = None) -> pl.DataFrame:
+def compare(errors: pl.DataFrame, rule: EvidenceRule | None = None) -> pl.DataFrame:
     """One row per method other than the reference, in the table's order.
 
     Columns, all differences being method minus reference in mm (negative is better): `method`, `seeds`,
@@ -80,20 +80,18 @@ def compare(errors: pl.DataFrame, config: ComparisonConfig | None = None) -> pl.
     undecided comparison whose detectable difference exceeds what is worth having.
     Raises ValueError where the reference is missing, or two methods were judged on different frames.
     """
-    config = config or ComparisonConfig()
+    rule = rule or EvidenceRule()
     table = checked(errors)
     names = table["method"].unique(maintain_order=True).to_list()
-    if config.reference not in names:
-        raise ValueError(f"reference {config.reference!r} is not in the table; it has {names}")
-    rivals = [name for name in names if name != config.reference]
-    pairs = {name: _paired(table, name, config.reference) for name in rivals}
+    if rule.reference not in names:
+        raise ValueError(f"reference {rule.reference!r} is not in the table; it has {names}")
+    rivals = [name for name in names if name != rule.reference]
+    pairs = {name: _paired(table, name, rule.reference) for name in rivals}
     tests = {name: paired_test(sums, counts) for name, (sums, counts) in pairs.items()}
     adjusted = dict(zip(rivals, holm([tests[name].p for name in rivals]), strict=True))
-    mean_mm = method_errors(table).filter(pl.col("method") == config.reference)["mean_mm"].item()
-    worth_mm, family = config.worth * mean_mm, max(1, int(np.isfinite(list(adjusted.values())).sum()))
-    rows = [
-        _row(name, *pairs[name], tests[name], adjusted[name], worth_mm, family, config) for name in rivals
-    ]
+    mean_mm = method_errors(table).filter(pl.col("method") == rule.reference)["mean_mm"].item()
+    worth_mm, family = rule.worth * mean_mm, max(1, int(np.isfinite(list(adjusted.values())).sum()))
+    rows = [_row(name, *pairs[name], tests[name], adjusted[name], worth_mm, family, rule) for name in rivals]
     return pl.DataFrame(rows, schema=SCHEMA)
 
 
@@ -167,10 +165,10 @@ def _row(
     p_holm: float,
     worth_mm: float,
     family: int,
-    config: ComparisonConfig,
+    rule: EvidenceRule,
 ) -> dict[str, Any]:
-    level = config.alpha / family
-    low, high = expanded_bootstrap(sums, counts, seed=config.seed, draws=config.draws)
+    level = rule.alpha / family
+    low, high = expanded_bootstrap(sums, counts, seed=rule.seed, draws=rule.draws)
     worst_low, worst_high = test.interval(1 - level)
     row = {
         "method": name,
@@ -186,10 +184,10 @@ def _row(
         "p_holm": p_holm,
         "worst_case_low_mm": worst_low,
         "worst_case_high_mm": worst_high,
-        "detectable_mm": test.detectable(level, config.power),
+        "detectable_mm": test.detectable(level, rule.power),
     }
-    row["verdict"] = verdict(test.difference, p_holm, worst_low, worth_mm, config.alpha)
-    row["why"] = "; ".join(_weaknesses(row, worth_mm, config))
+    row["verdict"] = verdict(test.difference, p_holm, worst_low, worth_mm, rule.alpha)
+    row["why"] = "; ".join(_weaknesses(row, worth_mm, rule))
     return {**row, "underpowered": bool(row["why"])}
 
 
@@ -200,10 +198,10 @@ def verdict(difference: float, p_holm: float, worst_low: float, worth_mm: float,
     return "did not help" if worst_low > -worth_mm else "undecided"
 
 
-def _weaknesses(row: dict[str, Any], worth_mm: float, config: ComparisonConfig) -> list[str]:
+def _weaknesses(row: dict[str, Any], worth_mm: float, rule: EvidenceRule) -> list[str]:
     """Why the comparison could hardly have found anything; empty where it could."""
     found = []
-    for name, least in (("seeds", config.min_seeds), ("clusters", config.min_clusters)):
+    for name, least in (("seeds", rule.min_seeds), ("clusters", rule.min_clusters)):
         if row[name] < least:
             few = name.removesuffix("s") if row[name] == 1 else name
             found.append(f"{row[name]} {few}, fewer than {least}")

@@ -104,7 +104,7 @@ def _check_frames(sums: pl.DataFrame) -> None:
 def clustered(frames: pl.DataFrame, *, cluster: str = "subject", metric: str = "mpjpe_mm") -> pl.DataFrame:
     """`method`, `seed`, `subset`, `cluster`, `error_sum_mm`, `count`.
 
-    One subset of it is a table of errors for `comparison_statistics.compare`.
+    One subset of it is a table of errors for `statistics.comparison.compare`.
     """
     _known("cluster", cluster, CLUSTERS)
     _known("metric", metric, METRICS)

@@ -17,7 +17,7 @@ import polars as pl
 from scipy import stats
 
 from equipose.models.modalities import subset_name
-from equipose.pipelines.statistics.comparison import RESOLUTION_MM, ComparisonConfig
+from equipose.pipelines.statistics.comparison import RESOLUTION_MM, EvidenceRule
 from equipose.pipelines.statistics.paired_test import (
     Array,
     PairedTest,
@@ -53,7 +53,7 @@ def one_seed_test(sums: Array, counts: Array) -> PairedTest:
     return PairedTest(difference=difference, standard_error=error, df=df, p=p)
 
 
-def effect(sums: Array, counts: Array, config: ComparisonConfig) -> dict[str, Any]:
+def effect(sums: Array, counts: Array, rule: EvidenceRule) -> dict[str, Any]:
     """`difference_mm`, its interval and p of differences of error sums [S, G] and frames [G].
 
     Several seeds: crossed test and bootstrap over seeds and clusters; one seed: t over clusters.
@@ -61,7 +61,7 @@ def effect(sums: Array, counts: Array, config: ComparisonConfig) -> dict[str, An
     sums = np.where(np.abs(sums) < RESOLUTION_MM * counts, 0.0, sums)
     if len(sums) > 1:
         test = paired_test(sums, counts)
-        low, high = expanded_bootstrap(sums, counts, seed=config.seed, draws=config.draws, level=LEVEL)
+        low, high = expanded_bootstrap(sums, counts, seed=rule.seed, draws=rule.draws, level=LEVEL)
     else:
         test = one_seed_test(sums, counts)
         low, high = test.interval(LEVEL) if test.standard_error else (test.difference, test.difference)
@@ -73,7 +73,7 @@ def effect(sums: Array, counts: Array, config: ComparisonConfig) -> dict[str, An
         "p": test.p,
         "seeds": seeds,
         "clusters": clusters,
-        "underpowered": seeds < config.min_seeds or clusters < config.min_clusters,
+        "underpowered": seeds < rule.min_seeds or clusters < rule.min_clusters,
     }
 
 
@@ -82,7 +82,7 @@ def step_effects(
     *,
     cluster: str = "subject",
     metric: str = "mpjpe_mm",
-    config: ComparisonConfig | None = None,
+    rule: EvidenceRule | None = None,
 ) -> pl.DataFrame:
     """For every method, subset S of two or more sensors and sensor m in S: error(S) - error(S without m), mm.
 
@@ -90,12 +90,12 @@ def step_effects(
     `high_mm`, `p`, `p_holm`, `seeds`, `clusters`, `underpowered`, `worse` (the difference is positive),
     `hurts` and `helps` (p_holm < alpha; Holm over the steps of the method, 28 with four sensors).
     """
-    config = config or ComparisonConfig()
+    rule = rule or EvidenceRule()
     rows: list[dict[str, Any]] = []
     errors = clustered(frames, cluster=cluster, metric=metric)
     for (method,), part in errors.group_by("method", maintain_order=True):
         sums, counts = subset_arrays(part)
-        rows += _adjusted([{"method": method, **step} for step in _steps(sums, counts, config)], config)
+        rows += _adjusted([{"method": method, **step} for step in _steps(sums, counts, rule)], rule)
     return pl.DataFrame(rows, schema=STEP_SCHEMA)
 
 
@@ -112,7 +112,7 @@ def subset_arrays(errors: pl.DataFrame) -> tuple[dict[str, Array], Array]:
     return arrays, part["count"].to_numpy().astype(np.float64)[: arrays[str(subset)].shape[1]]
 
 
-def _steps(sums: Mapping[str, Array], counts: Array, config: ComparisonConfig) -> Iterator[dict[str, Any]]:
+def _steps(sums: Mapping[str, Array], counts: Array, rule: EvidenceRule) -> Iterator[dict[str, Any]]:
     modalities = modalities_of(sums)
     for subset in in_size_order(sums):
         names = members(subset)
@@ -125,7 +125,7 @@ def _steps(sums: Mapping[str, Array], counts: Array, config: ComparisonConfig) -
                 "without": without,
                 "mean_mm": _mean(sums[subset], counts),
                 "without_mm": _mean(sums[without], counts),
-                **effect(sums[subset] - sums[without], counts, config),
+                **effect(sums[subset] - sums[without], counts, rule),
             }
 
 
@@ -135,7 +135,7 @@ def alone_effects(
     *,
     cluster: str = "subject",
     metric: str = "mpjpe_mm",
-    config: ComparisonConfig | None = None,
+    rule: EvidenceRule | None = None,
 ) -> pl.DataFrame:
     """For every method and sensor: the joint model with that sensor only, against one trained on it alone.
 
@@ -144,7 +144,7 @@ def alone_effects(
     `without`, `without_mm`; differences are joint minus alone, so a positive one is what joint training
     costs the sensor. Raises ValueError where seeds or frames have nothing in common.
     """
-    config = config or ComparisonConfig()
+    rule = rule or EvidenceRule()
     both = pl.concat(
         [
             recording_sums(frames).with_columns(alone=pl.lit(False)),
@@ -157,12 +157,12 @@ def alone_effects(
     rows: list[dict[str, Any]] = []
     for (method,), part in single.filter(~pl.col("alone")).group_by("method", maintain_order=True):
         mine = clustered(part, cluster=cluster, metric=metric)
-        rows += _adjusted(list(_against_alone(str(method), mine, reference, config)), config)
+        rows += _adjusted(list(_against_alone(str(method), mine, reference, rule)), rule)
     return pl.DataFrame(rows, schema=ALONE_SCHEMA)
 
 
 def _against_alone(
-    method: str, mine: pl.DataFrame, reference: pl.DataFrame, config: ComparisonConfig
+    method: str, mine: pl.DataFrame, reference: pl.DataFrame, rule: EvidenceRule
 ) -> Iterator[dict[str, Any]]:
     theirs = reference.select("seed", "subset", "cluster", other="error_sum_mm", frames="count")
     for subset in in_size_order(reference["subset"]):
@@ -185,7 +185,7 @@ def _against_alone(
             "subset": subset,
             "mean_mm": _mean(joint, counts),
             "alone_mm": _mean(other, counts),
-            **effect(joint - other, counts, config),
+            **effect(joint - other, counts, rule),
         }
 
 
@@ -193,13 +193,13 @@ def _mean(sums: Array, counts: Array) -> float:
     return float((sums.sum(axis=1) / counts.sum()).mean())
 
 
-def _adjusted(rows: list[dict[str, Any]], config: ComparisonConfig) -> list[dict[str, Any]]:
+def _adjusted(rows: list[dict[str, Any]], rule: EvidenceRule) -> list[dict[str, Any]]:
     """The rows with `p_holm` over them and what follows from it."""
     finished = []
     for row, p_holm in zip(rows, holm([row["p"] for row in rows]), strict=True):
-        found, worse = p_holm < config.alpha, row["difference_mm"] > 0
-        verdict = {"worse": worse, "hurts": found and worse, "helps": found and not worse}
-        finished.append({**row, "p_holm": p_holm, **verdict})
+        found, worse = p_holm < rule.alpha, row["difference_mm"] > 0
+        effects = {"worse": worse, "hurts": found and worse, "helps": found and not worse}
+        finished.append({**row, "p_holm": p_holm, **effects})
     return finished
 
 

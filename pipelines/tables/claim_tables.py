@@ -1,4 +1,4 @@
-"""Tables of the claims about a weak sensor: for people one per level, for scripts one of all."""
+"""Tables of the claims about a weak sensor: one per level to read, and one frame of all for scripts."""
 
 from __future__ import annotations
 
@@ -9,12 +9,11 @@ import numpy as np
 import polars as pl
 
 from equipose.pipelines.statistics.claims import STATEMENTS, Claim
-from equipose.pipelines.tables.table import Caption, Table
-from equipose.pipelines.tables.table import Cell as Entry
+from equipose.pipelines.tables.table import Caption, Cell, Table, columns_named
 
 
 def claims_frame(claims: Iterable[Claim]) -> pl.DataFrame:
-    """A row per claim, for scripts: wording, level, method, number, interval, bound, verdict."""
+    """A row per claim: wording, level, method, number, interval, bound, and whether it holds (`verdict`)."""
     return pl.DataFrame(
         [
             {
@@ -27,7 +26,7 @@ def claims_frame(claims: Iterable[Claim]) -> pl.DataFrame:
                 "bound": claim.statement.bound,
                 "side": "below" if claim.statement.below else "above",
                 "seeds": claim.seeds,
-                "verdict": claim.verdict,
+                "verdict": claim.decision,
             }
             for claim in claims
         ]
@@ -35,11 +34,11 @@ def claims_frame(claims: Iterable[Claim]) -> pl.DataFrame:
 
 
 def claims_table(claims: Sequence[Claim], level: str, caption: Caption, *, units: str) -> Table:
-    """One level: claims in rows, methods in columns, each number with its interval and verdict."""
+    """One level: claims in rows, methods in columns, each number with its interval and whether it holds."""
     mine = {(claim.statement.name, claim.method): claim for claim in claims if claim.level == level}
     methods = list(dict.fromkeys(method for _, method in mine))
     rows = [
-        (Entry(text=name), *(_entry(mine.get((name, method))) for method in methods))
+        (Cell(text=name), *(_cell(mine.get((name, method))) for method in methods))
         for name in STATEMENTS
         if any(claimed == name for claimed, _ in mine)
     ]
@@ -49,16 +48,18 @@ def claims_table(claims: Sequence[Claim], level: str, caption: Caption, *, units
         "for the number of claims."
     )
     caption = replace(caption, alignment="errors without root alignment")
-    return Table(caption=caption, header=("claim", *methods), rows=tuple(rows), notes=(about, *notes))
+    return Table(
+        caption=caption, columns=columns_named(("claim", *methods)), rows=tuple(rows), notes=(about, *notes)
+    )
 
 
-def _entry(claim: Claim | None) -> Entry:
+def _cell(claim: Claim | None) -> Cell:
     if claim is None:
-        return Entry()
-    return Entry(
+        return Cell()
+    return Cell(
         value=claim.value,
         interval=(claim.low, claim.high) if np.isfinite(claim.low) else None,
-        mark=claim.verdict,
+        mark=claim.decision,
         signed=claim.statement.bound == 0,
         decimals=claim.statement.decimals,
     )

@@ -1,4 +1,4 @@
-"""A results table as Markdown, LaTeX (booktabs), CSV and for the terminal (rich)."""
+"""A table as Markdown, LaTeX (booktabs), CSV and for the terminal (rich)."""
 
 from __future__ import annotations
 
@@ -48,12 +48,12 @@ STYLES: dict[str, str] = {"best": "bold", "second": "underline"}
 
 
 def latex_escaped(text: str) -> str:
-    """Text that LaTeX prints as it stands."""
+    """Text that LaTeX prints literally."""
     return "".join(LATEX.get(character, character) for character in text)
 
 
 def markdown_escaped(text: str) -> str:
-    """Text that Markdown prints as it stands, also inside a table."""
+    """Text that Markdown prints literally, also inside a table."""
     return MARKDOWN.sub(r"\\\1", text)
 
 
@@ -64,7 +64,7 @@ def to_markdown(table: Table) -> str:
         "",
         _markdown_line([markdown_escaped(name) for name in table.header]),
         "|---|" + "---:|" * (len(table.header) - 1),
-        *(_markdown_line([_markdown_cell(cell) for cell in row]) for row in table.rows),
+        *(_markdown_line([_markdown_cell(cell) for cell in row]) for row in table.named_rows),
     ]
     for note in table.notes:
         lines += ["", markdown_escaped(note)]
@@ -79,7 +79,7 @@ def _markdown_cell(cell: Cell) -> str:
     shown = markdown_escaped(cell.shown)
     if cell.link:
         shown = f"[{shown}]({quote(cell.link, safe=LINK_SAFE)})"
-    framed = {"best": f"**{shown}**", "second": f"<u>{shown}</u>"}.get(cell.place, shown)
+    framed = {"best": f"**{shown}**", "second": f"<u>{shown}</u>"}.get(cell.rank, shown)
     return f"{framed} {markdown_escaped(cell.mark)}" if cell.mark else framed
 
 
@@ -99,7 +99,7 @@ def to_latex(table: Table, label: str = "tab:comparison") -> str:
         r"\toprule",
         _latex_line([latex_escaped(name) for name in table.header]),
         r"\midrule",
-        *(_latex_line([_latex_cell(cell) for cell in row]) for row in table.rows),
+        *(_latex_line([_latex_cell(cell) for cell in row]) for row in table.named_rows),
         r"\bottomrule",
         r"\end{tabular}",
         *(rf"\par\smallskip{{\footnotesize {latex_escaped(note)}}}" for note in table.notes),
@@ -115,7 +115,7 @@ def _latex_line(entries: list[str]) -> str:
 
 def _latex_cell(cell: Cell) -> str:
     shown = latex_escaped(cell.shown)
-    command = {"best": r"\textbf", "second": r"\underline"}.get(cell.place, "")
+    command = {"best": r"\textbf", "second": r"\underline"}.get(cell.rank, "")
     mark = "".join(MATHS.get(character, character) for character in cell.mark)
     return (f"{command}{{{shown}}}" if command else shown) + (f"$^{{{mark}}}$" if mark else "")
 
@@ -125,7 +125,7 @@ def to_frame(table: Table) -> pl.DataFrame:
     `mark`, `link` where there are any, and the caption's parts, so that rows of several files stay apart.
     """
     rows = []
-    for row in table.rows:
+    for row in table.named_rows:
         entry: dict[str, object] = {}
         for name, cell in zip(table.header, row, strict=True):
             entry |= _frame_cells(name, cell)
@@ -142,7 +142,7 @@ def _frame_cells(name: str, cell: Cell) -> dict[str, object]:
 
 
 def _filled(rows: list[dict[str, object]]) -> pl.DataFrame:
-    """The rows as a frame, without the columns in which nobody has anything (but for the headers)."""
+    """The rows as a frame, without columns in which no row has a value."""
     frame = pl.DataFrame(rows, infer_schema_length=None)
     return frame[[column.name for column in frame if column.null_count() < len(frame)]]
 
@@ -156,13 +156,13 @@ def to_rich(table: Table) -> rich.table.Table:
     """The table for a terminal; caption and notes below it."""
     below = "\n".join([table.caption.text, *table.notes])
     shown = rich.table.Table(caption=Text(below), caption_justify="left", box=rich.box.SIMPLE_HEAD)
-    for place, name in enumerate(table.header):
-        shown.add_column(Text(name), justify="right" if place else "left", no_wrap=not place)
-    for row in table.rows:
+    for index, name in enumerate(table.header):
+        shown.add_column(Text(name), justify="right" if index else "left", no_wrap=not index)
+    for row in table.named_rows:
         shown.add_row(*(_rich_cell(cell) for cell in row))
     return shown
 
 
 def _rich_cell(cell: Cell) -> Text:
-    text = Text(cell.shown, style=STYLES.get(cell.place, ""))
+    text = Text(cell.shown, style=STYLES.get(cell.rank, ""))
     return text.append(f" {cell.mark}", style="not bold not underline") if cell.mark else text

@@ -25,7 +25,8 @@ from equipose.pipelines.statistics.subset_errors import (
     seed_errors,
     subset_scores,
 )
-from equipose.pipelines.tables.table import WEAK, Caption, Cell, Table, mark_of, results_table
+from equipose.pipelines.tables.results_table import results_table
+from equipose.pipelines.tables.table import WEAK, Caption, Cell, Table, columns_named, mark_of
 
 GROUPS: tuple[str, ...] = ("action", "environment", "subject")
 ALIGNMENTS: dict[str, str] = {
@@ -64,10 +65,10 @@ def joint_table(joints: pl.DataFrame, caption: Caption, *, subset: str | None = 
 
 
 def spread_table(spreads: pl.DataFrame, caption: Caption) -> Table:
-    """How much the predictions of every single sensor, and of the full model, move: methods in rows, mm.
+    """Spread of the predictions of every single sensor, and of the full model: methods in rows, mm.
 
-    spreads: `method`, `seed`, `subset`, `spread_mm`, and `share` of the true poses' spread, which then have a
-    row of their own. Nothing is ranked, since more is not better: the true poses' spread is.
+    spreads: `method`, `seed`, `subset`, `spread_mm`, and optionally `share` of the spread of the true poses,
+    which adds a row for them. Nothing is ranked: the target is the spread of the true poses, not the largest.
     """
     spreads = labelled(spreads)
     single = [name for name in in_size_order(spreads["subset"]) if len(members(name)) == 1]
@@ -84,13 +85,15 @@ def spread_table(spreads: pl.DataFrame, caption: Caption) -> Table:
         "hardly move while the true poses do has collapsed to a mean pose."
     )
     caption = replace(caption, alignment="spread of predictions, mm")
-    return Table(caption=caption, header=("method", *columns), rows=tuple(rows), notes=(note,))
+    return Table(
+        caption=caption, columns=columns_named(("method", *columns)), rows=tuple(rows), notes=(note,)
+    )
 
 
 def step_table(
     effects: pl.DataFrame, caption: Caption, *, units: str = "subjects", metric: str = "mpjpe_mm"
 ) -> Table:
-    """What each further sensor changes: a row per step such as `RL + W`; per method the change and a verdict.
+    """What each further sensor changes: a row per step such as `RL + W`; per method the change and its sign.
 
     effects: from `subset_steps.step_effects`. units: what its clusters are, for the notes.
     """
@@ -101,12 +104,16 @@ def step_table(
         steps.setdefault(step, {})[row["method"]] = row
     header = ("sensors + added", *(name for method in methods for name in (method, f"{method}: verdict")))
     rows = tuple(
-        _row(step, [cell for method in methods for cell in _change_and_verdict(found.get(method))])
+        _row(step, [cell for method in methods for cell in _change_and_sign(found.get(method))])
         for step, found in steps.items()
     )
     notes = _difference_note("Error with the sensor minus without it", units, "the method's steps")
-    caption = _aligned(caption, metric)
-    return Table(caption=caption, header=header, rows=rows, notes=(*notes, *_harm_notes(effects)))
+    return Table(
+        caption=_aligned(caption, metric),
+        columns=columns_named(header),
+        rows=rows,
+        notes=(*notes, *_harm_notes(effects)),
+    )
 
 
 def _harm_notes(effects: pl.DataFrame) -> list[str]:
@@ -120,11 +127,11 @@ def _harm_notes(effects: pl.DataFrame) -> list[str]:
     ]
 
 
-def _change_and_verdict(row: dict[str, Any] | None) -> tuple[Cell, Cell]:
+def _change_and_sign(row: dict[str, Any] | None) -> tuple[Cell, Cell]:
     if row is None:
         return Cell(), Cell()
-    verdict = "hurts" if row["hurts"] else "helps" if row["helps"] else "unclear"
-    return _difference(row), Cell(text=verdict)
+    sign = "hurts" if row["hurts"] else "helps" if row["helps"] else "unclear"
+    return _difference(row), Cell(text=sign)
 
 
 def alone_table(
@@ -137,18 +144,19 @@ def alone_table(
     """
     subsets = in_size_order(effects["subset"])
     header = ["method", *(name for subset in subsets for name in (subset, f"Δ {subset}"))]
-    by_place = {(row["method"], row["subset"]): row for row in effects.iter_rows(named=True)}
-    first = {row["subset"]: row["alone_mm"] for row in reversed(list(by_place.values()))}
+    by_subset = {(row["method"], row["subset"]): row for row in effects.iter_rows(named=True)}
+    first = {row["subset"]: row["alone_mm"] for row in reversed(list(by_subset.values()))}
     rows = [_row(ALONE, [cell for subset in subsets for cell in (Cell(value=first[subset]), Cell())])]
     for method in _names(effects):
         cells: list[Cell] = []
         for subset in subsets:
-            row = by_place.get((method, subset))
+            row = by_subset.get((method, subset))
             cells += [Cell(), Cell()] if row is None else _joint_and_difference(row)
         rows.append(_row(method, cells))
     notes = _difference_note("Δ, the joint model with this sensor only minus trained alone", units, "sensors")
-    caption = _aligned(caption, metric)
-    return Table(caption=caption, header=tuple(header), rows=tuple(rows), notes=notes)
+    return Table(
+        caption=_aligned(caption, metric), columns=columns_named(header), rows=tuple(rows), notes=notes
+    )
 
 
 def _joint_and_difference(row: dict[str, Any]) -> list[Cell]:
@@ -189,8 +197,8 @@ def _of_subset(table: pl.DataFrame, subset: str | None) -> pl.DataFrame:
 
 def _scores_table(scores: pl.DataFrame, by: str, columns: Iterable[str], caption: Caption) -> Table:
     """`results_table` of `method`, `by`, `mean`, `std`, `n`, with its columns in this order."""
-    columns = {name: place for place, name in enumerate(columns)}
-    methods = {name: place for place, name in enumerate(_names(scores))}
+    columns = {name: index for index, name in enumerate(columns)}
+    methods = {name: index for index, name in enumerate(_names(scores))}
     ordered = scores.sort(pl.col(by).replace_strict(columns), pl.col("method").replace_strict(methods))
     return results_table(
         ordered.with_columns(column=pl.col(by), fingerprint=pl.lit(caption.fingerprint)), caption

@@ -1,19 +1,17 @@
-"""The results table of a comparison: methods in rows, errors, the difference to plain, and costs in columns.
+"""What a table is: a caption, columns, and rows of cells. Every table that is printed or written is one.
 
-Built from Polars frames, written by `equipose.pipelines.tables.formats`. A number means nothing without its
+`equipose.pipelines.tables.formats` writes it as Markdown, LaTeX, CSV and for the terminal, and
+`equipose.pipelines.report.grid` lays several side by side in HTML. A number means nothing without its
 context, so the caption always holds provenance, alignment, protocol, split, frames and fingerprint.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Iterable
 from dataclasses import dataclass, field, fields, replace
-from typing import Any
 
 import numpy as np
-import polars as pl
 
-SCORE_COLUMNS: tuple[str, ...] = ("method", "column", "mean", "std", "n", "fingerprint")
 ALIGNMENT = "no root alignment, mm"
 MARKS: tuple[tuple[float, str], ...] = ((0.001, "***"), (0.01, "**"), (0.05, "*"))
 """Significance marks: the first whose level lies above the adjusted p."""
@@ -63,27 +61,35 @@ class Caption:
 
 @dataclass(frozen=True, kw_only=True)
 class Cell:
-    """One entry: a number with what belongs to it, or a text."""
+    """A number with its spread, count and marks; a printed range; or a text."""
 
     value: float | None = None
     text: str = ""
-    """Shown as it is where there is no value."""
+    """Shown where there is no number."""
     std: float | None = None
     n: int | None = None
     interval: tuple[float, float] | None = None
+    """Around the value; without a value, a range."""
     mark: str = ""
-    place: str = ""
+    rank: str = ""
     """`best`, `second` or nothing."""
     decimals: int = 1
     signed: bool = False
     link: str = ""
     """Address of the run or page that the number comes from."""
+    hint: str = ""
+    """What HTML shows on hovering; never the only mention of a fact."""
+
+    @property
+    def blank(self) -> bool:
+        """Whether there is no number."""
+        return self.value is None and self.interval is None
 
     @property
     def shown(self) -> str:
-        """The entry as plain text, without its mark: `81.2 ± 0.9 (5)`, `−3.1 [−4.0, −2.2]`."""
+        """The cell as plain text, without its mark: `81.2 ± 0.9 (5)`, `−3.1 [−4.0, −2.2]`, `0.4–0.9`."""
         if self.value is None:
-            return self.text or MISSING
+            return self.text or (MISSING if self.interval is None else "{:g}–{:g}".format(*self.interval))
         shown = self._number(self.value)
         if self.std is not None:
             shown += f" ± {self.std:.{self.decimals}f}"
@@ -100,12 +106,26 @@ class Cell:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Column:
+    """A column, by its header and by what it shares with its neighbours."""
+
+    name: str
+    """Header in formats with one row of headers; unique within the table."""
+    quantity: str = ""
+    """Header above neighbouring columns in formats with several rows of headers, such as `MPJPE (mm)`."""
+    part: str = ""
+    """What it holds of the quantity: `ours`, `paper` or `difference`."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Table:
-    """A finished table; `rows` are as long as `header`, the first cell names the method."""
+    """A finished table; rows are as long as `columns`, and their first cell names them."""
 
     caption: Caption
-    header: tuple[str, ...]
+    columns: tuple[Column, ...]
     rows: tuple[tuple[Cell, ...], ...]
+    sections: tuple[str, ...] = ()
+    """The heading that each row stands under; empty for a table without headings."""
     notes: tuple[str, ...] = field(default=())
 
     def __post_init__(self) -> None:
@@ -116,83 +136,32 @@ class Table:
                 f"columns {double} are there twice or named like a part of the caption; rename them"
             )
         for row in self.rows:
-            if len(row) != len(self.header):
-                raise ValueError(f"a row has {len(row)} cells, the header {len(self.header)}: {row[0].shown}")
+            if len(row) != len(self.columns):
+                raise ValueError(
+                    f"a row has {len(row)} cells, the header {len(self.columns)}: {row[0].shown}"
+                )
+        if self.sections and len(self.sections) != len(self.rows):
+            raise ValueError(f"{len(self.sections)} sections for {len(self.rows)} rows; give one per row")
 
+    @property
+    def header(self) -> tuple[str, ...]:
+        """The names of the columns."""
+        return tuple(column.name for column in self.columns)
 
-def score_rows(errors: pl.DataFrame, column: str, fingerprint: str) -> pl.DataFrame:
-    """Rows for `results_table` from `comparison_statistics.method_errors`, as the column of this name."""
-    return errors.select(
-        "method",
-        pl.lit(column).alias("column"),
-        pl.col("mean_mm").alias("mean"),
-        pl.col("std_mm").alias("std"),
-        pl.col("seeds").cast(pl.Int64).alias("n"),
-        pl.lit(fingerprint).alias("fingerprint"),
-    )
-
-
-def results_table(
-    scores: pl.DataFrame,
-    caption: Caption,
-    *,
-    comparison: pl.DataFrame | None = None,
-    costs: pl.DataFrame | None = None,
-    reference: str = "plain",
-    higher_is_better: Collection[str] = (),
-    units: str = "subjects",
-) -> Table:
-    """The table of a comparison; methods and columns in their order of appearance.
-
-    scores: `SCORE_COLUMNS`, one row per (method, column). comparison: from `comparison_statistics.compare`,
-    gives the difference and the verdict. costs: `method` and any number columns, headed by their names.
-    In every score column the lowest mean (`higher_is_better`: the highest) is best and the next is second,
-    as printed, so what looks equal is ranked equal. units: what the clusters of the comparison are, for
-    the notes. Raises ValueError where fingerprints differ, or two columns have one name.
-    """
-    _check(scores, caption)
-    names = scores["method"].unique(maintain_order=True).to_list()
-    parts: list[Columns] = [{"method": {name: Cell(text=name) for name in names}}]
-    parts.append(_scores(scores, higher_is_better))
-    if comparison is not None:
-        parts.append(_differences(comparison, reference))
-    if costs is not None:
-        parts.append(_costs(costs))
-    header = tuple(name for part in parts for name in part)
-    columns = [column for part in parts for column in part.values()]
-    rows = tuple(tuple(column.get(name, Cell()) for column in columns) for name in names)
-    notes = () if comparison is None else _notes(reference, units)
-    return Table(caption=caption, header=header, rows=rows, notes=notes)
-
-
-Columns = dict[str, dict[str, Cell]]  # header -> method -> cell
-
-
-def _check(scores: pl.DataFrame, caption: Caption) -> None:
-    missing = [name for name in SCORE_COLUMNS if name not in scores.columns]
-    if missing or scores.is_empty():
-        raise ValueError(
-            f"scores lack the columns {missing} or are empty; give one row per method and column"
-        )
-    prints = sorted({caption.fingerprint, *scores["fingerprint"].to_list()}, key=str)
-    if len(prints) > 1:
-        raise ValueError(
-            f"two fingerprints in one table: {prints}; these numbers come from different data, protocols, "
-            "frames or units, so make one table of each"
-        )
-    double = scores.filter(scores.select("method", "column").is_duplicated())
-    if not double.is_empty():
-        raise ValueError(
-            f"two scores for one place: {double.row(0, named=True)}; give one per method and column"
+    @property
+    def named_rows(self) -> tuple[tuple[Cell, ...], ...]:
+        """The rows for formats without headings: `section: name` in the first cell."""
+        if not self.sections:
+            return self.rows
+        return tuple(
+            (replace(name, text=f"{section}: {name.text}") if section else name, *cells)
+            for section, (name, *cells) in zip(self.sections, self.rows, strict=True)
         )
 
 
-def _scores(scores: pl.DataFrame, higher_is_better: Collection[str]) -> Columns:
-    columns: Columns = {}
-    for row in scores.iter_rows(named=True):
-        cell = Cell(value=row["mean"], std=row["std"], n=row["n"])
-        columns.setdefault(row["column"], {})[row["method"]] = cell
-    return {name: ranked(cells, name in higher_is_better) for name, cells in columns.items()}
+def columns_named(names: Iterable[str]) -> tuple[Column, ...]:
+    """Columns with one row of headers."""
+    return tuple(Column(name=name) for name in names)
 
 
 def ranked(cells: dict[str, Cell], higher: bool = False) -> dict[str, Cell]:
@@ -203,9 +172,9 @@ def ranked(cells: dict[str, Cell], higher: bool = False) -> dict[str, Cell]:
         if cell.value is not None and np.isfinite(cell.value)
     }
     order = sorted(set(values.values()), reverse=higher)
-    places = dict(zip(order, ("best", "second"), strict=False)) if len(order) > 1 else {}
+    ranks = dict(zip(order, ("best", "second"), strict=False)) if len(order) > 1 else {}
     return {
-        name: replace(cell, place=places.get(values[name], "") if name in values else "")
+        name: replace(cell, rank=ranks.get(values[name], "") if name in values else "")
         for name, cell in cells.items()
     }
 
@@ -214,37 +183,3 @@ def mark_of(p: float, underpowered: bool) -> str:
     """Stars for the adjusted p, and a dagger where the comparison is underpowered."""
     stars = next((mark for level, mark in MARKS if p < level), "")
     return stars + (WEAK if underpowered else "")
-
-
-def _differences(comparison: pl.DataFrame, reference: str) -> Columns:
-    deltas, verdicts = {}, {}
-    for row in comparison.iter_rows(named=True):
-        deltas[row["method"]] = Cell(
-            value=row["difference_mm"],
-            interval=(row["low_mm"], row["high_mm"]) if np.isfinite(row["low_mm"]) else None,
-            mark=mark_of(row["p_holm"], row["underpowered"]),
-            signed=True,
-        )
-        verdicts[row["method"]] = Cell(text=row["verdict"])
-    return {f"Δ {reference}": deltas, "verdict": verdicts}
-
-
-def _notes(reference: str, units: str) -> tuple[str, ...]:
-    stars = ", ".join(f"{mark} p < {level:g}" for level, mark in reversed(MARKS))
-    return (
-        f"Δ {reference}: paired difference, same seeds and frames, with the 95 % interval of a bootstrap "
-        f"over seeds and {units}; {stars}, t test over both, Holm-corrected over methods.",
-        f"{WEAK} underpowered: too few seeds or {units}, or differences worth having could have been missed.",
-    )
-
-
-def _costs(costs: pl.DataFrame) -> Columns:
-    names = [name for name in costs.columns if name != "method"]
-    return {
-        name: {row["method"]: _cost(row[name], costs.schema[name]) for row in costs.iter_rows(named=True)}
-        for name in names
-    }
-
-
-def _cost(value: Any, kind: pl.DataType) -> Cell:
-    return Cell() if value is None else Cell(value=float(value), decimals=0 if kind.is_integer() else 1)

@@ -48,21 +48,21 @@ def small_paper(store: Path, **changes: Any) -> PaperConfig:
     return PaperConfig(**{**settings, **changes})
 
 
-def error_mm(cell: RunSpec) -> float:
+def error_mm(spec: RunSpec) -> float:
     """The made-up test error: 100 mm, a seed's own shift, and what AWC saves."""
-    gain = AWC_GAIN_MM if method_name(cell.config.method) == "awc" else 0.0
-    return 100.0 + cell.config.seed - gain
+    gain = AWC_GAIN_MM if method_name(spec.config.method) == "awc" else 0.0
+    return 100.0 + spec.config.seed - gain
 
 
 @dataclass(frozen=True)
 class Measured:
-    """What tables, verdicts and figures read of an evaluation; every frame has the cell's own error."""
+    """What tables, verdicts and figures read of an evaluation; every frame has the run's own error."""
 
-    cell: RunSpec
+    spec: RunSpec
 
     @property
     def modalities(self) -> tuple[str, ...]:
-        return self.cell.config.model.modalities
+        return self.spec.config.model.modalities
 
     @property
     def report(self) -> Any:
@@ -74,11 +74,11 @@ class Measured:
 
     @property
     def mpjpe_mm(self) -> float:
-        return error_mm(self.cell)
+        return error_mm(self.spec)
 
     @property
     def pa_mpjpe_mm(self) -> float:
-        return error_mm(self.cell) / 2
+        return error_mm(self.spec) / 2
 
     @property
     def full(self) -> str:
@@ -95,7 +95,7 @@ class Measured:
                 "action": "A02",
                 "sequence": SUBJECTS.index(subject),
                 # Seeds and subjects differ a little, as they do in life: no spread is no evidence.
-                "mpjpe_mm": self.mpjpe_mm + 0.01 * ((number * (3 + self.cell.config.seed)) % 7),
+                "mpjpe_mm": self.mpjpe_mm + 0.01 * ((number * (3 + self.spec.config.seed)) % 7),
                 "pa_mpjpe_mm": self.pa_mpjpe_mm,
             }
             for number, subject in enumerate(s for s in SUBJECTS for _ in range(FRAMES))
@@ -107,7 +107,7 @@ class Measured:
         return pl.DataFrame({"subset": [self.full], "joint": [0], "error_sum_mm": [1.0], "count": [1]})
 
 
-def made_result(cell: RunSpec, place: RunsFolder) -> RunResult:
+def made_result(spec: RunSpec, runs_folder: RunsFolder) -> RunResult:
     """A result with two epochs of curves and times."""
     epoch = {
         "time/train_s": 3.0,
@@ -117,35 +117,37 @@ def made_result(cell: RunSpec, place: RunsFolder) -> RunResult:
         "best/epoch": 1.0,
         "best/mpjpe_mm": 90.0,
     }
-    for place_of, name in enumerate(cell.config.model.modalities):
-        epoch |= {f"shapley/{name}": 4.0 - place_of, f"grad/{name}": 1.0}
-        epoch |= {f"spread/{name}_mm": 30.0 + place_of, f"mean/{name}_mm": 900.0}
+    for index, name in enumerate(spec.config.model.modalities):
+        epoch |= {f"shapley/{name}": 4.0 - index, f"grad/{name}": 1.0}
+        epoch |= {f"spread/{name}_mm": 30.0 + index, f"mean/{name}_mm": 900.0}
     return RunResult(
-        key=place.key(cell),
-        config=cell.config,
-        fingerprint=place.data(cell).fingerprint,
+        key=runs_folder.key(spec),
+        config=spec.config,
+        fingerprint=runs_folder.data(spec).fingerprint,
         provenance="simulated data",
         parameters=10,
         history=(epoch, epoch),
-        folder=place.folder(cell),
+        folder=runs_folder.folder(spec),
     )
 
 
-def evaluation_of(cell: RunSpec, place: RunsFolder) -> Evaluation:
-    """Takes the place of `cell_work.evaluation_of`."""
-    return cast(Any, Measured(cell))
+def evaluation_of(spec: RunSpec, runs_folder: RunsFolder) -> Evaluation:
+    """Replaces `run_one.evaluation_of`."""
+    return cast(Any, Measured(spec))
 
 
 def finished(config: PaperConfig, patch: pytest.MonkeyPatch) -> Finished:
-    """All cells of a config as if they had ended; evaluations are read from nowhere while `patch` lasts."""
+    """All runs of a config as if finished; while `patch` lasts, evaluations are made up instead of read."""
     for module in (paper_results, comparison_results):
         patch.setattr(module, "evaluation_of", evaluation_of)
-    place = RunsFolder(root=Path("cells"), resources=Resources())
-    plan = config.cells()
-    results = {cell.name: made_result(cell, place) for cell in distinct(plan)}
-    return Finished(config=config, plan=plan, results=results, place=place, provenance="simulated data")
+    runs_folder = RunsFolder(root=Path("cells"), resources=Resources())
+    plan = config.plan()
+    results = {spec.name: made_result(spec, runs_folder) for spec in distinct(plan)}
+    return Finished(
+        config=config, plan=plan, results=results, runs_folder=runs_folder, provenance="simulated data"
+    )
 
 
-def links(cells: Sequence[RunSpec]) -> str:
-    """An address that names the cells."""
-    return "http://host/" + "+".join(cell.name.replace(" ", "-") for cell in cells)
+def links(specs: Sequence[RunSpec]) -> str:
+    """An address that names the runs."""
+    return "http://host/" + "+".join(spec.name.replace(" ", "-") for spec in specs)

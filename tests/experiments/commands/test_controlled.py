@@ -62,7 +62,7 @@ def measures(**changed: float) -> pl.DataFrame:
 
 
 def verdicts(table: pl.DataFrame, level: str = "low") -> dict[str, str]:
-    return {claim.statement.name: claim.verdict for claim in spread_claims(table) if claim.level == level}
+    return {claim.statement.name: claim.decision for claim in spread_claims(table) if claim.level == level}
 
 
 HOLDING: dict[str, dict[str, float]] = {
@@ -132,7 +132,7 @@ def test_thirds_of_a_curve() -> None:
 def test_claims_about_errors(name: str, low: float, high: float, verdict: str) -> None:
     row = {"method": "awc", "difference_mm": (low + high) / 2, "low_mm": low, "high_mm": high, "seeds": 3}
     (claim,) = error_claims(name, "low", pl.DataFrame([row]))
-    assert (claim.method, claim.level, claim.verdict) == ("awc", "low", verdict)
+    assert (claim.method, claim.level, claim.decision) == ("awc", "low", verdict)
 
 
 def test_an_unknown_claim_is_refused() -> None:
@@ -206,7 +206,7 @@ def test_a_whole_run_ends_in_the_numbers_of_its_cells(
     config: ImbalanceConfig, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     place = RunsFolder(root=tmp_path / "cells", resources=Resources())
-    cells = {cell.name: cell for cell in config.cells()}
+    cells = {cell.name: cell for cell in config.runs()}
     results = {name: work_on(cell, place) for name, cell in cells.items()}
     outcome = write_outcome(config, results, place, tmp_path / "job")
     frame = pl.read_csv(tmp_path / "job" / "claims.csv")

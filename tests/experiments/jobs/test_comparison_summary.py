@@ -89,7 +89,7 @@ def outcome(
             evaluation = cast(Any, Measured(mpjpe_mm=100 + effects[method]))
             runs.append(
                 EvaluatedRun(
-                    method=method, seed=seed, cell=cast(Any, None), result=result, evaluation=evaluation
+                    method=method, seed=seed, spec=cast(Any, None), result=result, evaluation=evaluation
                 )
             )
     table = sums(effects, seeds, subjects, noise)

@@ -51,7 +51,7 @@ def test_epochs_are_the_only_thing_that_epochs_shorten() -> None:
 @pytest.mark.parametrize("preset", PAPER_PRESETS)
 def test_every_preset_makes_every_table(preset: PaperPresetName) -> None:
     config = paper_config("t", replace(OPTIONS, preset=preset), "")
-    assert {place.table for place in config.cells()} == set(TABLES)
+    assert {position.table for position in config.plan()} == set(TABLES)
     assert PAPER_PRESETS[preset].sizes.epochs == config.base.epochs
 
 

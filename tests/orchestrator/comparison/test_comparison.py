@@ -30,7 +30,7 @@ TABLES = {"methods", "subsets", "steps", "spread", "joints", "actions", "environ
 
 @dataclass(frozen=True, kw_only=True)
 class Reference:
-    """The same comparison, never interrupted, cell after cell in this process."""
+    """The same comparison, never interrupted, run after run in this process."""
 
     outcome: SettingOutcome
     chosen: dict[str, Any]
@@ -42,14 +42,16 @@ class Reference:
 @pytest.fixture(scope="module")
 def reference(finished_comparison: Any, tmp_path_factory: pytest.TempPathFactory) -> Reference:
     config = finished_comparison.config
-    place = RunsFolder(root=tmp_path_factory.mktemp("reference"), resources=Resources())
+    runs_folder = RunsFolder(root=tmp_path_factory.mktemp("reference"), resources=Resources())
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # as in a Ray worker with one CPU
-    tuning = config.tuning_cells()
-    tried = {cell.name: work_on(cell, place) for cells in tuning.values() for cell in cells}
-    chosen = {which: best_candidate(cells, tried) for which, cells in tuning.items()}
-    cells = {cell.name: cell for cell in [*config.final_cells(chosen), *config.alone_cells()]}
-    (outcome,) = collect(cells, {name: work_on(cell, place) for name, cell in cells.items()}, place)
+    tuning = config.tuning_runs()
+    tried = {spec.name: work_on(spec, runs_folder) for specs in tuning.values() for spec in specs}
+    chosen = {which: best_candidate(specs, tried) for which, specs in tuning.items()}
+    specs = {spec.name: spec for spec in [*config.final_runs(chosen), *config.alone_runs()]}
+    (outcome,) = collect(
+        specs, {name: work_on(spec, runs_folder) for name, spec in specs.items()}, runs_folder
+    )
     torch.set_num_threads(threads)
     return Reference(
         outcome=outcome,
@@ -91,12 +93,12 @@ def test_every_table_is_there_in_every_form(finished_comparison: Any) -> None:
     assert {"contributions-plain", "gradients-awc", "fisher-awc"} <= figures
 
 
-def test_ended_cells_are_not_repeated(finished_comparison: Any) -> None:
+def test_finished_runs_are_not_repeated(finished_comparison: Any) -> None:
     before = finished_comparison.ended_first
     assert 5 <= len(before) < 12, "killed too early or too late to show anything"
     assert {path: path.stat().st_mtime_ns for path in before} == before
-    cells = list(finished_comparison.out.glob("cells/*/result.json"))
-    assert len(cells) == 12
+    specs = list(finished_comparison.out.glob("cells/*/result.json"))
+    assert len(specs) == 12
     again = set(re.findall(r"(\S.*?) running", finished_comparison.resumed.output))
     done = set(re.findall(r"\d\d (\S.*?) done", finished_comparison.killed.output))
     assert done
@@ -150,7 +152,7 @@ def test_runs_in_mlflow(runs: tuple[Any, list[Any]], finished_comparison: Any, r
     mlflow, found = runs
     (parent,) = (run for run in found if PARENT_TAG not in run.data.tags)
     children = {run.info.run_name: run for run in found if run is not parent}
-    assert len(children) == len(found) - 1, "a cell has one run, however often it was started"
+    assert len(children) == len(found) - 1, "a spec has one MLflow run, however often it was started"
     assert {run.info.status for run in found} == {"FINISHED"}
     assert parent.info.run_name == finished_comparison.config.name
     finals = [f"{name} s{seed}" for name in ("plain", "awc", "rgb alone", "lidar alone") for seed in (0, 1)]
@@ -176,7 +178,7 @@ def test_runs_in_mlflow(runs: tuple[Any, list[Any]], finished_comparison: Any, r
 def check_numbers(mlflow: Any, children: dict[str, Any], reference: Reference) -> None:
     """Curves, test numbers and means are those of the undisturbed comparison, every point once."""
     for run in reference.outcome.runs:
-        child = children[run.cell.name]
+        child = children[run.spec.name]
         assert child.data.metrics["test/mpjpe_mm"] == run.evaluation.mpjpe_mm
         points = mlflow.get_metric_history(child.info.run_id, "val/mpjpe_mm")
         curve = [(point.step, point.value) for point in sorted(points, key=lambda point: point.step)]

@@ -1,4 +1,4 @@
-"""A comparison's cells: equal budget for all, tuned apart from what is tested, in a useful order."""
+"""A comparison's runs: equal budget for all, tuned apart from what is tested, in a useful order."""
 
 from __future__ import annotations
 
@@ -36,31 +36,31 @@ Build = Callable[..., ComparisonConfig]
 
 def test_every_method_is_tried_equally_often(build: Build) -> None:
     config = build(budget=4, fusions=("concat", "mlp"), splits=(("P1", "S1"), ("P1", "S2")))
-    tuning = config.tuning_cells()
+    tuning = config.tuning_runs()
     assert set(tuning) == {(setting, name) for setting in config.settings for name in NAMES}
-    assert {len(cells) for cells in tuning.values()} == {4}
-    for (setting, name), cells in tuning.items():
-        for cell in cells:
-            assert method_name(cell.config.method) == name
-            assert cell.config.model.fusion == setting.fusion
-            assert (cell.config.data.protocol, cell.config.data.split) == (setting.protocol, setting.split)
-            assert (cell.stage, cell.evaluate) == ("tuning", False)
-            assert cell.config.seed == config.tuning_seed not in config.seeds
-    names = [cell.name for cells in tuning.values() for cell in cells]
+    assert {len(specs) for specs in tuning.values()} == {4}
+    for (setting, name), specs in tuning.items():
+        for spec in specs:
+            assert method_name(spec.config.method) == name
+            assert spec.config.model.fusion == setting.fusion
+            assert (spec.config.data.protocol, spec.config.data.split) == (setting.protocol, setting.split)
+            assert (spec.stage, spec.evaluate) == ("tuning", False)
+            assert spec.config.seed == config.tuning_seed not in config.seeds
+    names = [spec.name for specs in tuning.values() for spec in specs]
     assert len(set(names)) == len(names)
 
 
 def test_the_defaults_come_first_and_the_rest_at_the_same_places_for_all(build: Build) -> None:
     config = build(budget=6)
     (setting,) = config.settings
-    places = []
+    points = []
     for method in config.methods:
         first, *others = config.candidates(setting, method)
         assert first == replace(config.base, method=method, seed=config.tuning_seed)
         factors = [other.optimizer.lr / config.base.optimizer.lr for other in others]
         assert all(LR_FACTORS[0] <= factor <= LR_FACTORS[1] for factor in factors)
         assert len({round(factor, 9) for factor in [1.0, *factors]}) == 6, "no learning rate is tried twice"
-        places.append([round(factor, 9) for factor in factors])
+        points.append([round(factor, 9) for factor in factors])
         positions = {}
         for field, scale in search_space(method).items():
             assert getattr(others[0].method, field) == getattr(method, field), "the learning rate alone"
@@ -68,10 +68,10 @@ def test_the_defaults_come_first_and_the_rest_at_the_same_places_for_all(build: 
             positions[field] = [
                 round(math.log(v / scale.low) / math.log(scale.high / scale.low), 9) for v in values
             ]
-        places += positions.values()
+        points += positions.values()
         settings = [replace(other, optimizer=config.base.optimizer, method=method) for other in others]
         assert settings == [first] * 5, "nothing else is varied"
-    lrs, own = [places[0], places[1], places[4]], [places[2], places[3], places[5]]
+    lrs, own = [points[0], points[1], points[4]], [points[2], points[3], points[5]]
     assert lrs == [lrs[0]] * 3
     assert own == [own[0]] * 3
 
@@ -79,7 +79,7 @@ def test_the_defaults_come_first_and_the_rest_at_the_same_places_for_all(build: 
 def test_without_budget_the_defaults_are_taken(build: Build) -> None:
     config = build(budget=1)
     (setting,) = config.settings
-    assert config.tuning_cells() == {}
+    assert config.tuning_runs() == {}
     assert config.candidates(setting, Plain.Config()) == [
         replace(config.base, method=Plain.Config(), seed=config.tuning_seed)
     ]
@@ -88,13 +88,13 @@ def test_without_budget_the_defaults_are_taken(build: Build) -> None:
 
 def test_seeds_vary_slowest(build: Build) -> None:
     config = build(fusions=("concat", "mlp"), seeds=(0, 1))
-    cells = config.final_cells(config.defaults())
+    specs = config.final_runs(config.defaults())
     wanted = [
         f"{name} s{seed} {fusion} P1-S1" for seed in (0, 1) for fusion in ("concat", "mlp") for name in NAMES
     ]
-    assert [cell.name for cell in cells] == wanted
-    assert all(cell.evaluate and cell.stage == "test" for cell in cells)
-    assert [cell.config.seed for cell in cells] == [0] * 6 + [1] * 6
+    assert [spec.name for spec in specs] == wanted
+    assert all(spec.evaluate and spec.stage == "test" for spec in specs)
+    assert [spec.config.seed for spec in specs] == [0] * 6 + [1] * 6
 
 
 def test_what_was_chosen_is_trained(build: Build) -> None:
@@ -102,27 +102,27 @@ def test_what_was_chosen_is_trained(build: Build) -> None:
     chosen = config.defaults()
     (setting,) = config.settings
     fast = replace(chosen[setting, "awc"], optimizer=replace(config.base.optimizer, lr=0.5))
-    cells = config.final_cells({**chosen, (setting, "awc"): fast})
-    assert [cell.name for cell in cells] == [f"{name} s{seed}" for seed in (0, 1, 2) for name in NAMES]
-    assert [cell.config for cell in cells if "awc" in cell.name] == [
+    specs = config.final_runs({**chosen, (setting, "awc"): fast})
+    assert [spec.name for spec in specs] == [f"{name} s{seed}" for seed in (0, 1, 2) for name in NAMES]
+    assert [spec.config for spec in specs if "awc" in spec.name] == [
         replace(fast, seed=seed) for seed in (0, 1, 2)
     ]
-    assert {(cell.select, cell.workers) for cell in cells} == {("last", 2)}
+    assert {(spec.select, spec.workers) for spec in specs} == {("last", 2)}
 
 
 def test_every_sensor_alone_once_per_split(build: Build) -> None:
     config = build(fusions=("mlp", "concat"), splits=(("P1", "S1"), ("P1", "S3")), seeds=(0, 7))
-    cells = config.alone_cells()
+    specs = config.alone_runs()
     modalities = config.base.model.modalities
-    assert len(cells) == len({cell.name for cell in cells}) == 2 * 2 * len(modalities)
-    for cell in cells:
-        (only,) = cell.config.model.modalities
-        assert cell.config.data.batch.modalities == (only,)
-        assert cell.name.startswith(f"{only} alone s{cell.config.seed}")
-        assert isinstance(cell.config.method, Plain.Config)
-        assert cell.config.model.fusion == "mlp"
-        assert cell.evaluate
-    assert build(alone=False).alone_cells() == []
+    assert len(specs) == len({spec.name for spec in specs}) == 2 * 2 * len(modalities)
+    for spec in specs:
+        (only,) = spec.config.model.modalities
+        assert spec.config.data.batch.modalities == (only,)
+        assert spec.name.startswith(f"{only} alone s{spec.config.seed}")
+        assert isinstance(spec.config.method, Plain.Config)
+        assert spec.config.model.fusion == "mlp"
+        assert spec.evaluate
+    assert build(alone=False).alone_runs() == []
 
 
 def result(config: TrainConfig, *errors: float) -> RunResult:
@@ -145,9 +145,9 @@ def result(config: TrainConfig, *errors: float) -> RunResult:
 )
 def test_the_best_candidate(build: Build, errors: list[tuple[float, ...]], chosen: int) -> None:
     config = build(budget=3)
-    cells = config.tuning_cells()[config.settings[0], "awc"]
-    results = {cell.name: result(cell.config, *mm) for cell, mm in zip(cells, errors, strict=True)}
-    assert best_candidate(cells, results) == cells[chosen].config
+    specs = config.tuning_runs()[config.settings[0], "awc"]
+    results = {spec.name: result(spec.config, *mm) for spec, mm in zip(specs, errors, strict=True)}
+    assert best_candidate(specs, results) == specs[chosen].config
 
 
 @pytest.mark.parametrize(

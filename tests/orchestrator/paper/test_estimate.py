@@ -47,21 +47,21 @@ def probed(monkeypatch: pytest.MonkeyPatch) -> list[TrainConfig]:
 
 
 def keep(config: PaperConfig, folder: Path, count: int) -> list[str]:
-    """Lay down the results of the first cells, as if they had ended."""
-    place = RunsFolder(root=folder, resources=Resources())
-    cells = distinct(config.cells())[:count]
-    for cell in cells:
-        (place.folder(cell) / cell.evaluation).mkdir(parents=True)
-        made_result(cell, place).save()
-    return [cell.name for cell in cells]
+    """Write the results of the first runs, as if they had finished."""
+    runs_folder = RunsFolder(root=folder, resources=Resources())
+    specs = distinct(config.plan())[:count]
+    for spec in specs:
+        (runs_folder.folder(spec) / spec.evaluation).mkdir(parents=True)
+        made_result(spec, runs_folder).save()
+    return [spec.name for spec in specs]
 
 
 def test_nothing_is_there_at_first(config: PaperConfig, probed: list[TrainConfig], tmp_path: Path) -> None:
     found = estimate(config, tmp_path)
     rows = len(RunData.open(config.base.data).rows["train"])
     assert not found.kept
-    assert set(found.seconds) == {cell.name for cell in found.cells}
-    assert len(found.cells) == 8
+    assert set(found.seconds) == {spec.name for spec in found.specs}
+    assert len(found.specs) == 8
     assert set(found.seconds.values()) == {START_SECONDS + 10 * rows * PACE}
     assert len(probed) == 2, "plain and AWC, once each"
     assert found.hours == sum(found.seconds.values()) / found.concurrency / 3600
@@ -90,10 +90,10 @@ def test_a_probe_measures_something(config: PaperConfig) -> None:
 
 
 def test_lines_of_a_plan(config: PaperConfig) -> None:
-    cells = tuple(distinct(config.cells()))
-    kept = frozenset(cell.name for cell in cells[:2])
-    seconds = {cell.name: 600.0 for cell in cells[2:]}
-    lines = plan_lines(config, Estimate(cells=cells, kept=kept, seconds=seconds, concurrency=2))
+    specs = tuple(distinct(config.plan()))
+    kept = frozenset(spec.name for spec in specs[:2])
+    seconds = {spec.name: 600.0 for spec in specs[2:]}
+    lines = plan_lines(config, Estimate(specs=specs, kept=kept, seconds=seconds, concurrency=2))
     assert [line.split() for line in lines[:2]] == [
         ["alpha", "7", "runs,", "2", "there"],
         ["profit", "2", "runs,", "0", "there"],

@@ -31,7 +31,7 @@ def kept(out: Path) -> RunsFolder:
     return RunsFolder(root=out / "cells", resources=Resources())
 
 
-def test_ended_cells_are_not_repeated(finished_tables: Any) -> None:
+def test_finished_runs_are_not_repeated(finished_tables: Any) -> None:
     before = finished_tables.ended_first
     assert 3 <= len(before) < 8, "killed too early or too late to show anything"
     assert {path: path.stat().st_mtime_ns for path in before} == before
@@ -52,10 +52,10 @@ def test_the_report_is_written_and_its_links_lead_to_the_runs(finished_tables: A
     linked = set(re.findall(r"http://127.0.0.1:5000/#/experiments/\d+/runs/([0-9a-f]{32})/", page))
     with sqlite3.connect(f"file:{out / 'mlflow.db'}?mode=ro", uri=True) as database:
         query = "select run_uuid, tags.value from runs join tags using (run_uuid) where tags.key = 'cell'"
-        cells = dict(database.execute(query).fetchall())
-    keys = {kept(out).key(cell) for cell in distinct(config_of(out).cells())}
-    assert {cells[run] for run in linked} == keys
-    assert len(linked) == len(cells) == len(keys) == 8, "one run per cell, however often it was started"
+        runs = dict(database.execute(query).fetchall())
+    keys = {kept(out).key(spec) for spec in distinct(config_of(out).plan())}
+    assert {runs[run] for run in linked} == keys
+    assert len(linked) == len(runs) == len(keys) == 8, "one MLflow run each, however often it was started"
 
 
 def test_what_people_read(finished_tables: Any) -> None:
@@ -79,13 +79,13 @@ def test_another_alpha_trains_only_what_uses_it(
     }
     assert "9 runs in all (tables share some), 7 there, 2 to train" in lines[-1]
 
-    place = kept(out)
-    cells = distinct(config_of(out, CHANGE).cells())
-    missing = [cell for cell in cells if result_of(cell, place) is None]
-    assert {cell.name for cell in missing} == {"pearson P1 s0", "mse P1 s0"}
+    runs_folder = kept(out)
+    specs = distinct(config_of(out, CHANGE).plan())
+    missing = [spec for spec in specs if result_of(spec, runs_folder) is None]
+    assert {spec.name for spec in missing} == {"pearson P1 s0", "mse P1 s0"}
     threads = torch.get_num_threads()
-    for cell in missing:
-        work_on(cell, place)
+    for spec in missing:
+        work_on(spec, runs_folder)
     torch.set_num_threads(threads)
-    assert all(result_of(cell, place) for cell in cells)
+    assert all(result_of(spec, runs_folder) for spec in specs)
     assert {path: path.stat().st_mtime_ns for path in results} == results, "the others were left alone"

@@ -1,4 +1,4 @@
-"""The paper's tables as cells: equal runs are one, and a change touches just the runs that depend on it."""
+"""The paper's tables as runs: equal runs are one, and a change touches just the runs that depend on it."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from made_tables import small_paper
 from equipose.balancing.methods.awc.awc import AWC
 from equipose.balancing.methods.plain import Plain
 from equipose.orchestrator.grid.run_one import RunsFolder
-from equipose.orchestrator.paper.plan import ROWS, WINDOW_LENGTHS, PaperConfig, Place, check_data, distinct
+from equipose.orchestrator.paper.plan import ROWS, WINDOW_LENGTHS, PaperConfig, Position, check_data, distinct
 from equipose.orchestrator.ray_train.run import Resources
 from equipose.orchestrator.training.data import OpenedData, RunData
 from equipose.pipelines.files.errors import DataError
-from equipose.pipelines.paper.awc import PAPER_A
+from equipose.pipelines.paper.awc import AWC_TABLES
 
 
 @pytest.fixture
@@ -28,45 +28,45 @@ def paper(store_path: Path) -> PaperConfig:
 KEPT = RunsFolder(root=Path("cells"), resources=Resources())
 
 
-def keys(config: PaperConfig, kept: RunsFolder = KEPT) -> dict[Place, list[str]]:
-    return {place: [kept.key(cell) for cell in cells] for place, cells in config.cells().items()}
+def keys(config: PaperConfig, kept: RunsFolder = KEPT) -> dict[Position, list[str]]:
+    return {position: [kept.key(spec) for spec in specs] for position, specs in config.plan().items()}
 
 
 def changed(before: PaperConfig, after: PaperConfig) -> set[tuple[str, str]]:
     """(table, row) whose runs are others; asserts that no seed is left behind."""
     old, new = keys(before), keys(after)
     assert old.keys() == new.keys()
-    for place in old:
-        differ = {a != b for a, b in zip(old[place], new[place], strict=True)}
-        assert len(differ) == 1, place
-    return {(place.table, place.row) for place in old if old[place] != new[place]}
+    for position in old:
+        differ = {a != b for a, b in zip(old[position], new[position], strict=True)}
+        assert len(differ) == 1, position
+    return {(position.table, position.row) for position in old if old[position] != new[position]}
 
 
-def test_runs_that_several_tables_need_are_one_cell(paper: PaperConfig) -> None:
-    plan = paper.cells()
+def test_runs_that_several_tables_need_are_one_spec(paper: PaperConfig) -> None:
+    plan = paper.plan()
 
-    def cell_of(table: str, row: str, column: str = "P1") -> Any:
-        return plan[Place(table=table, row=row, column=column)][0]
+    def spec_of(table: str, row: str, column: str = "P1") -> Any:
+        return plan[Position(table=table, row=row, column=column)][0]
 
-    plain = cell_of("main", "concat/plain")
-    assert plain is cell_of("modalities", "RLMW") is cell_of("alpha", "0/0")
-    awc = cell_of("main", "concat/awc")
-    assert awc is cell_of("alpha", "20k/10k") is cell_of("window", "K20") is cell_of("profit", "pearson")
-    assert cell_of("cost", "mlp", "training") is cell_of("main", "mlp/awc")
+    plain = spec_of("main", "concat/plain")
+    assert plain is spec_of("modalities", "RLMW") is spec_of("alpha", "0/0")
+    awc = spec_of("main", "concat/awc")
+    assert awc is spec_of("alpha", "20k/10k") is spec_of("window", "K20") is spec_of("profit", "pearson")
+    assert spec_of("cost", "mlp", "training") is spec_of("main", "mlp/awc")
     # main 6, cost 0, modalities 14 more, alpha 5 more, window 5 more, profit 1 more
     assert len(distinct(plan)) == 2 * (6 + 14 + 5 + 5 + 1)
-    assert len({KEPT.key(cell) for cell in distinct(plan)}) == len(distinct(plan))
-    assert [cell.config.seed for cell in distinct(plan)] == [0] * 31 + [1] * 31
+    assert len({KEPT.key(spec) for spec in distinct(plan)}) == len(distinct(plan))
+    assert [spec.config.seed for spec in distinct(plan)] == [0] * 31 + [1] * 31
 
 
 def test_every_row_has_a_place_in_the_papers_table(paper: PaperConfig) -> None:
-    assert set(ROWS) == set(PAPER_A)
-    for place, runs in paper.cells().items():
-        assert place.row in PAPER_A[place.table].rows
-        assert [cell.config.seed for cell in runs] == [0, 1]
+    assert set(ROWS) == set(AWC_TABLES)
+    for position, runs in paper.plan().items():
+        assert position.row in AWC_TABLES[position.table].rows
+        assert [spec.config.seed for spec in runs] == [0, 1]
     for table in ("modalities", "alpha", "window", "profit", "cost"):
-        rows = {place.row for place in paper.cells() if place.table == table}
-        assert rows == set(PAPER_A[table].rows), table
+        rows = {position.row for position in paper.plan() if position.table == table}
+        assert rows == set(AWC_TABLES[table].rows), table
 
 
 def test_another_alpha_touches_only_what_uses_it(paper: PaperConfig) -> None:
@@ -80,7 +80,7 @@ def test_another_alpha_touches_only_what_uses_it(paper: PaperConfig) -> None:
 
 def test_another_optimiser_touches_everything(paper: PaperConfig) -> None:
     other = replace(paper, base=replace(paper.base, optimizer=replace(paper.base.optimizer, lr=2e-3)))
-    assert len(changed(paper, other)) == len(paper.cells())
+    assert len(changed(paper, other)) == len(paper.plan())
 
 
 def test_other_data_touch_everything(paper: PaperConfig, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -88,7 +88,7 @@ def test_other_data_touch_everything(paper: PaperConfig, monkeypatch: pytest.Mon
     other = replace(KEPT, opened=OpenedData())
     monkeypatch.setattr(RunData, "fingerprint", "other frames")
     after = keys(paper, other)
-    assert all(set(before[place]).isdisjoint(after[place]) for place in before)
+    assert all(set(before[position]).isdisjoint(after[position]) for position in before)
     assert paper.fingerprint(other) != name
 
 
@@ -100,7 +100,7 @@ def test_the_fingerprint_stands_for_the_runs(paper: PaperConfig) -> None:
 
 def test_all_fifteen_subsets_are_trained(paper: PaperConfig) -> None:
     alone = replace(paper, tables=("modalities",), seeds=(0,))
-    trained = [cell.config for cell in distinct(alone.cells())]
+    trained = [spec.config for spec in distinct(alone.plan())]
     every = {s for size in range(1, 5) for s in combinations(paper.base.model.modalities, size)}
     assert len(trained) == len(every) == 15
     assert {config.model.modalities for config in trained} == every
@@ -116,11 +116,13 @@ def test_sensors_that_are_not_there_have_no_row(paper: PaperConfig) -> None:
         data=replace(paper.base.data, batch=replace(paper.base.data.batch, modalities=pair)),
     )
     fewer = replace(paper, base=base, tables=("modalities",), seeds=(0,))
-    assert [place.row for place in fewer.cells()] == ["R", "L", "RL"]
+    assert [position.row for position in fewer.plan()] == ["R", "L", "RL"]
 
 
 def test_without_any_penalty_it_is_plain_training(paper: PaperConfig) -> None:
-    rows = {place.row: cell[0].config for place, cell in paper.cells().items() if place.table == "alpha"}
+    rows = {
+        position.row: spec[0].config for position, spec in paper.plan().items() if position.table == "alpha"
+    }
     assert rows["0/0"].method == Plain.Config()
     strengths = {
         row: (config.method.alpha_s, config.method.alpha_i)
@@ -142,13 +144,15 @@ def test_without_any_penalty_it_is_plain_training(paper: PaperConfig) -> None:
 )
 def test_windows_keep_their_share_of_the_epochs(paper: PaperConfig, epochs: int, windows: list[int]) -> None:
     shorter = replace(paper, base=replace(paper.base, epochs=epochs), tables=("window",), seeds=(0,))
-    found = [cell.config.method.window for (cell,) in shorter.cells().values()]
+    found = [spec.config.method.window for (spec,) in shorter.plan().values()]
     assert found == windows
-    assert len(distinct(shorter.cells())) == len(set(windows)), "equal windows are one run"
+    assert len(distinct(shorter.plan())) == len(set(windows)), "equal windows are one run"
 
 
 def test_profits_differ_in_the_value_function_alone(paper: PaperConfig) -> None:
-    runs = {place.row: cell[0].config for place, cell in paper.cells().items() if place.table == "profit"}
+    runs = {
+        position.row: spec[0].config for position, spec in paper.plan().items() if position.table == "profit"
+    }
     assert runs["pearson"].value_function == "pearson"
     assert replace(runs["pearson"], value_function="negative_mse") == runs["mse"]
 

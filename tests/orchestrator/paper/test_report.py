@@ -17,7 +17,7 @@ from equipose.orchestrator.paper import figures as figures_module
 from equipose.orchestrator.paper.figures import CURVES, paper_figures
 from equipose.orchestrator.paper.report import CHAPTERS, facts, write_report
 from equipose.orchestrator.paper.results import Finished, main_settings
-from equipose.pipelines.paper.awc import PAPER_A
+from equipose.pipelines.paper.awc import AWC_TABLES
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
@@ -32,7 +32,7 @@ def test_the_folder_holds_every_table_and_figure(done: Finished, tmp_path: Path)
     path = write_report(done, links, tmp_path / "results", command="equipose tables --out OUT")
     assert path == tmp_path / "results" / "report.html"
     tables = {file.name for file in (tmp_path / "results" / "tables").iterdir()}
-    assert tables == {f"{name}.{kind}" for name in PAPER_A for kind in ("md", "tex", "csv")}
+    assert tables == {f"{name}.{kind}" for name in AWC_TABLES for kind in ("md", "tex", "csv")}
     drawn = {file.name for file in (tmp_path / "results" / "figures").iterdir()}
     names = [f"{kind}-{method}" for kind in CURVES for method in ("plain", "awc")]
     assert drawn == {f"{name}.{kind}" for name in (*names, "skeletons") for kind in ("png", "pdf")}
@@ -43,7 +43,7 @@ def test_the_folder_holds_every_table_and_figure(done: Finished, tmp_path: Path)
     assert text.count(" data simulated data ") == 1, "what the numbers come from is one fact"
     assert "rebuild equipose tables --out OUT" in text
     assert page.count("<img ") == len(names) + 1
-    every = {links(cells) for cells in done.plan.values()}
+    every = {links(specs) for specs in done.plan.values()}
     assert set(re.findall(r'href="(http[^"]+)"', page)) == every, "every number leads to its runs"
 
 
@@ -112,6 +112,6 @@ def test_the_whole_page_fits_a_phone_and_a_laptop(done: Finished, tmp_path: Path
     assert match is not None
     for (width, _), view in zip(views, json.loads(html.unescape(match[1])), strict=True):
         assert view["scroll"] <= view["client"] <= width
-        assert view["tables"] == len(PAPER_A) + 1, "every table, and the verdicts"
+        assert view["tables"] == len(AWC_TABLES) + 1, "every table, and the verdicts"
         assert view["boxed"], "wide tables scroll in a box of their own"
         assert view["pictures"] == 2 * len(CURVES) + 1

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from made_tables import AWC_GAIN_MM, FRAMES, SUBJECTS, error_mm, finished, links, small_paper
 
-from equipose.orchestrator.paper.plan import Place
+from equipose.orchestrator.paper.plan import Position
 from equipose.orchestrator.paper.results import (
     Finished,
     counted,
@@ -18,7 +18,7 @@ from equipose.orchestrator.paper.results import (
     overview,
     paper_tables,
 )
-from equipose.pipelines.paper.awc import FUSIONS, PAPER_A
+from equipose.pipelines.paper.awc import AWC_TABLES, FUSIONS
 from equipose.pipelines.paper.table import PaperTable
 
 
@@ -33,17 +33,17 @@ def table(done: Finished, name: str) -> PaperTable:
 
 def test_every_table_stands_beside_the_published_one(done: Finished) -> None:
     tables = paper_tables(done, links)
-    assert [t.name for t in tables] == list(PAPER_A)
+    assert [t.name for t in tables] == list(AWC_TABLES)
     for found in tables:
-        assert found.rows == PAPER_A[found.name].rows
-        for place, cell in found.cells.items():
-            runs = done.plan.get(Place(table=found.name, row=place[0], column=place[1]))
-            assert (cell.ours is not None) == (runs is not None), place
+        assert found.rows == AWC_TABLES[found.name].rows
+        for position, cell in found.cells.items():
+            runs = done.plan.get(Position(table=found.name, row=position[0], column=position[1]))
+            assert (cell.ours is not None) == (runs is not None), position
 
 
 def test_a_place_is_the_mean_over_seeds_and_leads_to_their_runs(done: Finished) -> None:
     cell = table(done, "main").cells["concat/awc", "P1", "mpjpe"]
-    runs = done.plan[Place(table="main", row="concat/awc", column="P1")]
+    runs = done.plan[Position(table="main", row="concat/awc", column="P1")]
     errors = [error_mm(run) for run in runs]
     assert len(errors) == 3
     assert cell.ours is not None
@@ -98,14 +98,14 @@ def test_notes_say_how_ours_differs(store_path: Path) -> None:
 def test_verdicts_of_every_fusion_are_linked(done: Finished) -> None:
     settings = main_settings(done)
     assert [setting.setting.fusion for setting in settings] == list(FUSIONS)
-    outcomes = overview(settings, done, links)
-    assert [(o.group, o.column, o.verdict, o.seeds) for o in outcomes] == [
+    verdicts = overview(settings, done, links)
+    assert [(o.group, o.column, o.verdict, o.seeds) for o in verdicts] == [
         (label, "P1", "helped", 3) for label in FUSIONS.values()
     ]
-    for fusion, found in zip(FUSIONS, outcomes, strict=True):
+    for fusion, found in zip(FUSIONS, verdicts, strict=True):
         assert found.difference_mm == pytest.approx(-AWC_GAIN_MM)
-        place = Place(table="main", row=f"{fusion}/awc", column="P1")
-        assert found.link == links(done.plan[place])
+        position = Position(table="main", row=f"{fusion}/awc", column="P1")
+        assert found.link == links(done.plan[position])
 
 
 def test_without_the_main_table_nothing_is_judged(store_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,13 +12,12 @@ import pytest
 
 from equipose.pipelines.figures import contribution_curves
 from equipose.pipelines.paper.published import TableRow
-from equipose.pipelines.paper.table import ColumnGroup, PaperTable
-from equipose.pipelines.report.grid import SPLIT_LEGEND, STACKED_LEGEND, grid_of
+from equipose.pipelines.paper.table import PaperTable
 from equipose.pipelines.report.html import PNG, ReportFigure, Section, html_report, png_bytes
 from equipose.pipelines.report.verdicts import MethodVerdict
 
 HOSTILE = "<script>alert('1')</script>&\"x"
-OUTCOME = MethodVerdict(
+VERDICT = MethodVerdict(
     name="+ AWC",
     column="P1",
     verdict="did not help",
@@ -65,7 +64,7 @@ def report(table: PaperTable, provenance: str = "simulated data", **extra: objec
 
 
 def test_every_measured_number_links_to_its_run(hand_table: PaperTable) -> None:
-    links = Reader(report(hand_table, outcomes=[OUTCOME])).links
+    links = Reader(report(hand_table, verdicts=[VERDICT])).links
     assert links["60.50 ± 1.25 (3)"] == links["40.00 (1)"] == "http://host/runs/1"
     assert links["52.00 ± 0.50 (3)"] == "http://host/runs/2"
     assert links["+0.2"] == "http://host/runs/9"
@@ -73,7 +72,7 @@ def test_every_measured_number_links_to_its_run(hand_table: PaperTable) -> None:
     with pytest.raises(ValueError, match=r"link of \('a', 'P1', 'mpjpe'\) in table 'hand' is missing"):
         report(replace(hand_table, cells=cells))
     with pytest.raises(ValueError, match="link='javascript:x'"):
-        report(hand_table, outcomes=[replace(OUTCOME, link="javascript:x")])
+        report(hand_table, verdicts=[replace(VERDICT, link="javascript:x")])
 
 
 def test_the_page_shows_ours_published_difference_and_what_is_not_known(hand_table: PaperTable) -> None:
@@ -85,24 +84,6 @@ def test_the_page_shows_ours_published_difference_and_what_is_not_known(hand_tab
     assert "fingerprint f1" in body
 
 
-def test_wide_tables_keep_one_column_per_metric(hand_table: PaperTable) -> None:
-    narrow = grid_of(hand_table)
-    assert (narrow.width, narrow.legend) == (6, SPLIT_LEGEND)
-    assert [head.span for head in narrow.heads[0]] == [3, 3]
-    p1 = hand_table.columns[0]
-    wide = grid_of(replace(hand_table, columns=(p1, ColumnGroup(name="P2", caption=p1.caption))))
-    assert (wide.width, wide.legend) == (4, STACKED_LEGEND)
-    assert [[head.text for head in row] for row in wide.heads] == [
-        ["P1", "P2"],
-        ["MPJPE (mm)", "PA-MPJPE (mm)"] * 2,
-    ]
-    first = wide.rows[0]
-    assert (first.section, wide.rows[1].section) == ("Concat", "")
-    assert [part.text for part in first.cells[0]] == ["60.50 ± 1.25 (3)", "53.87", "+6.63"]
-    assert [part.text for part in first.cells[2]] == ["not run"]
-    assert wide.rows[1].cells[0][0].kind == "ours best"
-
-
 def test_only_real_data_go_without_a_banner(hand_table: PaperTable) -> None:
     assert 'class="banner"' in report(hand_table)
     assert 'class="banner"' in report(hand_table, "real and simulated data")
@@ -112,7 +93,7 @@ def test_only_real_data_go_without_a_banner(hand_table: PaperTable) -> None:
 
 
 def test_the_overview_counts_every_verdict(hand_table: PaperTable) -> None:
-    page = re.sub(r"\s+", " ", re.sub(r"<[^>]*>", " ", report(hand_table, outcomes=[OUTCOME])))
+    page = re.sub(r"\s+", " ", re.sub(r"<[^>]*>", " ", report(hand_table, verdicts=[VERDICT])))
     assert re.search(r"Helped 0 of 1 .*Did not help 1 of 1 .*Hurt 0 of 1 .*Undecided 0 of 1 ", page)
     assert re.search(r"method P1 \+ AWC did not help \+0\.2 \[−0\.3, \+0\.7\]", page)
     assert "1 comparison, simulated data" in page
@@ -129,7 +110,7 @@ def test_hostile_text_stays_text(hand_table: PaperTable, picture: ReportFigure) 
         HOSTILE,
         [Section(title=HOSTILE, text=[HOSTILE], tables=[table], figures=[figure])],
         HOSTILE,
-        outcomes=[replace(OUTCOME, name=HOSTILE, column=HOSTILE, why=HOSTILE)],
+        verdicts=[replace(VERDICT, name=HOSTILE, column=HOSTILE, why=HOSTILE)],
         facts={HOSTILE: HOSTILE},
     )
     assert "<script" not in page

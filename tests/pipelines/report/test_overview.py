@@ -1,4 +1,4 @@
-"""The grid of verdicts: every outcome in its place, counts that add up, doubts said once."""
+"""The grid of verdicts: each in its cell, counts that add up, one sentence on doubtful ones."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from equipose.pipelines.report.verdicts import MethodVerdict
 NAN = math.nan
 
 
-def outcome(name: str, group: str, column: str, verdict: str = "helped", **more: object) -> MethodVerdict:
+def judged(name: str, group: str, column: str, verdict: str = "helped", **more: object) -> MethodVerdict:
     plain = MethodVerdict(
         name=name,
         group=group,
@@ -30,10 +30,10 @@ def outcome(name: str, group: str, column: str, verdict: str = "helped", **more:
 def test_methods_stand_in_rows_and_fusions_over_protocols() -> None:
     found = overview_of(
         [
-            outcome("a", "Concat", "P1"),
-            outcome("b", "Concat", "P1", "hurt"),
-            outcome("a", "Concat", "P2", "undecided"),
-            outcome("a", "MLP", "P1"),
+            judged("a", "Concat", "P1"),
+            judged("b", "Concat", "P1", "hurt"),
+            judged("a", "Concat", "P2", "undecided"),
+            judged("a", "MLP", "P1"),
         ]
     )
     assert [[(head.text, head.span) for head in row] for row in found.heads] == [
@@ -52,30 +52,30 @@ def test_methods_stand_in_rows_and_fusions_over_protocols() -> None:
 
 
 def test_without_groups_there_is_one_row_of_heads() -> None:
-    found = overview_of([outcome("a", "", "P1", seeds=1), outcome("a", "", "P2", seeds=1)])
+    found = overview_of([judged("a", "", "P1", seeds=1), judged("a", "", "P2", seeds=1)])
     assert [[head.text for head in row] for row in found.heads] == [["P1", "P2"]]
     assert found.seeds == "1 seed each"
-    assert overview_of([outcome("a", "", "P1"), outcome("b", "", "P1", seeds=2)]).seeds == "2 to 3 seeds each"
+    assert overview_of([judged("a", "", "P1"), judged("b", "", "P1", seeds=2)]).seeds == "2 to 3 seeds each"
 
 
-def test_two_outcomes_in_one_place_are_refused() -> None:
-    with pytest.raises(ValueError, match="two outcomes for one method, group and column"):
-        overview_of([outcome("a", "", "P1"), outcome("a", "", "P1", "hurt")])
+def test_two_verdicts_in_one_cell_are_refused() -> None:
+    with pytest.raises(ValueError, match="two verdicts for one method, group and column"):
+        overview_of([judged("a", "", "P1"), judged("a", "", "P1", "hurt")])
 
 
 def test_doubts_are_one_sentence_however_many_there_are() -> None:
     few = "1 seed, fewer than 3"
-    every = [outcome("a", "", f"P{i}", "undecided", why=few, detectable_mm=NAN) for i in range(9)]
+    every = [judged("a", "", f"P{i}", "undecided", why=few, detectable_mm=NAN) for i in range(9)]
     assert doubts(every).startswith(f"All 9 comparisons are underpowered: {few}. ")
     assert overview_of(every).mark == ""
-    some = [*every, outcome("b", "", "P1")]
+    some = [*every, judged("b", "", "P1")]
     assert doubts(some).startswith(f"9 of 10 comparisons are underpowered (†): {few}. ")
     assert overview_of(some).mark == "†"
 
 
 def test_many_different_doubts_are_summed_up() -> None:
     weak = [
-        outcome("a", "", f"P{i}", "undecided", why=f"finds only {i}", detectable_mm=float(i))
+        judged("a", "", f"P{i}", "undecided", why=f"finds only {i}", detectable_mm=float(i))
         for i in range(1, 5)
     ]
     assert "only differences of 1.0 to 4.0 mm or more" in doubts(weak)

@@ -1,11 +1,11 @@
-"""Verdicts reach the overview unchanged, those that nobody has included."""
+"""Verdicts reach the overview unchanged; verdicts that no method got are listed too."""
 
 from __future__ import annotations
 
 import polars as pl
 import pytest
 
-from equipose.pipelines.report.verdicts import MethodVerdict, by_verdict, outcomes_of
+from equipose.pipelines.report.verdicts import MethodVerdict, by_verdict, verdicts_of
 from equipose.pipelines.statistics.comparison import compare
 
 
@@ -20,8 +20,8 @@ def errors() -> pl.DataFrame:
     return pl.DataFrame(rows, schema=["method", "seed", "cluster", "error_sum_mm", "count"], orient="row")
 
 
-def test_outcomes_follow_the_comparison() -> None:
-    found = outcomes_of(
+def test_verdicts_follow_the_comparison() -> None:
+    found = verdicts_of(
         compare(errors()),
         "P1",
         group="Concat",
@@ -41,12 +41,12 @@ def test_outcomes_follow_the_comparison() -> None:
     assert found[0].detectable_mm < 10
 
 
-def test_an_outcome_without_an_interval_shows_none() -> None:
+def test_a_verdict_without_an_interval_shows_none() -> None:
     nan = float("nan")
-    outcome = MethodVerdict(
+    verdict = MethodVerdict(
         name="x", column="P1", verdict="undecided", difference_mm=0.5, low_mm=nan, high_mm=nan, seeds=1
     )
-    assert (outcome.difference, outcome.interval) == ("+0.5", "")
+    assert (verdict.difference, verdict.interval) == ("+0.5", "")
     with pytest.raises(ValueError, match="verdict='won'"):
         MethodVerdict(
             name="x", column="P1", verdict="won", difference_mm=0.5, low_mm=nan, high_mm=nan, seeds=1

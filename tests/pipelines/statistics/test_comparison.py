@@ -10,7 +10,7 @@ import pytest
 from numpy.testing import assert_allclose
 from scipy import stats
 
-from equipose.pipelines.statistics.comparison import ComparisonConfig, compare, method_errors, verdict
+from equipose.pipelines.statistics.comparison import EvidenceRule, compare, method_errors, verdict
 
 COUNTS = np.array([297, 297, 594, 280, 297, 150, 297, 300])
 
@@ -172,7 +172,7 @@ def test_tables_that_cannot_be_compared_are_refused(change: object, message: str
 )
 def test_bad_configs_name_the_field(field: str, value: float) -> None:
     with pytest.raises(ValueError, match=f"{field}={value}"):
-        ComparisonConfig(**{field: value})
+        EvidenceRule(**{field: value})
 
 
 def test_verdicts() -> None:
@@ -185,10 +185,10 @@ def test_verdicts() -> None:
 
 @pytest.mark.parametrize("draws", [60, pytest.param(1000, marks=pytest.mark.slow)])
 def test_eight_methods_without_effect_rarely_show_one(draws: int) -> None:
-    config = ComparisonConfig(draws=100)
+    rule = EvidenceRule(draws=100)
     nothing = {f"method {i}": 0.0 for i in range(8)}
     verdicts = [
-        compare(errors(nothing, seeds=3, clusters=6, draw=draw), config)["verdict"] for draw in range(draws)
+        compare(errors(nothing, seeds=3, clusters=6, draw=draw), rule)["verdict"] for draw in range(draws)
     ]
     false = [any(found.is_in(["helped", "hurt"])) for found in verdicts]
     assert np.mean(false) <= (0.1 if draws < 1000 else 0.06)

@@ -139,7 +139,7 @@ def test_per_action_environment_and_joint() -> None:
     table = group_table(frames, CAPTION, by="action")
     assert table.header == ("method", "A01", "A02")
     assert shown(table) == [["plain", "50.0 (1)", "60.0 (1)"], ["AWC", "45.0 (1)", "55.0 (1)"]]
-    assert [row[1].place for row in table.rows] == ["second", "best"]
+    assert [row[1].rank for row in table.rows] == ["second", "best"]
     assert shown(group_table(frames, CAPTION, by="environment"))[1] == ["AWC", "52.5 (1)"]
     joints = pl.DataFrame(
         {
@@ -256,7 +256,7 @@ def test_collapse_shows_beside_the_true_poses() -> None:
     assert table.header == ("method", "R", "W", "RW")
     assert shown(table) == [["model", "80.0 (1)", "2.0 (1)", "75.0 (1)"], ["true poses", *["100.0"] * 3]]
     assert "spread" in table.caption.text
-    assert not any(cell.place for row in table.rows for cell in row)
+    assert not any(cell.rank for row in table.rows for cell in row)
 
 
 def test_figures_take_the_values_as_they_are() -> None:

@@ -11,7 +11,8 @@ from rich.console import Console
 
 from equipose.pipelines.statistics.comparison import method_errors
 from equipose.pipelines.tables.formats import latex_escaped, to_csv, to_frame, to_latex, to_markdown, to_rich
-from equipose.pipelines.tables.table import Caption, Cell, Table, mark_of, ranked, results_table, score_rows
+from equipose.pipelines.tables.results_table import results_table, score_rows
+from equipose.pipelines.tables.table import Caption, Cell, Column, Table, mark_of, ranked
 
 CAPTION = Caption(
     title="Balancing methods, concat fusion",
@@ -63,10 +64,10 @@ def test_the_cells_show_mean_deviation_seeds_and_differences(table: Table) -> No
 
 
 def test_places_follow_the_printed_value_and_its_direction(table: Table) -> None:
-    assert [row[1].place for row in table.rows] == ["second", "best", "best"]
-    assert [row[2].place for row in table.rows] == ["second", "best", ""]
-    assert ranked({"a": Cell(value=1.0), "b": Cell(value=1.01)})["a"].place == ""
-    assert ranked({"a": Cell(value=float("nan")), "b": Cell(value=1.0)})["b"].place == ""
+    assert [row[1].rank for row in table.rows] == ["second", "best", "best"]
+    assert [row[2].rank for row in table.rows] == ["second", "best", ""]
+    assert ranked({"a": Cell(value=1.0), "b": Cell(value=1.01)})["a"].rank == ""
+    assert ranked({"a": Cell(value=float("nan")), "b": Cell(value=1.0)})["b"].rank == ""
 
 
 def test_the_caption_says_what_the_numbers_are(table: Table) -> None:
@@ -105,10 +106,10 @@ def test_captions_are_complete(name: str) -> None:
 def test_scores_that_do_not_fit_are_refused() -> None:
     with pytest.raises(ValueError, match=r"lack the columns \['std'\]"):
         results_table(SCORES.drop("std"), CAPTION)
-    with pytest.raises(ValueError, match="two scores for one place"):
+    with pytest.raises(ValueError, match="two scores for one cell"):
         results_table(pl.concat([SCORES, SCORES.head(1)]), CAPTION)
     with pytest.raises(ValueError, match="a row has 1 cells, the header 2"):
-        Table(caption=CAPTION, header=("a", "b"), rows=((Cell(),),))
+        Table(caption=CAPTION, columns=(Column(name="a"), Column(name="b")), rows=((Cell(),),))
     for name in ("RL", "frames"):
         with pytest.raises(ValueError, match=rf"columns \['{name}'\] are there twice"):
             results_table(SCORES, CAPTION, costs=COSTS.rename({"parameters (M)": name}))
@@ -195,3 +196,17 @@ def test_a_vanishing_negative_difference_has_no_sign() -> None:
     assert Cell(value=-0.04, signed=True).shown == "0.0"
     assert Cell(value=0.06, signed=True).shown == "+0.1"
     assert Cell(value=float("inf")).shown == "–"
+
+
+def test_a_range_stands_without_a_value() -> None:
+    cell = Cell(interval=(0.41, 0.9))
+    assert (cell.shown, cell.blank) == ("0.41–0.9", False)
+    assert Cell(text="unknown").blank
+
+
+def test_rows_under_headings_are_named_in_full(table: Table) -> None:
+    headed = replace(table, sections=("Concat", "Concat", ""))
+    assert [row[0].shown for row in headed.named_rows] == ["Concat: plain", "Concat: OGM_GE & co", "AWC"]
+    assert [row[0].shown for row in headed.rows] == ["plain", "OGM_GE & co", "AWC"]
+    with pytest.raises(ValueError, match="1 sections for 3 rows"):
+        replace(table, sections=("Concat",))
