@@ -1,0 +1,75 @@
+"""MkDocs hook: a reference page per room, made from the tree, and no page that loads from the network."""
+
+from __future__ import annotations
+
+import logging
+import re
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.structure.files import File, Files
+
+ROOT = Path(__file__).resolve().parents[2]
+FOLDERS = ("models", "balancing", "pipelines", "orchestrator", "experiments")
+EXTERNAL = re.compile(r'<(?:script|img|iframe|link)[^>]*\s(?:src|href)="(?:https?:)?//', re.IGNORECASE)
+
+log = logging.getLogger("mkdocs.hooks.equipose")
+
+
+def on_config(config: MkDocsConfig) -> MkDocsConfig:
+    """Append the reference to the navigation: a section per folder, a page per room."""
+    sections = [
+        {folder: [{_title(room): _page(room)} for room in rooms]}
+        for folder, rooms in groupby(_modules_of_rooms(), key=lambda room: room.split(".")[0])
+    ]
+    assert config.nav is not None
+    config.nav.append({"API reference": ["reference/index.md", *sections]})
+    return config
+
+
+def on_files(files: Files, config: MkDocsConfig) -> Files:
+    """Generate the pages that the navigation names."""
+    for room, modules in _modules_of_rooms().items():
+        title = f"# `equipose.{room}`\n\n"
+        files.append(File.generated(config, _page(room), content=title + "\n\n".join(map(_entry, modules))))
+    return files
+
+
+def on_post_page(output: str, page: Any, config: MkDocsConfig) -> str:
+    """A page that loads something from another host is a warning, and so fails a strict build."""
+    for tag in EXTERNAL.findall(output):
+        log.warning("%s loads from the network: %s", page.file.src_uri, tag)
+    return output
+
+
+def _modules_of_rooms() -> dict[str, list[str]]:
+    """Room (`models`, `orchestrator.sweep`) -> its modules; the files beside the rooms belong to the folder."""
+    rooms: dict[str, list[str]] = {}
+    for folder in FOLDERS:
+        for path in sorted((ROOT / folder).rglob("*.py"), key=_packages_first):
+            parts = path.relative_to(ROOT).with_suffix("").parts
+            room = ".".join(parts[:2] if len(parts) > 2 else parts[:1])
+            module = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+            rooms.setdefault(room, []).append(module)
+    return rooms
+
+
+def _packages_first(path: Path) -> tuple[tuple[str, ...], bool, str]:
+    return path.parent.parts, path.name != "__init__.py", path.name
+
+
+def _entry(module: str) -> str:
+    """One module; a package shows what lives there and not the names that it gathers."""
+    is_package = (ROOT / Path(*module.split("."))).is_dir()
+    options = "\n    options:\n      members: false" if is_package else ""
+    return f"::: equipose.{module}{options}"
+
+
+def _title(room: str) -> str:
+    return room.partition(".")[2] or room
+
+
+def _page(room: str) -> str:
+    return f"reference/{room}.md"
