@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import logging
 import re
 from itertools import groupby
@@ -13,6 +14,7 @@ from mkdocs.structure.files import File, Files
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDERS = ("models", "balancing", "pipelines", "orchestrator", "experiments")
+ROOM_MAP = re.compile("<!-- rooms:.*?-->")
 EXTERNAL = re.compile(r'<(?:script|img|iframe|link)[^>]*\s(?:src|href)="(?:https?:)?//', re.IGNORECASE)
 
 log = logging.getLogger("mkdocs.hooks.equipose")
@@ -37,6 +39,11 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     return files
 
 
+def on_page_markdown(markdown: str, page: Any, config: MkDocsConfig, files: Files) -> str:
+    """The map of rooms, where a page asks for it: every package with the first sentences of its docstring."""
+    return ROOM_MAP.sub(lambda _: "\n".join(["| room | holds |", "|---|---|", *map(_row, _rooms())]), markdown)
+
+
 def on_post_page(output: str, page: Any, config: MkDocsConfig) -> str:
     """A page that loads something from another host is a warning, and so fails a strict build."""
     for tag in EXTERNAL.findall(output):
@@ -54,6 +61,17 @@ def _modules_of_rooms() -> dict[str, list[str]]:
             module = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
             rooms.setdefault(room, []).append(module)
     return rooms
+
+
+def _rooms() -> list[str]:
+    """The packages among the rooms, in reading order."""
+    return [room for room in _modules_of_rooms() if (ROOT / Path(*room.split("."))).is_dir()]
+
+
+def _row(room: str) -> str:
+    source = (ROOT / Path(*room.split(".")) / "__init__.py").read_text()
+    first, *_ = (ast.get_docstring(ast.parse(source)) or "").split("\n\n")
+    return f"| [`{room}`]({_page(room)}) | {' '.join(first.split())} |"
 
 
 def _packages_first(path: Path) -> tuple[tuple[str, ...], bool, str]:
