@@ -27,7 +27,8 @@ LINK = re.compile(r"\]\((?!https?:)([^)#\s]+)(?:#[^)]*)?\)")
 CODE = re.compile(r"^```\w*\n(.*?)^```$|`([^`\n]+)`", re.MULTILINE | re.DOTALL)
 PYTHON = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 OPTION = re.compile(r"(?<!\S)--([a-z][a-z-]*)")
-RUN = re.compile(r"(?:^|\s)(?:equipose|(?:python |yaml )(experiments/\w+\.py))(?: -- | |$)([a-z]*)(.*)")
+VERB = re.compile(r"(?:^|\s)equipose ([a-z]+)(.*)")
+SCRIPT = re.compile(r"(?:python|yaml) (experiments/\w+\.py)(.*)")
 MADE_BY_RUNS = {"report.json", "state.pt", "config.json", "report.html"}
 OLD_NAMES = re.compile(rf"\b(?:from|import) (?:{'|'.join(FOLDERS)})\b")
 
@@ -92,16 +93,16 @@ def verb_of(script: str) -> str:
 
 def wrong_commands(line: str) -> list[str]:
     """What a line of code asks `equipose` for that it does not have."""
-    wrong = []
-    for script, first, rest in RUN.findall(line):
-        verb, rest = (verb_of(script), f"{first} {rest}") if script else (first, rest)
-        if verb and verb not in COMMANDS:
-            wrong.append(verb)
-        elif verb:
-            wrong += [option for option in OPTION.findall(rest) if option not in options(verb)]
     if line.startswith("--"):
         known = frozenset().union(*map(options, COMMANDS))
-        wrong += [option for option in OPTION.findall(line) if option not in known]
+        return [option for option in OPTION.findall(line) if option not in known]
+    if line.startswith(("from ", "import ")):
+        return []
+    asked = [*VERB.findall(line), *((verb_of(script), rest) for script, rest in SCRIPT.findall(line))]
+    wrong = [verb for verb, _ in asked if verb not in COMMANDS]
+    for verb, rest in asked:
+        if verb in COMMANDS:
+            wrong += [option for option in OPTION.findall(rest) if option not in options(verb)]
     return wrong
 
 
@@ -160,7 +161,7 @@ def test_what_does_not_exist_is_noticed() -> None:
     assert wrong_commands("equipose train --method awc --no-gpu --resume") == ["resume"]
     assert wrong_commands("equipose trian") == ["trian"]
     assert wrong_commands("python experiments/awc_sweep.py --trials 3 --tries 3") == ["tries"]
-    assert wrong_commands("ray submit cluster.yaml experiments/awc_sweep.py -- --preset smoke -- --x") == ["x"]
+    assert wrong_commands("ray submit cluster.yaml experiments/awc_sweep.py -- --preset smoke --x") == ["x"]
     assert wrong_commands("--plan") == []
     assert wrong_commands("--plam") == ["plam"]
     assert FILE.findall("`orchestrator/training/loop.py`, `test_a.py::TestB::test_c`, `<name>.py`") == [
