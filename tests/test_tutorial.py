@@ -1,4 +1,4 @@
-"""The tutorial does what it says: its shell and Python blocks run, one after the other, in an empty folder."""
+"""The tutorial does what it says: its shell and Python blocks run in order, in an empty folder."""
 
 from __future__ import annotations
 
@@ -33,7 +33,9 @@ def as_script(text: str) -> str:
 def test_blocks_are_found_and_those_that_wait_for_the_reader_are_not_run() -> None:
     text = "```sh\nls\n```\nThen:\n```python\nx = 1\n```\n```console\n$ equipose ui\n```\n"
     assert [language for language, _ in blocks(text)] == ["sh", "python", "console"]
-    assert as_script(text) == "import subprocess\nsubprocess.run(['bash', '-euc', 'ls\\n'], check=True)\nx = 1\n"
+    assert (
+        as_script(text) == "import subprocess\nsubprocess.run(['bash', '-euc', 'ls\\n'], check=True)\nx = 1\n"
+    )
 
 
 def test_the_tutorial_trains_predicts_and_compares() -> None:
