@@ -54,7 +54,7 @@ test-slow: install
 
 docs: install
 	$(BUILD_DOCS)
-	@echo "open site/index.html"
+	@echo "open site/index.html; its search needs a server: python -m http.server -d site"
 
 bench: install
 	$(BIN)/python -m benchmarks

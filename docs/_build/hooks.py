@@ -34,8 +34,8 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Generate the pages that the navigation names."""
     for room, modules in _modules_of_rooms().items():
-        title = f"# `equipose.{room}`\n\n"
-        files.append(File.generated(config, _page(room), content=title + "\n\n".join(map(_entry, modules))))
+        entries = [f"# equipose.{room}", *(_entry(module, room) for module in modules)]
+        files.append(File.generated(config, _page(room), content="\n\n".join(entries)))
     return files
 
 
@@ -78,11 +78,14 @@ def _packages_first(path: Path) -> tuple[tuple[str, ...], bool, str]:
     return path.parent.parts, path.name != "__init__.py", path.name
 
 
-def _entry(module: str) -> str:
+def _entry(module: str, room: str) -> str:
     """One module; a package shows what lives there and not the names that it gathers."""
-    is_package = (ROOT / Path(*module.split("."))).is_dir()
-    options = "\n    options:\n      members: false" if is_package else ""
-    return f"::: equipose.{module}{options}"
+    options = {"show_root_heading": module != room}
+    if (ROOT / Path(*module.split("."))).is_dir():
+        options["members"] = False
+    return "\n".join(
+        [f"::: equipose.{module}", "    options:", *(f"      {k}: {v}" for k, v in options.items())]
+    )
 
 
 def _title(room: str) -> str:
