@@ -5,16 +5,19 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 export RAY_TRAIN_V2_ENABLED = 1
 
+BUILD_DOCS := NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
 .DEFAULT_GOAL := help
-.PHONY: help install sweep compare tables test check test-slow bench clean
+.PHONY: help install sweep compare tables test check test-slow docs bench clean
 
 help:
 	@echo "make sweep      AWC sweep on simulated data (Ray Train + Tune + Optuna, logged to MLflow)"
 	@echo "make compare    balancing methods compared over seeds, tuned with equal budget (about 15 minutes)"
 	@echo "make tables     the paper's tables and figures beside the published numbers, as one HTML report (about 20 minutes)"
 	@echo "make test       whole test suite"
-	@echo "make check      ruff, mypy and the quick tests"
+	@echo "make check      ruff, mypy, the quick tests and the documentation"
 	@echo "make test-slow  tests that take minutes"
+	@echo "make docs       documentation as a web site in site/, warnings are errors"
 	@echo "make bench      every benchmark, printed as tables"
 	@echo "make install    only create the environment"
 
@@ -46,12 +49,17 @@ check: install
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -m 'not slow and not system' -n 2 --dist worksteal
+	$(BUILD_DOCS)
 
 test-slow: install
 	$(BIN)/python -m pytest -m slow --timeout 3600
+
+docs: install
+	$(BUILD_DOCS)
+	@echo "open site/index.html; its search needs a server: python -m http.server -d site"
 
 bench: install
 	$(BIN)/python -m benchmarks
 
 clean:
-	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) build site *.egg-info .pytest_cache .mypy_cache .ruff_cache
