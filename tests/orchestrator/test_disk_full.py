@@ -1,4 +1,4 @@
-"""A disk that is really full (a small file system of its own): what is finished is kept, and work continues."""
+"""A disk that is really full (a small file system of its own): finished work is kept, the rest continues."""
 
 from __future__ import annotations
 
