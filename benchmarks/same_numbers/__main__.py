@@ -1,7 +1,8 @@
 """`python -m benchmarks.same_numbers BEFORE AFTER`: do two checkouts compute the same numbers, bit for bit?
 
 Both run the same small jobs on simulated data through their own command line, one after another, and every
-metric, weight, kept run and table is compared as exact text. Ends with status 1 if anything differs.
+metric, weight, kept run and table is compared as exact text. Ends with status 1 if anything differs. With
+`--out` a clean BEFORE is run once only; `--only train ranks` takes a few minutes, everything ten or more.
 """
 
 from __future__ import annotations
@@ -40,7 +41,8 @@ def options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the parts on both checkouts, print the table; 1 if anything differs."""
-    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda number, frame: sys.exit(128 + number))
     given = options(arguments)
     if given.out:
         return compared(given, given.out.resolve())

@@ -50,7 +50,7 @@ def test_a_place_is_the_mean_over_seeds_and_leads_to_their_runs(done: Finished) 
     assert (cell.ours.mean, cell.ours.n) == (statistics.mean(errors), 3)
     assert cell.ours.std == statistics.stdev(errors) == 1.0
     assert cell.link == links(runs)
-    assert cell.fingerprint == done.place.data(runs[0]).fingerprint
+    assert cell.fingerprint == done.runs_folder.data(runs[0]).fingerprint
     half = table(done, "main").cells["concat/awc", "P1", "pa_mpjpe"].ours
     assert half is not None
     assert half.mean == cell.ours.mean / 2
