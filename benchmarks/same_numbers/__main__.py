@@ -36,7 +36,11 @@ def options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("after", type=Path, help="folder of the other")
     parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS), help="some of the parts")
     parser.add_argument("--out", type=Path, help="keeps what clean checkouts computed, for later calls")
-    return parser.parse_args(arguments)
+    given = parser.parse_args(arguments)
+    for folder in (given.before, given.after):
+        if not (folder / "pyproject.toml").exists():
+            parser.error(f"{folder} is no checkout; give the folder that holds pyproject.toml")
+    return given
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -20,7 +20,12 @@ from benchmarks.same_numbers.variants import all_runs
 NAMES: dict[str, list[str]] = {
     "methods": ["balancing.registry:METHODS"],
     "config": ["orchestrator.config:from_json", "orchestrator.training.config:from_json"],
-    "train": ["orchestrator.cell_work:train_alone", "orchestrator.grid.run_one:train_alone"],
+    "train": [
+        "orchestrator.cell_work:train_alone",
+        "orchestrator.grid.run_one:train_alone",
+        "orchestrator.grid.launch:train_alone",
+    ],
+    "data": ["orchestrator.training.data:RunData"],
     "run": [
         "orchestrator.cells:Cell",
         "orchestrator.grid.run_spec:Cell",
@@ -28,7 +33,7 @@ NAMES: dict[str, list[str]] = {
     ],
 }
 """All names inside a checkout that the proof uses, old and new: the registry of methods, a run from its JSON
-form, training in one process, and what knows a run's content key."""
+form, training in one process, the data that later checkouts open first, and what knows a run's key."""
 TRIALS = ("trial-000", "trial-001")
 """The sweep's first trials, whose settings are given."""
 SMOKE = ("--preset", "smoke")
@@ -53,7 +58,7 @@ def train(checkout: Checkout, out: Path, methods: list[str]) -> Values:
     folder = out / "runs"
     folder.mkdir()
     job = {"runs": runs, "stopped": methods, "folder": str(folder)}
-    _drive(checkout, out, ("config", "train", "run"), job)
+    _drive(checkout, out, ("config", "train", "data", "run"), job)
     return collected(out, re.compile(""))
 
 
