@@ -31,6 +31,8 @@ LEFT_OUT = re.compile(
 SKIPPED = {"stores", "artifacts", "figures", "spool", "tune", ".tracking", "elsewhere"}
 """Folders without values of their own: data under a fingerprint, copies, pictures, what tools keep."""
 LINK = re.compile(r"\]\(http[^)]*\)|\\href\{[^}]*\}")
+WORDING = re.compile(r"^text$|, (note|source)$")
+"""Cells of tables, and what stands around them, that are prose; they differ when a sentence is mended."""
 KEY = re.compile(r"[0-9a-f]{16}")
 CHECKPOINT, RESULT = "state.pt", "result.json"
 STATE = {"model": "weights", "history": "metrics", "config": "settings", "extra": "settings"}
@@ -58,7 +60,9 @@ def _values(out: Path, names: Mapping[str, str]) -> Iterator[tuple[str, str, str
             yield from _checkpoint(path, _shown(parts[-3:-2], names))
         elif read:
             kind, reader = read
-            yield from ((kind, f"{_shown(parts, names)}: {label}", value) for label, value in reader(path))
+            for label, value in reader(path):
+                worded = kind == "tables" and WORDING.search(label)
+                yield "wording" if worded else kind, f"{_shown(parts, names)}: {label}", value
         elif path.is_dir() and KEY.fullmatch(path.name):
             yield "content keys", _shown(parts, names), path.name
     yield from _tracked(out)

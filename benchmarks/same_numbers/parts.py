@@ -40,6 +40,8 @@ SMOKE = ("--preset", "smoke")
 KILLED, REFERENCE = "killed", "awc"
 """The run that is killed, and the same one without interruption."""
 TRIES = 3
+NO_COPIES = re.compile("^(?![^/]*/best/)")
+"""Older checkouts keep the best epoch of a run in training twice: under its number and as `best`."""
 PARTED = re.compile(rf"^({KILLED}|.* resumed)/epoch 2/")
 HALF_WRITTEN = (RuntimeError, EOFError, OSError, ValueError, KeyError, pickle.UnpicklingError)
 ABSENT = "absent"
@@ -59,7 +61,7 @@ def train(checkout: Checkout, out: Path, methods: list[str]) -> Values:
     folder.mkdir()
     job = {"runs": runs, "stopped": methods, "folder": str(folder)}
     _drive(checkout, out, ("config", "train", "data", "run"), job)
-    return collected(out, re.compile(""))
+    return collected(out, NO_COPIES)
 
 
 def resumed(checkout: Checkout, out: Path, methods: list[str]) -> Values:
