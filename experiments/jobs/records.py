@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-from equipose.experiments.presets.options import Kind
+from equipose.orchestrator.jobs.location import JobFolder, Kind
 from equipose.pipelines.files.atomic import atomic
 from equipose.pipelines.files.bounded_json import parse_json
 from equipose.pipelines.files.bounded_read import UnreadableFileError, read_bytes
@@ -70,7 +70,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 def options_path(out: Path, kind: Kind, name: str) -> Path:
     """File of a job's options."""
-    return out / kind / name / OPTIONS
+    return JobFolder(out=out, kind=kind, name=name).root / OPTIONS
 
 
 def job_lock(out: Path, kind: Kind, name: str) -> AbstractContextManager[None]:
@@ -84,7 +84,7 @@ def job_lock(out: Path, kind: Kind, name: str) -> AbstractContextManager[None]:
 
 def finish_job(out: Path, kind: Kind, name: str, outcome: dict[str, Any]) -> None:
     """Mark a job as finished and save its outcome for scripts."""
-    _write(out / kind / name / OUTCOME, outcome)
+    _write(JobFolder(out=out, kind=kind, name=name).root / OUTCOME, outcome)
 
 
 def _write(path: Path, content: dict[str, Any]) -> None:

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from equipose.balancing.method import MethodConfig
 from equipose.balancing.registry import METHODS, method_class
 from equipose.balancing.schedules import schedule_fields
-from equipose.experiments.presets.options import Kind, ResumableOptions
+from equipose.experiments.presets.options import ResumableOptions
 from equipose.experiments.presets.sizes import PRESETS, PresetName, SimulatedSelection
 from equipose.models.build import Fusion
+from equipose.orchestrator.jobs.location import Kind
 from equipose.orchestrator.paper.plan import PAPER_EPOCHS
 
 if TYPE_CHECKING:

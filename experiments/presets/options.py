@@ -6,15 +6,13 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Self
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from equipose.experiments.presets.sizes import SimulatedSelection
 from equipose.experiments.presets.sources import DataName
-
-Kind = Literal["sweeps", "comparisons", "tables"]
-"""Folder of a job's kind below the results folder."""
+from equipose.orchestrator.jobs.location import Kind
 
 
 @dataclass(frozen=True, kw_only=True)

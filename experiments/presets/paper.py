@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from equipose.experiments.presets.comparison import method_configs
-from equipose.experiments.presets.options import Kind, ResumableOptions
+from equipose.experiments.presets.options import ResumableOptions
 from equipose.experiments.presets.sizes import PRESETS, Preset, SimulatedSelection, codes
+from equipose.orchestrator.jobs.location import Kind
 from equipose.orchestrator.paper.plan import TABLES, PaperConfig
 from equipose.orchestrator.training.config import OptimizerConfig
 from equipose.pipelines.batches.source import BatchConfig

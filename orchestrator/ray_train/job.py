@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from equipose.orchestrator.checkpoints import state as checkpoints
+from equipose.orchestrator.checkpoints.layout import PREFIX
 from equipose.orchestrator.cluster.capacity import concurrent_runs
 from equipose.orchestrator.cluster.session import SessionConfig
 from equipose.orchestrator.jobs.location import JobFolder
@@ -79,7 +80,7 @@ def _check_settings(folder: Path, config: TrainConfig) -> None:
 
 def _kept_states(folder: Path) -> Iterator[dict[str, Any]]:
     """Every readable checkpoint of a run; all are of the same settings."""
-    for path in sorted(folder.glob(f"checkpoint_*/{checkpoints.FILE}"), reverse=True):
+    for path in sorted(folder.glob(f"{PREFIX}*/{checkpoints.FILE}"), reverse=True):
         try:
             yield checkpoints.load(path.parent)
         except DataError as error:
