@@ -13,6 +13,7 @@ from equipose.pipelines.files.locks import locked
 from equipose.pipelines.prepare import prepare
 from equipose.pipelines.readers.simulated import SimulatedSource
 from equipose.pipelines.simulator import SIMULATOR_VERSION, SimulatorConfig
+from equipose.pipelines.store import FORMAT_VERSION
 
 DataName = Literal["simulated", "mars", "mmfi"]
 
@@ -57,9 +58,15 @@ def ensure_store(
 def store_path(data: DataName, root: Path | None, out: Path, simulated: SimulatedSelection) -> Path:
     """Where the store for a data source is or will be."""
     check_root(data, root)
-    content: list[Any] = [SIMULATOR_VERSION, simulated.subjects, simulated.actions, simulated.frames]
+    content: list[Any] = [
+        FORMAT_VERSION,
+        SIMULATOR_VERSION,
+        simulated.subjects,
+        simulated.actions,
+        simulated.frames,
+    ]
     if root is not None:
-        content = [str(root.resolve())]
+        content = [FORMAT_VERSION, str(root.resolve())]
     return out / "stores" / f"{data}-{_digest(content)}"
 
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from equipose.models.modalities import MODALITIES
 from equipose.models.randomness import numpy_rng
+from equipose.models.sensors import DEFAULT_SENSORS
 from equipose.models.skeleton import NUM_JOINTS
 from equipose.pipelines.sequence import Defect, RawSequence
 from equipose.pipelines.simulator.config import SIMULATOR_VERSION, SUBJECTS, SimulatorConfig, environment_of
@@ -79,7 +79,7 @@ def readings(
     subject: str,
     key: str,
     config: SimulatorConfig,
-    modalities: Sequence[str] = MODALITIES,
+    modalities: Sequence[str] = DEFAULT_SENSORS,
 ) -> dict[str, list[Array]]:
     """As `observe`, with the CSI phase [3, 114, 10], radians, under `wifi_phase` where WiFi is asked for."""
     unknown = sorted(set(modalities) - set(SENSORS))
@@ -107,7 +107,7 @@ def observe(
     subject: str,
     key: str,
     config: SimulatorConfig,
-    modalities: Sequence[str] = MODALITIES,
+    modalities: Sequence[str] = DEFAULT_SENSORS,
 ) -> dict[str, list[Array]]:
     """Modality -> F raw frames of a person moving as `pose` [F, 17, 3] m in the sensor frame.
 
@@ -125,7 +125,7 @@ def _seen(
     pose: Array, environment: str, subject: str, key: str, modality: str, config: SimulatorConfig
 ) -> Array:
     """The pose that a sensor observes: an unrelated recording for the uninformative share of the time."""
-    informed = config.informativeness[modality]
+    informed = config.informativeness.get(modality, 1.0)
     if informed >= 1:
         return pose
     rng = numpy_rng(config.seed, "simulator", "decoy", modality, environment, subject, key)
@@ -137,11 +137,15 @@ def _seen(
     return np.where(away[:, None, None], decoy, pose)
 
 
-def simulate_sequence(subject: str, action: str, config: SimulatorConfig) -> RawSequence:
+def simulate_sequence(
+    subject: str, action: str, config: SimulatorConfig, sensors: Sequence[str] = DEFAULT_SENSORS
+) -> RawSequence:
     """A whole simulated recording of one subject and action, labelled as simulated."""
     environment = environment_of(subject)
     pose = simulate_motion(subject, action, config)
-    found = observe(pose, environment=environment, subject=subject, key=action, config=config)
+    found = observe(
+        pose, environment=environment, subject=subject, key=action, config=config, modalities=sensors
+    )
     frames: dict[str, list[NDArray[np.generic] | Defect]] = {name: list(rows) for name, rows in found.items()}
     frames["pose"] = list(pose.astype(np.float32))
     return RawSequence(
@@ -150,5 +154,5 @@ def simulate_sequence(subject: str, action: str, config: SimulatorConfig) -> Raw
         action=action,
         numbers=np.arange(1, config.frames + 1, dtype=np.int32),
         frames=frames,
-        provenance=dict.fromkeys((*MODALITIES, "pose"), PROVENANCE),
+        provenance=dict.fromkeys(frames, PROVENANCE),
     )
