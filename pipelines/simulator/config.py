@@ -10,6 +10,9 @@ from equipose.models.modalities import MODALITIES
 SIMULATOR_VERSION = "1"
 """Raised whenever the same configuration would give other numbers; part of every provenance."""
 
+OPTIONAL_SENSORS = ("infra1", "infra2", "depth")
+"""Sensors of MM-Fi that are simulated when asked for; their settings are kept only where they are given."""
+
 SUBJECTS: tuple[str, ...] = tuple(f"S{number:02d}" for number in range(1, 41))
 """The 40 subjects of MM-Fi."""
 
@@ -65,9 +68,11 @@ def _require(condition: bool, name: str, value: object, remedy: str) -> None:
 
 
 def _complete(name: str, given: dict[str, float], high: float) -> dict[str, float]:
-    """All modalities with their value, 1 where none was given."""
-    unknown = sorted(set(given) - set(MODALITIES))
-    _require(not unknown, name, unknown, f"known modalities are {list(MODALITIES)}")
+    """All modalities with their value, 1 where none was given, and the optional sensors that were given."""
+    known = (*MODALITIES, *OPTIONAL_SENSORS)
+    unknown = sorted(set(given) - set(known))
+    _require(not unknown, name, unknown, f"known modalities are {list(known)}")
     for modality, value in given.items():
         _require(0 <= value <= high, f"{name}[{modality}]", value, f"use a number in [0, {high}]")
-    return {modality: float(given.get(modality, 1.0)) for modality in MODALITIES}
+    kept = [modality for modality in known if modality in MODALITIES or modality in given]
+    return {modality: float(given.get(modality, 1.0)) for modality in kept}

@@ -67,7 +67,16 @@ def hidden(points: Array, pose: Array, girth: float) -> NDArray[np.bool_]:
 def observe_rgb(pose: Array, girth: float, noise: float, rng: np.random.Generator) -> Array:
     """Key points [F, 17, 2], pixels, COCO order, inside the image; errors scale with `noise`."""
     points = keypoints_3d(pose)
-    pixels = project(points)
+    return detections(project(points), points, pose, girth, noise, rng)
+
+
+def detections(
+    pixels: Array, points: Array, pose: Array, girth: float, noise: float, rng: np.random.Generator
+) -> Array:
+    """What a detector reports [F, 17, 2] of key points that lie at `pixels` [F, 17, 2] of an image.
+
+    `points` and `pose` [F, 17, 3] m are in the axes of that camera.
+    """
     frames, count = pixels.shape[:2]
     jitter = PIXEL_ERROR * rng.standard_normal(pixels.shape) + DRIFT_ERROR * drift(rng, pixels.shape, 0.9)
     lost = drift(rng, pixels.shape, 0.85) * HIDDEN_ERROR
