@@ -34,10 +34,9 @@ class Surface:
     end: Array
     radius: Array
 
-    def pixels(self) -> tuple[Ints, Ints]:
-        """Rows [N] and columns [N] of the pixels that show the body."""
-        rows, columns = np.nonzero(self.part != NOTHING)
-        return rows, columns
+    def pixels(self) -> Ints:
+        """Indices [N] of the pixels that show the body, row by row."""
+        return np.flatnonzero(self.part != NOTHING)
 
 
 def render(capsules: Capsules, cameras: Pinhole | Sequence[Pinhole]) -> Iterator[Surface]:
@@ -56,15 +55,15 @@ def surface(start: Array, end: Array, radius: Array, camera: Pinhole) -> Surface
     width, height = camera.size
     depth = np.full((height, width), np.inf, np.float32)
     part = np.full((height, width), NOTHING, np.int8)
-    x, y = camera.rays()
-    for index, (left, right, top, bottom) in enumerate(boxes(start, end, radius, camera).tolist()):
-        if left >= right or top >= bottom:
-            continue
-        found = _meet(start[index], end[index], float(radius[index]), x[left:right], y[top:bottom])
-        here = depth[top:bottom, left:right]
-        nearer = found < here
-        np.copyto(here, found, where=nearer)
-        np.copyto(part[top:bottom, left:right], np.int8(index), where=nearer)
+    covered = boxes(start, end, radius, camera)
+    found, first = _meet(start, end, radius, covered, camera), 0
+    for index, (left, right, top, bottom) in enumerate(covered.tolist()):
+        box, shape = (slice(top, bottom), slice(left, right)), (bottom - top, right - left)
+        here = found[first : first + shape[0] * shape[1]].reshape(shape)
+        nearer = here < depth[box]
+        np.copyto(depth[box], here, where=nearer)
+        np.copyto(part[box], np.int8(index), where=nearer)
+        first += here.size
     return Surface(depth=depth, part=part, start=start, end=end, radius=radius)
 
 
@@ -90,47 +89,73 @@ def boxes(start: Array, end: Array, radius: Array, camera: Pinhole) -> Ints:
         found[:, 2 * axis] = np.clip(np.ceil(low - 0.01), 0, count)
         found[:, 2 * axis + 1] = np.clip(np.floor(high + 0.01) + 1, 0, count)
     found[(depth + radius <= NEAR).all(0)] = 0
+    found[:, 1::2] = np.maximum(found[:, 1::2], found[:, ::2])
     return found
 
 
-def _meet(start: Array, end: Array, radius: float, x: Floats, y: Floats) -> Floats:
-    """Depth [H, W], metres, where rays (x [W], y [H], 1) enter a capsule; inf where they miss it.
+def _meet(start: Array, end: Array, radius: Array, covered: Ints, camera: Pinhole) -> Floats:
+    """Depth [N], metres, where the rays of all pixels of all boxes enter their capsule; inf where they miss.
 
-    As `people.body.ray_distance`: the quadratic of the side, else the sphere at the nearer end.
+    As `people.body.ray_distance`: the quadratic of the side, else the sphere at the nearer end. Boxes follow
+    each other, row by row, and all are met at once: for boxes this small, calls would cost more than sums.
     """
-    sx, sy, sz = start.tolist()
-    ax, ay, az = (end - start).tolist()
-    length2 = max(ax * ax + ay * ay + az * az, 1e-9)
-    along_start, start2 = ax * sx + ay * sy + az * sz, sx * sx + sy * sy + sz * sz
-    ray2 = x * x + (y * y + 1)[:, None]
-    axis_ray = ax * x + (ay * y + az)[:, None]
-    ray_start = sx * x + (sy * y + sz)[:, None]
-    quadratic = length2 * ray2 - axis_ray * axis_ray
-    half = length2 * ray_start - axis_ray * along_start
-    inside = half * half - quadratic * (length2 * (start2 - radius * radius) - along_start * along_start)
-    side = (half - np.sqrt(np.maximum(inside, 0))) / np.maximum(quadratic, 1e-9)
+    axis = end - start
+    length = np.maximum(np.sqrt(np.einsum("ci,ci->c", axis, axis)), 1e-6)
+    axis /= length[:, None]
+    along_start = np.einsum("ci,ci->c", axis, start)
+    near2 = np.einsum("ci,ci->c", start, start) - np.square(radius)
+    far2 = near2 + length * (2 * along_start + length)
+    capsule = np.stack([axis[:, 0], start[:, 0], along_start, length, near2, far2, near2 - along_start**2])
+    part, row, column, repeats = _rows(covered)
+    x, y = camera.rays()
+    y = y[row]
+    in_row = [axis[part, 1] * y + axis[part, 2], start[part, 1] * y + start[part, 2], np.square(y) + 1]
+    table = np.concatenate([capsule[:, part], in_row]).astype(np.float32)
+    ax, sx, along_start, length, near2, far2, rest, ay, sy, ray2 = np.repeat(table, repeats, axis=1)
+    x = x[column]
+    axis_ray, ray_start, ray2 = ax * x + ay, sx * x + sy, x * x + ray2
+    quadratic = np.maximum(ray2 - axis_ray * axis_ray, 1e-9)
+    half = ray_start - axis_ray * along_start
+    inside = half * half - quadratic * rest
+    side = (half - np.sqrt(np.maximum(inside, 0))) / quadratic
     along = side * axis_ray - along_start
-    beyond = along >= length2
-    middle = (along > 0) & ~beyond
-    ray_end = np.where(beyond, ray_start + axis_ray, ray_start)
-    near2, far2 = start2 - radius * radius, start2 + 2 * along_start + length2 - radius * radius
-    cap = ray_end * ray_end - ray2 * np.where(beyond, np.float32(far2), np.float32(near2))
+    beyond = along >= length
+    ray_end = ray_start + beyond * length * axis_ray
+    cap = ray_end * ray_end - ray2 * np.where(beyond, far2, near2)
     capped = (ray_end - np.sqrt(np.maximum(cap, 0))) / ray2
+    middle = (along > 0) & ~beyond
     depth = np.where(middle, side, capped)
     met = (inside >= 0) & (middle | (cap >= 0)) & (depth > NEAR)
     return np.where(met, depth, np.float32(np.inf))
 
 
-def normals(seen: Surface, camera: Pinhole, rows: Ints, columns: Ints) -> Floats:
-    """Outward unit normals [N, 3], camera axes, of pixels that show the body."""
+def _rows(covered: Ints) -> tuple[Ints, Ints, Ints, Ints]:
+    """Capsule [R], row [R] and width [R] of every row of every box, and the column [N] of every pixel.
+
+    Returned as (capsule, row, column, width).
+    """
+    left, right, top, bottom = covered.T
+    height = bottom - top
+    part = np.repeat(np.arange(len(covered)), height)
+    row = np.arange(len(part)) - np.repeat(np.cumsum(height) - height - top, height)
+    width = (right - left)[part]
+    column = np.arange(width.sum()) - np.repeat(np.cumsum(width) - width - left[part], width)
+    return part, row, column, width
+
+
+def normals(seen: Surface, camera: Pinhole, pixels: Ints) -> Floats:
+    """Outward unit normals [3, N], camera axes, at `pixels` [N] that show the body."""
     x, y = camera.rays()
-    part = seen.part[rows, columns]
-    point = np.stack([x[columns], y[rows], np.ones(len(rows), np.float32)]) * seen.depth[rows, columns]
-    start, axis = seen.start.astype(np.float32), (seen.end - seen.start).astype(np.float32)
+    rows, columns = np.divmod(pixels, len(x))
+    depth, part = seen.depth.ravel()[pixels], seen.part.ravel()[pixels].astype(np.intp)
+    axis = seen.end - seen.start
     length2 = np.maximum(np.einsum("ci,ci->c", axis, axis), 1e-9)
-    axis_here = axis.T[:, part]
-    offset = point - start.T[:, part]
-    share = np.clip((offset * axis_here).sum(0) / length2[part], 0, 1)
-    outward = offset - share * axis_here
-    unit: Floats = (outward / np.maximum(np.linalg.norm(outward, axis=0), 1e-9)).T
-    return unit
+    # Of each capsule: where it starts, its axis, and the axis over its square; [9, N] of each pixel.
+    table = np.concatenate([seen.start, axis, axis / length2[:, None]], axis=1).T.astype(np.float32)
+    start, axis_here, scaled = np.split(table.take(part, axis=1), 3)
+    outward = np.stack([x[columns] * depth, y[rows] * depth, depth])
+    outward -= start
+    share = np.clip(np.einsum("in,in->n", outward, scaled), 0, 1)
+    outward -= share * axis_here
+    outward /= np.maximum(np.sqrt(np.einsum("in,in->n", outward, outward)), 1e-9)
+    return outward

@@ -89,8 +89,9 @@ def test_normals_point_out_of_the_surface_toward_the_camera() -> None:
     start, end = at((0.0, -0.1, 3), (-0.4, 0.0, 2.6)), at((0.3, 0.2, 2.8), (-0.4, 0.4, 2.2))
     radius = np.array([0.2, 0.15])
     seen = surface(start, end, radius, CAMERA)
-    rows, columns = seen.pixels()
-    unit = normals(seen, CAMERA, rows, columns)
+    pixels = seen.pixels()
+    rows, columns = np.divmod(pixels, CAMERA.size[0])
+    unit = normals(seen, CAMERA, pixels).T
     assert np.allclose(np.linalg.norm(unit, axis=1), 1, atol=1e-5)
     x, y = CAMERA.rays()
     rays = np.stack([x[columns], y[rows], np.ones(len(rows))], axis=1)
