@@ -107,6 +107,18 @@ def test_informativeness_is_the_share_of_informed_frames(pose: np.ndarray) -> No
     assert same(look(motion, long)["wifi"], look(motion, plain)["wifi"])
 
 
+@pytest.mark.parametrize("modality", ["infra1", "infra2", "depth"])
+def test_optional_sensors_follow_their_settings(modality: str, pose: np.ndarray) -> None:
+    usual = look(pose[:5], modalities=(modality,))[modality]
+    assert same(usual, look(pose[:5], modalities=("rgb", modality))[modality])
+    other = simulate_motion("S09", "A26", CONFIG)[:5]
+    assert not same(usual, look(other, modalities=(modality,))[modality])
+    blind = SimulatorConfig(frames=60, informativeness={modality: 0.0})
+    unaware = look(pose[:5], blind, modalities=(modality,))[modality]
+    assert not same(usual, unaware)
+    assert same(unaware, look(other, blind, modalities=(modality,))[modality])
+
+
 def test_real_motion_of_any_length_can_be_observed() -> None:
     pose = simulate_motion("S02", "A12", CONFIG)[:1] + np.array([0.3, 0.1, -1.2])
     frames = look(pose, key="mars-3")
