@@ -63,6 +63,7 @@ ROOMS = {
     "pipelines.protocols": "files",
     "pipelines.readers": "files sequence simulator",
     "pipelines.report": "paper statistics tables",
+    "pipelines.sensor_validity": "files",
     "pipelines.sequence": "files",
     "pipelines.simulator": "files sequence",
     "pipelines.statistics": "",
