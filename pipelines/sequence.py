@@ -25,6 +25,7 @@ REASONS: dict[str, str] = {
     "shape": "an array of another shape than this modality has",
     "not-finite": "NaN or infinity that the cleaning rules do not repair",
     "constant": "every CSI value equal, so the per-frame scaling is 0/0",
+    "format": "another format, unit or numbering than the source defines, judged over the whole sequence",
     "unreadable": "not a file of this format, or not an ordinary file inside the root",
 }
 """Stable reason codes of invalid frames, and what they mean."""
