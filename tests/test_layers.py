@@ -59,7 +59,7 @@ ROOMS = {
     "pipelines.files": "",
     "pipelines.inspection": "cleaning protocols store",
     "pipelines.paper": "tables",
-    "pipelines.prepare": "cleaning files readers store",
+    "pipelines.prepare": "cleaning files readers sensor_validity store",
     "pipelines.protocols": "files",
     "pipelines.readers": "files sequence simulator",
     "pipelines.report": "paper statistics tables",

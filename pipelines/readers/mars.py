@@ -6,6 +6,7 @@ An and Ogras, "MARS: mmWave-based Assistive Rehabilitation System for Smart Heal
 
 from __future__ import annotations
 
+import hashlib
 import re
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -96,6 +97,14 @@ class MarsReader:
             for name, frames in seen.items()
         }
 
+    def state(self, root: str | Path, key: SequenceKey) -> str:
+        """Names, sizes and times of the subject's files, as a digest: later parts depend on earlier ones."""
+        found = (
+            (path.name, path.stat()) for path in sorted(_files(subject_folders(Path(root))[key.subject]))
+        )
+        stamps = [(name, about.st_size, about.st_mtime_ns) for name, about in found]
+        return hashlib.sha256(repr(stamps).encode()).hexdigest()[:32]
+
     def notes(self, root: str | Path) -> tuple[str, ...]:
         """Which recordings have no radar, and where movements could not be separated with certainty."""
         found: list[str] = []
@@ -136,12 +145,16 @@ def _by_subject(folders: list[Path], root: Path) -> dict[str, Path]:
         if subject in found:
             value, remedy = f"also {found[subject].parent.name}", "keep one of the two folders"
             raise DataError.about(folder.parent, field=f"folder of {subject}", value=value, remedy=remedy)
-        for path in (folder, *folder.glob("*_data_*.csv")):
+        for path in (folder, *_files(folder)):
             if not contained(path, root):
                 remedy = "symbolic links may not leave the root; put the data itself there"
                 raise DataError.about(path, field="link", value=f"leaving {root}", remedy=remedy)
         found[subject] = folder
     return dict(sorted(found.items()))
+
+
+def _files(folder: Path) -> list[Path]:
+    return list(folder.glob("*_data_*.csv"))
 
 
 def parts_of(folder: Path) -> list[str]:

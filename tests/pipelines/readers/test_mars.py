@@ -194,3 +194,13 @@ def test_left_is_left_in_real_motion_and_real_radar(subject: int) -> None:
     assert means[1] < -0.1
     height = part.pose[:, JOINTS.index("head"), 1] - part.pose[:, JOINTS.index("pelvis"), 1]
     assert (height < 0).all()
+
+
+def test_the_state_follows_the_files_of_the_subject(write_mars: Callable[..., Path]) -> None:
+    root = write_mars()
+    first, *_ = MarsReader().sequences(root)
+    before = MarsReader().state(root, first)
+    write_mars(subject=2)
+    assert MarsReader().state(root, first) == before
+    write_mars(part="validate", start=5)
+    assert MarsReader().state(root, first) != before, "frame numbers depend on every part"
