@@ -1,7 +1,7 @@
 """Readers of raw data: one per source, all with the same contract (`contract`).
 
 MM-Fi: `mmfi`, with `mmfi_tree` for its folders, `mmfi_formats` for what a whole sequence gives away, and
-`frame_files` and `mat5` for its files. MARS: `mars`, with `mars_files`, `kinect` (joints
+`frame_files`, `mat5` and `mat73` for its files. MARS: `mars`, with `mars_files`, `kinect` (joints
 and axes) and `movements` (where one ends). `simulated` needs no files.
 """
 

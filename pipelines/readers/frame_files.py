@@ -21,6 +21,7 @@ from equipose.pipelines.files.bounded_read import (
     read_bytes,
 )
 from equipose.pipelines.readers.mat5 import MatError, MatTruncatedError, load_array, variable_names
+from equipose.pipelines.readers.mat73 import is_mat73, load_array73
 from equipose.pipelines.sequence import BadFrame
 
 MAX_FRAME_BYTES = 8 * 2**20
@@ -103,11 +104,14 @@ def read_points(path: Path, columns: int) -> NDArray[np.generic]:
 
 
 def read_csi(path: Path) -> NDArray[np.generic]:
-    """`CSIamp` of a MATLAB 5 file, as MM-Fi's WiFi frames are."""
+    """`CSIamp` of a MATLAB 5 file, as MM-Fi's WiFi frames are, or of a MATLAB 7.3 file."""
+    content = read_content(path)
     try:
-        content = read_content(path)
-        found = load_array(content, CSI_NAME, limit=MAX_FRAME_BYTES)
-        names = [] if found is not None else variable_names(content, limit=MAX_FRAME_BYTES)
+        if is_mat73(content):
+            found, names = load_array73(content, CSI_NAME, limit=MAX_FRAME_BYTES)
+        else:
+            found = load_array(content, CSI_NAME, limit=MAX_FRAME_BYTES)
+            names = [] if found is not None else variable_names(content, limit=MAX_FRAME_BYTES)
     except MatTruncatedError as error:
         raise BadFrame("truncated", f"{path}: {error}") from error
     except MatError as error:

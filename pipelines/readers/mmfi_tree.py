@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from equipose.pipelines.files.errors import DataError
-from equipose.pipelines.files.path_safety import contained
+from equipose.pipelines.files.path_safety import contained_in
 from equipose.pipelines.readers.contract import check_key, name_of
 from equipose.pipelines.sequence import Defect, SequenceKey
 from equipose.pipelines.simulator import SUBJECTS, environment_of
@@ -51,7 +51,7 @@ class Roots:
 
     def hold(self, path: Path) -> bool:
         """Whether a path, with every link followed, lies in one of them."""
-        return any(contained(path, root) for root in (self.base, *self.linked))
+        return contained_in(path, (self.base, *self.linked))
 
     def left_by(self, entry: os.DirEntry[str]) -> bool:
         """Whether a directory entry is a symbolic link that leads out of all of them."""

@@ -204,3 +204,16 @@ def test_the_state_follows_the_files_of_the_subject(write_mars: Callable[..., Pa
     assert MarsReader().state(root, first) == before
     write_mars(part="validate", start=5)
     assert MarsReader().state(root, first) != before, "frame numbers depend on every part"
+
+
+def test_links_are_followed_into_the_named_folders_only(
+    write_mars: Callable[..., Path], tmp_path: Path
+) -> None:
+    root = write_mars()
+    timesplit = root / "synced_data" / "wooutlier" / "subject1" / "timesplit"
+    (tmp_path / "disk").mkdir()
+    timesplit.rename(tmp_path / "disk" / "timesplit")
+    timesplit.symlink_to(tmp_path / "disk" / "timesplit")
+    with pytest.raises(DataError, match=r"link is leaving .*--follow-links FOLDER"):
+        MarsReader().sequences(root)
+    assert len(MarsReader(follow_links=(tmp_path / "disk",)).sequences(root)) == 10
