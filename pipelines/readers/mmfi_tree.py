@@ -16,6 +16,9 @@ from equipose.pipelines.sequence import Defect, SequenceKey
 from equipose.pipelines.simulator import SUBJECTS, environment_of
 
 TRUTH = "ground_truth.npy"
+_FRAME = re.compile(r"frame([0-9]{3}|[1-9][0-9]{3,5})").fullmatch
+"""Three digits, more from frame 1000 on."""
+
 LAYOUT = "give the folder that holds E01/S01/A01/..., as MM-Fi unpacks"
 
 
@@ -32,9 +35,8 @@ class SensorFolder:
 
     def number(self, name: str) -> int | None:
         """Number of the frame with this file name, 0 for `frame000`; None for any other name."""
-        match = re.fullmatch(r"frame([0-9]{3,6})", name.removesuffix(self.ending))
-        number = int(match[1]) if match else -1
-        return number if name == self.file(number) else None
+        match = _FRAME(name.removesuffix(self.ending))
+        return int(match[1]) if match and name.endswith(self.ending) else None
 
     @property
     def expected(self) -> str:
@@ -192,7 +194,8 @@ def unread(folders: Mapping[SequenceKey, Path], kinds: Mapping[str, SensorFolder
 
     def look(folder: Path, expected: str, known: Callable[[str], object]) -> None:
         if roots.hold(folder):
-            found.setdefault(expected, []).extend(p for p in _visible(folder) if not known(Path(p).name))
+            others = [name for name in _visible(folder) if not known(name)]
+            found.setdefault(expected, []).extend(f"{folder}/{name}" for name in others)
 
     above = {up for path in folders.values() for up in (path.parent, path.parent.parent)} | {roots.base}
     for parent in sorted(up for up in above if up == roots.base or roots.base in up.parents):
@@ -213,9 +216,9 @@ def _told(paths: list[str], expected: str) -> str:
 
 
 def _visible(folder: Path) -> list[str]:
-    """Paths of the entries of a folder that are not hidden; none of a folder that cannot be listed."""
+    """Entries of a folder that are not hidden; none of a folder that cannot be listed."""
     try:
-        return sorted(entry.path for entry in os.scandir(folder) if not entry.name.startswith("."))
+        return sorted(name for name in os.listdir(folder) if not name.startswith("."))
     except OSError:
         return []
 
