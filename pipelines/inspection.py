@@ -33,10 +33,12 @@ class Summary:
     """Signal -> number of invalid frames."""
     reasons: dict[tuple[str, str], int]
     """(signal, reason) -> number of invalid frames."""
+    examples: dict[tuple[str, str], str]
+    """(signal, reason) -> detail of one such defect: path, what was found and expected, remedy."""
     provenance: dict[str, dict[str, int]]
     """Signal -> `real`, `simulated:<version>` or `absent` -> sequences."""
     notes: tuple[str, ...]
-    """Remarks of the preparation."""
+    """Remarks of the preparation, and what the last one changed."""
 
 
 def summarize(store: Store) -> Summary:
@@ -54,8 +56,9 @@ def summarize(store: Store) -> Summary:
         parts=_parts(index),
         invalid={name: int((~index[f"valid_{name}"]).sum()) for name in store.signals.names},
         reasons=_reasons(index, store.defects),
+        examples=_examples(store.defects),
         provenance=store.provenance,
-        notes=tuple(store.report.get("notes", ())),
+        notes=(*store.report.get("notes", ()), *store.report.get("changes", ())),
     )
 
 
@@ -83,6 +86,12 @@ def _reasons(index: pl.DataFrame, defects: pl.DataFrame) -> dict[tuple[str, str]
     return {(modality, reason): int(count) for modality, reason, count in counted.iter_rows()}
 
 
+def _examples(defects: pl.DataFrame) -> dict[tuple[str, str], str]:
+    """The first detail of every signal and reason."""
+    first = defects.group_by("modality", "reason").agg(pl.col("detail").first()).sort("modality", "reason")
+    return {(signal, reason): detail for signal, reason, detail in first.iter_rows()}
+
+
 def render(summary: Summary) -> RenderableType:
     """The summary as rich tables."""
     s = summary
@@ -91,7 +100,8 @@ def render(summary: Summary) -> RenderableType:
         f"fingerprint {s.fingerprint}\nsubjects {_span(s.subjects)}; actions {_span(s.actions)}"
     )
     notes = [Text(f"note: {note}") for note in s.notes]
-    return Group(head, *notes, _signal_table(s), _part_table(s))
+    examples = [_example_table(s)] if s.examples else []
+    return Group(head, *notes, _signal_table(s), *examples, _part_table(s))
 
 
 def _span(names: tuple[str, ...]) -> str:
@@ -106,6 +116,15 @@ def _signal_table(s: Summary) -> Table:
         origins = ", ".join(f"{label} ({n:,})" for label, n in s.provenance[name].items())
         reasons = ", ".join(f"{reason} {n:,}" for (signal, reason), n in s.reasons.items() if signal == name)
         table.add_row(name, origins, f"{s.invalid[name]:,}", reasons or "-")
+    return table
+
+
+def _example_table(s: Summary) -> Table:
+    table = Table(title="One invalid frame of each kind")
+    for column in ("signal", "reason", "detail"):
+        table.add_column(column, overflow="fold")
+    for (signal, reason), detail in s.examples.items():
+        table.add_row(signal, reason, Text(detail))
     return table
 
 

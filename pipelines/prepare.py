@@ -1,14 +1,15 @@
 """From raw data to a store: every sequence of a source is read, cleaned and written.
 
 Each sequence is written atomically, so an interrupted preparation continues where it stopped when it is
-called again; a finished store stays unchanged, or is extended if the source has
-grown. Sequences are independent: `orchestrator.cluster.parallel_prepare` reads them in parallel on Ray.
+called again. A finished store follows its source: sequences whose files have changed are read again, those
+that have vanished are dropped, new ones are added; otherwise it stays unchanged. Sequences are independent:
+`orchestrator.cluster.parallel_prepare` reads them in parallel on Ray.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,8 @@ from typing import Any
 from equipose.models.sensors import in_order
 from equipose.pipelines.cleaning import assemble
 from equipose.pipelines.files.errors import DataError
-from equipose.pipelines.readers import Reader, name_of, reader_of
+from equipose.pipelines.readers import Reader, Traceable, name_of, reader_of
+from equipose.pipelines.sensor_validity import require_poses
 from equipose.pipelines.store import SequenceKey, Store, StoreHeader, StoreWriter
 from equipose.pipelines.store.signals import StoredSignals
 
@@ -32,6 +34,8 @@ class Job:
     root: Any
     out: Path
     header: StoreHeader
+    states: Mapping[SequenceKey, str] = field(default_factory=dict)
+    """Of what each sequence is read from, see `Traceable`; empty for a source that never changes."""
 
     @property
     def sensors(self) -> tuple[str, ...]:
@@ -66,7 +70,8 @@ def prepare(
     `subjects` and `actions` keep only those. `run` decides where sequences are read. `progress` is called
     after every sequence. What was wrong with the data is in the store's `defects` and `report`.
 
-    Raises `DataError` for a root that cannot be used, and for an `out` that holds another preparation.
+    Raises `DataError` for a root that cannot be used, for an `out` that holds another preparation, and where
+    no frame has a valid pose.
 
     >>> import tempfile
     >>> from equipose.pipelines.readers import SimulatedSource
@@ -80,23 +85,59 @@ def prepare(
     (6, 0)
     """
     chosen = reader or reader_of(source)
-    settings = chosen.settings(root)
-    keys = _wanted(chosen.sequences(root), subjects, actions, root)
+    there = chosen.sequences(root)
+    keys = _wanted(there, subjects, actions, root)
+    states = {key: chosen.state(root, key) for key in keys} if isinstance(chosen, Traceable) else {}
     signals = StoredSignals.of(in_order(chosen.sensors(root)))
-    header = StoreHeader(source=source, signals=signals, settings=settings)
-    job = Job(reader=chosen, root=root, out=Path(out), header=header)
-    written = StoreWriter(job.out, job.header).written()
-    todo = [key for key in keys if key not in written]
-    report = progress or (lambda done, total: None)
-    report(len(keys) - len(todo), len(keys))
-    empty: list[str] = []
-    for done, (key, frames) in enumerate(run(job, todo), len(keys) - len(todo) + 1):
-        empty += [] if frames else [name_of(key)]
-        report(done, len(keys))
-    writer = StoreWriter(job.out, job.header)
-    assert {name_of(key) for key in set(keys) - writer.written()} == set(empty), "a sequence was lost"
-    notes = [*chosen.notes(root), *(f"{name} holds no frame and was left out" for name in sorted(empty))]
-    return writer.finish({"source": source, "notes": notes})
+    header = StoreHeader(source=source, signals=signals, settings=chosen.settings(root))
+    job = Job(reader=chosen, root=root, out=Path(out), header=header, states=states)
+    writer = StoreWriter(job.out, header)
+    gone = set(writer.written()) - set(there) if isinstance(chosen, Traceable) else set()
+    writer.discard(lambda key, state: key in gone or states.get(key, state) != state)
+    written = writer.written()
+    todo = [key for key in keys if written.get(key) != states.get(key, "")]
+    empty = _read_all(job, todo, run, progress or (lambda done, total: None), len(keys))
+    writer = StoreWriter(job.out, header)
+    assert set(todo) - set(writer.written()) <= empty, "a sequence was lost"
+    left_out = [f"{name_of(key)} holds no frame and was left out" for key in sorted(empty)]
+    report = {"source": source, "notes": [*chosen.notes(root), *left_out]}
+    if changes := _changes(set(todo) & set(written), gone & set(written), set(todo) - set(written) - empty):
+        report["changes"] = changes
+    elif kept := writer.report.get("changes"):
+        report["changes"] = kept
+    if not set(writer.written()) - gone - empty:
+        raise _nothing(root, report["notes"])
+    store = writer.finish(report, drop=gone | empty)
+    require_poses(store.index, store.defects, str(out))
+    return store
+
+
+def _read_all(
+    job: Job, todo: list[SequenceKey], run: Runner, progress: Progress, total: int
+) -> set[SequenceKey]:
+    """Prepare the sequences of a job; returns those that hold no frame."""
+    ready = total - len(todo)
+    progress(ready, total)
+    empty: set[SequenceKey] = set()
+    for done, (key, frames) in enumerate(run(job, todo), ready + 1):
+        empty |= set() if frames else {key}
+        progress(done, total)
+    return empty
+
+
+def _changes(again: set[SequenceKey], gone: set[SequenceKey], new: set[SequenceKey]) -> list[str]:
+    """What a preparation has changed in a store that had sequences; none for a new one."""
+    if not again and not gone:
+        return []
+    named = (("read again", again), ("dropped, no longer there", gone), ("added", new))
+    return [f"{len(keys)} {what}, such as {name_of(min(keys))}" for what, keys in named if keys]
+
+
+def _nothing(root: Any, notes: Sequence[str]) -> DataError:
+    why = "; ".join(notes[:3])
+    return DataError.about(
+        root, field="sequences", value=f"without a single frame ({why})", remedy="correct names and layout"
+    )
 
 
 def _wanted(
@@ -116,5 +157,5 @@ def prepare_sequence(job: Job, key: SequenceKey) -> int:
     """Read, clean and write one sequence; returns its number of frames, 0 if there was nothing to write."""
     sequence = assemble(job.reader.read(job.root, key), job.sensors)
     if len(sequence):
-        StoreWriter(job.out, job.header).write(sequence)
+        StoreWriter(job.out, job.header).write(sequence, job.states.get(key, ""))
     return len(sequence)

@@ -32,6 +32,7 @@ REASONS: dict[str, str] = {
     "shape": "an array of another shape than this sensor has",
     "not-finite": "NaN or infinity that the cleaning rules do not repair",
     "constant": "every value of the frame equal, where scaling it would be 0/0",
+    "format": "another format, unit or numbering than the source defines, judged over the whole sequence",
     "unreadable": "not a file of this format, or not an ordinary file inside the root",
 }
 """Stable reason codes of invalid frames, and what they mean."""

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from equipose.experiments.jobs.plan import plan_comparison
+from equipose.experiments.jobs.preflight import stop_at_absent_sensors
 from equipose.experiments.jobs.records import DEFAULT_OUT, finish_job
 from equipose.experiments.jobs.start import running_job, start_job
 from equipose.experiments.presets.comparison import COMPARISONS, ComparisonOptions, comparison_config
@@ -106,6 +107,7 @@ def run_job(name: str, options: ComparisonOptions, out: Path, *, quiet: bool = F
     progress = JobProgress(noun="runs", mode="quiet" if quiet else None)
     with running_job(name, options, out, progress) as store:
         config = comparison_config(name, options, str(store))
+        stop_at_absent_sensors(config.base)
         location = JobLocation(out=out, dataset=options.data)
         outcome = run_comparison_job(config, location, progress, gpu=options.gpu)
     finish_job(out, options.kind, name, outcome_json(outcome))

@@ -14,6 +14,7 @@ from tyro.conf import Positional
 from equipose.pipelines.inspection import render, summarize
 from equipose.pipelines.prepare import one_by_one
 from equipose.pipelines.prepare import prepare as prepare_store
+from equipose.pipelines.readers import MarsReader, MmfiReader
 from equipose.pipelines.simulator import SimulatorConfig, write_mmfi_tree
 from equipose.pipelines.store import open_store
 
@@ -59,24 +60,42 @@ def simulate(
 
 
 def prepare(
-    source: Positional[Literal["mmfi", "mars"]], root: Positional[Path], /, out: Path, parallel: bool = True
+    source: Positional[Literal["mmfi", "mars"]],
+    root: Positional[Path],
+    /,
+    out: Path,
+    parallel: bool = True,
+    follow_links: tuple[Path, ...] = (),
+    filtered_radar: bool = False,
+    any_room: bool = False,
 ) -> None:
-    """Turn raw files into a store.
+    """Turn raw files into a store; called again, the store follows what has changed in the files.
 
     Args:
         source: Layout of the raw files.
         root: Their folder.
         out: Store to create; after an interrupt the same command continues where it stopped.
         parallel: Read sequences in parallel on Ray when there are many.
+        follow_links: Folders outside ROOT that its symbolic links may lead into.
+        filtered_radar: Read MM-Fi's radar from `filtered_mmwave` instead of `mmwave`.
+        any_room: Accept S01..S40 in other rooms than MM-Fi's, for recordings of your own.
     """
     from equipose.orchestrator.cluster.parallel_prepare import side_by_side
 
+    if source == "mars" and (filtered_radar or any_room):
+        raise ValueError("--filtered-radar and --any-room are options of mmfi; leave them out for mars")
+    reader = (
+        MarsReader(follow_links=follow_links)
+        if source == "mars"
+        else MmfiReader(follow_links=follow_links, filtered_radar=filtered_radar, any_room=any_room)
+    )
     with Progress() as progress:
         task = progress.add_task("preparing", total=None)
         store = prepare_store(
             source,
             root,
             out,
+            reader=reader,
             run=side_by_side() if parallel else one_by_one,
             progress=lambda done, total: progress.update(task, completed=done, total=total),
         )

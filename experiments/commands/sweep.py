@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from equipose.experiments.jobs.plan import plan_sweep
+from equipose.experiments.jobs.preflight import stop_at_absent_sensors
 from equipose.experiments.jobs.records import DEFAULT_OUT, finish_job
 from equipose.experiments.jobs.start import running_job, start_job
 from equipose.experiments.jobs.sweep_summary import print_summary
@@ -93,6 +94,7 @@ def run_job(name: str, options: SweepOptions, out: Path, *, quiet: bool = False)
     progress = JobProgress(options.sizes.trials, mode="quiet" if quiet else None)
     with running_job(name, options, out, progress) as store:
         config = sweep_config(name, options, str(store))
+        stop_at_absent_sensors(config.base)
         outcome = run_sweep_job(config, JobLocation(out=out, dataset=options.data), progress)
     left = config.trials - len(outcome.table.finished)
     finish_job(out, options.kind, name, outcome.to_json() | {"trials_left": left})

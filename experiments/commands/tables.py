@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from equipose.experiments.jobs.preflight import stop_at_absent_sensors
 from equipose.experiments.jobs.records import DEFAULT_OUT, finish_job
 from equipose.experiments.jobs.start import running_job, start_job
 from equipose.experiments.presets.paper import PaperPresetName, TablesOptions, paper_config
@@ -98,6 +99,7 @@ def print_plan(options: TablesOptions, out: Path) -> None:
     store = ensure_store(options.data, options.data_root, out, options.simulated)
     config = paper_config("plan", options, str(store))
     check_data(config)
+    stop_at_absent_sensors(config.base)
     print("\n".join(plan_lines(config, estimate(config, runs_folder(out), gpu=options.gpu))))
 
 
@@ -112,6 +114,7 @@ def run_job(name: str, options: TablesOptions, out: Path, *, quiet: bool = False
     with running_job(name, options, out, progress) as store:
         config = paper_config(name, options, str(store))
         check_data(config)
+        stop_at_absent_sensors(config.base)
         outcome = run_paper_job(
             config,
             JobLocation(out=out, dataset=options.data),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from equipose.experiments.jobs.preflight import stop_at_problems, wanted_by
+from equipose.experiments.jobs.preflight import stop_at_absent_sensors, stop_at_problems, wanted_by
 from equipose.experiments.jobs.records import DEFAULT_OUT
 from equipose.experiments.presets.overrides import with_overrides
 from equipose.experiments.presets.sizes import PRESETS, PresetName
@@ -71,6 +71,7 @@ def train(
         print(json.dumps(to_json(config), indent=2))
         return
     stop_at_problems(out, wanted_by(config, workers=workers, gpu=gpu))
+    stop_at_absent_sensors(config)
     _, resources = concurrent_runs(workers, gpu=gpu, limit=1)
     name = name or f"{method}-{fusion}-s{seed}"
     metrics = run_train_job(config, name=name, out=out, dataset=data, resources=resources)

@@ -23,7 +23,12 @@ def wanted_by(base: TrainConfig, *, workers: int, gpu: bool) -> Wanted:
     from equipose.orchestrator.doctor.checks import Wanted
     from equipose.orchestrator.ray_train.sizing import gib_of_worker
 
-    return Wanted(workers=workers, gpu=gpu, worker_gib=gib_of_worker(base, gpu=gpu))
+    return Wanted(
+        workers=workers,
+        gpu=gpu,
+        worker_gib=gib_of_worker(base, gpu=gpu),
+        sensors=base.data.batch.modalities,
+    )
 
 
 def report(found: Examination, wanted: Wanted, limit: int = 10_000) -> None:
@@ -57,6 +62,14 @@ def stop_at_problems(out: Path, wanted: Wanted) -> None:
     for check in found.checks:
         if check.status == "warning":
             print(f"equipose: warning: {check}", file=sys.stderr)
+
+
+def stop_at_absent_sensors(base: TrainConfig) -> None:
+    """Raise DataError for a sensor without a valid frame; print a warning for one with many invalid ones."""
+    from equipose.orchestrator.training.data import RunData
+
+    for doubt in RunData.open(base.data).doubts(base.data.batch.modalities):
+        print(f"equipose: warning: {doubt}", file=sys.stderr)
 
 
 def print_checks(checks: Iterable[Check]) -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
+from equipose.models.build import ModelConfig
 from equipose.orchestrator.cluster.capacity import GIB_BESIDES, GIB_PER_WORKER, gib_of_run, object_store_mb
 from equipose.orchestrator.cluster.machine import Machine
 from equipose.orchestrator.cluster.ray_cluster import ClusterNode
@@ -43,6 +44,8 @@ class Wanted:
     gpu: bool = False
     worker_gib: float = GIB_PER_WORKER
     """Memory that a worker takes, see `ray_train.sizing.gib_of_worker`."""
+    sensors: tuple[str, ...] = field(default_factory=lambda: ModelConfig().modalities)
+    """What its models take in; all of them must be in the store."""
 
     @property
     def counted(self) -> str:

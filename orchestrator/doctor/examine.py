@@ -8,6 +8,7 @@ import socket
 import stat
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import ray
 
@@ -31,6 +32,9 @@ from equipose.orchestrator.doctor import checks as doctor
 from equipose.orchestrator.doctor.checks import Check, Wanted
 from equipose.orchestrator.doctor.tracking import check_tracking
 from equipose.orchestrator.host import LOOPBACK
+
+if TYPE_CHECKING:
+    from equipose.pipelines.store import Store
 
 TESTED_RAY = "2.60"
 
@@ -80,7 +84,7 @@ def examine(out: Path, wanted: Wanted, store: str | None = None) -> Examination:
     if cluster:
         checks.append(doctor.check_shared_folder(nodes, str(out), filesystem_of(out)))
     if store:
-        checks.append(check_store(store))
+        checks.append(check_store(store, wanted.sensors))
     return Examination(
         checks=tuple(checks),
         cpus=sum(node.cpus for node in nodes),
@@ -150,8 +154,8 @@ def check_ports() -> Check:
         return Check(name="ports", status="problem", found=f"none can be opened ({error})", remedy=remedy)
 
 
-def check_store(path: str) -> Check:
-    """Whether a store can be opened, and what it holds."""
+def check_store(path: str, sensors: tuple[str, ...]) -> Check:
+    """Whether a store can be opened, what it holds, and whether it has every sensor that is wanted."""
     from equipose.pipelines.files.errors import DataError
     from equipose.pipelines.store import open_store
 
@@ -160,5 +164,22 @@ def check_store(path: str) -> Check:
     except (DataError, OSError) as error:
         remedy = "prepare it (equipose prepare) or correct the path"
         return Check(name="store", status="problem", found=str(error), remedy=remedy)
+    try:
+        doubts = _doubts(store, sensors)
+    except DataError as error:
+        return Check(name="store", status="problem", found=str(error))
+    if doubts:
+        return Check(name="store", status="warning", found="; ".join(doubts))
     found = f"{len(store.keys)} sequences, fingerprint {store.fingerprint[:16]}"
     return Check(name="store", status="ok", found=found)
+
+
+def _doubts(store: Store, sensors: tuple[str, ...]) -> list[str]:
+    """Sensors of which a large share is invalid; DataError for one that is invalid throughout."""
+    from equipose.pipelines.sensor_validity import doubtful, invalid_shares, require_poses, require_sensors
+
+    require_poses(store.index, store.defects, store.path)
+    used = store.index.filter(store.index["valid_pose"])["row"].to_numpy()
+    shares = invalid_shares(store.index, {"all frames with a pose": used})
+    require_sensors(shares, sensors, store.defects, store.path)
+    return doubtful(shares, sensors)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -19,6 +19,13 @@ from equipose.models.skeleton import JOINTS
 from equipose.orchestrator.training.config import DataConfig
 from equipose.pipelines.batches.source import BatchConfig, BatchSource
 from equipose.pipelines.protocols import select
+from equipose.pipelines.sensor_validity import (
+    Shares,
+    doubtful,
+    invalid_shares,
+    require_poses,
+    require_sensors,
+)
 from equipose.pipelines.store import Store, open_store
 
 STATISTICS_ROWS = 512
@@ -56,10 +63,26 @@ class RunData:
     def open(cls, config: DataConfig, store: Store | None = None) -> RunData:
         """Open the store of a config, unless it is given, and select its rows.
 
-        Raises DataError where there is no store, or where a part has no frames.
+        Raises DataError where there is no store, where no frame has a valid pose, where a part has no
+        frames, and where a sensor of the config has no valid frame in a part.
         """
         store = store or open_store(config.store)
-        return cls(store=store, protocol=config.protocol, split=config.split, rows=part_rows(store, config))
+        require_poses(store.index, store.defects, str(store.path))
+        data = cls(store=store, protocol=config.protocol, split=config.split, rows=part_rows(store, config))
+        data.require(config.batch.modalities)
+        return data
+
+    @cached_property
+    def _invalid(self) -> Shares:
+        return invalid_shares(self.store.index, self.rows)
+
+    def require(self, sensors: Sequence[str]) -> None:
+        """Raise DataError for a sensor that has no valid frame in a part."""
+        require_sensors(self._invalid, sensors, self.store.defects, str(self.store.path))
+
+    def doubts(self, sensors: Sequence[str]) -> list[str]:
+        """A sentence for every sensor of which a large share is invalid."""
+        return doubtful(self._invalid, sensors)
 
     def source(self, part: str, batch: BatchConfig) -> BatchSource:
         """Batches of `train`, `validation` or `test`."""
@@ -133,6 +156,7 @@ class OpenedData:
             if config.store not in self._stores:
                 self._stores[config.store] = open_store(config.store)
             self._data[key] = RunData.open(config, self._stores[config.store])
+        self._data[key].require(config.batch.modalities)
         return self._data[key]
 
     def __reduce__(self) -> tuple[type[OpenedData], tuple[()]]:

@@ -1,6 +1,6 @@
 """All sensor subsets as a lattice: does one sensor more help?
 
-Legend: M modalities, S seeds; a subset is a bitmask, see `equipose.models.modalities`.
+Legend: M modalities, S seeds; a subset is a bitmask, see `equipose.models.sensors`.
 """
 
 from __future__ import annotations

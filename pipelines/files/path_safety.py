@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+=-]{0,127}")
@@ -14,6 +15,11 @@ def contained(path: str | Path, root: str | Path) -> bool:
     """Whether the path, with every symbolic link followed, lies inside the root (or is the root)."""
     target, base = os.path.realpath(path), os.path.realpath(root)
     return os.path.commonpath([target, base]) == base
+
+
+def contained_in(path: str | Path, roots: Iterable[str | Path]) -> bool:
+    """Whether the path, with every symbolic link followed, lies inside one of the roots."""
+    return any(contained(path, root) for root in roots)
 
 
 def check_name(name: str, field: str) -> str:

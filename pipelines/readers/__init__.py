@@ -1,12 +1,13 @@
 """Readers of raw data: one per source, all with the same contract (`contract`).
 
-MM-Fi: `mmfi`, with `frame_files` and `mat5` for its files. MARS: `mars`, with `mars_files`, `kinect` (joints
+MM-Fi: `mmfi`, with `mmfi_tree` for its folders, `mmfi_formats` for what a whole sequence gives away, and
+`frame_files`, `mat5` and `mat73` for its files. MARS: `mars`, with `mars_files`, `kinect` (joints
 and axes) and `movements` (where one ends). `simulated` needs no files.
 """
 
 from __future__ import annotations
 
-from equipose.pipelines.readers.contract import Reader, name_of
+from equipose.pipelines.readers.contract import Reader, Traceable, name_of
 from equipose.pipelines.readers.mars import MarsReader
 from equipose.pipelines.readers.mmfi import MmfiReader
 from equipose.pipelines.readers.simulated import SimulatedReader, SimulatedSource
@@ -33,6 +34,7 @@ __all__ = [
     "Reader",
     "SimulatedReader",
     "SimulatedSource",
+    "Traceable",
     "name_of",
     "reader_of",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from equipose.pipelines.files.errors import DataError
 from equipose.pipelines.sequence import RawSequence, SequenceKey
@@ -36,6 +36,15 @@ class Reader(Protocol):
 
     def settings(self, root: Any) -> dict[str, Any]:
         """Choices that shape the data, as JSON values; a store can only be resumed with equal settings."""
+        ...
+
+
+@runtime_checkable
+class Traceable(Protocol):
+    """A reader of files, whose stores follow them: what changes is read again, what vanishes is dropped."""
+
+    def state(self, root: Any, key: SequenceKey) -> str:
+        """Lower-case letters and digits that change when anything that a sequence is read from does."""
         ...
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import io
 import math
-import os
 import tokenize
 from collections.abc import Callable
 from pathlib import Path
@@ -21,9 +20,9 @@ from equipose.pipelines.files.bounded_read import (
     UnreadableFileError,
     read_bytes,
 )
-from equipose.pipelines.files.path_safety import contained
 from equipose.pipelines.images import PictureError, decode_any
-from equipose.pipelines.readers.mat5 import MatError, MatTruncatedError, load_array
+from equipose.pipelines.readers.mat5 import MatError, MatTruncatedError, load_array, variable_names
+from equipose.pipelines.readers.mat73 import is_mat73, load_array73
 from equipose.pipelines.sequence import BadFrame
 
 MAX_FRAME_BYTES = 8 * 2**20
@@ -32,6 +31,9 @@ MAX_FRAME_BYTES = 8 * 2**20
 MAX_FRAMES = 10_000
 """Longest sequence that is read, 17 minutes at 10 Hz; MM-Fi's have 297 frames. Every frame costs memory,
 even one that exists only as a number."""
+
+CSI_NAME = "CSIamp"
+"""Variable of the CSI amplitude in MM-Fi's MATLAB files."""
 
 MAX_TEXT = 80
 """Characters of a hostile header that a message repeats."""
@@ -103,15 +105,21 @@ def read_points(path: Path, columns: int) -> NDArray[np.generic]:
 
 
 def read_csi(path: Path) -> NDArray[np.generic]:
-    """`CSIamp` of a MATLAB 5 file, as MM-Fi's WiFi frames are."""
+    """`CSIamp` of a MATLAB 5 file, as MM-Fi's WiFi frames are, or of a MATLAB 7.3 file."""
+    content = read_content(path)
     try:
-        found = load_array(read_content(path), "CSIamp", limit=MAX_FRAME_BYTES)
+        if is_mat73(content):
+            found, names = load_array73(content, CSI_NAME, limit=MAX_FRAME_BYTES)
+        else:
+            found = load_array(content, CSI_NAME, limit=MAX_FRAME_BYTES)
+            names = [] if found is not None else variable_names(content, limit=MAX_FRAME_BYTES)
     except MatTruncatedError as error:
         raise BadFrame("truncated", f"{path}: {error}") from error
     except MatError as error:
         raise BadFrame("unreadable", f"{path}: {error}") from error
     if found is None:
-        raise BadFrame("missing", f"{path} has no variable CSIamp")
+        listed = ", ".join(names[:5]) or "nothing"
+        raise BadFrame("missing", f"{path} has no variable {CSI_NAME}, it holds {listed}")
     return found
 
 
@@ -133,8 +141,3 @@ FRAME_READERS: dict[str, Callable[[Path], NDArray[np.generic]]] = {
     "depth": read_picture,
 }
 """sensor -> reader of one frame's file."""
-
-
-def link_leaves(entry: os.DirEntry[str], root: Path) -> bool:
-    """Whether a directory entry is a symbolic link out of the root."""
-    return entry.is_symlink() and not contained(Path(entry.path), root)

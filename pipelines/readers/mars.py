@@ -6,6 +6,7 @@ An and Ogras, "MARS: mmWave-based Assistive Rehabilitation System for Smart Heal
 
 from __future__ import annotations
 
+import hashlib
 import re
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 
 from equipose.models.sensors import DEFAULT_SENSORS
 from equipose.pipelines.files.errors import DataError
-from equipose.pipelines.files.path_safety import contained
+from equipose.pipelines.files.path_safety import contained_in
 from equipose.pipelines.readers.contract import check_key
 from equipose.pipelines.readers.mars_files import MarsPart, read_part
 from equipose.pipelines.readers.movements import MOVEMENTS
@@ -47,12 +48,14 @@ class MarsReader:
     """Settings for the sensors that MARS lacks."""
     wanted: tuple[str, ...] = DEFAULT_SENSORS
     """Sensors of the store; all but the radar are simulated from the real motion."""
+    follow_links: tuple[Path, ...] = ()
+    """Folders outside the root that its symbolic links may lead into."""
 
     def sequences(self, root: str | Path) -> list[SequenceKey]:
         """A key per subject, movement and time part; reads every file, so that bad ones are found early."""
         keys = [
             SequenceKey(ENVIRONMENT, subject, f"A{movement + 1:02d}", part)
-            for subject, folder in subject_folders(Path(root)).items()
+            for subject, folder in self._folders(root).items()
             for part in parts_of(folder)
             for movement in range(len(read_part(folder, part).cuts.starts))
         ]
@@ -61,7 +64,7 @@ class MarsReader:
     def read(self, root: str | Path, key: SequenceKey) -> RawSequence:
         """One movement in one time part; its frame numbers continue those of the earlier parts."""
         check_key(key)
-        folder = subject_folders(Path(root)).get(key.subject)
+        folder = self._folders(root).get(key.subject)
         if folder is None or key.part not in parts_of(folder):
             raise DataError.about(root, field=f"{key.subject} {key.part}", value="absent", remedy=_REMEDY)
         movement = int(key.action[1:]) - 1
@@ -78,6 +81,9 @@ class MarsReader:
             frames=frames,
             provenance={name: PROVENANCE if name in simulated else "real" for name in frames},
         )
+
+    def _folders(self, root: str | Path) -> dict[str, Path]:
+        return subject_folders(Path(root), self.follow_links)
 
     def _simulate(self, pose: Array, key: SequenceKey, first: int, names: list[str]) -> dict[str, list[Any]]:
         """What the missing sensors would have seen of the real motion [F, 17, 3]; defects where it is NaN."""
@@ -98,10 +104,16 @@ class MarsReader:
             for name, frames in seen.items()
         }
 
+    def state(self, root: str | Path, key: SequenceKey) -> str:
+        """Names, sizes and times of the subject's files, as a digest: later parts depend on earlier ones."""
+        found = ((path.name, path.stat()) for path in sorted(_files(self._folders(root)[key.subject])))
+        stamps = [(name, about.st_size, about.st_mtime_ns) for name, about in found]
+        return hashlib.sha256(repr(stamps).encode()).hexdigest()[:32]
+
     def notes(self, root: str | Path) -> tuple[str, ...]:
         """Which recordings have no radar, and where movements could not be separated with certainty."""
         found: list[str] = []
-        for subject, folder in subject_folders(Path(root)).items():
+        for subject, folder in self._folders(root).items():
             for part in parts_of(folder):
                 found += _notes(f"{subject} {part}", read_part(folder, part))
         return tuple(found)
@@ -112,7 +124,7 @@ class MarsReader:
 
     def settings(self, root: str | Path) -> dict[str, Any]:
         """Version and settings of the simulator, and the time parts, on which frame numbers depend."""
-        parts = {subject: parts_of(folder) for subject, folder in subject_folders(Path(root)).items()}
+        parts = {subject: parts_of(folder) for subject, folder in self._folders(root).items()}
         return {"simulator": PROVENANCE, "config": asdict(self.simulator), "parts": parts}
 
 
@@ -121,20 +133,20 @@ def _unseen(modality: str, frame: int) -> Defect:
     return Defect(modality=modality, frame=frame, reason="missing", detail=detail)
 
 
-def subject_folders(root: Path) -> dict[str, Path]:
-    """`S01`.. -> its `timesplit` folder; DataError where there is none."""
+def subject_folders(root: Path, linked: tuple[Path, ...] = ()) -> dict[str, Path]:
+    """`S01`.. -> its `timesplit` folder; DataError where there is none. `linked`: where links may lead."""
     for base in (root / "synced_data" / "wooutlier", root / "wooutlier", root):
         if base.is_dir():
             usable = [
                 p for p in sorted(base.glob("subject*/timesplit")) if _SUBJECT(p.parent.name) and parts_of(p)
             ]
             if usable:
-                return _by_subject(usable, root)
+                return _by_subject(usable, (root, *linked))
     value = "without subjects" if root.is_dir() else "a file" if root.exists() else "absent"
     raise DataError.about(root, field="MARS root", value=value, remedy=_REMEDY)
 
 
-def _by_subject(folders: list[Path], root: Path) -> dict[str, Path]:
+def _by_subject(folders: list[Path], roots: tuple[Path, ...]) -> dict[str, Path]:
     """`S01`.. -> its folder; DataError for two folders of one subject, and for links out of the root."""
     found: dict[str, Path] = {}
     for folder in folders:
@@ -142,12 +154,19 @@ def _by_subject(folders: list[Path], root: Path) -> dict[str, Path]:
         if subject in found:
             value, remedy = f"also {found[subject].parent.name}", "keep one of the two folders"
             raise DataError.about(folder.parent, field=f"folder of {subject}", value=value, remedy=remedy)
-        for path in (folder, *folder.glob("*_data_*.csv")):
-            if not contained(path, root):
-                remedy = "symbolic links may not leave the root; put the data itself there"
-                raise DataError.about(path, field="link", value=f"leaving {root}", remedy=remedy)
+        for path in (folder, *_files(folder)):
+            if not contained_in(path, roots):
+                remedy = (
+                    "symbolic links may not leave the root; put the data itself there, or name the folder "
+                    "that they lead into: --follow-links FOLDER"
+                )
+                raise DataError.about(path, field="link", value=f"leaving {roots[0]}", remedy=remedy)
         found[subject] = folder
     return dict(sorted(found.items()))
+
+
+def _files(folder: Path) -> list[Path]:
+    return list(folder.glob("*_data_*.csv"))
 
 
 def parts_of(folder: Path) -> list[str]:

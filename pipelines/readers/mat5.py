@@ -27,6 +27,8 @@ VERSION = 0x0100
 MAX_ELEMENTS = 10_000
 """Most consecutive data elements; each costs time and memory, even an empty one."""
 MAX_DIMENSIONS = 32
+MAX_NAME = 63
+"""Longest name that MATLAB allows."""
 
 
 class MatError(ValueError):
@@ -113,6 +115,13 @@ def _array(parts: list[_Element], order: str) -> NDArray[np.generic]:
             return values.astype(CLASSES[flags & 0xFF]).reshape(shape, order="F")
     except ValueError:  # no numbers, but lengths that no array can have
         raise MatError(f"the array declares {tuple(shape[:4])}") from None
+
+
+def variable_names(content: bytes, *, limit: int) -> list[str]:
+    """Names of all variables of a file that `load_array` can read."""
+    order = _byte_order(content)
+    found = (list(_elements(data, order)) for data in _matrices(content, order, limit))
+    return [parts[2].data.decode("ascii", "replace")[:MAX_NAME] for parts in found if len(parts) >= 3]
 
 
 def load_array(content: bytes, name: str, *, limit: int) -> NDArray[np.generic] | None:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,21 +21,35 @@ from equipose.pipelines.files.bounded_json import parse_json
 from equipose.pipelines.files.bounded_read import UnreadableFileError, read_bytes
 from equipose.pipelines.files.errors import DataError
 from equipose.pipelines.files.path_safety import contained
-from equipose.pipelines.readers.contract import check_key, name_of
-from equipose.pipelines.readers.frame_files import FRAME_READERS, MAX_FRAMES, link_leaves, read_npy
+from equipose.pipelines.readers.frame_files import FRAME_READERS, MAX_FRAMES, read_npy
+from equipose.pipelines.readers.mmfi_formats import wrong_points, wrong_unit
+from equipose.pipelines.readers.mmfi_tree import (
+    TRUTH,
+    Roots,
+    SensorFolder,
+    checked_root,
+    folder_of,
+    list_frames,
+    sequence_folders,
+    state_of,
+    unread,
+)
 from equipose.pipelines.sequence import BadFrame, Defect, RawSequence, SequenceKey
 from equipose.pipelines.simulator import MARKER
 
-FOLDERS: dict[str, tuple[str, str]] = {
-    "rgb": ("rgb", ".npy"),
-    "lidar": ("lidar", ".bin"),
-    "mmwave": ("mmwave", ".bin"),
-    "wifi": ("wifi-csi", ".mat"),
-    "infra1": ("infra1", ".npy"),
-    "infra2": ("infra2", ".npy"),
-    "depth": ("depth", ".png"),
+FOLDERS: dict[str, SensorFolder] = {
+    "rgb": SensorFolder(name="rgb", ending=".npy"),
+    "lidar": SensorFolder(name="lidar", ending=".bin"),
+    "mmwave": SensorFolder(name="mmwave", ending=".bin"),
+    "wifi": SensorFolder(name="wifi-csi", ending=".mat"),
+    "infra1": SensorFolder(name="infra1", ending=".npy"),
+    "infra2": SensorFolder(name="infra2", ending=".npy"),
+    "depth": SensorFolder(name="depth", ending=".png"),
 }
-"""sensor -> (folder, file extension)."""
+"""Sensor -> its folder."""
+
+FILTERED_RADAR = "filtered_mmwave"
+"""MM-Fi's second radar folder: the same radar after its authors' filter."""
 
 MAX_SEQUENCE_BYTES = 512 * 2**20
 """What the frames of one sequence may hold together; those of MM-Fi hold 30 MiB."""
@@ -43,6 +57,8 @@ MAX_SEQUENCE_BYTES = 512 * 2**20
 MAX_MARKER_BYTES = 2**20
 
 Entry = NDArray[np.generic] | Defect
+Files = dict[int, Path | Defect] | Defect
+"""Frame number -> file, or the defect of the whole modality."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,60 +67,72 @@ class MmfiReader:
 
     wanted: tuple[str, ...] = DEFAULT_SENSORS
     """Sensors of the store, some of `FOLDERS`."""
+    filtered_radar: bool = False
+    """Read the radar from `filtered_mmwave` instead of `mmwave`."""
+    follow_links: tuple[Path, ...] = ()
+    """Folders outside the root that its symbolic links may lead into."""
+    any_room: bool = False
+    """Accept the subjects of MM-Fi in other rooms than MM-Fi's, for recordings of one's own."""
 
     def __post_init__(self) -> None:
         if unknown := sorted(set(self.wanted) - set(FOLDERS)):
             raise ValueError(f"sensors {unknown} are not MM-Fi's; use some of {list(FOLDERS)}")
 
+    @property
+    def folders(self) -> dict[str, SensorFolder]:
+        """Sensor -> the folder that it is read from."""
+        chosen = {name: FOLDERS[name] for name in self.wanted}
+        if self.filtered_radar and "mmwave" in chosen:
+            chosen["mmwave"] = replace(chosen["mmwave"], name=FILTERED_RADAR)
+        return chosen
+
     def sequences(self, root: str | Path) -> list[SequenceKey]:
         """Every E/S/A folder; `DataError` if there is none, or if an entry of that name is not a folder."""
-        base = _checked_root(Path(root))
-        keys = [
-            SequenceKey(environment=e.name, subject=s.name, action=a.name)
-            for e in _folders(base, r"E\d\d", base)
-            for s in _folders(e, r"S\d\d", base)
-            for a in _folders(s, r"A\d\d", base)
-        ]
-        if not keys:
-            raise _not_mmfi(base)
-        return sorted(keys)
+        return list(sequence_folders(self._roots(root), any_room=self.any_room))
 
     def read(self, root: str | Path, key: SequenceKey) -> RawSequence:
         """One sequence; its frames are those of the ground truth united with those of the files."""
-        base = _checked_root(Path(root))
-        folder = base / name_of(check_key(key))
-        if not folder.is_dir() or not contained(folder, base):
-            raise DataError.about(folder, field="folder", value="absent or outside the root", remedy=_LAYOUT)
-        listed = {modality: _list_frames(folder, modality, base) for modality in self.wanted}
-        truth = _read_truth(folder / "ground_truth.npy", base)
+        roots = self._roots(root)
+        folder = folder_of(key, roots)
+        truth = _read_truth(folder / TRUTH, roots)
+        found = {m: list_frames(folder, m, kind, roots) for m, kind in self.folders.items()}
+        listed = {m: _from_one(m, files, truth, self.folders[m]) for m, files in found.items()}
         numbers = _numbers(truth, listed, folder)
-        source = provenance(base)
-        frames = _read_frames(numbers, listed, folder)
+        source = provenance(roots.base)
+        frames = _read_frames(numbers, listed, folder, self.folders)
         frames["pose"] = [_pose(truth, n) for n in numbers]
         return RawSequence(
             environment=key.environment,
             subject=key.subject,
             action=key.action,
             numbers=np.array(numbers, np.int32),
-            frames=frames,
+            frames={m: _judged(m, entries, listed.get(m)) for m, entries in frames.items()},
             provenance=dict.fromkeys(frames, source),
         )
 
+    def state(self, root: str | Path, key: SequenceKey) -> str:
+        """Names, sizes and times of the files of a sequence, as a digest."""
+        roots = self._roots(root)
+        return state_of(folder_of(key, roots), self.folders, roots)
+
+    def _roots(self, root: str | Path) -> Roots:
+        return Roots(base=checked_root(Path(root)), linked=self.follow_links)
+
     def notes(self, root: str | Path) -> tuple[str, ...]:
-        """A remark if the tree was written by the simulator."""
-        source = provenance(Path(root))
-        return () if source == "real" else (f"{root} was written by the simulator ({source})",)
+        """A remark if the tree was written by the simulator, and on everything that is there but not read."""
+        source, roots = provenance(Path(root)), self._roots(root)
+        origin = [] if source == "real" else [f"{root} was written by the simulator ({source})"]
+        return (*origin, *unread(sequence_folders(roots, any_room=self.any_room), self.folders, roots))
 
     def sensors(self, root: str | Path) -> tuple[str, ...]:
         """Those that are wanted."""
         return self.wanted
 
     def settings(self, root: str | Path) -> dict[str, Any]:
-        """The tree's provenance and, if it is simulated, the simulator's settings."""
-        return {"provenance": provenance(Path(root)), "config": _marker(Path(root)).get("config")}
-
-
-_LAYOUT = "give the folder that holds E01/S01/A01/..., as MM-Fi unpacks"
+        """The tree's provenance, the simulator's settings if it is simulated, and the radar if filtered."""
+        radar = {"radar": FILTERED_RADAR} if self.filtered_radar else {}
+        config = _marker(Path(root)).get("config")
+        return {"provenance": provenance(Path(root)), "config": config, **radar}
 
 
 def provenance(root: Path) -> str:
@@ -127,76 +155,47 @@ def _marker(root: Path) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _checked_root(root: Path) -> Path:
-    if not root.is_dir():
-        found = "a file" if root.exists() else "absent"
-        raise DataError.about(root, field="MM-Fi root", value=found, remedy=_LAYOUT)
-    return root
+def _from_one(
+    modality: str,
+    found: Files,
+    truth: NDArray[np.generic] | Defect,
+    kind: SensorFolder,
+) -> Files:
+    """The files by frame number from 1; the defect of the modality if its files are numbered from 0.
+
+    A `frame000` beside the last frame of the poses is a stray file, and is left out.
+    """
+    if isinstance(found, Defect) or 0 not in found:
+        return found
+    frames = max(found) + 1 if isinstance(truth, Defect) else len(truth)
+    if max(found) < frames:
+        detail = (
+            f"files are numbered from {kind.file(0)} to {kind.file(frames - 1)}, expected {kind.file(1)} to "
+            f"{kind.file(frames)}: frames would be shifted by one against the poses; rename them"
+        )
+        return Defect(modality=modality, frame=None, reason="format", detail=detail)
+    return {number: file for number, file in found.items() if number}
 
 
-def _not_mmfi(root: Path) -> DataError:
-    names = sorted(os.listdir(root))
-    found = f"{len(names)} entries ({', '.join(names[:4])}), no E../S../A.. folders" if names else "empty"
-    return DataError.about(root, field="MM-Fi root", value=found, remedy=_LAYOUT)
-
-
-def _folders(parent: Path, pattern: str, root: Path) -> Iterator[Path]:
-    try:
-        entries = [entry for entry in os.scandir(parent) if re.fullmatch(pattern, entry.name, re.ASCII)]
-    except OSError as error:
-        raise DataError.about(
-            parent, field="folder", value=error.strerror, remedy="make it readable"
-        ) from error
-    for entry in entries:
-        if link_leaves(entry, root):
-            remedy = "symbolic links may not leave the root; put the data itself there"
-            raise DataError.about(entry.path, field="link", value=os.readlink(entry.path), remedy=remedy)
-        if not entry.is_dir():
-            remedy = f"remove the file; {_LAYOUT}"
-            raise DataError.about(entry.path, field="folder", value="a file", remedy=remedy)
-        yield Path(entry.path)
-
-
-def _list_frames(folder: Path, modality: str, root: Path) -> dict[int, Path | Defect] | Defect:
-    """Frame number -> file; or the defect of the whole modality."""
-    path = folder / FOLDERS[modality][0]
-    if not path.exists():
-        return Defect(modality=modality, frame=None, reason="missing", detail=f"no folder {path}")
-    if not path.is_dir() or not contained(path, root):
-        detail = f"{path} is not a folder inside the root"
-        return Defect(modality=modality, frame=None, reason="unreadable", detail=detail)
-    try:
-        return dict(found for entry in os.scandir(path) if (found := _frame_file(entry, modality, root)))
-    except OSError as error:
-        detail = f"{path}: {error.strerror}"
-        return Defect(modality=modality, frame=None, reason="unreadable", detail=detail)
-
-
-def _frame_file(entry: os.DirEntry[str], modality: str, root: Path) -> tuple[int, Path | Defect] | None:
-    """Number and path of a frame's file; a defect for a link out of the root; None for any other name."""
-    match = re.fullmatch(r"frame([0-9]{3,6})", entry.name.removesuffix(FOLDERS[modality][1]))
-    number = int(match[1]) if match else 0
-    if not number or entry.name != _file_name(modality, number):
-        return None
-    if link_leaves(entry, root):
-        detail = f"{entry.path} leaves the root"
-        return number, Defect(modality=modality, frame=number, reason="unreadable", detail=detail)
-    return number, Path(entry.path)
-
-
-def _file_name(modality: str, number: int) -> str:
-    return f"frame{number:03d}{FOLDERS[modality][1]}"
+def _judged(modality: str, entries: list[Entry], files: Files | None) -> list[Entry]:
+    """The frames of a modality; if they are of another format or unit throughout, that defect instead."""
+    paths = [p for p in files.values() if isinstance(p, Path)] if isinstance(files, dict) else []
+    why = wrong_points(modality, paths) or wrong_unit(modality, entries)
+    if why is None:
+        return entries
+    return [Defect(modality=modality, frame=None, reason="format", detail=why)] * len(entries)
 
 
 def _read_frames(
-    numbers: list[int], listed: dict[str, dict[int, Path | Defect] | Defect], folder: Path
+    numbers: list[int], listed: dict[str, Files], folder: Path, kinds: Mapping[str, SensorFolder]
 ) -> dict[str, list[Entry]]:
     """Every numbered frame of every modality; those beyond `MAX_SEQUENCE_BYTES` are defects."""
     frames: dict[str, list[Entry]] = {modality: [] for modality in listed}
     left = MAX_SEQUENCE_BYTES
     for modality, found in listed.items():
         for number in numbers:
-            entry = _read_frame(modality, number, found, folder) if left >= 0 else _too_much(modality, number)
+            place = folder / kinds[modality].name / kinds[modality].file(number)
+            entry = _read_frame(modality, number, found, place) if left >= 0 else _too_much(modality, number)
             left -= 0 if isinstance(entry, Defect) else entry.nbytes
             frames[modality].append(_too_much(modality, number) if left < 0 else entry)
     return frames
@@ -207,13 +206,12 @@ def _too_much(modality: str, number: int) -> Defect:
     return Defect(modality=modality, frame=number, reason="unreadable", detail=detail)
 
 
-def _read_frame(modality: str, number: int, found: dict[int, Path | Defect] | Defect, folder: Path) -> Entry:
+def _read_frame(modality: str, number: int, found: Files, place: Path) -> Entry:
     if isinstance(found, Defect):
         return found
     path = found.get(number)
     if path is None:
-        detail = f"no {folder / FOLDERS[modality][0] / _file_name(modality, number)}"
-        return Defect(modality=modality, frame=number, reason="missing", detail=detail)
+        return Defect(modality=modality, frame=number, reason="missing", detail=f"no {place}")
     if isinstance(path, Defect):
         return path
     try:
@@ -222,16 +220,16 @@ def _read_frame(modality: str, number: int, found: dict[int, Path | Defect] | De
         return bad.defect(modality, number)
 
 
-def _read_truth(path: Path, root: Path) -> NDArray[np.generic] | Defect:
+def _read_truth(path: Path, roots: Roots) -> NDArray[np.generic] | Defect:
     """Poses [F, 17, 3], or the defect that makes all of them unusable."""
     try:
-        return _read_poses(path, root)
+        return _read_poses(path, roots)
     except BadFrame as bad:
         return bad.defect("pose", None)
 
 
-def _read_poses(path: Path, root: Path) -> NDArray[np.generic]:
-    if not contained(path, root):
+def _read_poses(path: Path, roots: Roots) -> NDArray[np.generic]:
+    if not roots.hold(path):
         raise BadFrame("unreadable", f"{path} leaves the root")
     poses = read_npy(path)
     if poses.ndim != 3 or not poses.size:
@@ -241,9 +239,7 @@ def _read_poses(path: Path, root: Path) -> NDArray[np.generic]:
     return poses
 
 
-def _numbers(
-    truth: NDArray[np.generic] | Defect, listed: dict[str, dict[int, Path | Defect] | Defect], folder: Path
-) -> list[int]:
+def _numbers(truth: NDArray[np.generic] | Defect, listed: dict[str, Files], folder: Path) -> list[int]:
     """Every frame number of the ground truth or a file; DataError for more than `MAX_FRAMES`."""
     numbers = set() if isinstance(truth, Defect) else set(range(1, len(truth) + 1))
     for found in listed.values():

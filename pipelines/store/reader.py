@@ -201,6 +201,11 @@ class Store:
         mine = {key: group.drop(names).to_dicts() for key, group in self.defects.group_by(names)}
         return [{**s, "defects": mine.get(tuple(s["key"]), [])} for s in self._manifest["sequences"]]
 
+    @property
+    def described(self) -> list[dict[str, Any]]:
+        """What every sequence carries besides its frames and defects."""
+        return list(self._manifest["sequences"])
+
     def _views(self, i: int) -> SensorSequence:
         """Sequence `i` without its defects."""
         return from_record_batch(self.record_batch(i), self._manifest["sequences"][i], self.signals)

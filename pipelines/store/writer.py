@@ -7,23 +7,21 @@ file; the manifest appears last and makes the store visible.
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-import polars as pl
 import pyarrow as pa
 
 from equipose.pipelines.files.atomic import atomic, checksum, write_json
-from equipose.pipelines.files.bounded_json import parse_json
 from equipose.pipelines.files.errors import DataError
 from equipose.pipelines.files.path_safety import contained
 from equipose.pipelines.sequence import SensorSequence, SequenceKey
-from equipose.pipelines.store.checks import check_sequence, read_frames
 from equipose.pipelines.store.folder import StoreFolder
 from equipose.pipelines.store.format import (
     FORMAT_VERSION,
@@ -31,26 +29,23 @@ from equipose.pipelines.store.format import (
     MANIFEST,
     PARTS,
     StoreHeader,
-    content_digest,
     fingerprint_of,
-    from_record_batch,
     metadata_of,
     to_record_batch,
 )
 from equipose.pipelines.store.index import defect_frame, index_frame
+from equipose.pipelines.store.parts import ABOUT, checked_part, key_of, part_name, read_part, state_of
 from equipose.pipelines.store.reader import Store, open_store
-from equipose.pipelines.store.signals import StoredSignals
 
-_ABOUT = b"equipose"
 _FILES = {"frames": ".arrow", "index": ".parquet", "defects": ".parquet"}
-"""Files of a finished store. The fingerprint is part of their names, so adding sequences never changes a
-file that a process has mapped, and the manifest switches from the old ones to the new in one rename."""
+"""Files of a finished store. The fingerprint is part of their names, so no change touches a file that a
+process has mapped, and the manifest switches from the old ones to the new in one rename."""
 
 
 class StoreWriter:
     """Writes sequences into a new, an interrupted or a finished store; safe from several processes.
 
-    Writing to a finished store adds sequences; readers see them after the next `finish`.
+    Writing to a finished store adds or replaces sequences; readers see that after the next `finish`.
     """
 
     def __init__(self, root: str | os.PathLike[str], header: StoreHeader) -> None:
@@ -64,18 +59,30 @@ class StoreWriter:
         self._finished = open_store(self.root) if (self.root / MANIFEST).exists() else None
         self._claim()
 
-    def written(self) -> set[SequenceKey]:
-        """Keys of the sequences that are completely written."""
-        return set(self._parts()) | set(self._finished.keys if self._finished else ())
+    def written(self) -> dict[SequenceKey, str]:
+        """The sequences that are completely written, each with the state of the source it was read from."""
+        return self._states() | {key: state_of(path) for key, path in self._parts().items()}
 
-    def write(self, sequence: SensorSequence) -> None:
+    @property
+    def report(self) -> dict[str, Any]:
+        """Of the last preparation that finished; empty before."""
+        return self._finished.report if self._finished else {}
+
+    def discard(self, outdated: Callable[[SequenceKey, str], bool]) -> None:
+        """Remove parts by key and state that were written before their source changed."""
+        for path in self._part_files():
+            if outdated(key_of(path), state_of(path)):
+                path.unlink()
+
+    def write(self, sequence: SensorSequence, state: str = "") -> None:
         """Write one sequence; it becomes visible when it is complete and on disk.
 
+        `state`: of what it was read from; one that the finished store has in another state is replaced.
         Raises DataError for arrays that break the contract of `SensorSequence`, and for a sequence that
         is already in the finished store.
         """
         key = SequenceKey.of(sequence)
-        if self._finished and key in self._finished.keys:
+        if self._states().get(key) == state:
             raise DataError.about(
                 file=self.root,
                 field="sequence",
@@ -86,27 +93,31 @@ class StoreWriter:
         batch = to_record_batch(sequence, signals)
         about = json.dumps(metadata_of(sequence)).encode()
         with (
-            atomic(self.root / PARTS / f"{key.stem}.arrow") as stream,
-            pa.ipc.new_file(stream, signals.schema.with_metadata({_ABOUT: about})) as writer,
+            atomic(self.root / PARTS / part_name(key, state)) as stream,
+            pa.ipc.new_file(stream, signals.schema.with_metadata({ABOUT: about})) as writer,
         ):
             writer.write_batch(batch)
 
-    def finish(self, report: Mapping[str, Any] | None = None) -> Store:
+    def finish(self, report: Mapping[str, Any] | None = None, drop: Collection[SequenceKey] = ()) -> Store:
         """Join everything written so far into a readable store and return it.
 
-        `report`: JSON values about the preparation, kept with the store. Raises DataError when nothing
-        was written, a part is corrupt, or two sequences hold the same (subject, action, frame number).
+        `report`: JSON values about the preparation, kept with the store. `drop`: sequences to leave out.
+        Raises DataError when nothing was written, a part is corrupt, or two sequences hold the same
+        (subject, action, frame number).
         """
-        parts = self._parts()
-        if not parts:
-            return self._unchanged()
+        parts = {key: path for key, path in self._parts().items() if key not in drop}
         old = self._finished.about() if self._finished else []
-        about = [*old, *(_read_part(path, self.header.signals)[1] for path in parts.values())]
+        kept = [
+            entry for entry in old if (key := SequenceKey(*entry["key"])) not in drop and key not in parts
+        ]
+        if not parts and len(kept) == len(old):
+            return self._unchanged(self.report if report is None else dict(report))
+        about = [*kept, *(read_part(path, self.header.signals)[1] for path in parts.values())]
         about.sort(key=lambda entry: SequenceKey(*entry["key"]))
         digests = {SequenceKey(*entry["key"]): entry["digest"] for entry in about}
         fingerprint = fingerprint_of(digests, self.header.signals)
-        names = {kind: f"{kind}-{fingerprint}{ending}" for kind, ending in _FILES.items()}
-        self._write_frames(names["frames"], about)
+        names = self._file_names(fingerprint)
+        self._write_frames(names["frames"], about, parts)
         with pa.memory_map(str(self.root / names["frames"])) as source:
             index = index_frame(pa.ipc.open_file(source).read_all(), about, self.header.signals)
         for kind, table in {"index": index, "defects": defect_frame(about)}.items():
@@ -129,39 +140,55 @@ class StoreWriter:
                 remedy="choose a new folder, or delete this one",
             )  # fmt: skip
 
+    def _states(self) -> dict[SequenceKey, str]:
+        """The sequences of the finished store, each with its state; empty if it was written without."""
+        about = self._finished.described if self._finished else []
+        return {SequenceKey(*entry["key"]): entry.get("state", "") for entry in about}
+
     def _parts(self) -> dict[SequenceKey, Path]:
-        """Complete sequences that are not in the finished store yet.
+        """Complete sequences that are not in the finished store yet, or in another state.
 
         Parts that are in it were left by a `finish` that was killed just after the manifest appeared.
         """
+        states = self._states()
+        return {key: path for path in self._part_files() if states.get(key := key_of(path)) != state_of(path)}
+
+    def _part_files(self) -> list[Path]:
         if not contained(self.root / PARTS, self.root):
             raise DataError.about(
                 file=self.root / PARTS, field="link", value="leading outside the store", remedy="remove it"
             )
-        paths = sorted((self.root / PARTS).glob("[!.]*.arrow"))
-        parts = {_key_of(path): path for path in paths}
-        return {
-            key: path for key, path in parts.items() if not self._finished or key not in self._finished.keys
-        }
+        return sorted((self.root / PARTS).glob("[!.]*.arrow"))
 
-    def _unchanged(self) -> Store:
+    def _file_names(self, fingerprint: str) -> dict[str, str]:
+        """Kind -> name of its file; new ones, also where a store of the same content is replaced."""
+        taken = set(self._finished.files) if self._finished else set()
+        stems = (fingerprint if n == 1 else f"{fingerprint}-{n}" for n in itertools.count(1))
+        names = ({kind: f"{kind}-{stem}{ending}" for kind, ending in _FILES.items()} for stem in stems)
+        return next(each for each in names if taken.isdisjoint(each.values()))
+
+    def _unchanged(self, report: dict[str, Any]) -> Store:
         if self._finished is None:
             raise DataError.about(
                 file=self.root, field="store", value="empty: no sequence was written",
                 remedy="check the root folder of the source",
             )  # fmt: skip
+        if report != self._finished.report:
+            write_json(self.root / MANIFEST, {**StoreFolder(self.root).json(MANIFEST), "report": report})
+            return open_store(self.root)
         return self._finished
 
-    def _write_frames(self, name: str, about: list[dict[str, Any]]) -> None:
+    def _write_frames(
+        self, name: str, about: list[dict[str, Any]], parts: Mapping[SequenceKey, Path]
+    ) -> None:
         """One record batch per sequence, in the order of `about`; parts are checked while copied."""
-        parts = self._parts()
         old = {key: i for i, key in enumerate(self._finished.keys)} if self._finished else {}
         schema = self.header.signals.schema
         with atomic(self.root / name) as stream, pa.ipc.new_file(stream, schema) as writer:
             for entry in about:
                 key = SequenceKey(*entry["key"])
                 if key in parts:
-                    writer.write_batch(_checked(parts[key], self.header.signals))
+                    writer.write_batch(checked_part(parts[key], self.header.signals))
                 else:
                     assert self._finished is not None
                     writer.write_batch(self._finished.record_batch(old[key]))
@@ -191,47 +218,8 @@ class StoreWriter:
         for path in [*found, *self.root.glob(".*.tmp")]:
             if path.name not in keep:
                 path.unlink()
-        shutil.rmtree(self.root / PARTS)
-
-
-def _key_of(path: Path) -> SequenceKey:
-    """The key in the name of a part; DataError for a name that no part has."""
-    names = path.stem.split("_")
-    if not 3 <= len(names) <= 4:
-        remedy = f"names are like E01_S01_A01.arrow; remove it from {PARTS}/"
-        raise DataError.about(path, field="name", value=repr(path.name), remedy=remedy)
-    return SequenceKey(*names)
-
-
-def _read_part(path: Path, signals: StoredSignals) -> tuple[pa.RecordBatch, dict[str, Any]]:
-    """The record batch of a part and what describes it."""
-    try:
-        buffer = StoreFolder(path.parent).buffer(path.name)
-        table = read_frames(buffer, None, str(path), signals)
-        about = parse_json((table.schema.metadata or {})[_ABOUT])
-        check_sequence(about, str(path), signals)
-        if SequenceKey(*about["key"]) != _key_of(path) or [about["frames"]] != [
-            b.num_rows for b in table.to_batches()
-        ]:
-            raise ValueError(f"it holds {about['frames']} frames of {about['key']}")
-        defect_frame([about])
-        return table.to_batches()[0], about
-    except (pa.ArrowException, pl.exceptions.PolarsError, OSError, KeyError, TypeError, ValueError) as error:
-        raise DataError.about(
-            file=path, field="sequence", value=f"unreadable ({error})", remedy="delete it and prepare again"
-        ) from error
-
-
-def _checked(path: Path, signals: StoredSignals) -> pa.RecordBatch:
-    """The record batch of a part whose content still has the digest it was written with."""
-    batch, about = _read_part(path, signals)
-    found = content_digest(from_record_batch(batch, about, signals))
-    if found != about["digest"]:
-        raise DataError.about(
-            file=path, field="content", value=f"{found[:12]}, written as {about['digest'][:12]}",
-            remedy="the file is damaged: delete it and prepare again",
-        )  # fmt: skip
-    return batch.cast(signals.schema)
+        if (self.root / PARTS).exists():
+            shutil.rmtree(self.root / PARTS)
 
 
 def _software() -> str:

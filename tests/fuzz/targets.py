@@ -31,7 +31,7 @@ from equipose.pipelines.store import Store, StoreHeader, StoreWriter, open_store
 from equipose.pipelines.store.checks import read_defects, read_frames, read_index
 from equipose.pipelines.store.format import from_record_batch
 from equipose.pipelines.store.layout import locate
-from equipose.pipelines.store.writer import _read_part as read_store_part
+from equipose.pipelines.store.parts import read_part as read_store_part
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 
 import pytest
 from rich.console import Console
@@ -45,6 +46,23 @@ def test_parts_are_those_that_selection_gives(flawed: Store) -> None:
         rows = select(flawed.index, protocol, split)
         assert found.parts[protocol, split] == {part: len(rows[part]) for part in rows}
     assert found.parts["P1", "S2"] == {"train": 0, "validation": 3, "test": 3}
+
+
+def test_every_kind_of_defect_has_an_example_with_its_remedy(tmp_path: Path) -> None:
+    config = SimulatorConfig(frames=2, radar_empty=0.0)
+    write_mmfi_tree(tmp_path / "tree", subjects=["S01"], actions=["A02"], config=config)
+    place = tmp_path / "tree" / "E01" / "S01" / "A02"
+    (place / "lidar" / "frame002.bin").write_bytes(b"")
+    content = bytearray((place / "wifi-csi" / "frame001.mat").read_bytes())
+    content[124:126] = b"\x00\x02"  # the version of MATLAB 7.3
+    (place / "wifi-csi" / "frame001.mat").write_bytes(content)
+    store = prepare("mmfi", tmp_path / "tree", tmp_path / "store")
+    assert summarize(store).examples.keys() == {("lidar", "empty-file"), ("wifi", "unreadable")}
+    console = Console(width=400, record=True, file=io.StringIO())
+    console.print(render(summarize(store)))
+    text = console.export_text()
+    assert f"{place}/lidar/frame002.bin has no bytes" in text
+    assert "MATLAB 7.3 files are saved anew with -v7" in text
 
 
 def test_the_rendering_holds_every_count(flawed: Store) -> None:

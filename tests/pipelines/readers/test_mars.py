@@ -194,3 +194,26 @@ def test_left_is_left_in_real_motion_and_real_radar(subject: int) -> None:
     assert means[1] < -0.1
     height = part.pose[:, JOINTS.index("head"), 1] - part.pose[:, JOINTS.index("pelvis"), 1]
     assert (height < 0).all()
+
+
+def test_the_state_follows_the_files_of_the_subject(write_mars: Callable[..., Path]) -> None:
+    root = write_mars()
+    first, *_ = MarsReader().sequences(root)
+    before = MarsReader().state(root, first)
+    write_mars(subject=2)
+    assert MarsReader().state(root, first) == before
+    write_mars(part="validate", start=5)
+    assert MarsReader().state(root, first) != before, "frame numbers depend on every part"
+
+
+def test_links_are_followed_into_the_named_folders_only(
+    write_mars: Callable[..., Path], tmp_path: Path
+) -> None:
+    root = write_mars()
+    timesplit = root / "synced_data" / "wooutlier" / "subject1" / "timesplit"
+    (tmp_path / "disk").mkdir()
+    timesplit.rename(tmp_path / "disk" / "timesplit")
+    timesplit.symlink_to(tmp_path / "disk" / "timesplit")
+    with pytest.raises(DataError, match=r"link is leaving .*--follow-links FOLDER"):
+        MarsReader().sequences(root)
+    assert len(MarsReader(follow_links=(tmp_path / "disk",)).sequences(root)) == 10
