@@ -34,6 +34,7 @@ def compare(
     out: Path = DEFAULT_OUT,
     workers: int = 1,
     gpu: bool = False,
+    sensors: tuple[str, ...] = (),
     override: tuple[str, ...] = (),
     resume: bool = False,
     plan: bool = False,
@@ -56,6 +57,7 @@ def compare(
         out: Results folder; jobs may share it, and equal runs are trained once.
         workers: Ray Train workers per run (DDP ranks).
         gpu: Give every worker a GPU.
+        sensors: Of the models, two or more, e.g. `rgb lidar`; by default all.
         override: Any other setting of every run, e.g. `optimizer.lr=3e-4 model.norm=layer`.
         resume: Resume the newest unfinished job of this data and preset in `out`, with its own options.
         plan: Print what would run and whether it fits, then stop.
@@ -76,6 +78,7 @@ def compare(
         alone=alone,
         workers=workers,
         gpu=gpu,
+        sensors=sensors,
         override=override,
     )
     start_job(

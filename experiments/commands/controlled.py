@@ -33,6 +33,7 @@ def controlled(
     out: Path = DEFAULT_OUT,
     workers: int = 1,
     gpu: bool = False,
+    sensors: tuple[str, ...] = (),
     quiet: bool = False,
 ) -> None:
     """Weaken one simulated sensor level by level, train all levels alike, and decide which claims hold.
@@ -48,6 +49,7 @@ def controlled(
         out: Results folder; jobs may share it, and equal runs are trained once.
         workers: Ray Train workers per run (DDP ranks).
         gpu: Give every worker a GPU.
+        sensors: Of the joint models, with the weak one (`mmwave`); by default `rgb lidar mmwave`.
         quiet: Print only the tables.
     """
     from equipose.orchestrator.imbalance.config import Level
@@ -56,7 +58,14 @@ def controlled(
     from equipose.orchestrator.jobs.progress import JobProgress
 
     options = ControlledOptions(
-        preset=preset, methods=methods, seeds=seeds, epochs=epochs, lr=lr, workers=workers, gpu=gpu
+        preset=preset,
+        methods=methods,
+        seeds=seeds,
+        epochs=epochs,
+        lr=lr,
+        workers=workers,
+        gpu=gpu,
+        sensors=sensors,
     )
     imbalance_config(options, (Level(name="unknown", store=""),))  # refuses bad options before simulating
     out = out.resolve()

@@ -30,6 +30,7 @@ def sweep(
     epochs: int | None = None,
     workers: int = 1,
     gpu: bool = False,
+    sensors: tuple[str, ...] = (),
     override: tuple[str, ...] = (),
     resume: bool = False,
     plan: bool = False,
@@ -49,6 +50,7 @@ def sweep(
         epochs: Instead of the preset's number.
         workers: Ray Train workers per trial (DDP ranks).
         gpu: Give every worker a GPU.
+        sensors: Of every trial, e.g. `rgb lidar`; by default all.
         override: Any other setting of every trial, e.g. `optimizer.lr=3e-4 data.batch.radar_frames=3`.
         resume: Resume the newest unfinished job of this data and preset in `out`, with its own options.
         plan: Print what would run and whether it fits, then stop.
@@ -65,6 +67,7 @@ def sweep(
         epochs=epochs,
         workers=workers,
         gpu=gpu,
+        sensors=sensors,
         override=override,
     )
     start_job(

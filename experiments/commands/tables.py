@@ -31,6 +31,7 @@ def tables(
     out: Path = DEFAULT_OUT,
     workers: int = 1,
     gpu: bool = False,
+    sensors: tuple[str, ...] = (),
     override: tuple[str, ...] = (),
     plan: bool = False,
     mlflow_url: str | None = None,
@@ -53,6 +54,7 @@ def tables(
         out: Results folder; jobs may share it, and equal runs are trained once.
         workers: Ray Train workers per run (DDP ranks).
         gpu: Give every worker a GPU.
+        sensors: Of the models, e.g. `rgb lidar`, for `--tables modalities`; the other tables need all.
         override: Any other setting of every run or of one method, e.g. `optimizer.lr=3e-4 awc.alpha_s=15000`.
         plan: Print the runs, which of them are kept, and how long the others will take; then stop.
         mlflow_url: Target of the report's links; by default what `equipose ui OUT --port 5000` serves.
@@ -69,6 +71,7 @@ def tables(
         epochs=epochs,
         workers=workers,
         gpu=gpu,
+        sensors=sensors,
         override=override,
         mlflow_url=mlflow_url,
     )

@@ -28,6 +28,7 @@ def train(
     epochs: int | None = None,
     workers: int = 1,
     gpu: bool = False,
+    sensors: tuple[str, ...] = (),
     override: tuple[str, ...] = (),
     dry_run: bool = False,
 ) -> None:
@@ -49,6 +50,7 @@ def train(
         epochs: Instead of the preset's number.
         workers: Ray Train workers (DDP ranks).
         gpu: Give every worker a GPU.
+        sensors: Of the model, e.g. `rgb lidar`; by default all.
         override: Any other setting, e.g. `method.alpha_s=1e4 optimizer.lr=3e-4 model.norm=layer`.
         dry_run: Print the resolved settings and stop before training.
     """
@@ -65,6 +67,7 @@ def train(
         split or PROTOCOLS[data][1],
         seed,
         real=data != "simulated",
+        sensors=sensors,
     )
     config = with_overrides(base, (f"method={method}", f"model.fusion={fusion}", *override))
     if dry_run:

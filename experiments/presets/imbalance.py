@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 from equipose.experiments.presets.comparison import method_configs
 from equipose.experiments.presets.options import JobOptions
+from equipose.experiments.presets.sensors import chosen_sensors
 from equipose.experiments.presets.sizes import PRESETS, SimulatedSelection
 from equipose.experiments.presets.sources import prepared_store
 from equipose.models.build import ModelConfig
@@ -113,8 +114,10 @@ def imbalance_config(options: ControlledOptions, levels: tuple[Level, ...]) -> I
     methods = tuple(dict.fromkeys(("plain", *(options.methods or preset.methods))))
     seeds = preset.seeds if options.seeds is None else options.seeds
     epochs = options.epochs or preset.epochs
-    content = json.dumps([methods, seeds, epochs, options.lr, options.workers])
-    batch = preset.batch
+    batch = replace(preset.batch, modalities=chosen_sensors(options.sensors, preset.batch.modalities))
+    # As in earlier versions where all sensors of the preset are used, so that their jobs go on.
+    named = [list(batch.modalities)] if batch != preset.batch else []
+    content = json.dumps([methods, seeds, epochs, options.lr, options.workers, *named])
     base = TrainConfig(
         data=DataConfig(store=levels[0].store, train_stride=preset.train_stride, batch=batch),
         model=ModelConfig(preset=preset.model, modalities=batch.modalities, window=batch.window),

@@ -26,6 +26,8 @@ class JobOptions:
     """Ray Train workers per run (DDP ranks)."""
     gpu: bool = False
     """A GPU for every worker."""
+    sensors: tuple[str, ...] = ()
+    """Of the models; empty: all of the preset."""
 
     def __post_init__(self) -> None:
         for name, value in (("epochs", self.epochs), ("workers", self.workers)):

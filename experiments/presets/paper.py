@@ -116,7 +116,7 @@ class TablesOptions(ResumableOptions):
     def command(self, out: Path) -> str:
         """The command that starts a job with these options, to be copied."""
         words: list[Any] = ["equipose", self.verb]
-        for name in ("preset", "data", "data_root", "tables", "columns", "seeds", "epochs", "override"):
+        for name in SHOWN:
             value = getattr(self, name)
             if value is not None and value != ():
                 words += [f"--{name.replace('_', '-')}", *(value if isinstance(value, tuple) else [value])]
@@ -128,6 +128,10 @@ class TablesOptions(ResumableOptions):
         return f"{self.command(out)} --resume"
 
 
+SHOWN = (
+    "preset", "data", "data_root", "tables", "columns", "seeds", "epochs", "sensors", "override",
+)  # fmt: skip
+"""Options in the command of a job."""
 VARIED: dict[str, str] = {
     "seed": "--seeds",
     "epochs": "--epochs",
@@ -149,7 +153,7 @@ def paper_config(name: str, options: TablesOptions, store: str) -> PaperConfig:
     epochs = options.epochs or preset.sizes.epochs
     protocol, split = next(iter(preset.columns.values()))
     base = preset.sizes.shortened(epochs, None).train_config(
-        store, protocol, split, 0, real=options.data != "simulated"
+        store, protocol, split, 0, real=options.data != "simulated", sensors=options.sensors
     )
     names = tuple(METHODS)
     of_runs, of_methods = split_overrides(options.override, names)

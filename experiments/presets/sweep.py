@@ -53,7 +53,9 @@ def sweep_config(name: str, options: SweepOptions, store: str) -> SweepConfig:
 
     sizes = options.sizes
     real = options.data != "simulated"
-    base = sizes.train_config(store, options.protocol, options.split, options.seed, real=real)
+    base = sizes.train_config(
+        store, options.protocol, options.split, options.seed, real=real, sensors=options.sensors
+    )
     base = with_overrides(base, options.override)
     concurrency, resources = concurrent_runs_of(base, options.workers, gpu=options.gpu, limit=sizes.trials)
     return SweepConfig(

@@ -29,6 +29,8 @@ PAPER_EPOCHS = 50
 """The training length that the paper's window lengths are given for."""
 TABLES: tuple[str, ...] = tuple(AWC_TABLES)
 FUSIONS: tuple[Fusion, ...] = ("concat", "mlp", "attention")
+OF_SUBSETS = ("modalities",)
+"""Tables whose rows are models of some of the sensors; the others stand beside numbers of all of them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,6 +67,18 @@ class PaperConfig:
         missing = sorted({"plain", "awc"} - set(self.methods))
         if missing:
             raise ValueError(f"methods lack {missing}, which the ablations vary; add them")
+        self._check_sensors()
+
+    def _check_sensors(self) -> None:
+        whole = [table for table in self.tables if table not in OF_SUBSETS]
+        paper, ours = tuple(SENSORS.values()), self.base.model.modalities
+        if whole and set(ours) != set(paper):
+            raise ValueError(
+                f"tables {whole} stand beside published numbers of models with {', '.join(paper)}, but the "
+                f"sensors are {', '.join(ours)}; use --tables {' '.join(OF_SUBSETS)}, or `equipose compare`"
+            )
+        if not set(ours) & set(paper):
+            raise ValueError(f"no row has only sensors of {', '.join(ours)}; rows have {', '.join(paper)}")
 
     @property
     def awc(self) -> AWC.Config:
