@@ -11,17 +11,17 @@ from equipose.experiments.jobs.records import DEFAULT_OUT, finish_job
 from equipose.experiments.jobs.start import running_job, start_job
 from equipose.experiments.presets.comparison import COMPARISONS, ComparisonOptions, comparison_config
 from equipose.experiments.presets.sizes import PresetName
-from equipose.experiments.presets.sources import PROTOCOLS, DataName, check_root
+from equipose.experiments.presets.sources import SUBJECTS, DataName, check_source, chosen_source
 from equipose.models.build import Fusion
-from equipose.pipelines.protocols import splits
 
 if TYPE_CHECKING:
     from equipose.orchestrator.training.config import TrainConfig
 
 
 def compare(
-    data: DataName = "simulated",
+    data: DataName | None = None,
     data_root: Path | None = None,
+    store: str | None = None,
     preset: PresetName = "quick",
     methods: tuple[str, ...] = (),
     seeds: int | None = None,
@@ -43,8 +43,9 @@ def compare(
     """Tune every method with equal budget, train each for every seed, read the test part once, compare.
 
     Args:
-        data: Where the frames come from; the simulator needs no download.
+        data: Where the frames come from; by default the simulator, which needs no download.
         data_root: Folder of the raw files, for `mars` and `mmfi`.
+        store: Path or URI of a prepared store, in place of raw data.
         preset: `smoke`, `quick` (ten methods, three seeds) or `paper` (all methods, fusions and protocols).
         methods: Instead of the preset's; `plain` is always included.
         seeds: How many, counted from 0.
@@ -64,15 +65,18 @@ def compare(
         quiet: Print only the tables.
     """
     sizes = COMPARISONS[preset]
+    source = chosen_source(data, data_root, store)
+    default = source.default_split()
     options = ComparisonOptions(
-        data=data,
-        data_root=data_root.resolve() if data_root else None,
+        data=source.kind,
+        data_root=source.root,
+        store=source.store,
         preset=preset,
         methods=tuple(dict.fromkeys(("plain", *(methods or sizes.methods)))),
         seeds=sizes.seeds if seeds is None else seeds,
         fusions=fusions or sizes.fusions,
-        protocols=protocols or (sizes.protocols if data != "mars" else None) or PROTOCOLS[data][:1],
-        split=split or PROTOCOLS[data][1],
+        protocols=protocols or (sizes.protocols if default == SUBJECTS else None) or default[:1],
+        split=split or default[1],
         budget=sizes.budget if budget is None else budget,
         epochs=sizes.epochs if epochs is None else epochs,
         alone=alone,
@@ -93,9 +97,7 @@ def compare(
 
 def check(options: ComparisonOptions) -> TrainConfig:
     """The run that all others vary. Raises ValueError for options that would not work."""
-    check_root(options.data, options.data_root)
-    for protocol in options.protocols if options.data != "mars" else ():
-        splits(protocol, options.split)
+    check_source(options.source, [(protocol, options.split) for protocol in options.protocols])
     return comparison_config("checked", options, store="").base
 
 
@@ -108,7 +110,7 @@ def run_job(name: str, options: ComparisonOptions, out: Path, *, quiet: bool = F
 
     progress = JobProgress(noun="runs", mode="quiet" if quiet else None)
     with running_job(name, options, out, progress) as store:
-        config = comparison_config(name, options, str(store))
+        config = comparison_config(name, options, store)
         location = JobLocation(out=out, dataset=options.data)
         outcome = run_comparison_job(config, location, progress, gpu=options.gpu)
     finish_job(out, options.kind, name, outcome_json(outcome))

@@ -59,8 +59,8 @@ def unfinished_job(options: Options, out: Path) -> tuple[str, Options]:
 
 
 @contextlib.contextmanager
-def running_job(name: str, options: ResumableOptions, out: Path, progress: JobProgress) -> Iterator[Path]:
+def running_job(name: str, options: ResumableOptions, out: Path, progress: JobProgress) -> Iterator[str]:
     """Hold the job's lock, show its progress and prepare its data; yields the store."""
     with job_lock(out, options.kind, name), progress:
-        progress.stage(f"preparing {options.data} data")
-        yield ensure_store(options.data, options.data_root, out, options.simulated)
+        progress.stage(f"opening {options.store}" if options.store else f"preparing {options.data} data")
+        yield ensure_store(options.source, out, options.simulated)

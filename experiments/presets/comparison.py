@@ -156,7 +156,7 @@ def comparison_config(name: str, options: ComparisonOptions, store: str) -> Comp
     _check_overrides(options.override)
     preset = PRESETS[options.preset].shortened(options.epochs, None)
     protocol, split = options.protocols[0], options.split
-    real = options.data != "simulated"
+    real = options.source.real
     base = preset.train_config(store, protocol, split, 0, real=real, sensors=options.sensors)
     fisher_fraction = COMPARISONS[options.preset].fisher_fraction
     return ComparisonConfig(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any, ClassVar, Self
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from equipose.experiments.presets.sizes import SimulatedSelection
-from equipose.experiments.presets.sources import DataName
+from equipose.experiments.presets.sources import DataSource, check_kind
 from equipose.orchestrator.jobs.location import Kind
 
 
@@ -44,11 +45,22 @@ class ResumableOptions(JobOptions):
     """Of the `equipose` command."""
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
 
-    data: DataName
+    data: str
     data_root: Path | None = None
     """Absolute folder of the raw files; None for simulated data."""
+    store: str | None = None
+    """Absolute path or URI of a prepared store, in place of raw data."""
     override: tuple[str, ...] = ()
     """Other settings, such as `optimizer.lr=3e-4`."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_kind(self.data, self.store)
+
+    @property
+    def source(self) -> DataSource:
+        """Where the frames come from."""
+        return DataSource(kind=self.data, root=self.data_root, store=self.store)
 
     @property
     def stem(self) -> str:
@@ -62,7 +74,9 @@ class ResumableOptions(JobOptions):
 
     def resume_command(self, out: Path) -> str:
         """The command that resumes the job, to be copied."""
-        return f"equipose {self.verb} --data {self.data} --preset {self.preset} --out {out} --resume"
+        where = ["--store", self.store] if self.store else ["--data", self.data]
+        words = ["equipose", self.verb, *where, "--preset", self.preset, "--out", str(out), "--resume"]
+        return shlex.join(words)
 
     def to_json(self) -> dict[str, Any]:
         """The options as JSON-ready values."""

@@ -117,7 +117,7 @@ class TablesOptions(ResumableOptions):
         """The command that starts a job with these options, to be copied."""
         words: list[Any] = ["equipose", self.verb]
         for name in SHOWN:
-            value = getattr(self, name)
+            value = None if name == "data" and self.store else getattr(self, name)
             if value is not None and value != ():
                 words += [f"--{name.replace('_', '-')}", *(value if isinstance(value, tuple) else [value])]
         words += ["--workers", self.workers] if self.workers != 1 else []
@@ -129,7 +129,7 @@ class TablesOptions(ResumableOptions):
 
 
 SHOWN = (
-    "preset", "data", "data_root", "tables", "columns", "seeds", "epochs", "sensors", "override",
+    "preset", "data", "data_root", "store", "tables", "columns", "seeds", "epochs", "sensors", "override",
 )  # fmt: skip
 """Options in the command of a job."""
 VARIED: dict[str, str] = {
@@ -153,7 +153,7 @@ def paper_config(name: str, options: TablesOptions, store: str) -> PaperConfig:
     epochs = options.epochs or preset.sizes.epochs
     protocol, split = next(iter(preset.columns.values()))
     base = preset.sizes.shortened(epochs, None).train_config(
-        store, protocol, split, 0, real=options.data != "simulated", sensors=options.sensors
+        store, protocol, split, 0, real=options.source.real, sensors=options.sensors
     )
     names = tuple(METHODS)
     of_runs, of_methods = split_overrides(options.override, names)

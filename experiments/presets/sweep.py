@@ -52,7 +52,7 @@ def sweep_config(name: str, options: SweepOptions, store: str) -> SweepConfig:
     from equipose.orchestrator.sweep.config import SweepConfig
 
     sizes = options.sizes
-    real = options.data != "simulated"
+    real = options.source.real
     base = sizes.train_config(
         store, options.protocol, options.split, options.seed, real=real, sensors=options.sensors
     )

@@ -160,5 +160,5 @@ def check_store(path: str) -> Check:
     except (DataError, OSError) as error:
         remedy = "prepare it (equipose prepare) or correct the path"
         return Check(name="store", status="problem", found=str(error), remedy=remedy)
-    found = f"{len(store.keys)} sequences, fingerprint {store.fingerprint[:16]}"
+    found = f"{len(store.keys)} sequences of {store.header['source']}, fingerprint {store.fingerprint[:16]}"
     return Check(name="store", status="ok", found=found)
