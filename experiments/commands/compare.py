@@ -48,7 +48,7 @@ def compare(
         store: Path or URI of a prepared store, in place of raw data.
         preset: `smoke`, `quick` (ten methods, three seeds) or `paper` (all methods, fusions and protocols).
         methods: Instead of the preset's; `plain` is always included.
-        seeds: How many, counted from 0.
+        seeds: How many, counted from 0; with `--resume` the number to extend the newest comparison to.
         fusions: Instead of the preset's.
         protocols: Of P1, P2, P3 (MARS: `MARS`); one table each.
         split: S1, S2 or S3 (MARS: `time` or `subject`).
@@ -92,6 +92,7 @@ def compare(
         run=partial(run_job, quiet=quiet),
         plan=plan_comparison if plan else None,
         resume=resume,
+        extent=seeds,
     )
 
 

@@ -48,7 +48,7 @@ def sweep(
         split: S1, S2 or S3 (MARS: `time` or `subject`).
         out: Results folder; jobs may share it.
         seed: Of weights, batches and the search.
-        trials: Instead of the preset's number.
+        trials: Instead of the preset's number; with `--resume` the number to extend the newest sweep to.
         epochs: Instead of the preset's number.
         workers: Ray Train workers per trial (DDP ranks).
         gpu: Give every worker a GPU.
@@ -82,6 +82,7 @@ def sweep(
         run=partial(run_job, quiet=quiet),
         plan=plan_sweep if plan else None,
         resume=resume,
+        extent=trials,
     )
 
 

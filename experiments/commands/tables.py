@@ -51,7 +51,7 @@ def tables(
         tables: Only these of main, cost, modalities, alpha, window, profit.
         columns: Only these of P1, P2, P3; the ablations use the first. Leave out a protocol whose subjects or
             actions the data lack.
-        seeds: How many, counted from 0, instead of the preset's.
+        seeds: How many, counted from 0, instead of the preset's; with `--resume` to extend the newest job to.
         epochs: Instead of the preset's; schedules and windows keep their share.
         out: Results folder; jobs may share it, and equal runs are trained once.
         workers: Ray Train workers per run (DDP ranks).
@@ -86,6 +86,7 @@ def tables(
         run=partial(run_job, quiet=quiet),
         plan=print_plan if plan else None,
         resume=resume,
+        extent=seeds,
     )
 
 

@@ -70,6 +70,7 @@ class ComparisonOptions(ResumableOptions):
 
     kind: ClassVar[Kind] = "comparisons"
     verb: ClassVar[str] = "compare"
+    grows = "seeds"
 
     preset: PresetName
     methods: tuple[str, ...]
@@ -97,6 +98,10 @@ class ComparisonOptions(ResumableOptions):
     @property
     def simulated(self) -> SimulatedSelection:
         return PRESETS[self.preset].simulated
+
+    @property
+    def extent(self) -> int:
+        return self.seeds
 
 
 def fitted(config: MethodConfig, epochs: int) -> MethodConfig:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Self
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
@@ -43,6 +43,8 @@ class ResumableOptions(JobOptions):
     kind: ClassVar[Kind]
     verb: ClassVar[str]
     """Of the `equipose` command."""
+    grows: ClassVar[Literal["trials", "seeds"]]
+    """The option of which `--resume` takes a larger number than the job began with."""
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
 
     data: str
@@ -71,6 +73,16 @@ class ResumableOptions(JobOptions):
     def simulated(self) -> SimulatedSelection:
         """What the preset simulates."""
         raise NotImplementedError
+
+    @property
+    def extent(self) -> int:
+        """The number of trials or seeds that the job is to have."""
+        raise NotImplementedError
+
+    def with_extent(self, extent: int) -> Self:
+        """The same options with another number of trials or seeds."""
+        changed: dict[str, Any] = {self.grows: extent}
+        return replace(self, **changed)
 
     def resume_command(self, out: Path) -> str:
         """The command that resumes the job, to be copied."""

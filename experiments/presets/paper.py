@@ -94,6 +94,7 @@ class TablesOptions(ResumableOptions):
 
     kind: ClassVar[Kind] = "tables"
     verb: ClassVar[str] = "tables"
+    grows = "seeds"
 
     preset: PaperPresetName
     tables: tuple[str, ...] = ()
@@ -112,6 +113,10 @@ class TablesOptions(ResumableOptions):
     @property
     def simulated(self) -> SimulatedSelection:
         return PAPER_PRESETS[self.preset].sizes.simulated
+
+    @property
+    def extent(self) -> int:
+        return PAPER_PRESETS[self.preset].seeds if self.seeds is None else self.seeds
 
     def command(self, out: Path) -> str:
         """The command that starts a job with these options, to be copied."""
@@ -166,7 +171,7 @@ def paper_config(name: str, options: TablesOptions, store: str) -> PaperConfig:
         base=with_overrides(base, of_runs),
         columns=chosen_columns(preset.columns, options.columns),
         methods=methods,
-        seeds=tuple(range(preset.seeds if options.seeds is None else options.seeds)),
+        seeds=tuple(range(options.extent)),
         workers=options.workers,
         tables=options.tables or TABLES,
     )

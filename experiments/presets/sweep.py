@@ -19,6 +19,7 @@ class SweepOptions(ResumableOptions):
 
     kind: ClassVar[Kind] = "sweeps"
     verb: ClassVar[str] = "sweep"
+    grows = "trials"
 
     preset: PresetName
     protocol: str
@@ -35,6 +36,10 @@ class SweepOptions(ResumableOptions):
     @property
     def simulated(self) -> SimulatedSelection:
         return PRESETS[self.preset].simulated
+
+    @property
+    def extent(self) -> int:
+        return self.sizes.trials
 
     @property
     def sizes(self) -> Preset:

@@ -95,7 +95,10 @@ def _tuned(config: TrainConfig) -> dict[str, str]:
 def _summary_run(
     outcome: SettingOutcome, method: str, numbers: dict[str, float], tracking: Tracking, *, several: bool
 ) -> None:
-    """A child run that stands for a method, over its seeds; named by its setting where there are several."""
+    """A child run that stands for a method, over its seeds; named by its setting where there are several.
+
+    In a job that was extended it exists already, and gets the name, tags and numbers of all seeds.
+    """
     runs = outcome.of(method)
     setting = outcome.setting
     verdicts = {row["method"]: row["verdict"] for row in _compared(outcome)}
@@ -116,14 +119,19 @@ def _summary_run(
             "split": setting.split,
             "fingerprint": runs[0].result.fingerprint,
             "provenance": runs[0].result.provenance,
-            "verdict": verdicts.get(method, "what all are compared to"),
         },
         params={
             "method": method,
             "fusion": setting.fusion,
-            "seeds": ",".join(str(run.seed) for run in runs),
             **_tuned(runs[0].result.config),
         },
     )
     with RunLogger(tracking.uri, run_id, Path(tracking.outbox)) as logger:
+        logger.set_tags(
+            {
+                "mlflow.runName": name,
+                "seeds": ",".join(str(run.seed) for run in runs),
+                "verdict": verdicts.get(method, "what all are compared to"),
+            }
+        )
         logger.log_metrics(numbers, step=0)

@@ -27,7 +27,7 @@ from equipose.orchestrator.sweep.results import SweepOutcome, SweepTable, parame
 from equipose.orchestrator.sweep.run import SweepLocation, run_sweep
 from equipose.orchestrator.tracking.client import client
 from equipose.orchestrator.tracking.run_logger import RunLogger
-from equipose.orchestrator.tracking.runs import end_run, find_run, flatten_config
+from equipose.orchestrator.tracking.runs import end_run, find_run, flatten_config, tag_extent
 from equipose.orchestrator.training.config import to_json
 from equipose.orchestrator.training.data import RunData
 from equipose.orchestrator.training.run_tags import experiment_name, run_tags
@@ -51,11 +51,12 @@ def run_sweep_job(
         experiment_name(location.dataset, config.base.data),
         key=f"sweep/{config.name}",
         tags=tags,
-        params=flatten_config(config, omit=("base.data.store", "resources", "concurrency")),
+        params=flatten_config(config, omit=("base.data.store", "resources", "concurrency", "trials")),
         child_tags=tags,
         progress=progress,
         session=session,
     ) as job:
+        tag_extent(job.tracking, trials=config.trials)
         if job.joined:
             config = _sized(config)
         with periodically("leaked-groups", remove_leaked_groups, LOOK_SECONDS):
