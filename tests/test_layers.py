@@ -72,7 +72,7 @@ ROOMS = {
     "orchestrator.checkpoints": "training",
     "orchestrator.cluster": "host",
     "orchestrator.comparison": "checkpoints cluster evaluation grid jobs tracking training",
-    "orchestrator.doctor": "cluster host",
+    "orchestrator.doctor": "cluster host tracking",
     "orchestrator.evaluation": "checkpoints training",
     "orchestrator.failures": "",
     "orchestrator.grid": "checkpoints cluster evaluation failures jobs ray_train tracking training",

@@ -23,7 +23,12 @@ def wanted_by(base: TrainConfig, *, workers: int, gpu: bool) -> Wanted:
     from equipose.orchestrator.doctor.checks import Wanted
     from equipose.orchestrator.ray_train.sizing import gib_of_worker
 
-    return Wanted(workers=workers, gpu=gpu, worker_gib=gib_of_worker(base, gpu=gpu))
+    return Wanted(
+        workers=workers,
+        gpu=gpu,
+        worker_gib=gib_of_worker(base, gpu=gpu),
+        batch_size=base.data.batch.batch_size,
+    )
 
 
 def report(found: Examination, wanted: Wanted, limit: int = 10_000) -> None:

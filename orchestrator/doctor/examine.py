@@ -14,6 +14,7 @@ import ray
 from equipose.orchestrator.cluster.capacity import Resources, concurrent_runs
 from equipose.orchestrator.cluster.machine import (
     Machine,
+    can_write,
     existing_folder,
     filesystem_of,
     free_gib,
@@ -27,6 +28,7 @@ from equipose.orchestrator.cluster.ray_cluster import (
     find_cluster,
 )
 from equipose.orchestrator.cluster.session import SessionConfig, address_to_join
+from equipose.orchestrator.cluster.temp_folder import temp_folder
 from equipose.orchestrator.doctor import checks as doctor
 from equipose.orchestrator.doctor.checks import Check, Wanted
 from equipose.orchestrator.doctor.tracking import check_tracking
@@ -69,6 +71,7 @@ def examine(out: Path, wanted: Wanted, store: str | None = None) -> Examination:
     nodes = cluster.nodes if cluster else (_as_node(machine),)
     checks = [
         *doctor.check_nodes(nodes, wanted),
+        *([doctor.check_batch(wanted.batch_size, wanted)] if wanted.batch_size else []),
         doctor.check_memory(machine, wanted if cluster is None else Wanted(workers=0)),
         doctor.check_shared_memory(machine, SessionConfig().object_store_mb),
         doctor.check_disk(free_gib(out), str(out), writable=os.access(existing_folder(out), os.W_OK)),
@@ -77,7 +80,9 @@ def examine(out: Path, wanted: Wanted, store: str | None = None) -> Examination:
         check_tracking(out),
         check_ports(),
     ]
-    if cluster:
+    if cluster is None:
+        checks.append(doctor.check_temp_folder(temp_folder()))
+    else:
         checks.append(doctor.check_shared_folder(nodes, str(out), filesystem_of(out)))
     if store:
         checks.append(check_store(store))
@@ -105,7 +110,7 @@ def _ray_checks() -> tuple[RayCluster | None, list[Check]]:
         release = Check(name="Ray", status="warning", found=found, remedy=remedy)
     cluster, which = _cluster_check()
     joining = cluster is not None or which.status == "problem"
-    return cluster, [release, which, _token_check(joining)]
+    return cluster, [release, which, _token_check(joining), _home_check(joining)]
 
 
 def _cluster_check() -> tuple[RayCluster | None, Check]:
@@ -138,6 +143,15 @@ def _token_check(joining: bool) -> Check:
     return doctor.check_token(
         os.environ.get("RAY_AUTH_MODE"), present=inline or path.is_file(), private=private, joining=joining
     )
+
+
+def _home_check(joining: bool) -> Check:
+    home = Path(os.path.expanduser("~"))  # "~" itself where nothing names one
+    folder = home / ".ray"
+    present = bool(os.environ.get("RAY_AUTH_TOKEN") or os.environ.get("RAY_AUTH_TOKEN_PATH"))
+    present = present or (folder / "auth_token").is_file()
+    needed = not (present or joining or os.environ.get("RAY_AUTH_MODE") == "disabled")
+    return doctor.check_home(str(home), writable=home.is_absolute() and can_write(folder), needed=needed)
 
 
 def check_ports() -> Check:
