@@ -58,6 +58,7 @@ def test_importing_the_package_alone_is_quick_and_light() -> None:
 @pytest.mark.slow
 def test_a_wheel_in_an_empty_environment_runs_the_smoke_sweep(tmp_path: Path) -> None:
     pip = ["-m", "pip", "--quiet", "--disable-pip-version-check"]
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
     subprocess.run(
         [sys.executable, *pip, "wheel", "--no-deps", "--wheel-dir", str(tmp_path), str(ROOT)],
         check=True,
@@ -71,11 +72,10 @@ def test_a_wheel_in_an_empty_environment_runs_the_smoke_sweep(tmp_path: Path) ->
     programs = tmp_path / "env" / "bin"
     install = [str(programs / "python"), *pip, "install", "-c", str(ROOT / "constraints.txt")]
     for wanted in ("torch==2.13.0", str(wheel)):
-        subprocess.run([*install, wanted], check=True, timeout=900, cwd=tmp_path)
+        subprocess.run([*install, wanted], check=True, timeout=900, cwd=tmp_path, env=environment)
     # A folder named as one of ours, where people start commands, must not be imported in place of it.
     (tmp_path / "models").mkdir()
     (tmp_path / "models" / "__init__.py").write_text("raise RuntimeError('a stranger was imported')")
-    environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
     command = [str(programs / "equipose"), "sweep", "--preset", "smoke", "--quiet", "--out", "out"]
     done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=900)
     assert done.returncode == 0, done.stderr[-3000:]
