@@ -88,13 +88,14 @@ ROOMS = {
     "experiments": "",
     "experiments.__main__": "cli",
     "experiments.awc_sweep": "cli",
-    "experiments.cli": "",
+    "experiments.cli": "supported",
     "experiments.commands": "jobs presets",
     "experiments.compare_methods": "cli",
     "experiments.controlled_imbalance": "cli",
     "experiments.jobs": "presets",
     "experiments.paper_tables": "cli",
     "experiments.presets": "",
+    "experiments.supported": "",
 }
 """Room -> rooms of the same folder that it may import. A file beside the rooms is a room by itself."""
 
