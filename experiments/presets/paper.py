@@ -12,7 +12,7 @@ from equipose.experiments.presets.comparison import method_configs
 from equipose.experiments.presets.options import ResumableOptions
 from equipose.experiments.presets.sizes import PRESETS, Preset, SimulatedSelection, codes
 from equipose.orchestrator.jobs.location import Kind
-from equipose.orchestrator.paper.plan import TABLES, PaperConfig
+from equipose.orchestrator.paper.plan import TABLES, PaperConfig, check_sensors
 from equipose.orchestrator.training.config import OptimizerConfig
 from equipose.pipelines.batches.source import BatchConfig
 from equipose.pipelines.paper.awc import METHODS
@@ -166,7 +166,7 @@ def paper_config(name: str, options: TablesOptions, store: str) -> PaperConfig:
     methods = {
         name: with_overrides(replace(base, method=method), of_methods[name]).method for name, method in fitted
     }
-    return PaperConfig(
+    config = PaperConfig(
         name=name,
         base=with_overrides(base, of_runs),
         columns=chosen_columns(preset.columns, options.columns),
@@ -175,6 +175,8 @@ def paper_config(name: str, options: TablesOptions, store: str) -> PaperConfig:
         workers=options.workers,
         tables=options.tables or TABLES,
     )
+    check_sensors(config)
+    return config
 
 
 def chosen_columns(

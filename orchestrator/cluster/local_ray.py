@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from equipose.orchestrator.cluster.temp_folder import python_temp_folder, temp_folder
+from equipose.orchestrator.cluster.temp_folder import python_temp_folder, short_folder
 from equipose.orchestrator.host import LOOPBACK, alive, free_port
 
 MARK = ".equipose"
@@ -38,12 +38,10 @@ def start_local_ray(**options: Any) -> None:
     # resources look for "the" Ray of this machine; where a second one runs, they fail or ask the wrong one.
     port = free_port()
     passed_on = SINGLE_MACHINE | {"RAY_GCS_SERVER_PORT": str(port), "RAY_ADDRESS": f"{LOOPBACK}:{port}"}
-    temp = temp_folder()
-    if temp.used is None:
-        raise ValueError(f"{temp.variable} is {temp.given}, too long for Ray's sockets; use a shorter folder")
-    if temp.moved:
-        options["_temp_dir"] = str(temp.used / "ray")
-        passed_on["TMPDIR"] = str(temp.used)
+    short = short_folder()
+    if short:
+        options["_temp_dir"] = str(short / "ray")
+        passed_on["TMPDIR"] = str(short)
     inherited = {name: os.environ.get(name) for name in passed_on}
     os.environ.update(passed_on)
     try:

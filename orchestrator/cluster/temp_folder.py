@@ -60,7 +60,20 @@ def temp_folder(
     return TempFolder(given=given, variable=variable, used=spare, limit=limit)
 
 
+def short_folder() -> Path | None:
+    """The folder to give a local Ray in place of the environment's; None where that one will do.
+
+    Raises ValueError when none would do.
+    """
+    found = temp_folder()
+    if found.used is None:
+        raise ValueError(
+            f"{found.variable} is {found.given}, too long for Ray's sockets, and {SHORT} cannot be written; "
+            f"set RAY_TMPDIR to a folder whose path has at most {found.room} bytes"
+        )
+    return found.used if found.moved else None
+
+
 def python_temp_folder() -> Path:
     """Where the Python processes of a local Ray keep their sockets."""
-    found = temp_folder()
-    return found.used if found.moved and found.used else Path(tempfile.gettempdir())
+    return short_folder() or Path(tempfile.gettempdir())

@@ -127,11 +127,7 @@ def _summary_run(
         },
     )
     with RunLogger(tracking.uri, run_id, Path(tracking.outbox)) as logger:
-        logger.set_tags(
-            {
-                "mlflow.runName": name,
-                "seeds": ",".join(str(run.seed) for run in runs),
-                "verdict": verdicts.get(method, "what all are compared to"),
-            }
-        )
+        verdict = verdicts.get(method, "what all are compared to")
+        listed = ",".join(str(run.seed) for run in runs)
+        logger.set_tags({"mlflow.runName": name, "seeds": listed, "verdict": verdict})
         logger.log_metrics(numbers, step=0)

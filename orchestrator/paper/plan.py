@@ -67,18 +67,6 @@ class PaperConfig:
         missing = sorted({"plain", "awc"} - set(self.methods))
         if missing:
             raise ValueError(f"methods lack {missing}, which the ablations vary; add them")
-        self._check_sensors()
-
-    def _check_sensors(self) -> None:
-        whole = [table for table in self.tables if table not in OF_SUBSETS]
-        paper, ours = tuple(SENSORS.values()), self.base.model.modalities
-        if whole and set(ours) != set(paper):
-            raise ValueError(
-                f"tables {whole} stand beside published numbers of models with {', '.join(paper)}, but the "
-                f"sensors are {', '.join(ours)}; use --tables {' '.join(OF_SUBSETS)}, or `equipose compare`"
-            )
-        if not set(ours) & set(paper):
-            raise ValueError(f"no row has only sensors of {', '.join(ours)}; rows have {', '.join(paper)}")
 
     @property
     def awc(self) -> AWC.Config:
@@ -155,6 +143,19 @@ def check_data(config: PaperConfig) -> None:
     remedy = f"; or keep to the columns that it can fill: --columns {' '.join(fit)}" if fit else ""
     column, why = next(iter(short.items()))
     raise DataError(f"column {column} of the tables: {why}{remedy}")
+
+
+def check_sensors(config: PaperConfig) -> None:
+    """Raise ValueError where the models lack sensors that the published numbers of a table are of."""
+    whole = [table for table in config.tables if table not in OF_SUBSETS]
+    paper, ours = tuple(SENSORS.values()), config.base.model.modalities
+    if whole and set(ours) != set(paper):
+        raise ValueError(
+            f"tables {whole} stand beside published numbers of models with {', '.join(paper)}, but the "
+            f"sensors are {', '.join(ours)}; use --tables {' '.join(OF_SUBSETS)}, or `equipose compare`"
+        )
+    if not set(ours) & set(paper):
+        raise ValueError(f"no row has only sensors of {', '.join(ours)}; rows have {', '.join(paper)}")
 
 
 Needed = Iterator[tuple[str, str, TrainConfig]]
