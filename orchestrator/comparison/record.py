@@ -29,7 +29,8 @@ def record(
     """Write tables and figures of every setting below `root`, and put them on the parent run.
 
     Every method also gets a child run with its means over seeds, so that MLflow's compare view shows methods
-    rather than seeds.
+    rather than seeds. The step of such numbers is the number of seeds: a point is logged once, so those of an
+    extended comparison need one of their own.
     """
     with RunLogger(tracking.uri, tracking.parent_run, Path(tracking.outbox)) as logger:
         logger.log_artifact(json.dumps(to_json(config.base), indent=2), "config.json")
@@ -46,7 +47,7 @@ def record(
                     f"test/{outcome.setting.slug}/{method}/mpjpe_mm": row["test/mpjpe_mm"]
                     for method, row in numbers.items()
                 },
-                step=0,
+                step=len(config.seeds),
             )
             for method, metrics in numbers.items():
                 _summary_run(outcome, method, metrics, tracking, several=len(outcomes) > 1)
@@ -130,4 +131,4 @@ def _summary_run(
         verdict = verdicts.get(method, "what all are compared to")
         listed = ",".join(str(run.seed) for run in runs)
         logger.set_tags({"mlflow.runName": name, "seeds": listed, "verdict": verdict})
-        logger.log_metrics(numbers, step=0)
+        logger.log_metrics(numbers, step=len(runs))

@@ -165,7 +165,8 @@ def _record(
             metrics |= report_metrics(report, f"test/{role}")
             title = f"Test part, {role} ({outcome.trials[role]})"
             logger.log_artifact(report_markdown(report, title, outcome.provenance), f"tables/test-{role}.md")
-        logger.log_metrics(metrics, step=0)
+        # A point is logged once; the numbers of a sweep with more trials need a step of their own.
+        logger.log_metrics(metrics, step=len(outcome.table.finished))
         logger.set_tags({"best_trial": outcome.table.best["trial"]})
         logger.log_artifact(outcome.table.frame.write_csv(), "tables/trials.csv")
         logger.log_artifact(json.dumps(to_json(config.base), indent=2), "config.json")

@@ -62,6 +62,9 @@ def test_a_sweep_gets_more_trials(tmp_path: Path) -> None:
     with recorded(out) as (parent, children):
         assert (parent.info.status, parent.data.tags["trials"]) == ("FINISHED", "7")
         assert parent.data.tags["modalities"] == "rgb,lidar"
+        assert parent.data.metrics["best/mpjpe_mm"] == pytest.approx(outcome["best"]["best/mpjpe_mm"])
+        for role, error in outcome["test_mpjpe_mm"].items():
+            assert parent.data.metrics[f"test/{role}/mpjpe_mm"] == pytest.approx(error)
         assert sorted(children) == [f"trial-{n:03d}" for n in range(7)]
 
 
@@ -87,3 +90,4 @@ def test_a_comparison_gets_more_seeds(tmp_path: Path) -> None:
         assert summary.tags["seeds"] == "0,1"
         mean = sum(setting["test_mpjpe_mm"]["awc"]) / 2
         assert summary.metrics["test/mpjpe_mm"] == pytest.approx(mean)
+        assert parent.data.metrics["test/concat-P1-S1/awc/mpjpe_mm"] == pytest.approx(mean)
