@@ -19,6 +19,7 @@ from equipose.balancing.methods.awc.awc import AWC
 from equipose.models.build import ModelConfig
 from equipose.models.pose_errors import mpjpe
 from equipose.models.randomness import torch_rng
+from equipose.models.sensors import point_views
 from equipose.orchestrator.training.build import build_training
 from equipose.orchestrator.training.config import DataConfig, TrainConfig
 from equipose.orchestrator.training.loop import Training
@@ -54,7 +55,7 @@ def main(frames: int = 20, rounds: int = 15) -> str:
 
 def build(store: Path) -> Training:
     """A run of the default sweep's size at its start."""
-    batch = BatchConfig(batch_size=64, lidar_points=96, mmwave_points=24)
+    batch = BatchConfig(batch_size=64, views=point_views(lidar=96, mmwave=24))
     config = TrainConfig(data=DataConfig(store=str(store), batch=batch), model=ModelConfig(preset="small"))
     return build_training(config)
 

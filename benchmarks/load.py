@@ -24,6 +24,7 @@ from benchmarks.load_checks import left_in_ray, left_processes, settled, sweep_p
 from benchmarks.load_watch import CountingProgress, Watch, Watched, look, watched
 from benchmarks.logging_time import medians, read_times, share_of_trial, share_of_worker, timed_sweeps
 from equipose.models.build import ModelConfig
+from equipose.models.sensors import point_views
 from equipose.orchestrator.cluster.capacity import TRIAL_CPUS, Resources
 from equipose.orchestrator.cluster.session import ray_session
 from equipose.orchestrator.jobs.location import JobLocation
@@ -83,7 +84,7 @@ def toy_store(folder: Path) -> Path:
 def toy_sweep(name: str, store: Path, *, trials: int, concurrency: int, seed: int = 0) -> SweepConfig:
     """Trials of a tiny model with all four sensors; ASHA may stop them after one of two epochs."""
     cpus = len(os.sched_getaffinity(0)) - TRIAL_CPUS * (concurrency + 1)
-    batch = BatchConfig(batch_size=16, lidar_points=16, mmwave_points=8)
+    batch = BatchConfig(batch_size=16, views=point_views(lidar=16, mmwave=8))
     return SweepConfig(
         name=name,
         base=TrainConfig(

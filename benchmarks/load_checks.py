@@ -13,7 +13,7 @@ import optuna
 from optuna.trial import TrialState
 
 from benchmarks.process_table import below, processes
-from equipose.models.modalities import MODALITIES, subset_name
+from equipose.models.sensors import DEFAULT_SENSORS, subset_name
 from equipose.orchestrator.sweep.search import trial_name
 
 Found = TypeVar("Found")
@@ -24,8 +24,11 @@ ALWAYS = (
     "val/mpjpe_mm",
     "val/pa_mpjpe_mm",
     "best/mpjpe_mm",
-    *(f"shapley/{modality}" for modality in MODALITIES),
-    *(f"subset/{subset_name(mask, MODALITIES)}/mpjpe_mm" for mask in range(1, 2 ** len(MODALITIES))),
+    *(f"shapley/{modality}" for modality in DEFAULT_SENSORS),
+    *(
+        f"subset/{subset_name(mask, DEFAULT_SENSORS)}/mpjpe_mm"
+        for mask in range(1, 2 ** len(DEFAULT_SENSORS))
+    ),
 )
 """Metrics that every epoch of every trial has."""
 IN_WINDOW = ("fisher/", "method/", "train/loss/awc")

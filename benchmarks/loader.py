@@ -22,6 +22,7 @@ import torch
 
 from benchmarks.timing import Measurement, compare, markdown, one_thread
 from equipose.models.randomness import numpy_rng
+from equipose.models.sensors import GridView, PointsView, point_views
 from equipose.pipelines.batches.source import BatchConfig, BatchSource
 from equipose.pipelines.prepare import prepare
 from equipose.pipelines.simulator import SimulatorConfig, write_mmfi_tree
@@ -34,8 +35,10 @@ EPOCHS = 10
 SETTINGS: dict[str, dict[str, Any]] = {
     f"store, batch {BATCH}": {"batch_size": BATCH},
     "store, batch 192": {"batch_size": 192},
-    "store, batch 192, 1024 + 128 points": {"lidar_points": 1024, "mmwave_points": 128},
-    "store, batch 192, window 27, 3 radar frames": {"window": 27, "radar_frames": 3},
+    "store, batch 192, 1024 + 128 points": {"views": point_views(lidar=1024, mmwave=128)},
+    "store, batch 192, window 27, 3 radar frames": {
+        "views": {"rgb": GridView(window=27), "mmwave": PointsView(points=32, frames=3)}
+    },
 }
 
 Load = Callable[[], int]

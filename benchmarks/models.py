@@ -15,6 +15,7 @@ from equipose.models.encoders import PRESETS
 from equipose.models.fusion import FUSIONS
 from equipose.models.model import PoseModel
 from equipose.models.pose_errors import mpjpe
+from equipose.models.sensors import GridView
 
 MEAN_POSE = torch.zeros(17, 3)
 POINTS = {"lidar": (96, 3), "mmwave": (32, 5)}
@@ -51,8 +52,8 @@ def size_table() -> str:
         "|---|---|---|---|---|---|",
     ]
     for preset in PRESETS:
-        config = ModelConfig(preset=preset, window=27)  # type: ignore[arg-type]
-        model = build_model(config, mean_pose=MEAN_POSE, seed=0)
+        config = ModelConfig(preset=preset)  # type: ignore[arg-type]
+        model = build_model(config, views={"rgb": GridView(window=27)}, mean_pose=MEAN_POSE, seed=0)
         counts = " | ".join(f"{parameters(encoder) / 1e6:.3f}" for encoder in model.encoders.values())
         lines.append(f"| {preset}, 27 RGB frames | {counts} | {config.width} |")
     return "\n".join(lines)

@@ -29,6 +29,7 @@ from equipose.models.metrics import pose_metrics
 from equipose.models.model import PoseModel
 from equipose.models.pose_errors import mpjpe
 from equipose.models.randomness import torch_rng
+from equipose.models.sensors import point_views
 from equipose.orchestrator.checkpoints import state as checkpoints
 from equipose.orchestrator.cluster.session import ray_session
 from equipose.orchestrator.evaluation.coalition_pool import PoolConfig, evaluate_coalitions
@@ -94,7 +95,7 @@ def config_of(store: Path, fusion: str, preset: str = "small", batch: int = 64) 
     """A run like those of the default sweep."""
     return TrainConfig(
         data=DataConfig(
-            store=str(store), batch=BatchConfig(batch_size=batch, lidar_points=96, mmwave_points=24)
+            store=str(store), batch=BatchConfig(batch_size=batch, views=point_views(lidar=96, mmwave=24))
         ),
         model=ModelConfig(preset=preset, fusion=fusion),  # type: ignore[arg-type]
         epochs=1000,

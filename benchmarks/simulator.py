@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from benchmarks.timing import compare
-from equipose.models.modalities import MODALITIES
+from equipose.models.sensors import DEFAULT_SENSORS
 from equipose.pipelines.simulator import SimulatorConfig, observe, simulate_motion
 
 
@@ -19,8 +19,8 @@ def main() -> str:
 
     candidates = {
         "motion": lambda: simulate_motion("S01", "A12", config),
-        **{name: lambda name=name: look(name) for name in MODALITIES},
-        "all sensors": lambda: look(*MODALITIES),
+        **{name: lambda name=name: look(name) for name in DEFAULT_SENSORS},
+        "all sensors": lambda: look(*DEFAULT_SENSORS),
     }
     lines = ["### Simulator", "", "| part | ms per frame |", "|---|---|"]
     for measured in compare(candidates, rounds=3):

@@ -7,20 +7,19 @@ from __future__ import annotations
 
 from equipose.models.batch import Batch, Outputs
 from equipose.models.build import ModelConfig, build_model
-from equipose.models.encoders import ENCODERS
 from equipose.models.fusion import FUSIONS
-from equipose.models.modalities import LETTERS, MODALITIES, subset_name
 from equipose.models.model import PoseModel
+from equipose.models.sensors import DEFAULT_SENSORS, SENSORS, Sensor, subset_name
 
 __all__ = [
-    "ENCODERS",
+    "DEFAULT_SENSORS",
     "FUSIONS",
-    "LETTERS",
-    "MODALITIES",
+    "SENSORS",
     "Batch",
     "ModelConfig",
     "Outputs",
     "PoseModel",
+    "Sensor",
     "build_model",
     "subset_name",
 ]

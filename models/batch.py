@@ -18,8 +18,8 @@ class Batch:
     """B synchronised frames in a fixed row order; sensors may be missing."""
 
     inputs: dict[str, Tensor]
-    """modality -> tensor: `rgb` [B, T, 17, 2] pixels, `lidar` [B, N, 3] m,
-    `mmwave` [B, N, 5] (x, y, z m, Doppler m/s, intensity), `wifi` [B, 3, 114, 10] amplitude."""
+    """modality -> tensor in the sensor's unit. Grids: [B, *shape], or [B, T, *shape] with a window, such as
+    key points [B, T, 17, 2]. Points: [B, N, C]. Images: [B, C, H, W]."""
     masks: dict[str, Tensor]
     """point modality -> [B, N] bool, True where the point is real and not padding."""
     present: Tensor

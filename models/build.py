@@ -2,31 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, fields, replace
 from functools import partial
-from typing import Literal, TypeVar
+from types import MappingProxyType
+from typing import Any, Literal, TypeVar
 
 import torch
 from torch import Tensor
 
 from equipose.models.encoders import (
-    ENCODERS,
     NORMS,
     PRESETS,
     Encoder,
     EncoderConfig,
-    MetaFi,
     Norm,
-    PointTransformer,
-    VideoPose3D,
-    temporal_widths,
 )
 from equipose.models.fusion import FUSIONS, Absent, FusionOptions
 from equipose.models.heads import PoseHead, UnimodalHeads
-from equipose.models.modalities import MODALITIES
+from equipose.models.inputs import InputNorm
 from equipose.models.model import PoseModel
 from equipose.models.randomness import derive_seed
+from equipose.models.sensors import DEFAULT_SENSORS, GridView, View, sensor_of
 
 T = TypeVar("T")
 
@@ -41,7 +38,7 @@ class ModelConfig:
     Raises ValueError for values that are unknown or do not fit together.
     """
 
-    modalities: tuple[str, ...] = MODALITIES
+    modalities: tuple[str, ...] = DEFAULT_SENSORS
     """Which sensors, in the order of M."""
     preset: Literal["tiny", "small", "paper"] = "small"
     """Sizes: `tiny` for unit tests, `small` for minutes on two cores, `paper` as published."""
@@ -50,8 +47,6 @@ class ModelConfig:
     """What attention sees of an absent modality: its zero feature (AWC paper) or nothing (`mask`)."""
     feature_dim: int | None = None
     """D, the same for every encoder; None uses the preset's."""
-    window: int = 1
-    """RGB frames around the predicted one: 1, 3, 9, 27, 81 or 243."""
     norm: Norm = "batch"
     """`batch` as published; `layer` keeps no batch statistics, so results do not depend on the rank count."""
     dropout: float | None = None
@@ -60,10 +55,9 @@ class ModelConfig:
     """Add a pose head per modality; methods that need them declare it (`Method.needs`)."""
     head_init: Literal["zeros", "mean_pose"] = "mean_pose"
     """Initial bias of every pose head: the mean training pose, or zero."""
-    radar_points: int | None = None
-    """Radar points kept after the first level; None keeps all, 32 is the published "TD" variant."""
-    wifi_readout: Literal["pool", "joints"] = "pool"
-    """Which part of MetaFi++ is the feature: its pooled map, or its decoder's rows."""
+    encoders: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """modality -> fields of its encoder's config that differ from the preset's, such as
+    `{"mmwave": {"levels": (32, None, None, None)}}`, X-Fi's "TD" variant of the radar encoder."""
 
     def __post_init__(self) -> None:
         _choice("preset", self.preset, PRESETS)
@@ -72,7 +66,7 @@ class ModelConfig:
         _choice("absent", self.absent, ("zero", "mask"))
         _choice("head_init", self.head_init, ("zeros", "mean_pose"))
         for name in self.modalities:
-            _choice("modalities", name, ENCODERS)
+            sensor_of(name)
         if not self.modalities or len(set(self.modalities)) < len(self.modalities):
             raise ValueError(f"modalities={self.modalities}: name each sensor once, and at least one")
         if self.absent == "mask" and self.fusion != "attention":
@@ -81,6 +75,10 @@ class ModelConfig:
             raise ValueError(f"feature_dim={self.feature_dim}: use a positive width or None")
         if self.dropout is not None and not 0 <= self.dropout < 1:
             raise ValueError(f"dropout={self.dropout}: use a rate in [0, 1) or None")
+        foreign = sorted(set(self.encoders) - set(self.modalities))
+        if foreign:
+            raise ValueError(f"encoders={foreign}: not among modalities={self.modalities}")
+        object.__setattr__(self, "encoders", {name: _tuples(given) for name, given in self.encoders.items()})
         for name in self.modalities:
             self.encoder(name)
 
@@ -89,18 +87,23 @@ class ModelConfig:
         """D."""
         return self.feature_dim or PRESETS[self.preset].feature_dim
 
-    def encoder(self, modality: str) -> EncoderConfig:
-        """The preset's encoder with this configuration's changes; ValueError if they do not fit."""
-        config = PRESETS[self.preset].encoders[modality]
-        if isinstance(config, VideoPose3D.Config):
-            config = replace(config, widths=temporal_widths(self.window, len(config.widths)))
-        if isinstance(config, MetaFi.Config):
-            config = replace(config, readout=self.wifi_readout)
-        if isinstance(config, PointTransformer.Config) and modality == "mmwave":
-            config = replace(config, levels=(self.radar_points, *config.levels[1:]))
-        if self.dropout is not None and not isinstance(config, PointTransformer.Config):
-            config = replace(config, dropout=self.dropout)
-        return config
+    def encoder(self, modality: str, view: View | None = None) -> EncoderConfig:
+        """The preset's encoder with this configuration's changes, for a view of the sensor.
+
+        view: None is the sensor's default. Raises ValueError if they do not fit.
+        """
+        sensor = sensor_of(modality)
+        config, view = sensor.encoder(self.preset), view or sensor.view
+        names = {f.name for f in fields(config)}
+        if self.dropout is not None and "dropout" in names:
+            given: dict[str, Any] = {"dropout": self.dropout}
+            config = replace(config, **given)
+        changes = self.encoders.get(modality, {})
+        if unknown := sorted(set(changes) - names):
+            raise ValueError(f"encoders.{modality} has no field {unknown}; known: {sorted(names)}")
+        if isinstance(view, GridView):
+            config = config.with_window(view.window)
+        return replace(config, **changes)
 
     @property
     def fusion_options(self) -> FusionOptions:
@@ -111,8 +114,16 @@ class ModelConfig:
         )
 
 
-def build_model(config: ModelConfig, *, mean_pose: Tensor | None = None, seed: int) -> PoseModel:
+def build_model(
+    config: ModelConfig,
+    *,
+    views: Mapping[str, View] = MappingProxyType({}),
+    mean_pose: Tensor | None = None,
+    seed: int,
+) -> PoseModel:
     """A pose model with initial weights; the global random state is unchanged.
+
+    `views` of the sensors decide, for example, how many frames an encoder looks at; default where left out.
 
     `mean_pose` [17, 3] m of the training data is needed for `head_init="mean_pose"` and ignored otherwise.
     The initial weights of an encoder depend only on the seed, not on the other modalities or the fusion, so
@@ -132,19 +143,26 @@ def build_model(config: ModelConfig, *, mean_pose: Tensor | None = None, seed: i
         raise ValueError("head_init='mean_pose' but no mean_pose given; give one or use head_init='zeros'")
     width = config.width
     encoders = {
-        name: _seeded(partial(_encoder, config, name), seed, "encoder", name) for name in config.modalities
+        name: _seeded(partial(_encoder, config, name, views.get(name)), seed, "encoder", name)
+        for name in config.modalities
     }
+    inputs = {name: InputNorm(sensor_of(name).layout) for name in config.modalities}
     count, options = len(config.modalities), config.fusion_options
     fusion = _seeded(lambda: FUSIONS[config.fusion](count, width, options), seed, "fusion")
     head = _seeded(lambda: PoseHead(fusion.width, mean_pose), seed, "head")
     heads = None
     if config.unimodal_heads:
         heads = _seeded(lambda: UnimodalHeads(config.modalities, width, mean_pose), seed, "heads")
-    return PoseModel(encoders, fusion, head, heads)
+    return PoseModel(encoders, fusion, head, heads, inputs)
 
 
-def _encoder(config: ModelConfig, modality: str) -> Encoder:
-    return ENCODERS[modality](config.encoder(modality), config.width, config.norm)  # type: ignore[arg-type]
+def _encoder(config: ModelConfig, modality: str, view: View | None) -> Encoder:
+    return config.encoder(modality, view).build(config.width, config.norm)
+
+
+def _tuples(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Fields of a config with JSON's lists as tuples."""
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in given.items()}
 
 
 def _seeded(build: Callable[[], T], seed: int, *parts: str) -> T:

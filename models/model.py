@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from equipose.models.batch import Batch, Outputs
 from equipose.models.fusion import Fusion
 from equipose.models.heads import PoseHead, UnimodalHeads
+from equipose.models.inputs import InputNorm, InputStatistics
 
 
 class PoseModel(nn.Module):
@@ -25,14 +26,25 @@ class PoseModel(nn.Module):
         fusion: Fusion,
         head: PoseHead,
         heads: UnimodalHeads | None = None,
+        inputs: Mapping[str, InputNorm] | None = None,
     ) -> None:
-        """The order of `encoders` is the order of M; each is called as `encoder(inputs, mask or None)`."""
+        """The order of `encoders` is the order of M; each is called as `encoder(inputs, mask or None)`.
+
+        inputs: modality -> scaling of its input; what is left out is encoded as it is.
+        """
         super().__init__()
         self.modalities: tuple[str, ...] = tuple(encoders)
+        self.inputs = nn.ModuleDict(inputs or {})
         self.encoders = nn.ModuleDict(encoders)
         self.fusion = fusion
         self.head = head
         self.heads = heads
+
+    def fit_inputs(self, statistics: Mapping[str, InputStatistics]) -> None:
+        """Scale inputs by the statistics of a training part: modality -> centre and scale."""
+        for name, norm in self.inputs.items():
+            assert isinstance(norm, InputNorm)
+            norm.fit(statistics[name])
 
     def present_of(self, batch: Batch) -> Tensor:
         """[B, M] bool: `batch.present` in this model's order; ValueError if the batch lacks a modality."""
@@ -54,6 +66,8 @@ class PoseModel(nn.Module):
         # not finite would give a NaN gradient, although its feature is replaced by zero.
         usable = inputs.isfinite() | present.view(-1, *[1] * (inputs.dim() - 1))
         inputs = inputs.where(usable, 0)
+        if name in self.inputs:
+            inputs = self.inputs[name](inputs)
         features: Tensor = self.encoders[name](inputs, batch.masks.get(name))
         return features
 

@@ -6,139 +6,142 @@ Nothing is dropped: what cannot be used becomes an invalid frame with a reason, 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
-from equipose.models.skeleton import NUM_JOINTS
-from equipose.pipelines.sequence import BadFrame, Defect, FloatArray, Ragged, RawSequence, SensorSequence
+from equipose.models.sensors import DEFAULT_SENSORS, Grid, Image, Layout, Points, Sensor, sensor_of
+from equipose.pipelines.images import encode, resized
+from equipose.pipelines.sequence import (
+    POSE,
+    POSE_LAYOUT,
+    BadFrame,
+    Defect,
+    FloatArray,
+    Packed,
+    Ragged,
+    RawSequence,
+    SensorSequence,
+    Signal,
+)
 
-SHAPES: dict[str, tuple[int | None, ...]] = {
-    "rgb": (17, 2),
-    "lidar": (None, 3),
-    "mmwave": (None, 5),
-    "wifi": (3, 114, 10),
-    "pose": (NUM_JOINTS, 3),
-}
-"""modality -> shape of one frame; None where the length varies."""
-
-CHECKED: tuple[str, ...] = tuple(SHAPES)
-"""Signals with a validity mark in every row: the four sensors and the pose."""
-
-
-def repair_csi(csi: NDArray[np.floating]) -> NDArray[np.float64]:
-    """CSI amplitude [3, 114, 10] with infinities and NaN replaced as in MM-Fi's public toolbox.
-
-    Infinities count as NaN; each NaN takes the mean over the usable values of its time slice
-    `[:, :, i]`, across antennas and subcarriers. A slice without any usable value stays NaN.
-    """
-    with np.errstate(over="ignore"):
-        repaired = np.where(np.isfinite(csi), csi, np.nan).astype(np.float64)
-    for time in np.flatnonzero(np.isnan(repaired).any(axis=(0, 1))):
-        slice_ = repaired[:, :, time]
-        usable = slice_[~np.isnan(slice_)]
-        if usable.size:
-            slice_[np.isnan(slice_)] = usable.mean()
-    return repaired
+Cleaned = FloatArray | bytes
+"""One frame as stored: numbers, or a compressed picture."""
 
 
-def minmax_csi(csi: FloatArray) -> FloatArray:
-    """Each frame of CSI amplitude [..., 3, 114, 10] rescaled to 0..1, as the public toolbox does.
+def clean_frame(entry: NDArray[np.generic] | Defect, name: str, number: int) -> Cleaned | Defect:
+    """One frame of a sensor (or `pose`) as it is stored, or the defect that makes it unusable."""
+    if isinstance(entry, Defect):
+        return entry
+    try:
+        return _cleaned(entry, None if name == POSE else sensor_of(name))
+    except BadFrame as bad:
+        return bad.defect(name, number)
 
-    A constant frame (such as the zeros of an invalid one) becomes zeros instead of 0/0.
-    """
-    low = csi.min(axis=(-3, -2, -1), keepdims=True)
-    span = csi.max(axis=(-3, -2, -1), keepdims=True) - low
-    return ((csi - low) / np.where(span > 0, span, 1)).astype(np.float32)
 
-
-def _convert(array: NDArray[np.generic], modality: str) -> FloatArray:
-    """One frame as float32; raises `BadFrame`."""
-    shape = SHAPES[modality]
-    if array.dtype.kind not in "fiu":
-        raise BadFrame("dtype", f"found {array.dtype}, expected real numbers")
-    if array.ndim != len(shape) or any(s not in (None, n) for s, n in zip(shape, array.shape, strict=True)):
+def _cleaned(entry: NDArray[np.generic], sensor: Sensor | None) -> Cleaned:
+    layout = sensor.layout if sensor else POSE_LAYOUT
+    if entry.dtype.kind not in "fiu":
+        raise BadFrame("dtype", f"found {entry.dtype}, expected real numbers")
+    if isinstance(layout, Image):
+        return _picture(entry, layout)
+    shape = layout.shape if isinstance(layout, Grid) else (None, layout.channels)
+    if entry.ndim != len(shape) or any(s not in (None, n) for s, n in zip(shape, entry.shape, strict=True)):
         wanted = tuple("N" if s is None else s for s in shape)
-        raise BadFrame("shape", f"found {array.shape}, expected {wanted}".replace("'", ""))
-    if not array.size:
+        raise BadFrame("shape", f"found {entry.shape}, expected {wanted}".replace("'", ""))
+    if not entry.size:
         raise BadFrame("empty-file", "no points")
-    return _finite(repair_csi(array) if modality == "wifi" else array, modality)  # type: ignore[arg-type]
+    repaired = sensor.repair(entry) if sensor and sensor.repair else entry  # type: ignore[arg-type]
+    converted = _finite(repaired)
+    if sensor and sensor.refuse_constant:
+        _refuse_constant(converted)
+    return converted
 
 
-def _finite(array: NDArray[np.generic], modality: str) -> FloatArray:
+def _picture(entry: NDArray[np.generic], layout: Image) -> bytes:
+    """A picture of any size, of the layout's type and channels, resized and compressed."""
+    colours = (1,) if entry.ndim == 2 else entry.shape[2:]
+    if entry.dtype != layout.dtype or colours != (layout.channels,):
+        found = f"found {entry.shape} {entry.dtype}"
+        raise BadFrame("shape", f"{found}, expected {layout.channels} channels of {layout.dtype}")
+    if not entry.size or not entry.any():
+        raise BadFrame("constant" if entry.size else "empty-file", "every pixel is 0")
+    return encode(resized(entry, layout))
+
+
+def _finite(array: NDArray[np.generic]) -> FloatArray:
     with np.errstate(over="ignore", invalid="ignore"):
         converted = array.astype(np.float32)
     bad = converted.size - np.count_nonzero(np.isfinite(converted))
     if bad:
         raise BadFrame("not-finite", f"{bad} of {converted.size} values")
-    with np.errstate(over="ignore"):
-        span = converted.max() - converted.min()
-    if modality == "wifi" and not np.isfinite(span):
-        raise BadFrame("not-finite", "the span from the smallest to the largest value")
-    if modality == "wifi" and not span:
-        raise BadFrame("constant", f"every value is {converted.flat[0]}")
     return converted
 
 
-def clean_frame(entry: NDArray[np.generic] | Defect, modality: str, number: int) -> FloatArray | Defect:
-    """One frame of one modality as float32 in its proper shape, or the defect that makes it unusable."""
-    if isinstance(entry, Defect):
-        return entry
-    try:
-        return _convert(entry, modality)
-    except BadFrame as bad:
-        return bad.defect(modality, number)
+def _refuse_constant(frame: FloatArray) -> None:
+    with np.errstate(over="ignore"):
+        span = frame.max() - frame.min()
+    if not np.isfinite(span):
+        raise BadFrame("not-finite", "the span from the smallest to the largest value")
+    if not span:
+        raise BadFrame("constant", f"every value is {frame.flat[0]}")
 
 
-def _blank(modality: str) -> FloatArray:
-    return np.zeros([n or 0 for n in SHAPES[modality]], np.float32)
+def minmax(frames: FloatArray, dimensions: int) -> FloatArray:
+    """Each frame rescaled to 0..1 over its (last) `dimensions` axes, as the public toolbox does with CSI.
 
-
-def _stack(frames: list[FloatArray], modality: str) -> FloatArray:
-    return np.stack(frames) if frames else np.empty((0, *_blank(modality).shape), np.float32)
-
-
-def _ragged(frames: list[FloatArray], modality: str) -> Ragged:
-    return Ragged.from_frames(frames, _blank(modality).shape[1])
-
-
-def assemble(raw: RawSequence) -> SensorSequence:
-    """Check, convert and clean every frame of every modality.
-
-    Invalid frames hold zeros (no points in lidar and mmwave), are marked False in `valid`, and have a
-    `Defect`. A modality that the source lacks is invalid throughout, provenance `absent`, with one
-    defect for the whole sequence. CSI keeps its absolute amplitude; see `minmax_csi`.
+    A constant frame (such as the zeros of an invalid one) becomes zeros instead of 0/0.
     """
-    frames: dict[str, list[FloatArray]] = {}
+    axes = tuple(range(-dimensions, 0))
+    low = frames.min(axis=axes, keepdims=True)
+    span = frames.max(axis=axes, keepdims=True) - low
+    return ((frames - low) / np.where(span > 0, span, 1)).astype(np.float32)
+
+
+def assemble(raw: RawSequence, sensors: Sequence[str] = DEFAULT_SENSORS) -> SensorSequence:
+    """Check, convert and clean every frame of these sensors and of the pose.
+
+    Invalid frames hold zeros (no points, no bytes), are marked False in `valid`, and have a `Defect`. A
+    sensor that the source lacks is invalid throughout, provenance `absent`, with one defect for all frames.
+    """
+    signals: dict[str, Signal] = {}
     valid: dict[str, NDArray[np.bool_]] = {}
     defects: list[Defect] = []
-    for modality in CHECKED:
-        cleaned = _clean_modality(raw, modality)
-        own = {d: None for d in cleaned if isinstance(d, Defect)}
-        defects += own
-        valid[modality] = np.array([not isinstance(c, Defect) for c in cleaned], np.bool_)
-        frames[modality] = [_blank(modality) if isinstance(c, Defect) else c for c in cleaned]
-
+    names = (*sensors, POSE)
+    for name in names:
+        cleaned = _clean_signal(raw, name)
+        defects += {d: None for d in cleaned if isinstance(d, Defect)}
+        valid[name] = np.array([not isinstance(c, Defect) for c in cleaned], np.bool_)
+        signals[name] = _stored(cleaned, POSE_LAYOUT if name == POSE else sensor_of(name).layout)
     return SensorSequence(
         environment=raw.environment,
         subject=raw.subject,
         action=raw.action,
         part=raw.part,
         numbers=raw.numbers.astype(np.int32),
-        pose=_stack(frames["pose"], "pose"),
-        rgb=_stack(frames["rgb"], "rgb"),
-        lidar=_ragged(frames["lidar"], "lidar"),
-        mmwave=_ragged(frames["mmwave"], "mmwave"),
-        wifi=_stack(frames["wifi"], "wifi"),
+        signals=signals,
         valid=valid,
         defects=tuple(defects),
-        provenance={m: raw.provenance.get(m, "absent") if m in raw.frames else "absent" for m in CHECKED},
+        provenance={n: raw.provenance.get(n, "absent") if n in raw.frames else "absent" for n in names},
     )
 
 
-def _clean_modality(raw: RawSequence, modality: str) -> list[FloatArray | Defect]:
-    if modality not in raw.frames:
-        absent = Defect(modality=modality, frame=None, reason="missing", detail="the source has none of it")
+def _clean_signal(raw: RawSequence, name: str) -> list[Cleaned | Defect]:
+    if name not in raw.frames:
+        absent = Defect(modality=name, frame=None, reason="missing", detail="the source has none of it")
         return [absent] * len(raw.numbers)
-    entries = raw.frames[modality]
-    assert len(entries) == len(raw.numbers), f"{modality}: {len(entries)} frames, {len(raw.numbers)} numbers"
-    return [clean_frame(entry, modality, int(n)) for entry, n in zip(entries, raw.numbers, strict=True)]
+    entries = raw.frames[name]
+    assert len(entries) == len(raw.numbers), f"{name}: {len(entries)} frames, {len(raw.numbers)} numbers"
+    return [clean_frame(entry, name, int(n)) for entry, n in zip(entries, raw.numbers, strict=True)]
+
+
+def _stored(cleaned: list[Cleaned | Defect], layout: Layout) -> Signal:
+    """The frames of a signal, with blanks for the invalid ones."""
+    if isinstance(layout, Image):
+        return Packed.from_frames([frame if isinstance(frame, bytes) else b"" for frame in cleaned])
+    blank = np.zeros((0, layout.channels) if isinstance(layout, Points) else layout.shape, np.float32)
+    frames = [frame if isinstance(frame, np.ndarray) else blank for frame in cleaned]
+    if isinstance(layout, Points):
+        return Ragged.from_frames(frames, layout.channels)
+    return np.stack(frames) if frames else np.empty((0, *layout.shape), np.float32)

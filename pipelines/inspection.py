@@ -10,7 +10,6 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from equipose.pipelines.cleaning import CHECKED
 from equipose.pipelines.protocols import MARS_SPLITS, PARTS, PROTOCOLS, SPLITS, assign
 from equipose.pipelines.store import Store
 
@@ -53,7 +52,7 @@ def summarize(store: Store) -> Summary:
         actions=tuple(sorted(index["action"].unique())),
         without_pose=int((~index["valid_pose"]).sum()),
         parts=_parts(index),
-        invalid={name: int((~index[f"valid_{name}"]).sum()) for name in CHECKED},
+        invalid={name: int((~index[f"valid_{name}"]).sum()) for name in store.signals.names},
         reasons=_reasons(index, store.defects),
         provenance=store.provenance,
         notes=tuple(store.report.get("notes", ())),
@@ -103,7 +102,7 @@ def _signal_table(s: Summary) -> Table:
     table = Table(title="Signals")
     for column in ("signal", "provenance (sequences)", "invalid frames", "by reason"):
         table.add_column(column, justify="right" if column == "invalid frames" else "left")
-    for name in CHECKED:
+    for name in s.provenance:
         origins = ", ".join(f"{label} ({n:,})" for label, n in s.provenance[name].items())
         reasons = ", ".join(f"{reason} {n:,}" for (signal, reason), n in s.reasons.items() if signal == name)
         table.add_row(name, origins, f"{s.invalid[name]:,}", reasons or "-")

@@ -13,10 +13,12 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
+from equipose.models.sensors import in_order
 from equipose.pipelines.cleaning import assemble
 from equipose.pipelines.files.errors import DataError
 from equipose.pipelines.readers import Reader, name_of, reader_of
 from equipose.pipelines.store import SequenceKey, Store, StoreHeader, StoreWriter
+from equipose.pipelines.store.signals import StoredSignals
 
 Progress = Callable[[int, int], None]
 """Called with (sequences done, sequences in all)."""
@@ -30,6 +32,11 @@ class Job:
     root: Any
     out: Path
     header: StoreHeader
+
+    @property
+    def sensors(self) -> tuple[str, ...]:
+        """That the store holds."""
+        return self.header.signals.sensors
 
 
 Runner = Callable[[Job, list[SequenceKey]], Iterator[tuple[SequenceKey, int]]]
@@ -75,7 +82,9 @@ def prepare(
     chosen = reader or reader_of(source)
     settings = chosen.settings(root)
     keys = _wanted(chosen.sequences(root), subjects, actions, root)
-    job = Job(reader=chosen, root=root, out=Path(out), header=StoreHeader(source=source, settings=settings))
+    signals = StoredSignals.of(in_order(chosen.sensors(root)))
+    header = StoreHeader(source=source, signals=signals, settings=settings)
+    job = Job(reader=chosen, root=root, out=Path(out), header=header)
     written = StoreWriter(job.out, job.header).written()
     todo = [key for key in keys if key not in written]
     report = progress or (lambda done, total: None)
@@ -105,7 +114,7 @@ def _wanted(
 
 def prepare_sequence(job: Job, key: SequenceKey) -> int:
     """Read, clean and write one sequence; returns its number of frames, 0 if there was nothing to write."""
-    sequence = assemble(job.reader.read(job.root, key))
+    sequence = assemble(job.reader.read(job.root, key), job.sensors)
     if len(sequence):
         StoreWriter(job.out, job.header).write(sequence)
     return len(sequence)

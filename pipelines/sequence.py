@@ -13,18 +13,25 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from equipose.models.sensors import Grid
+from equipose.models.skeleton import NUM_JOINTS
 from equipose.pipelines.files.errors import DataError
 
 FloatArray = NDArray[np.float32]
+
+POSE = "pose"
+"""The signal that is learnt; stored beside the sensors'."""
+POSE_LAYOUT = Grid(shape=(NUM_JOINTS, 3), channel_axis=1)
+POSE_UNIT = "m"
 
 REASONS: dict[str, str] = {
     "missing": "no such file, folder or record in the source",
     "empty-file": "a zero-byte file, or a sensor frame without a single point",
     "truncated": "fewer bytes than the format declares or a whole number of records needs",
     "dtype": "not real numbers",
-    "shape": "an array of another shape than this modality has",
+    "shape": "an array of another shape than this sensor has",
     "not-finite": "NaN or infinity that the cleaning rules do not repair",
-    "constant": "every CSI value equal, so the per-frame scaling is 0/0",
+    "constant": "every value of the frame equal, where scaling it would be 0/0",
     "unreadable": "not a file of this format, or not an ordinary file inside the root",
 }
 """Stable reason codes of invalid frames, and what they mean."""
@@ -54,11 +61,37 @@ class Ragged:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Packed:
+    """Compressed pictures of F frames, concatenated; an invalid frame has no bytes."""
+
+    values: NDArray[np.uint8]
+    """[P] all bytes, frame after frame."""
+    offsets: NDArray[np.int64]
+    """[F + 1]; frame `f` owns bytes `offsets[f]:offsets[f + 1]`."""
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    def __getitem__(self, frame: int) -> bytes:
+        return self.values[self.offsets[frame] : self.offsets[frame + 1]].tobytes()
+
+    @classmethod
+    def from_frames(cls, frames: list[bytes]) -> Packed:
+        """Concatenate the bytes of every frame."""
+        offsets = np.concatenate([[0], np.cumsum([len(frame) for frame in frames])]).astype(np.int64)
+        return cls(values=np.frombuffer(b"".join(frames), np.uint8), offsets=offsets)
+
+
+Signal = FloatArray | Ragged | Packed
+"""All frames of one sensor, or the pose: of a `Grid`, of `Points`, of an `Image`."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Defect:
     """One reason why a frame of a modality (or a whole modality) cannot be used."""
 
     modality: str
-    """`rgb`, `lidar`, `mmwave`, `wifi` or `pose`."""
+    """Name of the sensor, or `pose`."""
     frame: int | None
     """Frame number as in MM-Fi, counting from 1; None for the whole sequence."""
     reason: str
@@ -96,8 +129,8 @@ class RawSequence:
     numbers: NDArray[np.int32]
     """[F] frame numbers, counting from 1."""
     frames: dict[str, list[NDArray[np.generic] | Defect]]
-    """`rgb`, `lidar`, `mmwave`, `wifi`, `pose` -> F entries: the array as read (CSI may hold inf and
-    NaN), or the defect that kept it from being read. A modality that the source lacks is left out."""
+    """Sensor, or `pose` -> F entries: the array as read (it may hold inf and NaN), or the defect that kept it
+    from being read. A sensor that the source lacks is left out."""
     provenance: dict[str, str]
 
 
@@ -115,25 +148,25 @@ class SensorSequence:
     """Time part that the source itself defines (MARS: `train`, `validate`, `test`); empty elsewhere."""
     numbers: NDArray[np.int32]
     """[F] frame numbers, counting from 1, ascending; (subject, action, number) is unique in a store."""
-    pose: FloatArray
-    """[F, 17, 3] m."""
-    rgb: FloatArray
-    """[F, 17, 2] pixels, COCO order; zeros where invalid."""
-    lidar: Ragged
-    """[., 3] m."""
-    mmwave: Ragged
-    """[., 5] x, y, z m, Doppler m/s, intensity."""
-    wifi: FloatArray
-    """[F, 3, 114, 10] CSI amplitude, cleaned but not rescaled; zeros where invalid."""
+    signals: dict[str, Signal]
+    """Sensor -> its frames in the layout of its definition, and `pose` -> [F, 17, 3] m. Zeros, no points or
+    no bytes where invalid; CSI is cleaned but not rescaled."""
     valid: dict[str, NDArray[np.bool_]]
-    """`rgb`, `lidar`, `mmwave`, `wifi`, `pose` -> [F]. Invalid frames stay as rows."""
+    """Sensor, or `pose` -> [F]. Invalid frames stay as rows."""
     defects: tuple[Defect, ...] = field(default=())
     """Why the invalid ones are invalid."""
     provenance: dict[str, str]
-    """`rgb`, `lidar`, `mmwave`, `wifi`, `pose` -> `real`, `simulated:<version>` or `absent`."""
+    """Sensor, or `pose` -> `real`, `simulated:<version>` or `absent`."""
 
     def __len__(self) -> int:
         return len(self.numbers)
+
+    @property
+    def pose(self) -> FloatArray:
+        """[F, 17, 3] m."""
+        pose = self.signals[POSE]
+        assert isinstance(pose, np.ndarray)
+        return pose
 
 
 class SequenceKey(NamedTuple):

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from equipose.balancing.shapley.sampled import sampled_maps
 from equipose.balancing.shapley.values import MAX_PLAYERS, shapley_matrix
-from equipose.models.modalities import subset_name
+from equipose.models.sensors import subset_name
 
 if TYPE_CHECKING:
     from equipose.models.model import PoseModel

@@ -12,7 +12,7 @@ from pathlib import Path
 from benchmarks.scaling.curves import Curve, Panel, measured
 from benchmarks.shapley import config_of
 from benchmarks.timing import cpu_seconds
-from equipose.models.modalities import LETTERS, MODALITIES
+from equipose.models.sensors import DEFAULT_SENSORS, SENSORS
 from equipose.orchestrator.cluster.capacity import Resources
 from equipose.orchestrator.cluster.session import ray_session
 from equipose.orchestrator.ray_train.run import run_training
@@ -59,9 +59,9 @@ def sensors_panel(store: Path, stride: int = 4) -> Panel:
         data = replace(config.data, batch=replace(config.data.batch, modalities=names))
         return epoch_of(replace(config, data=data, model=replace(config.model, modalities=names)))
 
-    together = measured("together", (1, 2, 3, 4), lambda count: of(MODALITIES[:count]))
-    alone = measured("that sensor alone", (1, 2, 3, 4), lambda place: of((MODALITIES[place - 1],)))
-    letters = [LETTERS[name] for name in MODALITIES]
+    together = measured("together", (1, 2, 3, 4), lambda count: of(DEFAULT_SENSORS[:count]))
+    alone = measured("that sensor alone", (1, 2, 3, 4), lambda place: of((DEFAULT_SENSORS[place - 1],)))
+    letters = [SENSORS[name].letter for name in DEFAULT_SENSORS]
     named = tuple("".join(letters[: n + 1]) for n in range(4))
     curves = (replace(together, notes=named), replace(alone, notes=tuple(letters)))
     return Panel(title="One epoch", over="sensors", curves=curves, linear=False)

@@ -58,7 +58,7 @@ def compare(
         out: Results folder; jobs may share it, and equal runs are trained once.
         workers: Ray Train workers per run (DDP ranks).
         gpu: Give every worker a GPU.
-        sensors: Of the models, two or more, e.g. `rgb lidar`; by default all.
+        sensors: Of the models, two or more, e.g. `rgb lidar`; by default those of the AWC paper.
         override: Any other setting of every run, e.g. `optimizer.lr=3e-4 model.norm=layer`.
         resume: Resume the newest unfinished job of this data and preset in `out`, with its own options.
         plan: Print what would run and whether it fits, then stop.

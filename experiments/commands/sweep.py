@@ -52,8 +52,8 @@ def sweep(
         epochs: Instead of the preset's number.
         workers: Ray Train workers per trial (DDP ranks).
         gpu: Give every worker a GPU.
-        sensors: Of every trial, e.g. `rgb lidar`; by default all.
-        override: Any other setting of every trial, e.g. `optimizer.lr=3e-4 data.batch.radar_frames=3`.
+        sensors: Of every trial, e.g. `rgb lidar`; by default those of the AWC paper.
+        override: Any other setting of every trial, e.g. `optimizer.lr=3e-4 data.batch.mmwave.frames=3`.
         resume: Resume the newest unfinished job of this data and preset in `out`, with its own options.
         plan: Print what would run and whether it fits, then stop.
         quiet: Print only the summary.

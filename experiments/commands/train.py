@@ -58,7 +58,7 @@ def train(
         epochs: Instead of the preset's number.
         workers: Ray Train workers (DDP ranks).
         gpu: Give every worker a GPU.
-        sensors: Of the model, e.g. `rgb lidar`; by default all.
+        sensors: Of the model, e.g. `rgb lidar`; by default those of the AWC paper.
         override: Any other setting, e.g. `method.alpha_s=1e4 optimizer.lr=3e-4 model.norm=layer`.
         dry_run: Print the resolved settings and stop before training.
     """

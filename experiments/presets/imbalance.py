@@ -15,6 +15,7 @@ from equipose.experiments.presets.sensors import chosen_sensors
 from equipose.experiments.presets.sizes import PRESETS, SimulatedSelection
 from equipose.experiments.presets.sources import prepared_store
 from equipose.models.build import ModelConfig
+from equipose.models.sensors import point_views
 from equipose.orchestrator.imbalance.config import ImbalanceConfig, Level
 from equipose.orchestrator.training.config import DataConfig, OptimizerConfig, TrainConfig
 from equipose.pipelines.batches.source import BatchConfig
@@ -52,7 +53,7 @@ IMBALANCE: dict[ImbalancePresetName, ImbalancePreset] = {
     "smoke": ImbalancePreset(
         simulated=PRESETS["smoke"].simulated,
         model="tiny",
-        batch=BatchConfig(modalities=SENSORS, batch_size=32, lidar_points=16, mmwave_points=8),
+        batch=BatchConfig(modalities=SENSORS, batch_size=32, views=point_views(lidar=16, mmwave=8)),
         epochs=3,
         informativeness=(1.0, 0.1),
         methods=("plain", "awc"),
@@ -61,7 +62,7 @@ IMBALANCE: dict[ImbalancePresetName, ImbalancePreset] = {
     "small": ImbalancePreset(
         simulated=PRESETS["quick"].simulated,
         model="small",
-        batch=BatchConfig(modalities=SENSORS, batch_size=64, lidar_points=64, mmwave_points=24),
+        batch=BatchConfig(modalities=SENSORS, batch_size=64, views=point_views(lidar=64, mmwave=24)),
         epochs=10,
     ),
 }
@@ -153,7 +154,7 @@ def imbalance_config(options: ControlledOptions, levels: tuple[Level, ...]) -> I
     content = json.dumps([methods, seeds, epochs, options.lr, options.workers, *named])
     base = TrainConfig(
         data=DataConfig(store=levels[0].store, train_stride=preset.train_stride, batch=batch),
-        model=ModelConfig(preset=preset.model, modalities=batch.modalities, window=batch.window),
+        model=ModelConfig(preset=preset.model, modalities=batch.modalities),
         # The paper lowers the rate once, after 30 of 50 epochs.
         optimizer=OptimizerConfig(lr=options.lr, step_epochs=max(1, round(0.6 * epochs))),
         epochs=epochs,

@@ -5,13 +5,19 @@ from __future__ import annotations
 import contextlib
 import typing
 from collections.abc import Iterable, Iterator
-from dataclasses import is_dataclass
+from dataclasses import dataclass, is_dataclass
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
 from equipose.balancing.registry import METHODS
+from equipose.models.build import ModelConfig
+from equipose.models.sensors import sensor_of
 from equipose.orchestrator.training.config import TrainConfig, from_json, to_json
+from equipose.pipelines.batches.source import BatchConfig
+
+SENSOR_GROUPS: dict[Any, str] = {BatchConfig: "views", ModelConfig: "encoders"}
+"""Config -> its field with one entry per sensor, which paths leave out: `data.batch.lidar.points`."""
 
 WORDS = {"none": None, "true": True, "false": False}
 
@@ -44,27 +50,49 @@ def _split(text: str) -> tuple[str, str]:
 
 def _set(plain: dict[str, Any], path: str, text: str) -> None:
     """Set one dotted field of a config in its JSON form."""
-    cls: Any = TrainConfig
-    here = plain
+    group = _Group(cls=TrainConfig, values=plain, plain=plain)
     *parents, name = path.split(".")
     for parent in parents:
-        method = cls is TrainConfig and parent == "method"
-        cls = METHODS[plain["method"]["name"]].Config if method else _kind(cls, parent, path)
-        if not is_dataclass(cls):
-            raise ValueError(f"{path}: {parent} is a single value and has no fields")
-        here = here[parent]
-    kind = _kind(cls, name, path)
+        group = group.enter(parent, path)
+    kind = group.kind(name, path)
     if is_dataclass(kind):
         raise ValueError(f"{path} is a group of settings; set one of {sorted(typing.get_type_hints(kind))}")
-    here[name] = parse(path, text, kind)
+    group.values[name] = parse(path, text, kind)
 
 
-def _kind(cls: Any, name: str, path: str) -> Any:
-    """The type of a config's field."""
-    kinds = {key: kind for key, kind in typing.get_type_hints(cls).items() if not key.startswith("_")}
-    if name not in kinds:
-        raise ValueError(f"{path}: no setting {name!r}; there are {sorted(kinds)}")
-    return kinds[name]
+@dataclass(frozen=True)
+class _Group:
+    """A config within the whole, while a dotted path is followed."""
+
+    cls: Any
+    values: dict[str, Any]
+    plain: dict[str, Any]
+    """The whole config, which says what the method and the sensors' encoders are."""
+
+    def enter(self, name: str, path: str) -> _Group:
+        """The config in a field; or of a sensor, in the mapping of its class that has one entry a sensor."""
+        if (mapping := SENSOR_GROUPS.get(self.cls)) and name in self.values["modalities"]:
+            cls = type(self._of_sensor(name))
+            return _Group(cls, self.values[mapping].setdefault(name, {}), self.plain)
+        method = self.cls is TrainConfig and name == "method"
+        cls = METHODS[self.plain["method"]["name"]].Config if method else self.kind(name, path)
+        if not is_dataclass(cls):
+            raise ValueError(f"{path}: {name} is a single value and has no fields")
+        return _Group(cls, self.values[name], self.plain)
+
+    def kind(self, name: str, path: str) -> Any:
+        """The type of a field."""
+        hints = typing.get_type_hints(self.cls)
+        mapping = SENSOR_GROUPS.get(self.cls)
+        kinds = {key: kind for key, kind in hints.items() if not key.startswith("_") and key != mapping}
+        if name not in kinds:
+            there = sorted([*kinds, *(self.values["modalities"] if mapping else ())])
+            raise ValueError(f"{path}: no setting {name!r}; there are {there}")
+        return kinds[name]
+
+    def _of_sensor(self, name: str) -> Any:
+        sensor = sensor_of(name)
+        return sensor.view if self.cls is BatchConfig else sensor.encoder(self.values["preset"])
 
 
 def parse(path: str, text: str, kind: Any) -> Any:
@@ -78,11 +106,18 @@ def parse(path: str, text: str, kind: Any) -> Any:
 
 
 def _readings(text: str) -> Iterator[Any]:
-    """The values that a text can stand for: a string, a word, a number, a list."""
+    """The values that a text can stand for: a string, a word, a number, a list of one of them."""
+    yield from _scalars(text)
+    parts = text.split(",")
+    yield tuple(parts)
+    yield tuple(list(_scalars(part))[-1] for part in parts)
+
+
+def _scalars(text: str) -> Iterator[Any]:
+    """The values that a text without commas can stand for; the last one is the most specific."""
     yield text
     if text.lower() in WORDS:
         yield WORDS[text.lower()]
-    for number in (int, float):
+    for number in (float, int):
         with contextlib.suppress(ValueError):
             yield number(text)
-    yield tuple(text.split(","))

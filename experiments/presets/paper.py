@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Literal
 from equipose.experiments.presets.comparison import method_configs
 from equipose.experiments.presets.options import ResumableOptions
 from equipose.experiments.presets.sizes import PRESETS, Preset, SimulatedSelection, codes
+from equipose.models.sensors import point_views
 from equipose.orchestrator.jobs.location import Kind
 from equipose.orchestrator.paper.plan import TABLES, PaperConfig, check_sensors
 from equipose.orchestrator.training.config import OptimizerConfig
@@ -48,7 +49,7 @@ PAPER_PRESETS: dict[PaperPresetName, PaperPreset] = {
             simulated=SimulatedSelection(subjects=ALL_SUBJECTS, actions=codes("A", 2, 1), frames=2),
             real_stride=16,
             model="tiny",
-            batch=BatchConfig(batch_size=32, lidar_points=32, mmwave_points=16),
+            batch=BatchConfig(batch_size=32, views=point_views(lidar=32, mmwave=16)),
             optimizer=OptimizerConfig(),
             epochs=1,
         ),
@@ -61,7 +62,7 @@ PAPER_PRESETS: dict[PaperPresetName, PaperPreset] = {
                 subjects=ALL_SUBJECTS, actions=codes("A", 3, 13, 22, 1, 8, 15), frames=10
             ),
             model="tiny",
-            batch=BatchConfig(batch_size=32, lidar_points=96, mmwave_points=24),
+            batch=BatchConfig(batch_size=32, views=point_views(lidar=96, mmwave=24)),
             optimizer=OptimizerConfig(lr=3e-3, step_epochs=8),
             epochs=12,
         ),
@@ -73,7 +74,7 @@ PAPER_PRESETS: dict[PaperPresetName, PaperPreset] = {
             simulated=PRESETS["quick"].simulated,
             real_stride=8,
             model="tiny",
-            batch=BatchConfig(batch_size=32, lidar_points=96, mmwave_points=24),
+            batch=BatchConfig(batch_size=32, views=point_views(lidar=96, mmwave=24)),
             optimizer=OptimizerConfig(lr=3e-3, step_epochs=8),
             epochs=12,
         ),

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from equipose.models.modalities import MODALITIES
+from equipose.models.sensors import SENSORS
 
 
 def known_sensors() -> tuple[str, ...]:
     """Every sensor that a model can use, in canonical order."""
-    return MODALITIES
+    return tuple(SENSORS)
 
 
 def chosen_sensors(names: Sequence[str], default: tuple[str, ...]) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from typing import Literal
 from equipose.balancing.methods.awc.awc import AWC
 from equipose.experiments.presets.sensors import chosen_sensors
 from equipose.models.build import ModelConfig
+from equipose.models.sensors import point_views
 from equipose.orchestrator.sweep.config import SearchSpace
 from equipose.orchestrator.training.config import DataConfig, OptimizerConfig, TrainConfig
 from equipose.pipelines.batches.source import BatchConfig
@@ -84,7 +85,7 @@ class Preset:
         batch = replace(self.batch, modalities=chosen_sensors(sensors, self.batch.modalities))
         return TrainConfig(
             data=DataConfig(store=store, protocol=protocol, split=split, train_stride=stride, batch=batch),
-            model=ModelConfig(preset=self.model, modalities=batch.modalities, window=batch.window),
+            model=ModelConfig(preset=self.model, modalities=batch.modalities),
             optimizer=self.optimizer,
             epochs=self.epochs,
             seed=seed,
@@ -103,7 +104,7 @@ PRESETS: dict[str, Preset] = {
         ),
         real_stride=8,
         model="tiny",
-        batch=BatchConfig(batch_size=32, lidar_points=32, mmwave_points=16),
+        batch=BatchConfig(batch_size=32, views=point_views(lidar=32, mmwave=16)),
         optimizer=OptimizerConfig(step_epochs=30),
         epochs=2,
         trials=6,
@@ -119,7 +120,7 @@ PRESETS: dict[str, Preset] = {
         ),
         real_stride=4,
         model="small",
-        batch=BatchConfig(batch_size=64, lidar_points=96, mmwave_points=24),
+        batch=BatchConfig(batch_size=64, views=point_views(lidar=96, mmwave=24)),
         optimizer=OptimizerConfig(step_epochs=5),
         epochs=8,
         trials=10,
@@ -135,7 +136,7 @@ PRESETS: dict[str, Preset] = {
             frames=297,
         ),
         model="paper",
-        batch=BatchConfig(batch_size=192, lidar_points=1024, mmwave_points=128),
+        batch=BatchConfig(batch_size=192, views=point_views(lidar=1024, mmwave=128)),
         optimizer=OptimizerConfig(step_epochs=30),
         epochs=50,
         trials=60,

@@ -17,7 +17,7 @@ from equipose.pipelines.prepare import prepare
 from equipose.pipelines.protocols import select, splits
 from equipose.pipelines.readers.simulated import SimulatedSource
 from equipose.pipelines.simulator import SIMULATOR_VERSION, SimulatorConfig
-from equipose.pipelines.store import Store, open_store
+from equipose.pipelines.store import FORMAT_VERSION, Store, open_store
 
 DataName = Literal["simulated", "mars", "mmfi"]
 SUBJECTS, TIME_PARTS = ("P1", "S1"), ("MARS", "time")
@@ -135,9 +135,15 @@ def store_path(source: DataSource, out: Path, simulated: SimulatedSelection) -> 
     if source.store is not None:
         return source.store
     check_root(source)
-    content: list[Any] = [SIMULATOR_VERSION, simulated.subjects, simulated.actions, simulated.frames]
+    content: list[Any] = [
+        FORMAT_VERSION,
+        SIMULATOR_VERSION,
+        simulated.subjects,
+        simulated.actions,
+        simulated.frames,
+    ]
     if source.root is not None:
-        content = [str(source.root.resolve())]
+        content = [FORMAT_VERSION, str(source.root.resolve())]
     return str(out / "stores" / f"{source.kind}-{_digest(content)}")
 
 

@@ -1,25 +1,21 @@
-"""Encoders: one sensor in, one feature vector per frame out."""
+"""Encoders: one sensor in, one feature vector per frame out.
+
+Each is built by its config: `VideoPose3D.Config(channels=128).build(feature_dim, norm)`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from types import MappingProxyType
-
-from equipose.models.encoders.base import NORMS, Encoder, Norm
+from equipose.models.encoders.base import NORMS, Encoder, EncoderConfig, Norm
+from equipose.models.encoders.convolutional import Convolutional
 from equipose.models.encoders.metafi import MetaFi
 from equipose.models.encoders.point_transformer import PointTransformer
-from equipose.models.encoders.presets import PRESETS, EncoderConfig, Preset, temporal_widths
-from equipose.models.encoders.videopose import VideoPose3D
-
-ENCODERS: Mapping[str, type[VideoPose3D] | type[PointTransformer] | type[MetaFi]] = MappingProxyType(
-    {"rgb": VideoPose3D, "lidar": PointTransformer, "mmwave": PointTransformer, "wifi": MetaFi}
-)
-"""modality -> the encoder that the AWC paper uses; built as `Encoder(config, feature_dim, norm)`."""
+from equipose.models.encoders.presets import PRESETS, Preset
+from equipose.models.encoders.videopose import VideoPose3D, temporal_widths
 
 __all__ = [
-    "ENCODERS",
     "NORMS",
     "PRESETS",
+    "Convolutional",
     "Encoder",
     "EncoderConfig",
     "MetaFi",

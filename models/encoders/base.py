@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from dataclasses import dataclass
+from typing import Literal, Self
 
 from torch import Tensor, nn
 
@@ -11,6 +12,21 @@ Norm = Literal["batch", "layer"]
 any number of ranks computes exactly what one rank computes."""
 
 NORMS: tuple[Norm, ...] = ("batch", "layer")
+
+
+@dataclass(frozen=True, kw_only=True)
+class EncoderConfig:
+    """Sizes of an encoder, which it builds; every encoder has its own as `Config`."""
+
+    def build(self, feature_dim: int, norm: Norm) -> Encoder:
+        """The encoder, with new weights."""
+        raise NotImplementedError
+
+    def with_window(self, window: int) -> Self:
+        """The same for inputs of that many frames; ValueError if they do not fit."""
+        if window != 1:
+            raise ValueError(f"window={window}: this encoder looks at one frame")
+        return self
 
 
 class Encoder(nn.Module):

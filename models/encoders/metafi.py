@@ -14,7 +14,7 @@ from typing import Literal
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from equipose.models.encoders.base import Encoder, Norm, channel_norm
+from equipose.models.encoders.base import Encoder, EncoderConfig, Norm, channel_norm
 from equipose.models.encoders.channel_transformer import ChannelTransformer
 from equipose.models.encoders.resnet import ResNet
 
@@ -45,7 +45,7 @@ class MetaFi(Encoder):
     """CSI amplitude [B, 3, 114, 10] to features [B, D]; the data loader rescales frames."""
 
     @dataclass(frozen=True, kw_only=True)
-    class Config:
+    class Config(EncoderConfig):
         """Widths; the defaults are the published model."""
 
         grid: tuple[int, int] = (136, 32)
@@ -72,6 +72,10 @@ class MetaFi(Encoder):
                 raise ValueError(f"readout={self.readout!r}: use 'pool' or 'joints'")
             if self.stem_stride not in (1, 2):
                 raise ValueError(f"stem_stride={self.stem_stride}: use 1 or 2")
+
+        def build(self, feature_dim: int, norm: Norm) -> MetaFi:
+            """The encoder, with new weights."""
+            return MetaFi(self, feature_dim, norm)
 
     def __init__(self, config: Config, feature_dim: int, norm: Norm) -> None:
         super().__init__()

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from equipose.models.encoders.base import Encoder, Norm
+from equipose.models.encoders.base import Encoder, EncoderConfig, Norm
 from equipose.models.encoders.point_layers import TransitionDown, TransitionKeep, VectorAttention
 from equipose.models.encoders.points import masked_mean
 
@@ -48,7 +48,7 @@ class PointTransformer(Encoder):
     """Points [B, N, C] with mask [B, N] to features [B, D], independent of padding and order."""
 
     @dataclass(frozen=True, kw_only=True)
-    class Config:
+    class Config(EncoderConfig):
         """Widths of the trunk; the defaults are the published LiDAR model for 1024 points."""
 
         channels: int = 3
@@ -62,27 +62,20 @@ class PointTransformer(Encoder):
         """Points kept at each level; None keeps all. Sets with fewer points keep what they have."""
         first_attention: bool = True
         """Attend among all points before the first level, as published."""
-        centre: tuple[float, ...] = ()
-        scale: tuple[float, ...] = ()
-        """(value - centre) / scale per channel, before everything else; empty: raw, as published."""
 
         def __post_init__(self) -> None:
-            for name in ("centre", "scale"):
-                value = getattr(self, name)
-                if len(value) not in (0, self.channels):
-                    raise ValueError(f"{name}={value}: give none or channels={self.channels} numbers")
             if self.channels < 3 or any(count is not None and count < 1 for count in self.levels):
                 raise ValueError(
                     f"channels={self.channels}, levels={self.levels}: channels start at 3, counts at 1"
                 )
 
+        def build(self, feature_dim: int, norm: Norm) -> PointTransformer:
+            """The encoder, with new weights."""
+            return PointTransformer(self, feature_dim, norm)
+
     def __init__(self, config: Config, feature_dim: int, norm: Norm) -> None:
         super().__init__()
         self.config = config
-        self.centre: Tensor
-        self.scale: Tensor
-        self.register_buffer("centre", torch.tensor(config.centre or 0.0), persistent=False)
-        self.register_buffer("scale", torch.tensor(config.scale or 1.0), persistent=False)
         self.trunk = PointTrunk(config, norm)
         self.project = nn.Linear(config.base * 2 ** len(config.levels), feature_dim)
 
@@ -94,5 +87,5 @@ class PointTransformer(Encoder):
         if mask is None:
             mask = torch.ones(inputs.shape[:2], dtype=torch.bool, device=inputs.device)
         # Padding may hold anything, even NaN, which a weight of zero does not remove.
-        points = ((inputs - self.centre) / self.scale).masked_fill(~mask[..., None], 0)
+        points = inputs.masked_fill(~mask[..., None], 0)
         return self.project(self.trunk(points, mask))

@@ -34,11 +34,13 @@ class BasicBlock(nn.Module):
 
 
 class ResNet(nn.Module):
-    """One-channel maps [B, 1, H, W] to [B, C 2^(stages-1), h, w]; all stages but the first halve it."""
+    """Maps [B, inputs, H, W] to [B, C 2^(stages-1), h, w]; all stages but the first halve it."""
 
-    def __init__(self, base: int, blocks: tuple[int, ...], stem_stride: int, norm: Norm) -> None:
+    def __init__(
+        self, base: int, blocks: tuple[int, ...], stem_stride: int, norm: Norm, inputs: int = 1
+    ) -> None:
         super().__init__()
-        self.stem = nn.Conv2d(1, base, 3, stem_stride, 1, bias=False)
+        self.stem = nn.Conv2d(inputs, base, 3, stem_stride, 1, bias=False)
         self.stem_norm = channel_norm(norm, base)
         layers: list[nn.Module] = []
         inputs = base

@@ -16,7 +16,7 @@ from equipose.pipelines.files.atomic import atomic, remove_leftovers
 from equipose.pipelines.files.errors import DataError
 
 FILE = "state.pt"
-FORMAT = 3
+FORMAT = 4
 
 DAMAGE = (
     RuntimeError,
@@ -91,7 +91,10 @@ def load(directory: Path | str) -> dict[str, Any]:
         ) from error
     found = state.get("format") if isinstance(state, dict) else None
     if found != FORMAT:
-        raise DataError(f"{path}: checkpoint format {found!r}, expected {FORMAT}; retrain or convert it")
+        raise DataError(
+            f"{path}: checkpoint format {found!r}, expected {FORMAT}; train again, or use the version that "
+            "wrote it (up to format 3, inputs were scaled by constants instead of the training data)"
+        )
     check_state(state, path)
     return state
 

@@ -44,7 +44,12 @@ def load_model(checkpoint: Path | str, *, store: Store | str | None = None) -> T
     config = from_json(state["config"])
     opened = store if isinstance(store, Store) else open_store(store or config.data.store)
     config = replace(config, data=replace(config.data, store=opened.path))
-    model = build_model(model_config(config), mean_pose=torch.zeros(NUM_JOINTS, 3), seed=config.seed)
+    model = build_model(
+        model_config(config),
+        views=config.data.batch.views,
+        mean_pose=torch.zeros(NUM_JOINTS, 3),
+        seed=config.seed,
+    )
     if config.dtype == "float64":
         model = model.double()
     model.load_state_dict(state["model"])

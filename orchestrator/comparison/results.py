@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from equipose.balancing.registry import method_name
-from equipose.models.modalities import subset_name
+from equipose.models.sensors import subset_name
 from equipose.orchestrator.comparison.config import Setting
 from equipose.orchestrator.evaluation.evaluation import Evaluation
 from equipose.orchestrator.grid.run_one import RunsFolder, evaluation_of

@@ -18,8 +18,8 @@ from equipose.balancing.evaluation_mode import evaluating
 from equipose.balancing.shapley.coalitions import coalition_predictions, coalitions_of
 from equipose.balancing.shapley.report import ContributionReport, contribution_report
 from equipose.balancing.shapley.statistics import CoalitionStatistics
-from equipose.models.modalities import subset_name
 from equipose.models.model import PoseModel
+from equipose.models.sensors import subset_name
 from equipose.orchestrator.evaluation.files import atomic_folder, plain_report, report_of, seal, unsealed
 from equipose.orchestrator.evaluation.frame_errors import RECORDING, SubsetErrors
 from equipose.orchestrator.training.data import provenance_label

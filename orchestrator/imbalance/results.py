@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 from matplotlib.figure import Figure
 
-from equipose.models.modalities import subset_name
+from equipose.models.sensors import subset_name
 from equipose.orchestrator.comparison.figures import Curves, curves
 from equipose.orchestrator.comparison.results import EvaluatedRun, SettingOutcome, collect, labels
 from equipose.orchestrator.grid.run_one import RunsFolder, evaluation_of

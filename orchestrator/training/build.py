@@ -9,7 +9,6 @@ import torch
 
 from equipose.balancing.registry import build_method
 from equipose.models.build import ModelConfig, build_model
-from equipose.models.model import PoseModel
 from equipose.orchestrator.training.config import TrainConfig
 from equipose.orchestrator.training.data import RunData
 from equipose.orchestrator.training.loop import Training
@@ -51,7 +50,9 @@ def build_training(
     ranks, device = ranks or Ranks(), device or torch.device("cpu")
     dtype = torch.float64 if config.dtype == "float64" else torch.float32
     method = build_method(config.method)
-    model: PoseModel = build_model(model_config(config), mean_pose=data.mean_pose, seed=config.seed)
+    batch = config.data.batch
+    model = build_model(model_config(config), views=batch.views, mean_pose=data.mean_pose, seed=config.seed)
+    model.fit_inputs(data.input_statistics(batch))
     model = model.to(device=device, dtype=dtype)
     optimizer = torch.optim.Adam(
         model.parameters(), lr=config.optimizer.lr, weight_decay=config.optimizer.weight_decay

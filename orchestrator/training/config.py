@@ -83,10 +83,8 @@ class TrainConfig:
                 f"data.batch.modalities {self.data.batch.modalities} and model.modalities "
                 f"{self.model.modalities} differ; set both to the same sensors in the same order"
             )
-        if self.data.batch.window != self.model.window:
-            raise ValueError(
-                f"data.batch.window {self.data.batch.window} and model.window {self.model.window} differ"
-            )
+        for name, view in self.data.batch.views.items():
+            self.model.encoder(name, view)
 
 
 def to_json(config: TrainConfig) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -13,11 +13,16 @@ import polars as pl
 import torch
 from numpy.typing import NDArray
 
+from equipose.models.inputs import InputStatistics, measure
+from equipose.models.sensors import Points, sensor_of
 from equipose.models.skeleton import JOINTS
 from equipose.orchestrator.training.config import DataConfig
 from equipose.pipelines.batches.source import BatchConfig, BatchSource
 from equipose.pipelines.protocols import select
 from equipose.pipelines.store import Store, open_store
+
+STATISTICS_ROWS = 512
+"""Rows of the training part whose inputs are measured."""
 
 Rows = Mapping[str, NDArray[np.integer]]
 """`train`, `validation`, `test` -> rows of the store."""
@@ -94,6 +99,21 @@ class RunData:
             total += torch.from_numpy(poses).double().sum(dim=0)
             count += len(poses)
         return (total / count).float()
+
+    def input_statistics(self, batch: BatchConfig) -> dict[str, InputStatistics]:
+        """Centre and scale of every modality's input over the training part, from evenly spaced rows of it.
+
+        The same on every rank, because all of them look at the same rows.
+        """
+        rows = self.rows["train"]
+        chosen = rows[np.unique(np.linspace(0, len(rows) - 1, STATISTICS_ROWS).round().astype(np.int64))]
+        [seen] = BatchSource(self.store, chosen, replace(batch, batch_size=len(chosen))).in_order()
+        found: dict[str, InputStatistics] = {}
+        for m, name in enumerate(batch.modalities):
+            layout, present = sensor_of(name).layout, seen.present[:, m]
+            usable = seen.masks[name] & present[:, None] if isinstance(layout, Points) else present
+            found[name] = measure(layout, seen.inputs[name], usable)
+        return found
 
 
 class OpenedData:

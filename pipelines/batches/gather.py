@@ -5,16 +5,25 @@ Legend: B rows, T frames of a window, N points, C channels.
 
 from __future__ import annotations
 
+import os
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from equipose.models.sensors import Image
+from equipose.pipelines.images import decode
 from equipose.pipelines.store.layout import FrameLayout
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
 Mask = NDArray[np.bool_]
+Bytes = NDArray[np.uint8]
+
+MAX_THREADS = 4
+"""That decode pictures in one process; ranks and actors share the machine."""
 
 
 def gather_dense(numbers: Floats, starts: Ints, shape: tuple[int, ...]) -> Floats:
@@ -61,9 +70,32 @@ def fused_clouds(layout: FrameLayout, modality: str, rows: Ints, frames: int) ->
     return layout.points[modality][oldest], np.sum(each, axis=0)
 
 
-def rescale(wifi: Tensor, low: Floats, high: Floats) -> Tensor:
-    """CSI [B, 3, 114, 10] scaled in place to 0..1, given each frame's extremes [B]; zeros where constant."""
+def rescale(grids: Tensor, low: Floats, high: Floats) -> Tensor:
+    """Grids [B, ...] scaled in place to 0..1, given the extremes of each [B]; zeros where constant."""
     span = high - low
     span[span <= 0] = 1
-    shape = (-1, 1, 1, 1)  # torch's in-place broadcasts take half the time of NumPy's
-    return wifi.sub_(torch.from_numpy(low).view(shape)).div_(torch.from_numpy(span).view(shape))
+    shape = (-1, *[1] * (grids.dim() - 1))  # torch's in-place broadcasts take half the time of NumPy's
+    return grids.sub_(torch.from_numpy(low).view(shape)).div_(torch.from_numpy(span).view(shape))
+
+
+def decode_images(content: Bytes, starts: Ints, sizes: Ints, image: Image, stride: int) -> Floats:
+    """[B, C, H, W] pictures in the sensor's unit, of every `stride`-th pixel; zeros where there are no bytes.
+
+    Large batches are decoded by several threads: decoders release the interpreter's lock.
+    """
+    pictures = np.zeros((len(starts), *image.shape), image.dtype)
+
+    def fill(rows: range) -> None:
+        for row in rows:
+            if sizes[row]:
+                pictures[row] = decode(content[starts[row] : starts[row] + sizes[row]].tobytes(), image)
+
+    threads = min(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1, MAX_THREADS)
+    if len(starts) < 2 * threads or threads == 1:
+        fill(range(len(starts)))
+    else:
+        with ThreadPoolExecutor(threads) as pool:
+            list(pool.map(fill, [range(first, len(starts), threads) for first in range(threads)]))
+    thinned = pictures[:, ::stride, ::stride]
+    planes = thinned[:, None] if image.channels == 1 else np.moveaxis(thinned, -1, 1)
+    return np.multiply(planes, np.float32(image.scale), dtype=np.float32)

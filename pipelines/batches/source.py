@@ -6,10 +6,9 @@ A load takes about 10 us a row (benchmarks/loader.py), so nothing is prefetched 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Literal
 
 import numpy as np
 import torch
@@ -17,13 +16,31 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from equipose.models.batch import Batch
-from equipose.models.modalities import MODALITIES
 from equipose.models.randomness import derive_seed, numpy_rng
-from equipose.pipelines.batches.gather import fused_clouds, gather_dense, gather_points, rescale, window_rows
+from equipose.models.sensors import (
+    DEFAULT_SENSORS,
+    SENSORS,
+    Grid,
+    GridView,
+    ImageView,
+    Points,
+    PointsView,
+    View,
+    sensor_of,
+)
+from equipose.models.sensors.views import check_view, view_type
+from equipose.pipelines.batches.gather import (
+    decode_images,
+    fused_clouds,
+    gather_dense,
+    gather_points,
+    rescale,
+    window_rows,
+)
 from equipose.pipelines.batches.sampling import Keys, row_keys, sample_points
 from equipose.pipelines.batches.sharding import global_batches, share_of, split
 from equipose.pipelines.files.errors import DataError
-from equipose.pipelines.store.format import DENSE, RAGGED
+from equipose.pipelines.sequence import POSE, POSE_LAYOUT
 from equipose.pipelines.store.reader import Store
 
 Ints = NDArray[np.int64]
@@ -34,37 +51,42 @@ LABELS: tuple[str, ...] = ("environment", "subject", "action")
 
 @dataclass(frozen=True, kw_only=True)
 class BatchConfig:
-    """How frames become batches."""
+    """How frames become batches.
+
+    >>> config = BatchConfig(modalities=("rgb", "lidar"), views={"lidar": PointsView(points=96)})
+    >>> config.views["rgb"], config.views["lidar"].points
+    (GridView(window=1, scale='absolute'), 96)
+    """
 
     batch_size: int = 192
     """Rows of a global batch, all ranks together."""
-    lidar_points: int = 256
-    mmwave_points: int = 32
-    window: int = 1
-    """Frames of RGB key points around each row; odd."""
-    radar_frames: int = 1
-    """Radar frames fused into one cloud: the row's own and those just before it; 1 to 3."""
-    csi: Literal["minmax", "absolute"] = "minmax"
-    """`minmax` scales each CSI frame to 0..1 as the public toolbox does; `absolute` keeps its power."""
-    modalities: tuple[str, ...] = MODALITIES
+    modalities: tuple[str, ...] = DEFAULT_SENSORS
+    """Which sensors, in the order of M."""
+    views: Mapping[str, View] = field(default_factory=dict)
+    """modality -> how its frames become inputs; what is left out takes the sensor's default. Holds all
+    modalities once constructed, and no other."""
     seed: int = 0
     """Of the epoch orders and of the choice of points."""
 
     def __post_init__(self) -> None:
-        for name in ("batch_size", "lidar_points", "mmwave_points", "window"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"batch.{name} must be at least 1, got {getattr(self, name)}")
-        if self.window % 2 == 0:
-            raise ValueError(f"batch.window must be odd, so that it has a centre, got {self.window}")
-        if self.radar_frames not in (1, 2, 3):
-            raise ValueError(f"batch.radar_frames must be 1, 2 or 3, got {self.radar_frames}")
-        if self.csi not in ("minmax", "absolute"):
-            raise ValueError(f"batch.csi must be 'minmax' or 'absolute', got {self.csi!r}")
-        unknown = sorted(set(self.modalities) - set(MODALITIES))
-        if unknown or not self.modalities or len(set(self.modalities)) < len(self.modalities):
-            raise ValueError(
-                f"batch.modalities must be some of {MODALITIES}, each once, got {tuple(self.modalities)}"
-            )
+        if self.batch_size < 1:
+            raise ValueError(f"batch.batch_size must be at least 1, got {self.batch_size}")
+        names = tuple(self.modalities)
+        unknown = sorted(set(names) - set(SENSORS))
+        if unknown or not names or len(set(names)) < len(names):
+            raise ValueError(f"batch.modalities must be some of {tuple(SENSORS)}, each once, got {names}")
+        object.__setattr__(self, "views", {name: self._view(name) for name in names})
+
+    def _view(self, name: str) -> View:
+        sensor = sensor_of(name)
+        given = self.views.get(name, sensor.view)
+        try:
+            if isinstance(given, Mapping):
+                given = view_type(sensor.layout)(**given)
+            check_view(sensor.layout, given)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"batch.{name}: {error}") from error
+        return given
 
 
 class BatchSource:
@@ -93,6 +115,7 @@ class BatchSource:
         self.store = store
         self.rows: Ints = np.asarray(rows, np.int64)
         self.config = config
+        self._check_sensors()
         self._check(self.rows)
 
     def __len__(self) -> int:
@@ -164,12 +187,12 @@ class BatchSource:
         valid = self._valid[rows]
         inputs: dict[str, Tensor] = {}
         masks: dict[str, Tensor] = {}
-        for name in names:
-            if name in RAGGED:
+        for m, name in enumerate(names):
+            kind = self.store.signals.layouts[name]
+            if isinstance(kind, Points):
                 inputs[name], masks[name] = map(torch.from_numpy, self._points(name, rows, seed))
             else:
-                inputs[name] = self._rgb(rows) if name == "rgb" else self._wifi(rows)
-        for m, name in enumerate(names):
+                inputs[name] = self._grid(name, rows) if isinstance(kind, Grid) else self._image(name, rows)
             if not valid[:, m].all():
                 inputs[name][torch.from_numpy(~valid[:, m])] = 0
         layout = self.store.layout
@@ -177,7 +200,7 @@ class BatchSource:
             inputs=inputs,
             masks=masks,
             present=torch.from_numpy(valid if present is None else valid & present),
-            pose=torch.from_numpy(gather_dense(layout.numbers, layout.dense["pose"][rows], DENSE["pose"])),
+            pose=torch.from_numpy(gather_dense(layout.numbers, layout.dense[POSE][rows], POSE_LAYOUT.shape)),
             index=torch.from_numpy(rows.copy()),
             labels={name: torch.from_numpy(codes[rows]) for name, codes in self._codes.items()},
         )
@@ -191,27 +214,50 @@ class BatchSource:
     def _codes(self) -> dict[str, Ints]:
         return {name: codes(self.store, name) for name in LABELS}
 
-    def _rgb(self, rows: Ints) -> Tensor:
-        layout = self.store.layout
-        usable = self._valid[:, self.config.modalities.index("rgb")]
-        window = window_rows(layout, rows, self.config.window, usable)
-        return torch.from_numpy(gather_dense(layout.numbers, layout.dense["rgb"][window], DENSE["rgb"]))
+    def _grid(self, name: str, rows: Ints) -> Tensor:
+        layout, grid, view = self.store.layout, self.store.signals.grids[name], self.config.views[name]
+        assert isinstance(view, GridView)
+        wanted = rows
+        if grid.temporal:
+            usable = self._valid[:, self.config.modalities.index(name)]
+            wanted = window_rows(layout, rows, view.window, usable)
+        found = torch.from_numpy(gather_dense(layout.numbers, layout.dense[name][wanted], grid.shape))
+        if view.scale == "absolute":
+            return found
+        low, high = layout.extremes[name]
+        return rescale(found, low[rows], high[rows])
 
-    def _wifi(self, rows: Ints) -> Tensor:
-        layout = self.store.layout
-        wifi = torch.from_numpy(gather_dense(layout.numbers, layout.dense["wifi"][rows], DENSE["wifi"]))
-        if self.config.csi == "absolute":
-            return wifi
-        return rescale(wifi, layout.wifi_min[rows], layout.wifi_max[rows])
+    def _image(self, name: str, rows: Ints) -> Tensor:
+        layout, view = self.store.layout, self.config.views[name]
+        assert isinstance(view, ImageView)
+        starts, sizes = layout.images[name][rows], layout.counts[name][rows]
+        image = self.store.signals.images[name]
+        return torch.from_numpy(decode_images(layout.content, starts, sizes, image, view.stride))
 
     def _points(self, name: str, rows: Ints, seed: int) -> tuple[NDArray[np.float32], Mask]:
-        layout, size = self.store.layout, getattr(self.config, f"{name}_points")
-        frames = self.config.radar_frames if name == "mmwave" else 1
-        starts, counts = fused_clouds(layout, name, rows, frames)
+        layout, view = self.store.layout, self.config.views[name]
+        assert isinstance(view, PointsView)
+        starts, counts = fused_clouds(layout, name, rows, view.frames)
         counts = counts * self._valid[rows, self.config.modalities.index(name)]
         keys: Keys = row_keys(derive_seed(seed, name), rows)
-        positions, mask = sample_points(counts, size, keys)
-        return gather_points(layout.numbers, starts, positions, mask, RAGGED[name]), mask
+        positions, mask = sample_points(counts, view.points, keys)
+        channels = self.store.signals.points[name].channels
+        return gather_points(layout.numbers, starts, positions, mask, channels), mask
+
+    def _check_sensors(self) -> None:
+        """The store must hold the modalities, in the layouts that the models are built for."""
+        held = self.store.signals
+        for name in self.config.modalities:
+            if name not in held.sensors:
+                raise DataError.about(
+                    self.store.path, field="sensors", value=f"{list(held.sensors)}, without {name!r}",
+                    remedy=f"leave it out with --sensors, or prepare a store with --sensors ... {name}",
+                )  # fmt: skip
+            if held.layouts[name] != sensor_of(name).layout:
+                raise DataError.about(
+                    self.store.path, field=f"layout of {name}", value=held.layouts[name],
+                    remedy=f"it is now {sensor_of(name).layout}: prepare the store again",
+                )  # fmt: skip
 
     def _check(self, rows: Ints) -> None:
         wrong = rows[(rows < 0) | (rows >= len(self.store))]

@@ -11,12 +11,11 @@ from equipose.pipelines.figures.features import feature_map
 from equipose.pipelines.figures.joints import joint_heatmap
 from equipose.pipelines.figures.lattice import subset_lattice
 from equipose.pipelines.figures.poses import best_median_worst, skeleton_overlay
-from equipose.pipelines.figures.style import MODALITY_COLOURS, save_png
+from equipose.pipelines.figures.style import save_png
 from equipose.pipelines.figures.subsets import subset_bars
 from equipose.pipelines.figures.sweeps import parallel_coordinates, sweep_history, sweep_importance
 
 __all__ = [
-    "MODALITY_COLOURS",
     "alpha_heatmap",
     "best_median_worst",
     "contribution_curves",

@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy.typing import ArrayLike, NDArray
 
-from equipose.models.modalities import subset_name
+from equipose.models.sensors import subset_name
 from equipose.pipelines.figures.style import new_figure
 
 HURTS, HELPS = "#D7191C", "#B8B8B8"

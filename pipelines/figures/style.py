@@ -12,13 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-MODALITY_COLOURS: dict[str, str] = {
-    "rgb": "#D55E00",
-    "lidar": "#0072B2",
-    "mmwave": "#009E73",
-    "wifi": "#CC79A7",
-}
-"""Colours that stay apart under the common kinds of colour blindness (Okabe and Ito, 2008)."""
+from equipose.models.sensors import SENSORS
 
 OTHER_COLOURS = ("#E69F00", "#56B4E9", "#000000", "#D55E00", "#0072B2", "#009E73", "#CC79A7", "#F0E442")
 HATCHES = ("", "///", "...", "xxx")
@@ -34,8 +28,8 @@ FOOT_HEIGHT = 0.22
 
 
 def colour_of(name: str, index: int) -> str:
-    """A modality's own colour wherever it appears; other names by their place."""
-    return MODALITY_COLOURS.get(name, OTHER_COLOURS[index % len(OTHER_COLOURS)])
+    """A sensor's own colour wherever it appears; other names by their place."""
+    return SENSORS[name].colour if name in SENSORS else OTHER_COLOURS[index % len(OTHER_COLOURS)]
 
 
 def method_colour(index: int) -> str:

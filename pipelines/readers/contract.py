@@ -30,6 +30,10 @@ class Reader(Protocol):
         """Remarks for the user on how this root was read, such as a rule that fell back to another."""
         ...
 
+    def sensors(self, root: Any) -> tuple[str, ...]:
+        """Sensors that a store of this root holds."""
+        ...
+
     def settings(self, root: Any) -> dict[str, Any]:
         """Choices that shape the data, as JSON values; a store can only be resumed with equal settings."""
         ...

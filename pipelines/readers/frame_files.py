@@ -22,6 +22,7 @@ from equipose.pipelines.files.bounded_read import (
     read_bytes,
 )
 from equipose.pipelines.files.path_safety import contained
+from equipose.pipelines.images import PictureError, decode_any
 from equipose.pipelines.readers.mat5 import MatError, MatTruncatedError, load_array
 from equipose.pipelines.sequence import BadFrame
 
@@ -114,13 +115,24 @@ def read_csi(path: Path) -> NDArray[np.generic]:
     return found
 
 
+def read_picture(path: Path) -> NDArray[np.generic]:
+    """A PNG picture, as MM-Fi's depth frames are."""
+    try:
+        return decode_any(read_content(path))
+    except PictureError as error:
+        raise BadFrame("unreadable", f"{path}: {error}") from error
+
+
 FRAME_READERS: dict[str, Callable[[Path], NDArray[np.generic]]] = {
     "rgb": read_npy,
     "lidar": lambda path: read_points(path, 3),
     "mmwave": lambda path: read_points(path, 5),
     "wifi": read_csi,
+    "infra1": read_npy,
+    "infra2": read_npy,
+    "depth": read_picture,
 }
-"""modality -> reader of one frame's file."""
+"""sensor -> reader of one frame's file."""
 
 
 def link_leaves(entry: os.DirEntry[str], root: Path) -> bool:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from equipose.models.modalities import MODALITIES
+from equipose.models.sensors import DEFAULT_SENSORS
 from equipose.pipelines.files.errors import DataError
 from equipose.pipelines.files.path_safety import contained
 from equipose.pipelines.readers.contract import check_key
@@ -45,6 +45,8 @@ class MarsReader:
 
     simulator: SimulatorConfig = field(default_factory=SimulatorConfig)
     """Settings for the sensors that MARS lacks."""
+    wanted: tuple[str, ...] = DEFAULT_SENSORS
+    """Sensors of the store; all but the radar are simulated from the real motion."""
 
     def sequences(self, root: str | Path) -> list[SequenceKey]:
         """A key per subject, movement and time part; reads every file, so that bad ones are found early."""
@@ -66,9 +68,9 @@ class MarsReader:
         part = read_part(folder, key.part)
         rows = part.rows(movement)
         first = 1 + _frames_before(folder, key.part, movement)
-        simulated = [m for m in MODALITIES if m != "mmwave" or part.radar is None]
+        simulated = [m for m in self.wanted if m != "mmwave" or part.radar is None]
         frames = self._simulate(part.pose[rows], key, first, simulated) | {"pose": list(part.pose[rows])}
-        if part.radar is not None:
+        if part.radar is not None and "mmwave" in self.wanted:
             frames["mmwave"] = list(part.radar[rows])
         return RawSequence(
             **key._asdict(),
@@ -103,6 +105,10 @@ class MarsReader:
             for part in parts_of(folder):
                 found += _notes(f"{subject} {part}", read_part(folder, part))
         return tuple(found)
+
+    def sensors(self, root: str | Path) -> tuple[str, ...]:
+        """Those that are wanted."""
+        return self.wanted
 
     def settings(self, root: str | Path) -> dict[str, Any]:
         """Version and settings of the simulator, and the time parts, on which frame numbers depend."""

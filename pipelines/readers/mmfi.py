@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from equipose.models.sensors import DEFAULT_SENSORS
 from equipose.pipelines.files.bounded_json import parse_json
 from equipose.pipelines.files.bounded_read import UnreadableFileError, read_bytes
 from equipose.pipelines.files.errors import DataError
@@ -30,8 +31,11 @@ FOLDERS: dict[str, tuple[str, str]] = {
     "lidar": ("lidar", ".bin"),
     "mmwave": ("mmwave", ".bin"),
     "wifi": ("wifi-csi", ".mat"),
+    "infra1": ("infra1", ".npy"),
+    "infra2": ("infra2", ".npy"),
+    "depth": ("depth", ".png"),
 }
-"""modality -> (folder, file extension); `infra1`, `infra2` and `depth` are not read."""
+"""sensor -> (folder, file extension)."""
 
 MAX_SEQUENCE_BYTES = 512 * 2**20
 """What the frames of one sequence may hold together; those of MM-Fi hold 30 MiB."""
@@ -44,6 +48,13 @@ Entry = NDArray[np.generic] | Defect
 @dataclass(frozen=True, kw_only=True)
 class MmfiReader:
     """Reads an MM-Fi tree frame by frame, whatever is missing or broken in it."""
+
+    wanted: tuple[str, ...] = DEFAULT_SENSORS
+    """Sensors of the store, some of `FOLDERS`."""
+
+    def __post_init__(self) -> None:
+        if unknown := sorted(set(self.wanted) - set(FOLDERS)):
+            raise ValueError(f"sensors {unknown} are not MM-Fi's; use some of {list(FOLDERS)}")
 
     def sequences(self, root: str | Path) -> list[SequenceKey]:
         """Every E/S/A folder; `DataError` if there is none, or if an entry of that name is not a folder."""
@@ -64,7 +75,7 @@ class MmfiReader:
         folder = base / name_of(check_key(key))
         if not folder.is_dir() or not contained(folder, base):
             raise DataError.about(folder, field="folder", value="absent or outside the root", remedy=_LAYOUT)
-        listed = {modality: _list_frames(folder, modality, base) for modality in FOLDERS}
+        listed = {modality: _list_frames(folder, modality, base) for modality in self.wanted}
         truth = _read_truth(folder / "ground_truth.npy", base)
         numbers = _numbers(truth, listed, folder)
         source = provenance(base)
@@ -83,6 +94,10 @@ class MmfiReader:
         """A remark if the tree was written by the simulator."""
         source = provenance(Path(root))
         return () if source == "real" else (f"{root} was written by the simulator ({source})",)
+
+    def sensors(self, root: str | Path) -> tuple[str, ...]:
+        """Those that are wanted."""
+        return self.wanted
 
     def settings(self, root: str | Path) -> dict[str, Any]:
         """The tree's provenance and, if it is simulated, the simulator's settings."""

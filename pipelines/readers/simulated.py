@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from equipose.models.sensors import DEFAULT_SENSORS
 from equipose.pipelines.readers.contract import check_key
 from equipose.pipelines.sequence import RawSequence, SequenceKey
 from equipose.pipelines.simulator import PROVENANCE, SimulatorConfig, environment_of, simulate_sequence
@@ -19,6 +20,7 @@ class SimulatedSource:
     actions: tuple[str, ...]
     """Such as `("A02", "A13")`."""
     config: SimulatorConfig = field(default_factory=SimulatorConfig)
+    sensors: tuple[str, ...] = DEFAULT_SENSORS
 
     def __post_init__(self) -> None:
         for name, letter, last in (("subjects", "S", 40), ("actions", "A", 27)):
@@ -42,11 +44,15 @@ class SimulatedReader:
 
     def read(self, root: SimulatedSource, key: SequenceKey) -> RawSequence:
         """The sequence of the key's subject and action."""
-        return simulate_sequence(check_key(key).subject, key.action, root.config)
+        return simulate_sequence(check_key(key).subject, key.action, root.config, root.sensors)
 
     def notes(self, root: SimulatedSource) -> tuple[str, ...]:
         """A remark that all of it is simulated."""
         return (f"every sequence is {PROVENANCE}",)
+
+    def sensors(self, root: SimulatedSource) -> tuple[str, ...]:
+        """Those that are simulated."""
+        return root.sensors
 
     def settings(self, root: SimulatedSource) -> dict[str, Any]:
         """Version and settings of the simulator; not the subjects and actions, so that a store can grow."""

@@ -1,7 +1,7 @@
-"""Simulated people and sensors: 27 procedural actions, and what four sensors would record of any motion.
+"""Simulated people and sensors: 27 procedural actions, and what MM-Fi's sensors would record of any motion.
 
-`people` makes the motion, `sensors` the readings; `config` holds the settings, `observe` joins the two,
-`tree` writes MM-Fi's on-disk layout.
+`people` makes the motion, `render` looks at it, `sensors` make the readings; `config` holds the settings,
+`observe` joins them, `tree` writes MM-Fi's on-disk layout.
 """
 
 from equipose.pipelines.simulator.config import SIMULATOR_VERSION, SUBJECTS, SimulatorConfig, environment_of

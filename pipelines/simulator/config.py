@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-from equipose.models.modalities import MODALITIES
+from equipose.models.sensors import DEFAULT_SENSORS, SENSORS
 
 SIMULATOR_VERSION = "1"
 """Raised whenever the same configuration would give other numbers; part of every provenance."""
@@ -65,9 +65,10 @@ def _require(condition: bool, name: str, value: object, remedy: str) -> None:
 
 
 def _complete(name: str, given: dict[str, float], high: float) -> dict[str, float]:
-    """All modalities with their value, 1 where none was given."""
-    unknown = sorted(set(given) - set(MODALITIES))
-    _require(not unknown, name, unknown, f"known modalities are {list(MODALITIES)}")
-    for modality, value in given.items():
-        _require(0 <= value <= high, f"{name}[{modality}]", value, f"use a number in [0, {high}]")
-    return {modality: float(given.get(modality, 1.0)) for modality in MODALITIES}
+    """The default sensors with their value, 1 where none was given, and whatever else was given."""
+    unknown = sorted(set(given) - set(SENSORS))
+    _require(not unknown, name, unknown, f"known sensors are {list(SENSORS)}")
+    for sensor, value in given.items():
+        _require(0 <= value <= high, f"{name}[{sensor}]", value, f"use a number in [0, {high}]")
+    values = dict.fromkeys(DEFAULT_SENSORS, 1.0) | {sensor: float(value) for sensor, value in given.items()}
+    return {sensor: values[sensor] for sensor in SENSORS if sensor in values}

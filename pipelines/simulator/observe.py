@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from equipose.models.modalities import MODALITIES
 from equipose.models.randomness import numpy_rng
+from equipose.models.sensors import DEFAULT_SENSORS
 from equipose.models.skeleton import NUM_JOINTS
 from equipose.pipelines.sequence import Defect, RawSequence
 from equipose.pipelines.simulator.config import SIMULATOR_VERSION, SUBJECTS, SimulatorConfig, environment_of
@@ -19,11 +21,14 @@ from equipose.pipelines.simulator.people.motion import simulate_motion
 from equipose.pipelines.simulator.people.person import person
 from equipose.pipelines.simulator.sensors.camera import observe_rgb
 from equipose.pipelines.simulator.sensors.csi import observe_wifi
+from equipose.pipelines.simulator.sensors.depth import observe_depth
+from equipose.pipelines.simulator.sensors.infra import observe_infra
 from equipose.pipelines.simulator.sensors.lidar import observe_lidar
 from equipose.pipelines.simulator.sensors.radar import observe_mmwave
 from equipose.pipelines.simulator.sensors.signals import spells
 
 Array = NDArray[np.float64]
+Readings = dict[str, list[NDArray[Any]]]
 PROVENANCE = f"simulated:{SIMULATOR_VERSION}"
 """Label of every simulated modality."""
 SPELL_SECONDS = 1.0
@@ -43,28 +48,41 @@ class Scene:
     rng: np.random.Generator
 
 
-def _rgb(scene: Scene) -> dict[str, list[Array]]:
+def _rgb(scene: Scene) -> Readings:
     return {"rgb": list(observe_rgb(scene.pose, scene.girth, scene.config.noise["rgb"], scene.rng))}
 
 
-def _lidar(scene: Scene) -> dict[str, list[Array]]:
+def _lidar(scene: Scene) -> Readings:
     noise = scene.config.noise["lidar"]
     capsules = body(scene.pose, scene.girth)
     return {"lidar": observe_lidar(capsules, scene.config.lidar_points, noise, scene.rng)}
 
 
-def _mmwave(scene: Scene) -> dict[str, list[Array]]:
+def _mmwave(scene: Scene) -> Readings:
     capsules = body(scene.pose, scene.girth)
     return {"mmwave": observe_mmwave(capsules, scene.environment, scene.config, scene.rng)}
 
 
-def _wifi(scene: Scene) -> dict[str, list[Array]]:
+def _wifi(scene: Scene) -> Readings:
     amplitude, phase = observe_wifi(scene.pose, scene.environment, scene.subject, scene.config, scene.rng)
     return {"wifi": list(amplitude), "wifi_phase": list(phase)}
 
 
-SENSORS: dict[str, Callable[[Scene], dict[str, list[Array]]]] = {
+def _infra(scene: Scene, which: str) -> Readings:
+    noise = scene.config.noise.get(which, 1.0)
+    return {which: list(observe_infra(which, scene.pose, scene.girth, noise, scene.rng))}
+
+
+def _depth(scene: Scene) -> Readings:
+    capsules, noise = body(scene.pose, scene.girth), scene.config.noise.get("depth", 1.0)
+    return {"depth": list(observe_depth(capsules, scene.config.seed, scene.environment, noise, scene.rng))}
+
+
+SENSORS: dict[str, Callable[[Scene], Readings]] = {
     "rgb": _rgb,
+    "infra1": partial(_infra, which="infra1"),
+    "infra2": partial(_infra, which="infra2"),
+    "depth": _depth,
     "lidar": _lidar,
     "mmwave": _mmwave,
     "wifi": _wifi,
@@ -79,8 +97,8 @@ def readings(
     subject: str,
     key: str,
     config: SimulatorConfig,
-    modalities: Sequence[str] = MODALITIES,
-) -> dict[str, list[Array]]:
+    modalities: Sequence[str] = DEFAULT_SENSORS,
+) -> Readings:
     """As `observe`, with the CSI phase [3, 114, 10], radians, under `wifi_phase` where WiFi is asked for."""
     unknown = sorted(set(modalities) - set(SENSORS))
     if unknown:
@@ -89,7 +107,7 @@ def readings(
         raise ValueError(f"pose: need finite [F, {NUM_JOINTS}, 3] with F >= 1, got shape {pose.shape}")
     pose = pose.astype(np.float64)
     girth = person(config.seed, subject).girth
-    found: dict[str, list[Array]] = {}
+    found: Readings = {}
     for modality in modalities:
         rng = numpy_rng(config.seed, "simulator", modality, environment, subject, key)
         seen = _seen(pose, environment, subject, key, modality, config)
@@ -107,12 +125,13 @@ def observe(
     subject: str,
     key: str,
     config: SimulatorConfig,
-    modalities: Sequence[str] = MODALITIES,
-) -> dict[str, list[Array]]:
+    modalities: Sequence[str] = DEFAULT_SENSORS,
+) -> Readings:
     """Modality -> F raw frames of a person moving as `pose` [F, 17, 3] m in the sensor frame.
 
-    `rgb` [17, 2] pixels, `lidar` [N, 3] m, `mmwave` [N, 5] (x, y, z m, Doppler m/s, intensity dB; N may be
-    0), `wifi` [3, 114, 10] dB with -inf where lost; all float64. `key` names the recording: equal
+    `rgb`, `infra1` and `infra2` [17, 2] pixels, `lidar` [N, 3] m, `mmwave` [N, 5] (x, y, z m, Doppler m/s,
+    intensity dB; N may be 0), `wifi` [3, 114, 10] dB with -inf where lost, all float64; `depth` [480, 640]
+    whole millimetres, uint16, 0 where there is no reading. `key` names the recording: equal
     (seed, environment, subject, key, pose) give equal readings, whichever modalities are asked for.
     """
     found = readings(
@@ -125,7 +144,7 @@ def _seen(
     pose: Array, environment: str, subject: str, key: str, modality: str, config: SimulatorConfig
 ) -> Array:
     """The pose that a sensor observes: an unrelated recording for the uninformative share of the time."""
-    informed = config.informativeness[modality]
+    informed = config.informativeness.get(modality, 1.0)
     if informed >= 1:
         return pose
     rng = numpy_rng(config.seed, "simulator", "decoy", modality, environment, subject, key)
@@ -137,11 +156,15 @@ def _seen(
     return np.where(away[:, None, None], decoy, pose)
 
 
-def simulate_sequence(subject: str, action: str, config: SimulatorConfig) -> RawSequence:
+def simulate_sequence(
+    subject: str, action: str, config: SimulatorConfig, sensors: Sequence[str] = DEFAULT_SENSORS
+) -> RawSequence:
     """A whole simulated recording of one subject and action, labelled as simulated."""
     environment = environment_of(subject)
     pose = simulate_motion(subject, action, config)
-    found = observe(pose, environment=environment, subject=subject, key=action, config=config)
+    found = observe(
+        pose, environment=environment, subject=subject, key=action, config=config, modalities=sensors
+    )
     frames: dict[str, list[NDArray[np.generic] | Defect]] = {name: list(rows) for name, rows in found.items()}
     frames["pose"] = list(pose.astype(np.float32))
     return RawSequence(
@@ -150,5 +173,5 @@ def simulate_sequence(subject: str, action: str, config: SimulatorConfig) -> Raw
         action=action,
         numbers=np.arange(1, config.frames + 1, dtype=np.int32),
         frames=frames,
-        provenance=dict.fromkeys((*MODALITIES, "pose"), PROVENANCE),
+        provenance=dict.fromkeys(frames, PROVENANCE),
     )

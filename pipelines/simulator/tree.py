@@ -10,16 +10,15 @@ from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy.io import savemat
 
+from equipose.models.sensors import DEFAULT_SENSORS
 from equipose.pipelines.files.atomic import atomic
 from equipose.pipelines.simulator.config import SimulatorConfig, environment_of
+from equipose.pipelines.simulator.frame_files import WRITERS, write_frames
 from equipose.pipelines.simulator.observe import PROVENANCE, readings
 from equipose.pipelines.simulator.people.actions import motion_of
 from equipose.pipelines.simulator.people.motion import simulate_motion
 
-Array = NDArray[np.float64]
 MARKER = ".equipose-simulation.json"
 """File that marks the root of a simulated tree: hidden, because MM-Fi readers take every other entry of the
 root for an environment."""
@@ -31,9 +30,10 @@ def write_mmfi_tree(
     subjects: Sequence[str],
     actions: Sequence[str],
     config: SimulatorConfig,
+    modalities: Sequence[str] = DEFAULT_SENSORS,
     progress: Callable[[str], None] | None = None,
 ) -> int:
-    """Write every (subject, action) below `root`; returns how many were new.
+    """Write `modalities` of every (subject, action) below `root`; returns how many sequences were new.
 
     Sequences appear complete or not at all, so an interrupted call can be repeated. `progress` gets
     `E01/S01/A01` after each. Raises ValueError if `root` holds other data.
@@ -41,20 +41,27 @@ def write_mmfi_tree(
     for action in actions:
         motion_of(action)
     folders = [Path(environment_of(subject), subject, action) for subject in subjects for action in actions]
-    claim_tree(root, config)
+    claim_tree(root, config, modalities)
     written = 0
     for folder in folders:
-        written += write_sequence(root, folder.parts[1], folder.parts[2], config)
+        written += write_sequence(root, folder.parts[1], folder.parts[2], config, modalities)
         if progress is not None:
             progress(folder.as_posix())
     return written
 
 
-def claim_tree(root: str | os.PathLike[str], config: SimulatorConfig) -> None:
-    """Create `root` and its marker; ValueError if it holds data not simulated with this configuration."""
+def claim_tree(
+    root: str | os.PathLike[str], config: SimulatorConfig, modalities: Sequence[str] = DEFAULT_SENSORS
+) -> None:
+    """Create `root` and its marker; ValueError if it holds anything but these sensors, so simulated."""
+    unknown = sorted(set(modalities) - set(WRITERS))
+    if unknown or not modalities:
+        raise ValueError(f"modalities: {unknown or list(modalities)}; use some of {list(WRITERS)}")
     root = Path(root)
     root.mkdir(parents=True, exist_ok=True)
     marker, claim = root / MARKER, {"provenance": PROVENANCE, "config": asdict(config)}
+    if set(modalities) != set(DEFAULT_SENSORS):  # the usual four go without saying, as in earlier trees
+        claim["modalities"] = sorted(modalities)
     if marker.exists():
         found = json.loads(marker.read_text())
         if found != claim:
@@ -69,33 +76,27 @@ def claim_tree(root: str | os.PathLike[str], config: SimulatorConfig) -> None:
         file.write((json.dumps(claim, indent=2) + "\n").encode())
 
 
-def write_sequence(root: str | os.PathLike[str], subject: str, action: str, config: SimulatorConfig) -> bool:
+def write_sequence(
+    root: str | os.PathLike[str],
+    subject: str,
+    action: str,
+    config: SimulatorConfig,
+    modalities: Sequence[str] = DEFAULT_SENSORS,
+) -> bool:
     """Write one recording to `root/E0x/Sxx/Axx` unless it exists; whether it was written."""
     environment = environment_of(subject)
     target = Path(root, environment, subject, action)
     if target.exists():
         return False
     pose = simulate_motion(subject, action, config)
-    found = readings(pose, environment=environment, subject=subject, key=action, config=config)
+    found = readings(
+        pose, environment=environment, subject=subject, key=action, config=config, modalities=modalities
+    )
     partial = Path(root, f".partial-{environment}-{subject}-{action}")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir()
     np.save(partial / "ground_truth.npy", pose.astype(np.float32))
-    _write_frames(partial, found)
+    write_frames(partial, found, modalities)
     target.parent.mkdir(parents=True, exist_ok=True)
     partial.rename(target)
     return True
-
-
-def _write_frames(folder: Path, found: dict[str, list[Array]]) -> None:
-    """One file per sensor and frame, numbered from 1; an empty point set is a file of zero bytes."""
-    for name in ("rgb", "lidar", "mmwave", "wifi-csi"):
-        (folder / name).mkdir()
-    for number, pixels in enumerate(found["rgb"], 1):
-        np.save(folder / "rgb" / f"frame{number:03d}.npy", pixels)
-    for name in ("lidar", "mmwave"):
-        for number, points in enumerate(found[name], 1):
-            points.astype(np.float64).tofile(folder / name / f"frame{number:03d}.bin")
-    for number, (amplitude, phase) in enumerate(zip(found["wifi"], found["wifi_phase"], strict=True), 1):
-        entries = {"CSIamp": amplitude, "CSIphase": phase}
-        savemat(folder / "wifi-csi" / f"frame{number:03d}.mat", entries)

@@ -14,7 +14,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from equipose.models.modalities import LETTERS, MODALITIES, subset_name
+from equipose.models.sensors import SENSORS, subset_name
 from equipose.models.skeleton import JOINTS
 
 METRICS: tuple[str, ...] = ("mpjpe_mm", "pa_mpjpe_mm")
@@ -26,8 +26,8 @@ something about these subjects only."""
 
 
 def members(subset: str) -> tuple[str, ...]:
-    """The modalities of a subset's name: `RL` -> (rgb, lidar). Inverse of `models.modalities.subset_name`."""
-    names = {letter: name for name, letter in LETTERS.items()}
+    """The modalities of a subset's name: `RL` -> (rgb, lidar). Inverse of `models.sensors.subset_name`."""
+    names = {sensor.letter: name for name, sensor in SENSORS.items() if sensor.letter}
     if subset and all(letter in names for letter in subset):
         return tuple(names[letter] for letter in subset)
     return tuple(subset.split("+"))
@@ -51,10 +51,11 @@ def modalities_of(subsets: Iterable[str]) -> tuple[str, ...]:
 
 def in_size_order(subsets: Iterable[str]) -> list[str]:
     """Subsets by number of sensors, then in the order of the sensors."""
+    order = {name: i for i, name in enumerate(SENSORS)}
 
     def place(subset: str) -> tuple[int, list[int]]:
         known = members(subset)
-        return len(known), [MODALITIES.index(name) if name in MODALITIES else 99 for name in known]
+        return len(known), [order.get(name, len(order)) for name in known]
 
     return sorted(dict.fromkeys(subsets), key=place)
 

@@ -16,7 +16,7 @@ import numpy as np
 import polars as pl
 from scipy import stats
 
-from equipose.models.modalities import subset_name
+from equipose.models.sensors import subset_name
 from equipose.pipelines.statistics.comparison import RESOLUTION_MM, EvidenceRule
 from equipose.pipelines.statistics.paired_test import (
     Array,

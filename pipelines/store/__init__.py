@@ -4,9 +4,9 @@ A finished store is a folder: `manifest.json` (format version, header, provenanc
 a Parquet `index` of one row per frame that Polars filters into protocols and splits, the `defects`, one
 Arrow table of `frames`, and the `header.json` that was written first.
 
-Here: `writer` and `reader` (the two classes to use), `format` (schema, conversion, hashes), `index` (the
-tables beside the frames), `layout` (where each frame's numbers lie), `folder` (local or remote files),
-`checks` and `arrow_guard` (nothing in a store is trusted).
+Here: `writer` and `reader` (the two classes to use), `signals` (which sensors, and their columns), `format`
+(conversion, hashes), `index` (the tables beside the frames), `layout` (where each frame's numbers lie),
+`folder` (local or remote files), `checks` and `arrow_guard` (nothing in a store is trusted).
 """
 
 from __future__ import annotations

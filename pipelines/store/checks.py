@@ -19,19 +19,9 @@ from equipose.pipelines.files.errors import DataError
 from equipose.pipelines.sequence import SequenceKey
 from equipose.pipelines.store.arrow_guard import ArrowFileError, block_lengths
 from equipose.pipelines.store.folder import StoreFolder
-from equipose.pipelines.store.format import (
-    DENSE,
-    FORMAT_VERSION,
-    HEADER,
-    MANIFEST,
-    SIGNALS,
-    fingerprint_of,
-    schema,
-)
+from equipose.pipelines.store.format import HEADER, MANIFEST, READABLE, fingerprint_of
 from equipose.pipelines.store.index import KEY_NAMES, defect_schema, index_schema
-
-FRAME_BYTES = 4 * sum(int(np.prod(shape)) for shape in DENSE.values())
-"""Bytes of every frame in the frame table, without its points."""
+from equipose.pipelines.store.signals import StoredSignals
 
 ROW_BYTES = {"index": 512, "defects": 16_384}
 """Most unpacked bytes per row of a side table; paths are in the defects."""
@@ -43,18 +33,30 @@ _PROVENANCE = re.compile(r"[\w:. -]{1,100}")
 
 
 def read_manifest(folder: StoreFolder) -> dict[str, Any]:
-    """The manifest of a finished store of this format version, checked as by `check_files`."""
+    """The manifest of a finished store, checked as by `check_files`, with its `signals` added."""
     if not folder.exists(MANIFEST):
         raise _not_a_store(folder)
     manifest = folder.json(MANIFEST)
     found = manifest.get("format") if isinstance(manifest, dict) else None
-    if found != FORMAT_VERSION:
+    if found not in READABLE or isinstance(found, bool):
         raise DataError.about(
-            file=f"{folder.path}/{MANIFEST}", field="format", value=f"{found}, expected {FORMAT_VERSION}",
+            file=f"{folder.path}/{MANIFEST}", field="format", value=f"{found}, expected {READABLE}",
             remedy="prepare the store again with this version, or open it with the one that wrote it",
         )  # fmt: skip
+    manifest = {**manifest, "signals": _signals(manifest, f"{folder.path}/{MANIFEST}")}
     check_files(folder, manifest)
-    return dict(manifest)
+    return manifest
+
+
+def _signals(manifest: Mapping[str, Any], where: str) -> StoredSignals:
+    """The sensors that a manifest names; those of format 1 are the default ones."""
+    if manifest["format"] == 1:
+        return StoredSignals.of()
+    header = manifest.get("header")
+    try:
+        return StoredSignals.from_json(header.get("sensors") if isinstance(header, dict) else None)
+    except ValueError as error:
+        raise DataError.about(where, field="sensors", value=f"unreadable ({error})", remedy=_AGAIN) from error
 
 
 def _not_a_store(folder: StoreFolder) -> DataError:
@@ -86,7 +88,7 @@ def check_files(folder: StoreFolder, manifest: dict[str, Any]) -> None:
                 remedy="the store is incomplete: copy it again, or prepare it again",
             )  # fmt: skip
     digests = {SequenceKey(*s["key"]): s["digest"] for s in manifest["sequences"]}
-    if (expected := fingerprint_of(digests)) != manifest["fingerprint"]:
+    if (expected := fingerprint_of(digests, manifest["signals"])) != manifest["fingerprint"]:
         raise DataError.about(
             f"{folder.path}/{MANIFEST}", field="fingerprint",
             value=f"{manifest['fingerprint']}, but its sequences give {expected}",
@@ -108,7 +110,7 @@ def check_manifest(manifest: Mapping[str, Any], where: str) -> None:
         _require(sound, where, f"files[{name!r}]", value, "bytes and sha256")
     _require(isinstance(manifest["sequences"], list), where, "sequences", manifest["sequences"], "a list")
     for entry in manifest["sequences"]:
-        check_sequence(entry, where)
+        check_sequence(entry, where, manifest["signals"])
     keys = [tuple(entry["key"]) for entry in manifest["sequences"]]
     doubled = next((key for key in keys if keys.count(key) > 1), None) if len(set(keys)) < len(keys) else None
     _require(doubled is None, where, "sequences", doubled, "every sequence once")
@@ -120,11 +122,11 @@ def _check_frames(manifest: Mapping[str, Any], where: str) -> None:
         name = manifest[kind]
         _require(name in manifest["files"], where, kind, name, "one of `files`, not outside the store")
     frames = sum(entry["frames"] for entry in manifest["sequences"])
-    room = manifest["files"][manifest["frames"]]["bytes"] // FRAME_BYTES
+    room = manifest["files"][manifest["frames"]]["bytes"] // manifest["signals"].frame_bytes
     _require(frames <= room, where, "number of frames", frames, f"at most the {room} that its file can hold")
 
 
-def check_sequence(entry: Any, where: str) -> None:
+def check_sequence(entry: Any, where: str, signals: StoredSignals) -> None:
     """Raise DataError unless this is metadata of a sequence as `store.format.metadata_of` writes it."""
     fields = {"key", "frames", "digest", "provenance"}
     _require(
@@ -136,12 +138,14 @@ def check_sequence(entry: Any, where: str) -> None:
     _ = SequenceKey(*key).stem
     _require(_count(entry["frames"]) and entry["frames"] > 0, where, "frames", entry["frames"], "1 or more")
     _require(isinstance(entry["digest"], str), where, "digest", entry["digest"], "a text")
-    sound = isinstance(provenance, dict) and provenance.keys() == set(SIGNALS)
+    sound = isinstance(provenance, dict) and provenance.keys() == set(signals.names)
     sound = sound and all(isinstance(p, str) and _PROVENANCE.fullmatch(p) for p in provenance.values())
-    _require(sound, where, "provenance", provenance, f"a label for each of {SIGNALS}")
+    _require(sound, where, "provenance", provenance, f"a label for each of {signals.names}")
 
 
-def read_frames(buffer: pa.Buffer, counts: Sequence[int] | None, where: str) -> pa.Table:
+def read_frames(
+    buffer: pa.Buffer, counts: Sequence[int] | None, where: str, signals: StoredSignals
+) -> pa.Table:
     """The frame table in these bytes, without copying them; `counts`: rows of its batches, if known.
 
     Raises DataError for a table that is compressed or of another schema, whose lists point outside it, or
@@ -151,18 +155,18 @@ def read_frames(buffer: pa.Buffer, counts: Sequence[int] | None, where: str) -> 
         declared = block_lengths(memoryview(buffer))
         _require(counts in (None, declared), where, "rows of its batches", declared, f"{counts}")
         table = pa.ipc.open_file(pa.BufferReader(buffer)).read_all()
-        _require(table.schema.equals(schema()), where, "schema", table.schema.names, "that of a store")
+        _require(table.schema.equals(signals.schema), where, "schema", table.schema.names, "that of a store")
         table.validate(full=True)
     except (ArrowFileError, pa.ArrowException, OSError) as error:
         raise DataError.about(
             where, field="frame table", value=f"unreadable ({error})", remedy=_AGAIN
         ) from error
     for batch in table.to_batches():
-        _check_batch(batch, buffer, where)
+        _check_batch(batch, buffer, where, signals)
     return table
 
 
-def _check_batch(batch: pa.RecordBatch, buffer: pa.Buffer, where: str) -> None:
+def _check_batch(batch: pa.RecordBatch, buffer: pa.Buffer, where: str, signals: StoredSignals) -> None:
     """Refuse what Arrow allows and a store never has: nulls, odd positions, numbers out of order."""
     for column in batch.columns:
         while column is not None:
@@ -178,16 +182,20 @@ def _check_batch(batch: pa.RecordBatch, buffer: pa.Buffer, where: str) -> None:
     _require(
         bool((np.diff(numbers.astype(np.int64)) > 0).all()), where, "frame numbers", "not rising", "rising"
     )
-    low, high = batch["wifi_min"].to_numpy(), batch["wifi_max"].to_numpy()
-    with np.errstate(over="ignore", invalid="ignore"):
-        sound = bool((np.isfinite(high - low) & (low <= high)).all())
-    _require(sound, where, "wifi_min and wifi_max", "not finite or not in order", "finite, in order")
+    for name in signals.extremes:
+        low, high = batch[f"{name}_min"].to_numpy(), batch[f"{name}_max"].to_numpy()
+        with np.errstate(over="ignore", invalid="ignore"):
+            sound = bool((np.isfinite(high - low) & (low <= high)).all())
+        _require(sound, where, f"{name}_min and {name}_max", "not finite or not in order", "finite, in order")
 
 
-def read_index(buffer: pa.Buffer, sequences: Sequence[Mapping[str, Any]], where: str) -> pl.DataFrame:
+def read_index(
+    buffer: pa.Buffer, sequences: Sequence[Mapping[str, Any]], where: str, signals: StoredSignals
+) -> pl.DataFrame:
     """The index in these Parquet bytes; DataError unless it agrees with the manifest in every row."""
     frames = [entry["frames"] for entry in sequences]
-    index = _read_parquet(buffer, "index", index_schema(), range(sum(frames), sum(frames) + 1), where)
+    rows = range(sum(frames), sum(frames) + 1)
+    index = _read_parquet(buffer, "index", index_schema(signals), rows, where)
     expected = {
         "row": np.arange(sum(frames)),
         "sequence": np.repeat(np.arange(len(frames)), frames),
@@ -205,9 +213,11 @@ def read_index(buffer: pa.Buffer, sequences: Sequence[Mapping[str, Any]], where:
     return index
 
 
-def read_defects(buffer: pa.Buffer, sequences: Sequence[Mapping[str, Any]], where: str) -> pl.DataFrame:
+def read_defects(
+    buffer: pa.Buffer, sequences: Sequence[Mapping[str, Any]], where: str, signals: StoredSignals
+) -> pl.DataFrame:
     """The defects in these Parquet bytes; DataError for more of them than there are marks."""
-    most = len(SIGNALS) * sum(entry["frames"] + 1 for entry in sequences)
+    most = len(signals.names) * sum(entry["frames"] + 1 for entry in sequences)
     return _read_parquet(buffer, "defects", defect_schema(), range(most + 1), where)
 
 

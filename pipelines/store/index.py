@@ -10,24 +10,28 @@ import pyarrow as pa
 
 from equipose.pipelines.files.errors import DataError
 from equipose.pipelines.sequence import SequenceKey
-from equipose.pipelines.store.format import SIGNALS
+from equipose.pipelines.store.signals import StoredSignals
 
 KEY_NAMES = SequenceKey._fields
-FRAME_COLUMNS: tuple[str, ...] = ("number", *(f"valid_{name}" for name in SIGNALS))
-"""Columns of the frame table that the index repeats."""
 
 
-def index_frame(frames: pa.Table, about: Sequence[Mapping[str, Any]]) -> pl.DataFrame:
+def frame_columns(signals: StoredSignals) -> list[str]:
+    """Columns of the frame table that the index repeats."""
+    return ["number", *(f"valid_{name}" for name in signals.names)]
+
+
+def index_frame(frames: pa.Table, about: Sequence[Mapping[str, Any]], signals: StoredSignals) -> pl.DataFrame:
     """The index of a frame table, in its order; `about` describes its sequences.
 
     Columns: `row`, `sequence`, `offset` in the sequence, `environment`, `subject`, `action`, `part`,
-    `number`, `valid_rgb` .. `valid_pose`. Raises DataError when a (subject, action, number) occurs twice.
+    `number`, `valid_<signal>` for every sensor and the pose. Raises DataError when a (subject, action,
+    number) occurs twice.
     """
     counts = [entry["frames"] for entry in about]
     names = {name: [entry["key"][i] for entry in about] for i, name in enumerate(KEY_NAMES)}
     sequences = pl.DataFrame({"sequence": range(len(about)), "offset": [range(n) for n in counts], **names})
     rows = sequences.explode("offset").with_row_index("row")
-    columns = pl.DataFrame(frames.select(FRAME_COLUMNS))
+    columns = pl.DataFrame(frames.select(frame_columns(signals)))
     index = pl.concat([rows.cast({"row": pl.Int64}), columns], how="horizontal")
     _require_unique(index)
     return index
@@ -57,10 +61,10 @@ def defect_frame(about: Sequence[Mapping[str, Any]]) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=defect_schema())
 
 
-def index_schema() -> dict[str, Any]:
+def index_schema(signals: StoredSignals) -> dict[str, Any]:
     """Columns of the index and their types."""
     numbers = dict.fromkeys(("row", "sequence", "offset"), pl.Int64)
-    marks = dict.fromkeys(FRAME_COLUMNS[1:], pl.Boolean)
+    marks = dict.fromkeys(frame_columns(signals)[1:], pl.Boolean)
     return {**numbers, **dict.fromkeys(KEY_NAMES, pl.String), "number": pl.Int32, **marks}
 
 

@@ -13,19 +13,17 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from pyarrow import fs
 
-from equipose.pipelines.cleaning import minmax_csi
+from equipose.models.sensors import GridView, sensor_of
+from equipose.pipelines.cleaning import minmax
 from equipose.pipelines.files.errors import DataError
-from equipose.pipelines.sequence import SensorSequence, SequenceKey
+from equipose.pipelines.images import decode
+from equipose.pipelines.sequence import Packed, SensorSequence, SequenceKey
 from equipose.pipelines.store.checks import read_defects, read_frames, read_index, read_manifest
 from equipose.pipelines.store.folder import StoreFolder
-from equipose.pipelines.store.format import (
-    SIGNALS,
-    check,
-    content_digest,
-    from_record_batch,
-)
+from equipose.pipelines.store.format import check, content_digest, from_record_batch
 from equipose.pipelines.store.index import index_frame
 from equipose.pipelines.store.layout import FrameLayout, locate
+from equipose.pipelines.store.signals import StoredSignals
 
 
 def open_store(path: str | os.PathLike[str], filesystem: fs.FileSystem | None = None) -> Store:
@@ -69,6 +67,8 @@ class Store:
         """Hash of dataset content, joint order and units; equal wherever and however it was prepared."""
         self.header: dict[str, Any] = manifest["header"]
         """`source` and `settings` of the preparation."""
+        self.signals: StoredSignals = manifest["signals"]
+        """Its sensors and the pose, with their layouts."""
         self.report: dict[str, Any] = manifest["report"]
         """Remarks of the preparation, such as `notes`."""
         self.files: dict[str, int] = {name: file["bytes"] for name, file in manifest["files"].items()}
@@ -89,29 +89,33 @@ class Store:
     @cached_property
     def index(self) -> pl.DataFrame:
         """One row per frame; columns as in `equipose.pipelines.store.index.index_frame`."""
-        return read_index(self._buffer("index"), self._manifest["sequences"], self._name("index"))
+        return read_index(
+            self._buffer("index"), self._manifest["sequences"], self._name("index"), self.signals
+        )
 
     @cached_property
     def defects(self) -> pl.DataFrame:
         """Why invalid frames are invalid; columns as in `equipose.pipelines.store.index.defect_frame`."""
-        return read_defects(self._buffer("defects"), self._manifest["sequences"], self._name("defects"))
+        return read_defects(
+            self._buffer("defects"), self._manifest["sequences"], self._name("defects"), self.signals
+        )
 
     @property
     def provenance(self) -> dict[str, dict[str, int]]:
         """Signal -> `real`, `simulated:<version>` or `absent` -> number of sequences."""
         each = [s["provenance"] for s in self._manifest["sequences"]]
-        return {name: dict(sorted(Counter(p[name] for p in each).items())) for name in SIGNALS}
+        return {name: dict(sorted(Counter(p[name] for p in each).items())) for name in self.signals.names}
 
     @cached_property
     def layout(self) -> FrameLayout:
         """Where each row's numbers lie in the frame table; batches are gathered with it."""
-        return locate(self._buffer("frames"), self.table)
+        return locate(self._buffer("frames"), self.table, self.signals)
 
     @cached_property
     def table(self) -> pa.Table:
         """All frames as an Arrow table; one chunk per sequence, no copy."""
         counts = [entry["frames"] for entry in self._manifest["sequences"]]
-        return read_frames(self._buffer("frames"), counts, self._name("frames"))
+        return read_frames(self._buffer("frames"), counts, self._name("frames"), self.signals)
 
     def _name(self, kind: str) -> str:
         """Path of a file of the store, for messages."""
@@ -136,26 +140,32 @@ class Store:
         key = self.keys[i]._asdict()
         mine = self.defects.filter(*(pl.col(name) == value for name, value in key.items()))
         about = {**self._manifest["sequences"][i], "defects": mine.drop(key).to_dicts()}
-        return from_record_batch(self.record_batch(i), about)
+        return from_record_batch(self.record_batch(i), about, self.signals)
 
     def frame(
         self, environment: str, subject: str, action: str, number: int
-    ) -> dict[str, NDArray[np.float32] | None]:
+    ) -> dict[str, NDArray[np.generic] | None]:
         """One synchronised instant, as the public MM-Fi toolbox gives it, in float32.
 
-        `rgb` [17, 2] pixels, `lidar` [N, 3] m, `mmwave` [N, 5], `wifi` [3, 114, 10] rescaled to 0..1 over
-        the frame, `pose` [17, 3] m; None where the signal is absent or invalid. `number` counts from 1.
-        The arrays are read-only views except `wifi`. Raises DataError for a frame that does not exist.
+        Sensor -> grid of its shape (rescaled to 0..1 over the frame where that is the sensor's default view,
+        as for CSI), points [N, C], or decoded picture; and `pose` [17, 3] m. None where the signal is absent
+        or invalid. `number` counts from 1. Arrays that are not rescaled or decoded are read-only views.
+        Raises DataError for a frame that does not exist.
         """
         i, offset = self._find(environment, subject, action, number)
         sequence = self._views(i)
-        frame: dict[str, NDArray[np.float32] | None] = {
-            name: getattr(sequence, name)[offset] if sequence.valid[name][offset] else None
-            for name in SIGNALS
+        return {
+            name: self._entry(sequence, name, offset) if sequence.valid[name][offset] else None
+            for name in self.signals.names
         }
-        if frame["wifi"] is not None:
-            frame["wifi"] = minmax_csi(frame["wifi"])
-        return frame
+
+    def _entry(self, sequence: SensorSequence, name: str, offset: int) -> NDArray[np.generic]:
+        signal = sequence.signals[name]
+        if isinstance(signal, Packed):
+            return decode(signal[offset], self.signals.images[name])
+        if name in self.signals.extremes and sensor_of(name).view == GridView(scale="minmax"):
+            return minmax(signal[offset], len(self.signals.grids[name].shape))
+        return signal[offset]
 
     def verify(self) -> None:
         """Read everything and compare it with the checksums; DataError names the first damaged file.
@@ -173,14 +183,14 @@ class Store:
                     remedy="the file is damaged: copy the store again, or prepare it again",
                 )  # fmt: skip
         for i, described in enumerate(self._manifest["sequences"]):
-            check(self._views(i))
+            check(self._views(i), self.signals)
             if (digest := content_digest(self._views(i))) != described["digest"]:
                 raise DataError.about(
                     self._name("frames"), field=f"digest of {described['key']}",
                     value=f"{digest[:16]}, expected {described['digest'][:16]}", remedy="prepare it again",
                 )  # fmt: skip
         _ = self.defects
-        if not self.index.equals(index_frame(self.table, self._manifest["sequences"])):
+        if not self.index.equals(index_frame(self.table, self._manifest["sequences"], self.signals)):
             raise DataError.about(
                 self._name("index"), field="index", value="not that of its frames", remedy="prepare it again"
             )
@@ -193,7 +203,7 @@ class Store:
 
     def _views(self, i: int) -> SensorSequence:
         """Sequence `i` without its defects."""
-        return from_record_batch(self.record_batch(i), self._manifest["sequences"][i])
+        return from_record_batch(self.record_batch(i), self._manifest["sequences"][i], self.signals)
 
     def _find(self, environment: str, subject: str, action: str, number: int) -> tuple[int, int]:
         """(sequence, offset in it) of a frame, or DataError with what exists."""

@@ -35,11 +35,11 @@ from equipose.pipelines.store.format import (
     fingerprint_of,
     from_record_batch,
     metadata_of,
-    schema,
     to_record_batch,
 )
 from equipose.pipelines.store.index import defect_frame, index_frame
 from equipose.pipelines.store.reader import Store, open_store
+from equipose.pipelines.store.signals import StoredSignals
 
 _ABOUT = b"equipose"
 _FILES = {"frames": ".arrow", "index": ".parquet", "defects": ".parquet"}
@@ -82,11 +82,12 @@ class StoreWriter:
                 value=f"{tuple(key)}, already in it",
                 remedy="skip `written()`",
             )
-        batch = to_record_batch(sequence)
+        signals = self.header.signals
+        batch = to_record_batch(sequence, signals)
         about = json.dumps(metadata_of(sequence)).encode()
         with (
             atomic(self.root / PARTS / f"{key.stem}.arrow") as stream,
-            pa.ipc.new_file(stream, schema().with_metadata({_ABOUT: about})) as writer,
+            pa.ipc.new_file(stream, signals.schema.with_metadata({_ABOUT: about})) as writer,
         ):
             writer.write_batch(batch)
 
@@ -100,14 +101,14 @@ class StoreWriter:
         if not parts:
             return self._unchanged()
         old = self._finished.about() if self._finished else []
-        about = [*old, *(_read_part(path)[1] for path in parts.values())]
+        about = [*old, *(_read_part(path, self.header.signals)[1] for path in parts.values())]
         about.sort(key=lambda entry: SequenceKey(*entry["key"]))
         digests = {SequenceKey(*entry["key"]): entry["digest"] for entry in about}
-        fingerprint = fingerprint_of(digests)
+        fingerprint = fingerprint_of(digests, self.header.signals)
         names = {kind: f"{kind}-{fingerprint}{ending}" for kind, ending in _FILES.items()}
         self._write_frames(names["frames"], about)
         with pa.memory_map(str(self.root / names["frames"])) as source:
-            index = index_frame(pa.ipc.open_file(source).read_all(), about)
+            index = index_frame(pa.ipc.open_file(source).read_all(), about, self.header.signals)
         for kind, table in {"index": index, "defects": defect_frame(about)}.items():
             with atomic(self.root / names[kind]) as stream:
                 table.write_parquet(stream)
@@ -155,11 +156,12 @@ class StoreWriter:
         """One record batch per sequence, in the order of `about`; parts are checked while copied."""
         parts = self._parts()
         old = {key: i for i, key in enumerate(self._finished.keys)} if self._finished else {}
-        with atomic(self.root / name) as stream, pa.ipc.new_file(stream, schema()) as writer:
+        schema = self.header.signals.schema
+        with atomic(self.root / name) as stream, pa.ipc.new_file(stream, schema) as writer:
             for entry in about:
                 key = SequenceKey(*entry["key"])
                 if key in parts:
-                    writer.write_batch(_checked(parts[key]))
+                    writer.write_batch(_checked(parts[key], self.header.signals))
                 else:
                     assert self._finished is not None
                     writer.write_batch(self._finished.record_batch(old[key]))
@@ -201,13 +203,13 @@ def _key_of(path: Path) -> SequenceKey:
     return SequenceKey(*names)
 
 
-def _read_part(path: Path) -> tuple[pa.RecordBatch, dict[str, Any]]:
+def _read_part(path: Path, signals: StoredSignals) -> tuple[pa.RecordBatch, dict[str, Any]]:
     """The record batch of a part and what describes it."""
     try:
         buffer = StoreFolder(path.parent).buffer(path.name)
-        table = read_frames(buffer, None, str(path))
+        table = read_frames(buffer, None, str(path), signals)
         about = parse_json((table.schema.metadata or {})[_ABOUT])
-        check_sequence(about, str(path))
+        check_sequence(about, str(path), signals)
         if SequenceKey(*about["key"]) != _key_of(path) or [about["frames"]] != [
             b.num_rows for b in table.to_batches()
         ]:
@@ -220,16 +222,16 @@ def _read_part(path: Path) -> tuple[pa.RecordBatch, dict[str, Any]]:
         ) from error
 
 
-def _checked(path: Path) -> pa.RecordBatch:
+def _checked(path: Path, signals: StoredSignals) -> pa.RecordBatch:
     """The record batch of a part whose content still has the digest it was written with."""
-    batch, about = _read_part(path)
-    found = content_digest(from_record_batch(batch, about))
+    batch, about = _read_part(path, signals)
+    found = content_digest(from_record_batch(batch, about, signals))
     if found != about["digest"]:
         raise DataError.about(
             file=path, field="content", value=f"{found[:12]}, written as {about['digest'][:12]}",
             remedy="the file is damaged: delete it and prepare again",
         )  # fmt: skip
-    return batch.cast(schema())
+    return batch.cast(signals.schema)
 
 
 def _software() -> str:

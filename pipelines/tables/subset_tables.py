@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from equipose.models.modalities import LETTERS
+from equipose.models.sensors.registry import letter_of
 from equipose.models.skeleton import JOINTS
 from equipose.pipelines.statistics.subset_errors import (
     full_subset,
@@ -100,7 +100,7 @@ def step_table(
     methods = _names(effects)
     steps: dict[str, dict[str, dict[str, Any]]] = {}
     for row in effects.iter_rows(named=True):
-        step = f"{row['without']} + {LETTERS.get(row['added'], row['added'])}"
+        step = f"{row['without']} + {letter_of(row['added']) or row['added']}"
         steps.setdefault(step, {})[row["method"]] = row
     header = ("sensors + added", *(name for method in methods for name in (method, f"{method}: verdict")))
     rows = tuple(

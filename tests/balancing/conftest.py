@@ -20,8 +20,8 @@ from equipose.balancing.shapley.value_functions import pearson_profit
 from equipose.balancing.shapley.values import shapley_values
 from equipose.balancing.train_step import take_step
 from equipose.models.batch import Batch, Outputs
-from equipose.models.modalities import MODALITIES
 from equipose.models.randomness import derive_seed, torch_rng
+from equipose.models.sensors import DEFAULT_SENSORS
 
 JOINTS = 17
 INPUTS = 5
@@ -45,7 +45,7 @@ class ToyPoseModel(nn.Module):
     ) -> None:
         super().__init__()
         torch.manual_seed(seed)
-        self.modalities = MODALITIES[:num_modalities]
+        self.modalities = DEFAULT_SENSORS[:num_modalities]
         norms = {"none": nn.Identity, "batch": lambda: nn.BatchNorm1d(8), "layer": lambda: nn.LayerNorm(8)}
         self.encoders = nn.ModuleDict(
             {
@@ -98,7 +98,7 @@ class ToyPoseModel(nn.Module):
 def toy_batches(num_modalities: int, sizes: tuple[int, ...] = (8, 8, 8), seed: int = 0) -> list[Batch]:
     """Inputs that determine the pose, the first modality best; some sensors absent."""
     rng = torch_rng(seed, "toy", num_modalities)
-    names = MODALITIES[:num_modalities]
+    names = DEFAULT_SENSORS[:num_modalities]
     readout = torch.randn(num_modalities, INPUTS, JOINTS * 3, generator=rng)
     batches, first = [], 0
     for size in sizes:

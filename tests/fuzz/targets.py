@@ -151,7 +151,7 @@ def store_targets(folder: Path) -> dict[str, Target]:
     root = Path(store.path)
     manifest = json.loads((root / "manifest.json").read_text())
     contents = {kind: (root / manifest[kind]).read_bytes() for kind in ("frames", "index", "defects")}
-    sequences = manifest["sequences"]
+    sequences, signals = manifest["sequences"], store.signals
     writer = StoreWriter(folder / "written", StoreHeader(source="fuzz"))
     writer.write(store.sequence(0))
     part = next((folder / "written" / "parts").glob("*.arrow"))
@@ -159,10 +159,10 @@ def store_targets(folder: Path) -> dict[str, Target]:
 
     def frames(content: bytes) -> None:
         buffer = pa.py_buffer(content)
-        table = read_frames(buffer, None, "x")
-        locate(buffer, table)
+        table = read_frames(buffer, None, "x", signals)
+        locate(buffer, table, signals)
         for batch in table.to_batches():
-            from_record_batch(batch, sequences[0])
+            from_record_batch(batch, sequences[0], signals)
 
     return {
         "manifest": Target(
@@ -171,11 +171,12 @@ def store_targets(folder: Path) -> dict[str, Target]:
         ),
         "frames": Target(seeds=(contents["frames"],), read=frames),
         "index": Target(
-            seeds=(contents["index"],), read=lambda content: read_index(pa.py_buffer(content), sequences, "x")
+            seeds=(contents["index"],),
+            read=lambda content: read_index(pa.py_buffer(content), sequences, "x", signals),
         ),
         "defects": Target(
             seeds=(contents["defects"], some_defects(store)),
-            read=lambda content: read_defects(pa.py_buffer(content), sequences, "x"),
+            read=lambda content: read_defects(pa.py_buffer(content), sequences, "x", signals),
         ),
         "part": Target(seeds=(part.read_bytes(),), read=through(part, read_store_part)),
         "header": Target(

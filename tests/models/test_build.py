@@ -10,6 +10,7 @@ from equipose.models.encoders import PRESETS
 from equipose.models.encoders.metafi import MetaFi
 from equipose.models.encoders.point_transformer import PointTransformer
 from equipose.models.encoders.videopose import VideoPose3D
+from equipose.models.sensors import GridView
 
 MEAN = torch.arange(51.0).view(17, 3)
 
@@ -58,9 +59,13 @@ def test_a_concat_model_without_sensors_predicts_the_mean_pose() -> None:
 
 def test_options_reach_the_encoders() -> None:
     config = ModelConfig(
-        preset="paper", window=27, dropout=0.3, radar_points=32, wifi_readout="joints", feature_dim=256
+        preset="paper",
+        dropout=0.3,
+        feature_dim=256,
+        encoders={"mmwave": {"levels": [32, None, None, None]}, "wifi": {"readout": "joints"}},
     )
-    rgb, radar, wifi = (config.encoder(name) for name in ("rgb", "mmwave", "wifi"))
+    rgb = config.encoder("rgb", GridView(window=27))
+    radar, wifi = config.encoder("mmwave"), config.encoder("wifi")
     assert isinstance(rgb, VideoPose3D.Config)
     assert (rgb.window, rgb.dropout) == (27, 0.3)
     assert isinstance(radar, PointTransformer.Config)
@@ -89,20 +94,29 @@ def test_every_preset_builds_with_its_width(preset: str) -> None:
         ({"norm": "none"}, "norm='none'"),
         ({"absent": "mean"}, "absent='mean'"),
         ({"head_init": "ones"}, "head_init='ones'"),
-        ({"modalities": ("rgb", "sonar")}, "modalities='sonar'"),
+        ({"modalities": ("rgb", "sonar")}, "unknown sensor 'sonar'"),
         ({"modalities": ()}, "at least one"),
         ({"modalities": ("rgb", "rgb")}, "name each sensor once"),
         ({"absent": "mask"}, "absent='mask' has no effect with fusion='concat'"),
         ({"feature_dim": 0}, "feature_dim=0"),
         ({"dropout": 1.0}, "dropout=1.0"),
-        ({"window": 5}, "window=5"),
-        ({"radar_points": 0}, r"levels=\(0"),
-        ({"wifi_readout": "mean"}, "readout='mean'"),
+        ({"encoders": {"mmwave": {"levels": (0, None)}}}, r"levels=\(0"),
+        ({"encoders": {"wifi": {"readout": "mean"}}}, "readout='mean'"),
+        ({"encoders": {"wifi": {"width": 3}}}, r"encoders.wifi has no field \['width'\]"),
+        ({"encoders": {"depth": {}}}, r"encoders=\['depth'\]: not among"),
     ],
 )
 def test_impossible_configurations_say_what_to_do(changes: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         ModelConfig(**changes)  # type: ignore[arg-type]
+
+
+def test_a_window_that_an_encoder_cannot_see_is_refused() -> None:
+    config = ModelConfig(preset="tiny")
+    with pytest.raises(ValueError, match="window=5"):
+        config.encoder("rgb", GridView(window=5))
+    with pytest.raises(ValueError, match="window=3: this encoder looks at one frame"):
+        config.encoder("wifi", GridView(window=3))
 
 
 def test_a_missing_or_misshapen_mean_pose_is_named() -> None:

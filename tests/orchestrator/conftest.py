@@ -24,6 +24,7 @@ from job_processes import (
 from equipose.balancing.methods.awc.awc import AWC
 from equipose.experiments.presets.comparison import ComparisonOptions, comparison_config
 from equipose.models.build import ModelConfig
+from equipose.models.sensors import point_views
 from equipose.orchestrator.cluster.session import SessionConfig, ray_session
 from equipose.orchestrator.comparison.config import ComparisonConfig
 from equipose.orchestrator.host import alive
@@ -59,7 +60,7 @@ def one_thread() -> Iterator[None]:
 def small_run(store_path: Path) -> TrainConfig:
     """3 epochs of AWC on two sensors, 2 in its window, with batch statistics and dropout; half a second."""
     sensors = ("rgb", "lidar")
-    batch = BatchConfig(batch_size=24, lidar_points=16, modalities=sensors)
+    batch = BatchConfig(batch_size=24, views=point_views(lidar=16), modalities=sensors)
     return TrainConfig(
         data=DataConfig(store=str(store_path), batch=batch),
         model=ModelConfig(preset="tiny", norm="batch", dropout=0.1, modalities=sensors),
@@ -71,7 +72,7 @@ def small_run(store_path: Path) -> TrainConfig:
 @pytest.fixture(scope="session")
 def fault_run(store_path: Path) -> TrainConfig:
     """6 epochs of AWC on all sensors, the first 4 in its window, with batch statistics and dropout."""
-    batch = BatchConfig(batch_size=24, lidar_points=16, mmwave_points=8)
+    batch = BatchConfig(batch_size=24, views=point_views(lidar=16, mmwave=8))
     return TrainConfig(
         data=DataConfig(store=str(store_path), batch=batch),
         model=ModelConfig(preset="tiny", norm="batch", dropout=0.1),

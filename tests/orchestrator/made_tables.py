@@ -14,7 +14,7 @@ from equipose.balancing.methods.awc.awc import AWC
 from equipose.balancing.methods.plain import Plain
 from equipose.balancing.registry import method_name
 from equipose.models.build import ModelConfig
-from equipose.models.modalities import subset_name
+from equipose.models.sensors import point_views, subset_name
 from equipose.orchestrator.comparison import results as comparison_results
 from equipose.orchestrator.evaluation.evaluation import Evaluation
 from equipose.orchestrator.grid.run_one import RunsFolder
@@ -34,7 +34,7 @@ AWC_GAIN_MM = 10.0
 
 def small_paper(store: Path, **changes: Any) -> PaperConfig:
     """All tables on the protocol P1 of a store, with two methods and two seeds, as long as the paper's."""
-    batch = BatchConfig(batch_size=24, lidar_points=16, mmwave_points=8)
+    batch = BatchConfig(batch_size=24, views=point_views(lidar=16, mmwave=8))
     base = TrainConfig(
         data=DataConfig(store=str(store), batch=batch), model=ModelConfig(preset="tiny"), epochs=50
     )

@@ -9,10 +9,13 @@ import numpy as np
 import polars as pl
 import pytest
 
+from equipose.models.sensors import DEFAULT_SENSORS, Image, Layout, Points
+from equipose.pipelines.images import encode
 from equipose.pipelines.paper.published import Published, PublishedTable, TableRow
 from equipose.pipelines.paper.table import RESULT_COLUMNS, ColumnGroup, PaperTable, paper_table
-from equipose.pipelines.sequence import Defect, Ragged, SensorSequence
+from equipose.pipelines.sequence import Defect, Packed, Ragged, SensorSequence, Signal
 from equipose.pipelines.store import Store, StoreHeader, StoreWriter
+from equipose.pipelines.store.signals import StoredSignals
 from equipose.pipelines.tables.table import Caption
 
 MakeSequence = Callable[..., SensorSequence]
@@ -21,23 +24,28 @@ MakeSequence = Callable[..., SensorSequence]
 def make_sequence(
     subject: int = 1, action: int = 1, frames: int = 7, *, part: str = "", first: int = 1,
     invalid: dict[str, list[int]] | None = None, provenance: str = "simulated:test", max_points: int = 40,
+    sensors: tuple[str, ...] = DEFAULT_SENSORS,
 ) -> SensorSequence:  # fmt: skip
     """Random frames, equal for equal arguments; `invalid` gives the offsets of invalid frames per signal."""
     rng = np.random.default_rng([subject, action, first])
-    valid = {name: np.ones(frames, np.bool_) for name in ("rgb", "lidar", "mmwave", "wifi", "pose")}
+    layouts = StoredSignals.of(sensors).layouts
+    valid = {name: np.ones(frames, np.bool_) for name in layouts}
     for name, offsets in (invalid or {}).items():
         valid[name][offsets] = False
 
-    def dense(name: str, *shape: int) -> np.ndarray:
-        values = rng.normal(40, 5, (frames, *shape)).astype(np.float32)
+    def signal(name: str, layout: Layout) -> Signal:
+        if isinstance(layout, Points):
+            counts = rng.integers(0, max_points, frames) * valid[name]
+            clouds = [rng.normal(size=(n, layout.channels)).astype(np.float32) for n in counts]
+            return Ragged.from_frames(clouds, layout.channels)
+        if isinstance(layout, Image):
+            pictures = rng.integers(1, 4000, (frames, *layout.shape)).astype(layout.dtype)
+            return Packed.from_frames(
+                [encode(picture) if ok else b"" for picture, ok in zip(pictures, valid[name], strict=True)]
+            )
+        values = rng.normal(40, 5, (frames, *layout.shape)).astype(np.float32)
         values[~valid[name]] = 0
         return values
-
-    def points(name: str, channels: int) -> Ragged:
-        counts = rng.integers(0, max_points, frames) * valid[name]
-        return Ragged.from_frames(
-            [rng.normal(size=(n, channels)).astype(np.float32) for n in counts], channels
-        )
 
     return SensorSequence(
         environment=f"E{(subject - 1) // 10 + 1:02d}",
@@ -45,11 +53,7 @@ def make_sequence(
         action=f"A{action:02d}",
         part=part,
         numbers=np.arange(first, first + frames, dtype=np.int32),
-        pose=dense("pose", 17, 3),
-        rgb=dense("rgb", 17, 2),
-        lidar=points("lidar", 3),
-        mmwave=points("mmwave", 5),
-        wifi=dense("wifi", 3, 114, 10),
+        signals={name: signal(name, layout) for name, layout in layouts.items()},
         valid=valid,
         defects=tuple(
             Defect(modality=name, frame=first + offset, reason="missing", detail="not there")
@@ -79,8 +83,11 @@ def sequences() -> list[SensorSequence]:
 def write_store(tmp_path: Path) -> Callable[..., Store]:
     """Write sequences into a finished store."""
 
-    def write(sequences: list[SensorSequence], name: str = "store") -> Store:
-        writer = StoreWriter(tmp_path / name, StoreHeader(source="test"))
+    def write(
+        sequences: list[SensorSequence], name: str = "store", sensors: tuple[str, ...] = DEFAULT_SENSORS
+    ) -> Store:
+        header = StoreHeader(source="test", signals=StoredSignals.of(sensors))
+        writer = StoreWriter(tmp_path / name, header)
         for sequence in sequences:
             writer.write(sequence)
         return writer.finish()

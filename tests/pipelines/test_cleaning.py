@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from equipose.pipelines.cleaning import CHECKED, assemble, clean_frame, minmax_csi, repair_csi
+from equipose.models.sensors.mmfi import repair_csi
+from equipose.pipelines.cleaning import assemble, clean_frame, minmax
 from equipose.pipelines.sequence import REASONS, Defect, RawSequence
 
 
@@ -34,7 +35,7 @@ def test_repair_and_scaling_equal_the_loops(lost: int) -> None:
     before = csi.copy()
     cleaned = clean_frame(csi, "wifi", 1)
     assert isinstance(cleaned, np.ndarray)
-    assert np.abs(minmax_csi(cleaned) - toolbox_csi(csi)).max() < 1e-6
+    assert np.abs(minmax(cleaned, 3) - toolbox_csi(csi)).max() < 1e-6
     assert np.array_equal(csi, before, equal_nan=True)
 
 
@@ -45,7 +46,7 @@ def test_what_is_usable_is_not_touched() -> None:
 
 def test_scaling_is_per_frame_and_safe_for_invalid_ones() -> None:
     frames = np.stack([make_csi(0), make_csi(0) * 3 + 5, np.zeros((3, 114, 10))]).astype(np.float32)
-    scaled = minmax_csi(frames)
+    scaled = minmax(frames, 3)
     assert scaled.dtype == np.float32
     assert np.allclose(scaled[0], scaled[1], atol=1e-6)
     assert (scaled[:2].min(axis=(1, 2, 3)).tolist(), scaled[:2].max(axis=(1, 2, 3)).tolist()) == (
@@ -53,7 +54,7 @@ def test_scaling_is_per_frame_and_safe_for_invalid_ones() -> None:
         [1, 1],
     )
     assert not scaled[2].any()
-    assert np.array_equal(scaled[1], minmax_csi(frames[1]))
+    assert np.array_equal(scaled[1], minmax(frames[1], 3))
 
 
 @pytest.mark.parametrize(
@@ -98,21 +99,23 @@ def test_absent_modalities_are_marked_once_and_rows_stay() -> None:
     broken = Defect(modality="lidar", frame=4, reason="truncated", detail="x.bin")
     sequence = assemble(make_raw(pose=[np.ones((17, 3))] * 2, lidar=[broken, np.ones((6, 3))]))
     assert sequence.numbers.tolist() == [4, 7]
-    assert sequence.provenance == {m: "real" if m in ("pose", "lidar") else "absent" for m in CHECKED}
+    assert sequence.provenance == {
+        m: "real" if m in ("pose", "lidar") else "absent" for m in sequence.signals
+    }
     assert sequence.valid["pose"].all()
     assert sequence.valid["lidar"].tolist() == [False, True]
-    assert [len(sequence.lidar[0]), len(sequence.lidar[1])] == [0, 6]
+    assert [len(sequence.signals["lidar"][0]), len(sequence.signals["lidar"][1])] == [0, 6]
     assert broken in sequence.defects
     absent = [d for d in sequence.defects if d is not broken]
     assert [(d.modality, d.frame, d.reason) for d in absent] == [
         (m, None, "missing") for m in ("rgb", "mmwave", "wifi")
     ]
-    assert sequence.wifi.shape == (2, 3, 114, 10)
+    assert sequence.signals["wifi"].shape == (2, 3, 114, 10)
 
 
 def test_a_sequence_without_frames_is_still_one() -> None:
     raw = make_raw()
     empty = assemble(RawSequence(**{**vars(raw), "numbers": np.empty(0, np.int32)}))
     assert len(empty) == 0
-    assert empty.rgb.shape == (0, 17, 2)
-    assert len(empty.lidar) == 0
+    assert empty.signals["rgb"].shape == (0, 17, 2)
+    assert len(empty.signals["lidar"]) == 0

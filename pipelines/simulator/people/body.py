@@ -60,6 +60,19 @@ def forward_of(pose: Array) -> Array:
     return ahead / np.maximum(np.linalg.norm(ahead, axis=-1, keepdims=True), 1e-6)
 
 
+def head_axes(pose: Array) -> tuple[Array, Array, Array]:
+    """Unit directions left, up and front [F, 3] of the head of `pose` [F, 17, 3]."""
+    ahead = forward_of(pose)
+    chest = pose[:, J["left_shoulder"]] - pose[:, J["right_shoulder"]]
+    left = chest / np.maximum(np.linalg.norm(chest, axis=-1, keepdims=True), 1e-6)
+    neck = pose[:, J["head"]] - pose[:, J["thorax"]]
+    up = neck - np.sum(neck * left, -1, keepdims=True) * left
+    up /= np.maximum(np.linalg.norm(up, axis=-1, keepdims=True), 1e-6)
+    front = np.cross(up, left)
+    front *= np.where(np.sum(front * ahead, -1, keepdims=True) < 0, -1.0, 1.0)
+    return left, up, front
+
+
 def body(pose: Array, girth: float) -> Capsules:
     """Capsules, in the order of `PARTS`, of `pose` [F, 17, 3] for a person of that relative thickness."""
     segments: list[tuple[Array, Array, float]] = []

@@ -1,1 +1,1 @@
-"""Simulated sensors: `camera`, `lidar`, `radar`, WiFi `csi`, and the random `signals` that they share."""
+"""Simulated sensors: `camera`, `infra`, `depth`, `lidar`, `radar`, WiFi `csi`; `signals` that they share."""

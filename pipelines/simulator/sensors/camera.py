@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from equipose.models.skeleton import COCO_KEYPOINTS, JOINTS
-from equipose.pipelines.simulator.people.body import J, body, forward_of, ray_distance
+from equipose.pipelines.simulator.people.body import J, body, head_axes, ray_distance
 from equipose.pipelines.simulator.sensors.signals import drift, spells
 
 Array = NDArray[np.float64]
@@ -25,14 +25,7 @@ _PAIRS = (("left_ankle", "right_ankle"), ("left_knee", "right_knee"), ("left_wri
 def keypoints_3d(pose: Array) -> Array:
     """COCO key points [F, 17, 3] m of `pose` [F, 17, 3]: its own limbs, and a face at the head joint."""
     points = np.empty((len(pose), len(COCO_KEYPOINTS), 3))
-    ahead = forward_of(pose)
-    chest = pose[:, J["left_shoulder"]] - pose[:, J["right_shoulder"]]
-    left = chest / np.maximum(np.linalg.norm(chest, axis=-1, keepdims=True), 1e-6)
-    neck = pose[:, J["head"]] - pose[:, J["thorax"]]
-    up = neck - np.sum(neck * left, -1, keepdims=True) * left
-    up /= np.maximum(np.linalg.norm(up, axis=-1, keepdims=True), 1e-6)
-    front = np.cross(up, left)
-    front *= np.where(np.sum(front * ahead, -1, keepdims=True) < 0, -1.0, 1.0)
+    left, up, front = head_axes(pose)
     for index, name in enumerate(COCO_KEYPOINTS):
         if name in JOINTS:
             points[:, index] = pose[:, J[name]]
@@ -67,7 +60,16 @@ def hidden(points: Array, pose: Array, girth: float) -> NDArray[np.bool_]:
 def observe_rgb(pose: Array, girth: float, noise: float, rng: np.random.Generator) -> Array:
     """Key points [F, 17, 2], pixels, COCO order, inside the image; errors scale with `noise`."""
     points = keypoints_3d(pose)
-    pixels = project(points)
+    return detections(project(points), points, pose, girth, noise, rng)
+
+
+def detections(
+    pixels: Array, points: Array, pose: Array, girth: float, noise: float, rng: np.random.Generator
+) -> Array:
+    """What a detector reports [F, 17, 2] of key points that lie at `pixels` [F, 17, 2] of an image.
+
+    `points` and `pose` [F, 17, 3] m are in the axes of that camera.
+    """
     frames, count = pixels.shape[:2]
     jitter = PIXEL_ERROR * rng.standard_normal(pixels.shape) + DRIFT_ERROR * drift(rng, pixels.shape, 0.9)
     lost = drift(rng, pixels.shape, 0.85) * HIDDEN_ERROR

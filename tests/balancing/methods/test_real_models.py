@@ -12,8 +12,8 @@ from equipose.balancing.method import Method
 from equipose.balancing.registry import METHODS, build_method, method_class
 from equipose.models.batch import Batch
 from equipose.models.build import ModelConfig, build_model
-from equipose.models.modalities import MODALITIES
 from equipose.models.randomness import torch_rng
+from equipose.models.sensors import DEFAULT_SENSORS
 
 SHAPES = {"rgb": (1, 17, 2), "lidar": (16, 3), "mmwave": (8, 5), "wifi": (3, 114, 10)}
 SOONER: dict[str, dict[str, object]] = {
@@ -48,7 +48,8 @@ def real_batches(names: tuple[str, ...], count: int, seed: int) -> list[Batch]:
 
 
 @pytest.mark.parametrize(
-    ("fusion", "names"), [("concat", MODALITIES[:2]), ("mlp", MODALITIES[1:]), ("attention", MODALITIES)]
+    ("fusion", "names"),
+    [("concat", DEFAULT_SENSORS[:2]), ("mlp", DEFAULT_SENSORS[1:]), ("attention", DEFAULT_SENSORS)],
 )
 @pytest.mark.parametrize("name", [name for name in METHODS if name != "plain"])
 def test_trains(name: str, fusion: str, names: tuple[str, ...], toy_training: Callable) -> None:

@@ -15,7 +15,7 @@ import pytest
 from rich.console import Console
 
 from equipose.experiments.jobs.comparison_summary import outcome_json, print_comparison, verdict_lines
-from equipose.models.modalities import subset_name
+from equipose.models.sensors import subset_name
 from equipose.orchestrator.comparison.config import Setting
 from equipose.orchestrator.comparison.job import ComparisonOutcome
 from equipose.orchestrator.comparison.results import EvaluatedRun, SettingOutcome

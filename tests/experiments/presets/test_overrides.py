@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any, Literal
 
 import pytest
 
 from equipose.balancing.methods.awc.awc import AWC
 from equipose.experiments.presets.overrides import parse, with_overrides
-from equipose.orchestrator.training.config import DataConfig, TrainConfig
+from equipose.models.sensors import GridView, PointsView
+from equipose.orchestrator.training.config import DataConfig, TrainConfig, from_json, to_json
 
 BASE = TrainConfig(data=DataConfig(store="store"))
 
@@ -37,8 +39,28 @@ def test_a_method_is_chosen_by_name_whatever_the_order() -> None:
 
 
 def test_fields_that_must_agree_change_together() -> None:
-    config = with_overrides(BASE, ["model.window=9", "data.batch.window=9"])
-    assert config.model.window == config.data.batch.window == 9
+    config = with_overrides(BASE, ["model.modalities=rgb,wifi", "data.batch.modalities=rgb,wifi"])
+    assert config.model.modalities == config.data.batch.modalities == ("rgb", "wifi")
+
+
+def test_a_sensor_has_its_view_and_its_encoder() -> None:
+    config = with_overrides(
+        BASE,
+        [
+            "data.batch.lidar.points=77",
+            "data.batch.mmwave.frames=3",
+            "data.batch.rgb.window=9",
+            "model.mmwave.levels=8,none",
+            "model.wifi.readout=joints",
+        ],
+    )
+    views = config.data.batch.views
+    assert views["lidar"] == PointsView(points=77)
+    assert views["mmwave"] == replace(BASE.data.batch.views["mmwave"], frames=3)
+    assert views["rgb"] == GridView(window=9)
+    assert config.model.encoders == {"mmwave": {"levels": (8, None)}, "wifi": {"readout": "joints"}}
+    assert config.model.encoder("rgb", views["rgb"]).window == 9
+    assert from_json(to_json(config)) == config
     two = with_overrides(BASE, ["model.modalities=rgb,wifi", "data.batch.modalities=rgb,wifi"])
     assert two.model.modalities == ("rgb", "wifi")
 
@@ -54,7 +76,11 @@ def test_fields_that_must_agree_change_together() -> None:
         ("optimizer=3", "a group of settings"),
         ("epochs.x=3", "a single value"),
         ("optimizer.lr=-1", r"optimizer\.lr must be positive"),
-        ("model.window=9", "differ"),
+        ("model.modalities=rgb,wifi", "differ"),
+        ("data.batch.lidar.frames=9", "batch.lidar: frames must be 1, 2 or 3, got 9"),
+        ("data.batch.lidar.window=9", r"no setting 'window'; there are \['frames', 'points'\]"),
+        ("data.batch.depth.stride=2", r"no setting 'depth'.*'lidar'"),
+        ("data.batch.rgb.window=5", "window=5: use 1 or a power of three"),
         ("data.method.alpha=1", "no setting 'method'"),
     ],
 )

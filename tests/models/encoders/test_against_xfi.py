@@ -16,10 +16,11 @@ import pytest
 import torch
 from torch import nn
 
-from equipose.models.encoders import PRESETS, PointTransformer
+from equipose.models.encoders import PointTransformer
 from equipose.models.encoders.channel_transformer import ChannelTransformer
 from equipose.models.encoders.point_layers import PointMLP, VectorAttention
 from equipose.models.encoders.points import farthest_points
+from equipose.models.sensors import sensor_of
 
 BACKBONES = "MMFi_HPE/backbones"
 
@@ -71,7 +72,7 @@ def assert_same(ours: nn.Module, theirs: Any, points: torch.Tensor) -> None:
 def test_radar(monkeypatch: pytest.MonkeyPatch) -> None:
     path = "mmwave_benchmark/mmwave_point_transformer.py"
     theirs = public_module(monkeypatch, path, "xfi_radar").mmwave_PointTransformerReg().double().backbone
-    config = PRESETS["paper"].encoders["mmwave"]
+    config = sensor_of("mmwave").encoder("paper")
     assert isinstance(config, PointTransformer.Config)
     ours: Any = PointTransformer(config, 3, "batch").double().trunk
     ours.stem.load_state_dict(theirs.fc1.state_dict())

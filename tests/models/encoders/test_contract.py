@@ -10,7 +10,8 @@ from torch import Tensor
 
 from equipose.models.batch import Batch
 from equipose.models.build import ModelConfig
-from equipose.models.encoders import ENCODERS, NORMS, Encoder, Norm
+from equipose.models.encoders import NORMS, Encoder, Norm
+from equipose.models.sensors import SENSORS
 
 Make = Callable[..., Batch]
 
@@ -18,14 +19,14 @@ DEAD = {"layer": "gamma.2.bias", "batch": ".bias"}
 """Published biases whose gradient is zero by construction: a softmax cancels the first kind, and batch
 normalisation cancels whatever adds the same to every row."""
 
-CASES = [(name, preset, norm) for name in ENCODERS for preset in ("tiny", "small") for norm in NORMS]
+CASES = [(name, preset, norm) for name in SENSORS for preset in ("tiny", "small") for norm in NORMS]
 cases = pytest.mark.parametrize(("modality", "preset", "norm"), CASES)
 
 
 def build(modality: str, preset: str, norm: Norm, dim: int = 12) -> Encoder:
     torch.manual_seed(0)
-    config = ModelConfig(preset=preset).encoder(modality)  # type: ignore[arg-type]
-    return ENCODERS[modality](config, dim, norm).double()  # type: ignore[arg-type]
+    config = ModelConfig(preset=preset, modalities=(modality,)).encoder(modality)  # type: ignore[arg-type]
+    return config.build(dim, norm).double()
 
 
 def given(batch: Batch, modality: str) -> tuple[Tensor, Tensor | None]:
@@ -36,7 +37,7 @@ def given(batch: Batch, modality: str) -> tuple[Tensor, Tensor | None]:
 def test_gives_finite_features_of_the_asked_width_and_type(
     modality: str, preset: str, norm: Norm, make_batch: Make
 ) -> None:
-    batch = make_batch(5)
+    batch = make_batch(5, order=(modality,))
     encoder = build(modality, preset, norm)
     features = encoder(*given(batch, modality))
     assert features.shape == (5, 12)
@@ -51,7 +52,7 @@ def test_rows_are_independent_and_repeatable_in_eval_mode(
     modality: str, preset: str, norm: Norm, make_batch: Make
 ) -> None:
     encoder = build(modality, preset, norm)
-    inputs, mask = given(make_batch(4), modality)
+    inputs, mask = given(make_batch(4, order=(modality,)), modality)
     encoder(inputs, mask)  # moves the running statistics away from their start
     encoder.eval()
     together = encoder(inputs, mask)
@@ -64,7 +65,7 @@ def test_rows_are_independent_and_repeatable_in_eval_mode(
 @cases
 def test_gradient_reaches_every_parameter(modality: str, preset: str, norm: Norm, make_batch: Make) -> None:
     encoder = build(modality, preset, norm)
-    features = encoder(*given(make_batch(6), modality))
+    features = encoder(*given(make_batch(6, order=(modality,)), modality))
     (features * torch.randn(features.shape, dtype=torch.float64)).sum().backward()
     silent = []
     for name, parameter in encoder.named_parameters():
@@ -80,7 +81,7 @@ def test_layer_norm_keeps_no_batch_statistics(
     modality: str, preset: str, norm: Norm, make_batch: Make
 ) -> None:
     encoder = build(modality, preset, norm)
-    inputs, mask = given(make_batch(6), modality)
+    inputs, mask = given(make_batch(6, order=(modality,)), modality)
     whole = encoder(inputs, mask)
     half = encoder(inputs[:3], None if mask is None else mask[:3])
     same = torch.allclose(whole[:3], half, rtol=1e-9, atol=1e-9)

@@ -8,8 +8,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from equipose.models.encoders import NORMS, PRESETS, Norm
+from equipose.models.encoders import NORMS, Norm
 from equipose.models.encoders.point_transformer import PointTransformer
+from equipose.models.sensors import sensor_of
 
 CONFIGS = {
     "down": PointTransformer.Config(base=8, width=8, neighbours=4, levels=(6, 2)),
@@ -40,7 +41,7 @@ def cloud(encoder: PointTransformer, points: int = 15, batch: int = 3) -> Tensor
 def test_parameter_counts_are_the_published_ones(
     modality: str, trunk: float, head: tuple[int, ...], published: float
 ) -> None:
-    config = PRESETS["paper"].encoders[modality]
+    config = sensor_of(modality).encoder("paper")
     assert isinstance(config, PointTransformer.Config)
     with torch.device("meta"):
         encoder = PointTransformer(config, 512, "batch")
@@ -124,22 +125,8 @@ def test_downsampling_to_one_point_and_the_radar_variant_work() -> None:
     assert encoder(torch.randn(2, 60, 3)).isfinite().all()
 
 
-def test_scale_and_centre_are_applied_per_channel() -> None:
-    torch.manual_seed(0)
-    plain = PointTransformer.Config(base=4, width=4, neighbours=2, levels=(None,))
-    moved = PointTransformer.Config(
-        base=4, width=4, neighbours=2, levels=(None,), centre=(1.0, 2.0, 3.0), scale=(2.0, 4.0, 8.0)
-    )
-    a = PointTransformer(plain, 3, "layer")
-    b = PointTransformer(moved, 3, "layer")
-    b.load_state_dict(a.state_dict())
-    points = torch.randn(2, 6, 3)
-    shifted = points * torch.tensor([2.0, 4.0, 8.0]) + torch.tensor([1.0, 2.0, 3.0])
-    torch.testing.assert_close(a(points), b(shifted), rtol=1e-4, atol=1e-5)
-
-
 def test_bad_configurations_are_named() -> None:
-    with pytest.raises(ValueError, match=r"scale=\(1.0,\).*channels=3"):
-        PointTransformer.Config(scale=(1.0,))
+    with pytest.raises(ValueError, match=r"channels=2"):
+        PointTransformer.Config(channels=2)
     with pytest.raises(ValueError, match=r"levels=\(0,\)"):
         PointTransformer.Config(levels=(0,))

@@ -1,4 +1,4 @@
-"""Presets cover every encoder; windows become filter widths."""
+"""Presets size the model; windows become filter widths."""
 
 from __future__ import annotations
 
@@ -6,14 +6,15 @@ import math
 
 import pytest
 
-from equipose.models.encoders import ENCODERS, PRESETS, temporal_widths
+from equipose.models.encoders import PRESETS, temporal_widths
+from equipose.models.sensors import SENSORS
 
 
 def test_every_preset_sizes_every_encoder() -> None:
-    for preset in PRESETS.values():
-        assert set(preset.encoders) == set(ENCODERS)
-        for modality, config in preset.encoders.items():
-            assert isinstance(config, ENCODERS[modality].Config)
+    for sensor in SENSORS.values():
+        for preset, sizes in PRESETS.items():
+            encoder = sensor.encoder(preset).build(sizes.feature_dim if preset != "paper" else 8, "batch")
+            assert sum(parameter.numel() for parameter in encoder.parameters()) > 0
 
 
 @pytest.mark.parametrize("window", [1, 3, 9, 27, 81, 243])

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from equipose.models.encoders.videopose import VideoPose3D, normalise_pixels
+from equipose.models.encoders.videopose import VideoPose3D
 
 SHRINK = 1024 * 51 + 51
 """Parameters of the published last layer, which a pose model does not have."""
@@ -50,12 +50,6 @@ def test_strided_equals_dilated() -> None:
         y = residual + F.relu(block.mix_norm(block.mix(z)))
     assert y.shape[-1] == 1
     torch.testing.assert_close(trunk(x), y[..., 0], rtol=1e-12, atol=1e-12)
-
-
-def test_pixels_keep_their_aspect_ratio() -> None:
-    corners = torch.tensor([[0.0, 0.0], [640.0, 480.0], [320.0, 240.0]])
-    expected = torch.tensor([[-1.0, -0.75], [1.0, 0.75], [0.0, 0.0]])
-    torch.testing.assert_close(normalise_pixels(corners, 640, 480), expected)
 
 
 def test_wrong_window_and_wrong_widths_are_named() -> None:

@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from equipose.models.build import ModelConfig
+from equipose.models.sensors import point_views
 from equipose.orchestrator.checkpoints import state as checkpoints
 from equipose.orchestrator.checkpoints.trained_model import load_model, predict
 from equipose.orchestrator.training.build import build_training
@@ -24,7 +25,7 @@ from equipose.pipelines.files.errors import DataError
 
 @pytest.fixture(scope="module")
 def config(store_path: Path) -> TrainConfig:
-    batch = BatchConfig(batch_size=24, lidar_points=16, mmwave_points=8)
+    batch = BatchConfig(batch_size=24, views=point_views(lidar=16, mmwave=8))
     return TrainConfig(
         data=DataConfig(store=str(store_path), batch=batch), model=ModelConfig(preset="tiny"), epochs=1
     )

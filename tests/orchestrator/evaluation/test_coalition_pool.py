@@ -20,6 +20,7 @@ from equipose.balancing.shapley.value_functions import pearson_profit
 from equipose.balancing.shapley.values import shapley_values
 from equipose.models.build import ModelConfig
 from equipose.models.randomness import torch_rng
+from equipose.models.sensors import point_views
 from equipose.orchestrator.checkpoints import state as checkpoints
 from equipose.orchestrator.checkpoints.trained_model import load_model
 from equipose.orchestrator.cluster.session import SessionConfig, ray_session
@@ -78,7 +79,8 @@ def checkpoint_of(lossy_store: Path, tmp_path_factory: pytest.TempPathFactory) -
     def make(fusion: str, dtype: str = "float32") -> Path:
         config = TrainConfig(
             data=DataConfig(
-                store=str(lossy_store), batch=BatchConfig(batch_size=24, lidar_points=24, mmwave_points=8)
+                store=str(lossy_store),
+                batch=BatchConfig(batch_size=24, views=point_views(lidar=24, mmwave=8)),
             ),
             model=ModelConfig(preset="tiny", fusion=fusion),  # type: ignore[arg-type]
             dtype=dtype,  # type: ignore[arg-type]

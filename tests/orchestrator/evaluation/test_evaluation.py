@@ -14,8 +14,8 @@ from scipy.linalg import orthogonal_procrustes
 
 from equipose.models.batch import Batch
 from equipose.models.build import ModelConfig, build_model
-from equipose.models.modalities import MODALITIES, subset_name
 from equipose.models.model import PoseModel
+from equipose.models.sensors import DEFAULT_SENSORS, point_views, subset_name
 from equipose.models.skeleton import JOINTS
 from equipose.orchestrator.evaluation.evaluation import (
     Evaluation,
@@ -29,7 +29,7 @@ from equipose.pipelines.files.errors import DataError
 from equipose.pipelines.store import Store, StoreHeader, StoreWriter
 
 FRAMES = 48
-BATCHES = BatchConfig(batch_size=10, lidar_points=16, mmwave_points=8)
+BATCHES = BatchConfig(batch_size=10, views=point_views(lidar=16, mmwave=8))
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +39,7 @@ def gappy(small_store: Store, tmp_path_factory: pytest.TempPathFactory) -> Store
     for i in range(4):
         sequence = small_store.sequence(i)
         valid = {name: mask.copy() for name, mask in sequence.valid.items()}
-        wifi, rgb = sequence.wifi.copy(), sequence.rgb.copy()
+        wifi, rgb = sequence.signals["wifi"].copy(), sequence.signals["rgb"].copy()
         gone = {"wifi": slice(0, 3), "rgb": slice(2, 5)} if i % 2 else {}
         for name, frames in gone.items():
             valid[name][frames] = False
@@ -48,7 +48,7 @@ def gappy(small_store: Store, tmp_path_factory: pytest.TempPathFactory) -> Store
     return writer.finish()
 
 
-def model_of(modalities: tuple[str, ...] = MODALITIES, fusion: str = "mlp") -> PoseModel:
+def model_of(modalities: tuple[str, ...] = DEFAULT_SENSORS, fusion: str = "mlp") -> PoseModel:
     config = ModelConfig(preset="tiny", fusion=fusion, modalities=modalities)  # type: ignore[arg-type]
     return build_model(config, mean_pose=torch.randn(17, 3, generator=torch.manual_seed(1)), seed=5)
 
@@ -181,7 +181,7 @@ def test_features_are_those_of_evenly_spaced_frames(
     assert few.features.dtype == np.float32
     assert few.feature_rows.tolist() == source.rows[[0, 6, 13, 20, 27, 34, 41]].tolist()
     assert_allclose(few.features, evaluation.features[[0, 6, 13, 20, 27, 34, 41]])
-    assert set(few.feature_arrays) == set(MODALITIES)
+    assert set(few.feature_arrays) == set(DEFAULT_SENSORS)
     assert evenly_spaced(3, 500).tolist() == [0, 1, 2]
 
 

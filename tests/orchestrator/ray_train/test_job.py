@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from equipose.models.build import ModelConfig
+from equipose.models.sensors import point_views
 from equipose.orchestrator.checkpoints import state as checkpoints
 from equipose.orchestrator.jobs import session
 from equipose.orchestrator.ray_train.job import run_train_job
@@ -24,7 +25,7 @@ class Started(Exception):
 
 @pytest.fixture
 def config(store_path: Path) -> TrainConfig:
-    batch = BatchConfig(batch_size=24, lidar_points=16, mmwave_points=8)
+    batch = BatchConfig(batch_size=24, views=point_views(lidar=16, mmwave=8))
     return TrainConfig(
         data=DataConfig(store=str(store_path), batch=batch), model=ModelConfig(preset="tiny"), epochs=1
     )

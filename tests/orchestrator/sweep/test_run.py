@@ -13,7 +13,7 @@ from typing import Any
 import optuna
 import pytest
 
-from equipose.models.modalities import MODALITIES, subset_name
+from equipose.models.sensors import DEFAULT_SENSORS, subset_name
 from equipose.orchestrator.tracking.client import client
 from equipose.orchestrator.tracking.runs import PARENT_TAG
 from equipose.orchestrator.tracking.server import tracking_server
@@ -88,10 +88,10 @@ def test_runs_keep_their_identity(finished_sweep: Any, tracked: Tracked) -> None
 
 
 def test_every_point_is_there_once(tracked: Tracked) -> None:
-    masks = range(1, 2 ** len(MODALITIES))
+    masks = range(1, 2 ** len(DEFAULT_SENSORS))
     names = ["train/loss", "val/mpjpe_mm", "val/pa_mpjpe_mm", "best/mpjpe_mm"]
-    names += [f"shapley/{m}" for m in MODALITIES]
-    names += [f"subset/{subset_name(mask, MODALITIES)}/mpjpe_mm" for mask in masks]
+    names += [f"shapley/{m}" for m in DEFAULT_SENSORS]
+    names += [f"subset/{subset_name(mask, DEFAULT_SENSORS)}/mpjpe_mm" for mask in masks]
     for run in tracked.children.values():
         acting = int(run.data.params["method.window"])
         for key in {*names, *run.data.metrics}:

@@ -9,6 +9,7 @@ import pytest
 
 from equipose.balancing.registry import METHODS
 from equipose.models.build import ModelConfig
+from equipose.models.sensors import GridView
 from equipose.orchestrator.training.config import DataConfig, OptimizerConfig, TrainConfig, from_json, to_json
 from equipose.pipelines.batches.source import BatchConfig
 
@@ -65,7 +66,10 @@ def test_unknown_method_is_named() -> None:
         (lambda: OptimizerConfig(clip_norm=-1.0), "optimizer.clip_norm must be positive"),
         (lambda: config(epochs=0), "epochs must be at least 1, got 0"),
         (lambda: config(model=ModelConfig(modalities=("rgb", "wifi"))), "set both to the same sensors"),
-        (lambda: config(model=ModelConfig(window=3)), "data.batch.window 1 and model.window 3 differ"),
+        (
+            lambda: config(data=DataConfig(store="s", batch=BatchConfig(views={"rgb": GridView(window=5)}))),
+            "window=5: use 1 or a power of three",
+        ),
     ],
 )
 def test_impossible_settings_are_refused(build: Any, message: str) -> None:

@@ -29,6 +29,7 @@ from equipose.balancing.methods.relearning import Relearning
 from equipose.balancing.methods.sample_resampling import SampleResampling
 from equipose.balancing.registry import METHODS
 from equipose.models.build import ModelConfig
+from equipose.models.sensors import point_views
 from equipose.orchestrator.checkpoints import state as checkpoints
 from equipose.orchestrator.host import free_port
 from equipose.orchestrator.training.build import build_training
@@ -41,7 +42,9 @@ from equipose.pipelines.batches.source import BatchConfig
 def config_of(store: Path, method: MethodConfig, **changes: Any) -> TrainConfig:
     """A tiny float64 run without batch statistics: 4 epochs x 5 steps."""
     base = TrainConfig(
-        data=DataConfig(store=str(store), batch=BatchConfig(batch_size=24, lidar_points=16, mmwave_points=8)),
+        data=DataConfig(
+            store=str(store), batch=BatchConfig(batch_size=24, views=point_views(lidar=16, mmwave=8))
+        ),
         model=ModelConfig(preset="tiny", norm="layer"),
         method=method,
         epochs=4,

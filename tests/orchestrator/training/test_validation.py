@@ -21,6 +21,7 @@ from equipose.models.fusion import FUSIONS, FusionOptions
 from equipose.models.heads import PoseHead
 from equipose.models.model import PoseModel
 from equipose.models.pose_errors import mpjpe
+from equipose.models.sensors import point_views
 from equipose.orchestrator.checkpoints import state as checkpoints
 from equipose.orchestrator.evaluation.coalition_pool import CoalitionWorker
 from equipose.orchestrator.evaluation.report_formats import report_markdown, report_metrics
@@ -36,7 +37,9 @@ MODALITIES = ("rgb", "lidar", "mmwave", "wifi")
 
 def config_of(store: Path, fusion: str = "concat") -> TrainConfig:
     return TrainConfig(
-        data=DataConfig(store=str(store), batch=BatchConfig(batch_size=10, lidar_points=16, mmwave_points=8)),
+        data=DataConfig(
+            store=str(store), batch=BatchConfig(batch_size=10, views=point_views(lidar=16, mmwave=8))
+        ),
         model=ModelConfig(preset="tiny", fusion=fusion),  # type: ignore[arg-type]
         dtype="float64",
     )

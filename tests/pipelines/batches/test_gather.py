@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from equipose.pipelines.batches.gather import fused_clouds, gather_dense, gather_points, rescale, window_rows
-from equipose.pipelines.cleaning import minmax_csi
+from equipose.pipelines.cleaning import minmax
 from equipose.pipelines.sequence import SensorSequence
 from equipose.pipelines.store import Store
 
@@ -61,9 +61,9 @@ def test_layout_finds_every_number(store: Store, sequences: list[SensorSequence]
         for f in range(len(sequence)):
             for name, shape in {"rgb": (17, 2), "wifi": (3, 114, 10), "pose": (17, 3)}.items():
                 found = gather_dense(layout.numbers, layout.dense[name][[row]], shape)[0]
-                np.testing.assert_array_equal(found, getattr(sequence, name)[f])
+                np.testing.assert_array_equal(found, sequence.signals[name][f])
             for name in ("lidar", "mmwave"):
-                assert layout.counts[name][row] == len(getattr(sequence, name)[f])
+                assert layout.counts[name][row] == len(sequence.signals[name][f])
             row += 1
     np.testing.assert_array_equal(layout.first, [0] * 7 + [7] * 5 + [12] * 9)
     np.testing.assert_array_equal(layout.last, [6] * 7 + [11] * 5 + [20] * 9)
@@ -88,7 +88,8 @@ def test_fused_radar_is_the_last_frames_of_the_same_sequence(
         for f in range(len(sequence)):
             for frames in (1, 2, 3):
                 starts, counts = fused_clouds(store.layout, "mmwave", np.array([row]), frames)
-                expected = np.concatenate([sequence.mmwave[g] for g in range(max(0, f - frames + 1), f + 1)])
+                clouds = sequence.signals["mmwave"]
+                expected = np.concatenate([clouds[g] for g in range(max(0, f - frames + 1), f + 1)])
                 assert counts[0] == len(expected)
                 found = gather_dense(store.layout.numbers, starts, expected.shape)[0]
                 np.testing.assert_array_equal(found, expected)
@@ -96,8 +97,8 @@ def test_fused_radar_is_the_last_frames_of_the_same_sequence(
 
 
 def test_rescale_is_the_cleaning_rule_bit_for_bit(make_sequence: Callable[..., SensorSequence]) -> None:
-    wifi = make_sequence(1, 1, 6, invalid={"wifi": [2]}).wifi
+    wifi = make_sequence(1, 1, 6, invalid={"wifi": [2]}).signals["wifi"]
     flat = wifi.reshape(6, -1)
     found = rescale(torch.from_numpy(wifi.copy()), flat.min(axis=1), flat.max(axis=1))
-    np.testing.assert_array_equal(found.numpy(), minmax_csi(wifi))
+    np.testing.assert_array_equal(found.numpy(), minmax(wifi, 3))
     assert not found[2].any()

@@ -12,12 +12,14 @@ import pytest
 import torch
 
 from equipose.models.batch import Batch
+from equipose.models.sensors import GridView, ImageView, PointsView, point_views
 from equipose.pipelines.batches.source import BatchConfig, BatchSource
 from equipose.pipelines.files.errors import DataError
+from equipose.pipelines.images import decode
 from equipose.pipelines.sequence import SensorSequence
 from equipose.pipelines.store import Store
 
-CONFIG = BatchConfig(batch_size=4, lidar_points=12, mmwave_points=6, seed=5)
+CONFIG = BatchConfig(batch_size=4, views=point_views(lidar=12, mmwave=6), seed=5)
 
 
 def join(batches: Iterable[Batch]) -> Batch:
@@ -181,26 +183,30 @@ def test_chosen_modalities_and_their_order(store: Store) -> None:
 
 
 def test_windows_centre_on_the_row(store: Store, sequences: list[SensorSequence]) -> None:
-    source = BatchSource(store, np.array([12, 14]), replace(CONFIG, window=3))
+    source = BatchSource(store, np.array([12, 14]), replace(CONFIG, views={"rgb": GridView(window=3)}))
     rgb = next(source.in_order()).inputs["rgb"].numpy()
-    np.testing.assert_array_equal(rgb[0], sequences[2].rgb[[0, 0, 1]])
-    np.testing.assert_array_equal(rgb[1], sequences[2].rgb[[1, 2, 3]])
+    np.testing.assert_array_equal(rgb[0], sequences[2].signals["rgb"][[0, 0, 1]])
+    np.testing.assert_array_equal(rgb[1], sequences[2].signals["rgb"][[1, 2, 3]])
 
 
 def test_fused_radar_never_reaches_into_the_sequence_before(
     store: Store, sequences: list[SensorSequence]
 ) -> None:
-    source = BatchSource(store, np.array([12, 13]), replace(CONFIG, radar_frames=3, mmwave_points=200))
+    source = BatchSource(
+        store, np.array([12, 13]), replace(CONFIG, views={"mmwave": PointsView(points=200, frames=3)})
+    )
     batch = next(source.in_order())
-    mmwave = sequences[2].mmwave
+    mmwave = sequences[2].signals["mmwave"]
     for b, expected in enumerate([mmwave[0], np.concatenate([mmwave[0], mmwave[1]])]):
         real = batch.masks["mmwave"][b]
         np.testing.assert_array_equal(batch.inputs["mmwave"][b][real].numpy(), expected)
 
 
 def test_absolute_csi_keeps_power(store: Store, sequences: list[SensorSequence]) -> None:
-    source = BatchSource(store, np.arange(7), replace(CONFIG, csi="absolute", batch_size=7))
-    np.testing.assert_array_equal(next(source.in_order()).inputs["wifi"].numpy(), sequences[0].wifi)
+    source = BatchSource(store, np.arange(7), replace(CONFIG, views={"wifi": GridView()}, batch_size=7))
+    np.testing.assert_array_equal(
+        next(source.in_order()).inputs["wifi"].numpy(), sequences[0].signals["wifi"]
+    )
     scaled = next(BatchSource(store, np.arange(7), replace(CONFIG, batch_size=7)).in_order()).inputs["wifi"]
     assert torch.equal(scaled.amax((1, 2, 3)), torch.ones(7))
 
@@ -216,13 +222,59 @@ def test_batches_can_be_changed_without_touching_the_store(source: BatchSource) 
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        ("batch_size", 0), ("lidar_points", 0), ("mmwave_points", -1), ("window", 2), ("radar_frames", 4),
-        ("csi", "raw"), ("modalities", ("rgb", "sonar")), ("modalities", ()), ("modalities", ("rgb", "rgb")),
+        ("batch_size", 0),
+        ("modalities", ("rgb", "sonar")),
+        ("modalities", ()),
+        ("modalities", ("rgb", "rgb")),
     ],
-)  # fmt: skip
+)
 def test_config_names_field_and_value(field: str, value: object) -> None:
     with pytest.raises(ValueError, match=f"batch.{field} must be .*got"):
         BatchConfig(**{field: value})
+
+
+@pytest.mark.parametrize(
+    ("name", "view", "message"),
+    [
+        ("lidar", {"points": 0}, "batch.lidar: points must be at least 1, got 0"),
+        ("mmwave", {"frames": 4}, "batch.mmwave: frames must be 1, 2 or 3, got 4"),
+        ("rgb", {"window": 2}, "batch.rgb: window must be odd"),
+        ("rgb", {"scale": "minmax"}, "batch.rgb: scale must be 'absolute'"),
+        ("wifi", {"window": 3}, "batch.wifi: window must be 1"),
+        ("wifi", {"points": 3}, "batch.wifi: .*unexpected keyword argument 'points'"),
+        ("lidar", GridView(), "batch.lidar: a view of Points is a PointsView"),
+    ],
+)
+def test_views_name_sensor_field_and_value(name: str, view: object, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        BatchConfig(views={name: view})  # type: ignore[dict-item]
+
+
+def test_views_are_complete_and_only_of_the_modalities() -> None:
+    config = BatchConfig(modalities=("lidar", "depth"), views=point_views(lidar=7, mmwave=3))
+    assert config.views == {"lidar": PointsView(points=7), "depth": ImageView(stride=2)}
+
+
+def test_pictures_are_decoded_in_the_sensors_unit(
+    write_store: Callable[..., Store], make_sequence: Callable[..., SensorSequence]
+) -> None:
+    sensors = ("rgb", "depth")
+    sequence = make_sequence(1, 1, 9, sensors=sensors, invalid={"depth": [3]})
+    store = write_store([sequence], sensors=sensors)
+    config = BatchConfig(modalities=sensors, batch_size=9, views={"depth": ImageView(stride=3)})
+    batch = next(BatchSource(store, np.arange(9), config).in_order())
+    assert batch.inputs["depth"].shape == (9, 1, 48, 64)
+    assert batch.present[:, 1].tolist() == [True] * 3 + [False] + [True] * 5
+    packed, image = sequence.signals["depth"], store.signals.images["depth"]
+    for row in range(9):
+        expected = np.zeros(image.shape) if row == 3 else decode(packed[row], image)  # type: ignore[arg-type]
+        found = batch.inputs["depth"][row, 0].numpy()
+        np.testing.assert_allclose(found, expected[::3, ::3] * 0.001, rtol=1e-6)
+
+
+def test_a_store_without_the_sensor_says_what_to_leave_out(store: Store) -> None:
+    with pytest.raises(DataError, match="without 'depth'; leave it out with --sensors"):
+        BatchSource(store, np.arange(3), BatchConfig(modalities=("rgb", "depth")))
 
 
 def test_misuse_is_refused_at_the_call(

@@ -9,7 +9,7 @@ import pytest
 from matplotlib.colors import to_hex
 from numpy.testing import assert_allclose
 
-from equipose.models.modalities import MODALITIES, subset_name
+from equipose.models.sensors import DEFAULT_SENSORS, subset_name
 from equipose.models.skeleton import JOINTS
 from equipose.pipelines import figures
 from equipose.pipelines.figures.lattice import HURTS, edges_of, node_places
@@ -127,7 +127,7 @@ def test_edges_know_whether_seeds_agree() -> None:
 
 def test_the_lattice_marks_harm_in_red_and_disagreement_dashed() -> None:
     figure = figures.subset_lattice(
-        [[9.0, 100.0, 80.0, 90.0], [9.0, 100.0, 80.0, 78.0]], MODALITIES[:2], LABEL
+        [[9.0, 100.0, 80.0, 90.0], [9.0, 100.0, 80.0, 78.0]], DEFAULT_SENSORS[:2], LABEL
     )
     axes = figure.axes[0]
     assert [to_hex(line.get_color()).upper() == HURTS for line in axes.lines] == [False, True]

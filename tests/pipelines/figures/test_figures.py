@@ -18,6 +18,7 @@ from equipose.models.skeleton import BONES
 from equipose.pipelines import figures
 from equipose.pipelines.figures.curves import mean_and_spread
 from equipose.pipelines.figures.poses import best_median_worst, frame_errors_mm
+from equipose.pipelines.figures.style import colour_of
 from equipose.pipelines.figures.sweeps import positions
 
 LABEL = "simulated data (simulated:1)"
@@ -51,9 +52,7 @@ def all_figures() -> dict[str, Figure]:
     }
 
 
-NAMES = [
-    name for name in figures.__all__ if name not in ("MODALITY_COLOURS", "best_median_worst", "save_png")
-]
+NAMES = [name for name in figures.__all__ if name not in ("best_median_worst", "save_png")]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -85,7 +84,7 @@ def test_curves_are_the_mean_over_seeds_with_a_band() -> None:
     axes = figures.contribution_curves({"lidar": runs, "rgb": runs + 1}, LABEL).axes[0]
     lines = {str(line.get_label()): line for line in axes.lines}
     assert_allclose(lines["lidar"].get_ydata(), [2.0, 3.0, 6.0])
-    assert lines["lidar"].get_color() == figures.MODALITY_COLOURS["lidar"]
+    assert lines["lidar"].get_color() == colour_of("lidar", 0)
     assert len(axes.collections) == 2
     assert "2 seeds" in axes.get_title()
     band = axes.collections[0].get_paths()[0].vertices

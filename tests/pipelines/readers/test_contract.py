@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from equipose.pipelines.cleaning import CHECKED, assemble
+from equipose.pipelines.cleaning import assemble
 from equipose.pipelines.files.errors import DataError
 from equipose.pipelines.readers import READERS, SimulatedSource, reader_of
 from equipose.pipelines.readers.contract import check_key, name_of
@@ -69,7 +69,7 @@ def test_sequences_are_complete_labelled_and_clean_up(source: tuple[str, Any]) -
             assert len(frames) == len(raw.numbers)
         clean = assemble(raw)
         assert (np.diff(clean.numbers) > 0).all()
-        for signal in CHECKED:
+        for signal in clean.signals:
             label = clean.provenance[signal]
             assert label == "real" or label.startswith("simulated:")
             invalid = int((~clean.valid[signal]).sum())

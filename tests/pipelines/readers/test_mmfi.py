@@ -118,8 +118,8 @@ def test_a_broken_frame_is_marked_and_keeps_its_row(
     (defect,) = flawed.defects
     assert (defect.modality, defect.frame, defect.reason) == (modality, 3, reason)
     assert all(flawed.valid[m].all() for m in flawed.valid if m != modality)
-    assert np.array_equal(getattr(flawed, modality)[1], getattr(whole, modality)[1])
-    assert not getattr(flawed, modality)[2].any()
+    assert np.array_equal(flawed.signals[modality][1], whole.signals[modality][1])
+    assert not flawed.signals[modality][2].any()
 
 
 @pytest.mark.parametrize("name", ["rgb", "lidar", "mmwave", "wifi-csi"])
@@ -192,7 +192,7 @@ def test_infinite_csi_is_repaired_as_in_the_toolbox(tree: Path) -> None:
     broken = csi.copy()
     broken[1, 5, 2], broken[0, 7, 2] = -np.inf, np.nan
     scipy.io.savemat(folder(tree) / WIFI, {"CSIamp": broken})
-    wifi = read(tree).wifi[2]
+    wifi = read(tree).signals["wifi"][2]
     kept = np.isfinite(broken)
     assert np.array_equal(wifi[kept], csi[kept].astype(np.float32))
     assert wifi[1, 5, 2] == wifi[0, 7, 2] == np.float32(broken[:, :, 2][kept[:, :, 2]].mean())

@@ -15,7 +15,7 @@ import pytest
 
 from equipose.pipelines.prepare import prepare
 from equipose.pipelines.protocols import PROTOCOLS, SPLITS, splits
-from equipose.pipelines.simulator import SimulatorConfig, write_mmfi_tree
+from equipose.pipelines.simulator import SimulatorConfig, observe, simulate_motion, write_mmfi_tree
 
 FOLDER = os.environ.get("MMFI_TOOLBOX", "")
 pytestmark = pytest.mark.skipif(
@@ -51,6 +51,29 @@ def test_lists_are_the_toolbox_s(toolbox: Any, protocol: str, split: str) -> Non
     ours = splits(protocol, split)
     assert sorted(ours["train"] + ours["validation"]) == pairs["train_dataset"]
     assert ours["test"] == pairs["val_dataset"]
+
+
+def test_the_toolbox_reads_all_seven_sensors(toolbox: Any, tmp_path: Path) -> None:
+    """Frame by frame; reading whole sequences it fails on depth, whose integers it scales in place."""
+    if not hasattr(pytest.importorskip("cv2"), "imread"):
+        pytest.skip("the toolbox reads depth images with OpenCV: install opencv-python-headless")
+    seven = ("rgb", "infra1", "infra2", "depth", "lidar", "mmwave", "wifi")
+    chosen = SimulatorConfig(frames=297, lidar_points=60, radar_empty=0.0, radar_clutter=30.0)
+    write_mmfi_tree(tmp_path, subjects=["S01"], actions=["A02"], config=chosen, modalities=seven)
+    pose = simulate_motion("S01", "A02", chosen)
+    made = observe(pose, environment="E01", subject="S01", key="A02", config=chosen, modalities=seven)
+    names = "|".join(NAMES.get(name, name) for name in seven)
+    base = toolbox.MMFi_Database(str(tmp_path))
+    theirs = toolbox.MMFi_Dataset(base, "frame", names, "training", {"S01": ["A02"]})
+    assert len(theirs) == 297
+    for index in (0, 1, 150, 296):
+        sample = theirs[index]
+        assert sample["idx"] == index
+        for name in ("rgb", "infra1", "infra2", "lidar", "mmwave"):
+            assert np.array_equal(sample[f"input_{name}"], made[name][index])
+        assert sample["input_depth"].shape == (480, 640)
+        assert np.array_equal(sample["input_depth"], made["depth"][index] * 0.001)
+        assert sample["input_wifi-csi"].shape == (3, 114, 10)
 
 
 def test_every_value_of_every_frame_is_the_toolbox_s(toolbox: Any, tmp_path: Path) -> None:

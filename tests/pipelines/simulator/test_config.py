@@ -6,14 +6,15 @@ import dataclasses
 
 import pytest
 
-from equipose.models.modalities import MODALITIES
+from equipose.models.sensors import DEFAULT_SENSORS
 from equipose.pipelines.simulator import SimulatorConfig, environment_of
 
 
 def test_missing_multipliers_are_one() -> None:
     config = SimulatorConfig(noise={"rgb": 2})
     assert config.noise == {"rgb": 2.0, "lidar": 1.0, "mmwave": 1.0, "wifi": 1.0}
-    assert set(config.informativeness) == set(MODALITIES)
+    assert set(config.informativeness) == set(DEFAULT_SENSORS)
+    assert SimulatorConfig(noise={"rgb": 2, "depth": 0.5}).noise == config.noise | {"depth": 0.5}
     assert dataclasses.replace(config, seed=3).noise == config.noise
 
 

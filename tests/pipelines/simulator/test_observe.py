@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from equipose.models.modalities import MODALITIES
+from equipose.models.sensors import DEFAULT_SENSORS
 from equipose.pipelines.simulator import (
     PROVENANCE,
     SimulatorConfig,
@@ -33,8 +33,8 @@ def pose() -> np.ndarray:
 
 def test_equal_requests_give_equal_readings(pose: np.ndarray) -> None:
     whole = look(pose)
-    assert list(whole) == list(MODALITIES)
-    for modality in MODALITIES:
+    assert list(whole) == list(DEFAULT_SENSORS)
+    for modality in DEFAULT_SENSORS:
         assert same(look(pose, modalities=(modality,))[modality], whole[modality])
         assert not same(look(pose, key="A13", modalities=(modality,))[modality], whole[modality])
         other = SimulatorConfig(frames=60, seed=1)
@@ -60,7 +60,7 @@ def test_pose_must_be_a_finite_sequence(pose: np.ndarray) -> None:
         look(pose, modalities=("sonar",))
 
 
-@pytest.mark.parametrize("modality", MODALITIES)
+@pytest.mark.parametrize("modality", DEFAULT_SENSORS)
 def test_more_noise_means_larger_errors(modality: str, pose: np.ndarray) -> None:
     def error(noise: float) -> float:
         config = SimulatorConfig(
@@ -83,7 +83,7 @@ def test_more_noise_means_larger_errors(modality: str, pose: np.ndarray) -> None
     assert errors[0] < errors[1] < errors[2]
 
 
-@pytest.mark.parametrize("modality", MODALITIES)
+@pytest.mark.parametrize("modality", DEFAULT_SENSORS)
 def test_uninformative_sensors_ignore_the_pose_but_look_alike(modality: str, pose: np.ndarray) -> None:
     blind = SimulatorConfig(frames=60, informativeness={modality: 0.0})
     other = simulate_motion("S09", "A26", CONFIG)
@@ -107,6 +107,18 @@ def test_informativeness_is_the_share_of_informed_frames(pose: np.ndarray) -> No
     assert same(look(motion, long)["wifi"], look(motion, plain)["wifi"])
 
 
+@pytest.mark.parametrize("modality", ["infra1", "infra2", "depth"])
+def test_optional_sensors_follow_their_settings(modality: str, pose: np.ndarray) -> None:
+    usual = look(pose[:5], modalities=(modality,))[modality]
+    assert same(usual, look(pose[:5], modalities=("rgb", modality))[modality])
+    other = simulate_motion("S09", "A26", CONFIG)[:5]
+    assert not same(usual, look(other, modalities=(modality,))[modality])
+    blind = SimulatorConfig(frames=60, informativeness={modality: 0.0})
+    unaware = look(pose[:5], blind, modalities=(modality,))[modality]
+    assert not same(usual, unaware)
+    assert same(unaware, look(other, blind, modalities=(modality,))[modality])
+
+
 def test_real_motion_of_any_length_can_be_observed() -> None:
     pose = simulate_motion("S02", "A12", CONFIG)[:1] + np.array([0.3, 0.1, -1.2])
     frames = look(pose, key="mars-3")
@@ -117,6 +129,6 @@ def test_sequence_is_labelled_simulated() -> None:
     sequence = simulate_sequence("S31", "A20", SimulatorConfig(frames=12))
     assert (sequence.environment, sequence.subject, sequence.action) == ("E04", "S31", "A20")
     assert sequence.numbers.tolist() == list(range(1, 13))
-    assert set(sequence.frames) == {*MODALITIES, "pose"} == set(sequence.provenance)
+    assert set(sequence.frames) == {*DEFAULT_SENSORS, "pose"} == set(sequence.provenance)
     assert set(sequence.provenance.values()) == {PROVENANCE}
     assert all(len(frames) == 12 for frames in sequence.frames.values())

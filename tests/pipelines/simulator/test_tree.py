@@ -7,12 +7,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from scipy.io import loadmat
 
 from equipose.pipelines.simulator import (
     MARKER,
     PROVENANCE,
     SimulatorConfig,
+    observe,
+    simulate_motion,
     simulate_sequence,
     write_mmfi_tree,
 )
@@ -56,6 +59,29 @@ def test_files_hold_what_was_simulated(tree: Path) -> None:
         assert np.array_equal(wifi["CSIamp"], made["wifi"][index])  # type: ignore[arg-type]
         assert wifi["CSIphase"].shape == (3, 114, 10)
         assert np.abs(wifi["CSIphase"]).max() <= np.pi
+
+
+def test_other_sensors_are_written_when_asked_for(tmp_path: Path) -> None:
+    seven = ("rgb", "infra1", "infra2", "depth", "lidar", "mmwave", "wifi")
+    config = SimulatorConfig(frames=2)
+    root, chosen = tmp_path / "seven", {"subjects": ["S11"], "actions": ["A03"], "config": config}
+    write_mmfi_tree(root, **chosen, modalities=seven)  # type: ignore[arg-type]
+    folder = root / "E02/S11/A03"
+    assert sorted(p.name for p in folder.iterdir() if p.is_dir()) == sorted({*seven, "wifi-csi"} - {"wifi"})
+    pose = simulate_motion("S11", "A03", config)
+    found = observe(pose, environment="E02", subject="S11", key="A03", config=config, modalities=seven)
+    for name in ("infra1", "infra2"):
+        written = np.load(folder / name / "frame002.npy", allow_pickle=False)
+        assert written.dtype == np.float64
+        assert np.array_equal(written, found[name][1])
+    with Image.open(folder / "depth/frame002.png") as image:
+        assert (image.format, image.mode, image.size) == ("PNG", "I;16", (640, 480))
+        assert np.array_equal(np.asarray(image), found["depth"][1])
+    assert json.loads((root / MARKER).read_text())["modalities"] == sorted(seven)
+    with pytest.raises(ValueError, match="was simulated with"):
+        write_mmfi_tree(root, **chosen)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=r"modalities: \['sonar'\]; use some of \['rgb', 'infra1'"):
+        write_mmfi_tree(tmp_path / "x", **chosen, modalities=("rgb", "sonar"))  # type: ignore[arg-type]
 
 
 def test_defects_happen(tree: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 import shutil
 import signal
@@ -17,11 +18,12 @@ import polars as pl
 import pytest
 from pyarrow import fs
 
-from equipose.pipelines.cleaning import minmax_csi
+from equipose.models.sensors import SENSORS
+from equipose.pipelines.cleaning import minmax
 from equipose.pipelines.files.errors import DataError
 from equipose.pipelines.sequence import SensorSequence
 from equipose.pipelines.store import Store, StoreHeader, StoreWriter, open_store
-from equipose.pipelines.store.format import SIGNALS, values_of
+from equipose.pipelines.store.format import values_of
 
 MakeSequence = Callable[..., SensorSequence]
 HEADER = StoreHeader(source="test")
@@ -32,12 +34,13 @@ def assert_same(one: SensorSequence, other: SensorSequence) -> None:
     for name in ("environment", "subject", "action", "part", "defects", "provenance"):
         assert getattr(one, name) == getattr(other, name)
     np.testing.assert_array_equal(one.numbers, other.numbers)
-    for name in SIGNALS:
-        assert values_of(one, name).dtype == values_of(other, name).dtype == np.float32
-        np.testing.assert_array_equal(values_of(one, name), values_of(other, name))
+    assert list(one.signals) == list(other.signals)
+    for name, stored in one.signals.items():
+        assert values_of(stored).dtype == values_of(other.signals[name]).dtype
+        np.testing.assert_array_equal(values_of(stored), values_of(other.signals[name]))
         np.testing.assert_array_equal(one.valid[name], other.valid[name])
-    for name in ("lidar", "mmwave"):
-        np.testing.assert_array_equal(getattr(one, name).offsets, getattr(other, name).offsets)
+        if not isinstance(stored, np.ndarray):
+            np.testing.assert_array_equal(stored.offsets, other.signals[name].offsets)
 
 
 def test_round_trip_is_bit_equal_and_without_copies(store: Store, sequences: list[SensorSequence]) -> None:
@@ -45,10 +48,36 @@ def test_round_trip_is_bit_equal_and_without_copies(store: Store, sequences: lis
     for i, sequence in enumerate(sequences):
         found = store.sequence(i)
         assert_same(found, sequence)
-        for name in SIGNALS:
-            assert not values_of(found, name).flags.owndata
-            assert not values_of(found, name).flags.writeable
+        for stored in found.signals.values():
+            assert not values_of(stored).flags.owndata
+            assert not values_of(stored).flags.writeable
     assert len(store) == len(store.index) == 21
+
+
+def test_every_kind_of_sensor_survives_the_store(
+    write_store: Callable[..., Store], make_sequence: MakeSequence
+) -> None:
+    sensors = tuple(SENSORS)
+    kept = make_sequence(1, 1, 5, sensors=sensors, invalid={"depth": [2], "infra1": [0]})
+    store = write_store([kept, make_sequence(1, 2, 3, sensors=sensors)], sensors=sensors)
+    assert store.signals.sensors == sensors
+    assert_same(store.sequence(0), kept)
+    store.verify()
+    frame = store.frame("E01", "S01", "A01", 2)
+    assert frame["depth"] is not None
+    assert (frame["depth"].shape, frame["depth"].dtype) == ((144, 192), np.uint16)
+    assert store.frame("E01", "S01", "A01", 3)["depth"] is None
+
+
+def test_a_store_of_format_1_opens(store: Store, sequences: list[SensorSequence]) -> None:
+    """It held the four default sensors without saying so."""
+    path = Path(store.path) / "manifest.json"
+    manifest = json.loads(path.read_text())
+    del manifest["header"]["sensors"]
+    path.write_text(json.dumps(manifest | {"format": 1}))
+    old = open_store(store.path)
+    assert old.signals == store.signals
+    assert_same(old.sequence(1), sequences[1])
 
 
 def test_index_has_a_row_per_frame(store: Store, sequences: list[SensorSequence]) -> None:
@@ -70,9 +99,11 @@ def test_index_has_a_row_per_frame(store: Store, sequences: list[SensorSequence]
 def test_frame_gives_what_the_toolbox_gives(store: Store, sequences: list[SensorSequence]) -> None:
     frame = store.frame("E02", "S12", "A01", 3)
     for name in ("rgb", "lidar", "mmwave", "pose"):
-        np.testing.assert_array_equal(frame[name], getattr(sequences[2], name)[2])
-    np.testing.assert_array_equal(frame["wifi"], minmax_csi(sequences[2].wifi[2]))
-    assert {name: value.dtype for name, value in frame.items()} == dict.fromkeys(SIGNALS, np.dtype("float32"))
+        np.testing.assert_array_equal(frame[name], sequences[2].signals[name][2])
+    np.testing.assert_array_equal(frame["wifi"], minmax(sequences[2].signals["wifi"][2], 3))
+    assert {name: value.dtype for name, value in frame.items()} == dict.fromkeys(
+        store.signals.names, np.dtype("float32")
+    )
     broken = store.frame("E01", "S01", "A02", 1)
     assert broken["rgb"] is None
     assert broken["pose"] is not None
@@ -116,16 +147,16 @@ def test_fingerprint_knows_content_and_nothing_else(
     relabelled = make_sequence(1, 1, 7, provenance="real")
     assert write_store([relabelled, *sequences[1:]], "four").fingerprint != first.fingerprint
     nudged = make_sequence(1, 1, 7)
-    nudged.wifi[3, 0, 0, 0] = np.nextafter(nudged.wifi[3, 0, 0, 0], np.float32(0))
+    nudged.signals["wifi"][3, 0, 0, 0] = np.nextafter(nudged.signals["wifi"][3, 0, 0, 0], np.float32(0))
     assert write_store([nudged, *sequences[1:]], "five").fingerprint != first.fingerprint
 
 
 def test_provenance_counts_sequences_and_defects_keep_reasons(store: Store) -> None:
-    assert store.provenance == {name: {"simulated:test": 3} for name in SIGNALS}
+    assert store.provenance == {name: {"simulated:test": 3} for name in store.signals.names}
     assert store.defects.group_by("modality").len().sort("modality").rows() == [
         ("lidar", 1), ("mmwave", 1), ("rgb", 2), ("wifi", 1),
     ]  # fmt: skip
-    assert store.header == {"source": "test", "settings": {}}
+    assert store.header == HEADER.to_json()
 
 
 def test_store_travels_as_its_path(store: Store) -> None:

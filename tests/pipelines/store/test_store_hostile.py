@@ -20,7 +20,8 @@ from equipose.pipelines.sequence import SensorSequence, SequenceKey
 from equipose.pipelines.store import Store, StoreHeader, StoreWriter, open_store
 from equipose.pipelines.store.arrow_guard import ArrowFileError, block_lengths
 from equipose.pipelines.store.checks import read_frames
-from equipose.pipelines.store.format import content_digest, fingerprint_of, schema
+from equipose.pipelines.store.format import content_digest, fingerprint_of
+from equipose.pipelines.store.signals import StoredSignals
 
 Manifest = dict[str, Any]
 
@@ -39,7 +40,7 @@ def republish(store: Store, **changes: Any) -> None:
     folder = Path(store.path)
     manifest["files"] = {name: checksum(folder / name) for name in manifest["files"]}
     digests = {SequenceKey(*s["key"]): s["digest"] for s in manifest["sequences"]}
-    manifest["fingerprint"] = fingerprint_of(digests)
+    manifest["fingerprint"] = fingerprint_of(digests, StoredSignals.of())
     (folder / "manifest.json").write_text(json.dumps(manifest))
 
 
@@ -130,7 +131,7 @@ def test_compressed_frames_are_refused_before_they_unfold(
     compressed = frame_bytes(one_batch(store), options=pa.ipc.IpcWriteOptions(compression="zstd"))
     monkeypatch.setattr(pa.ipc, "open_file", lambda *_: pytest.fail("Arrow was asked"))
     with pytest.raises(DataError, match="it is compressed, which stores never are"):
-        read_frames(compressed, None, "x.arrow")
+        read_frames(compressed, None, "x.arrow", StoredSignals.of())
 
 
 def one_batch(store: Store) -> pa.RecordBatch:
@@ -172,7 +173,7 @@ TABLES: dict[str, tuple[Callable[[pa.RecordBatch], pa.RecordBatch], str]] = {
 def test_frame_tables_that_point_outside_or_lack_sense_are_refused(store: Store, fault: str) -> None:
     change, message = TABLES[fault]
     with pytest.raises(DataError, match=message):
-        read_frames(frame_bytes(change(one_batch(store))), None, "x.arrow")
+        read_frames(frame_bytes(change(one_batch(store))), None, "x.arrow", StoredSignals.of())
 
 
 @pytest.mark.parametrize("offsets", [[0, 10**9], [-9, 0], [3, 0], [0, -(2**62)], [0, 2**62]])
@@ -183,15 +184,15 @@ def test_points_outside_their_batch_are_refused(store: Store, offsets: list[int]
     assert content.count(old.tobytes()) == 1
     damaged = pa.py_buffer(content.replace(old.tobytes(), new.tobytes()))
     with pytest.raises(DataError, match="table is unreadable"):
-        read_frames(damaged, None, "x.arrow")
+        read_frames(damaged, None, "x.arrow", StoredSignals.of())
 
 
 def test_batches_must_have_the_rows_of_the_manifest(store: Store) -> None:
     buffer = frame_bytes(one_batch(store))
     assert block_lengths(memoryview(buffer)) == [7]
-    assert read_frames(buffer, [7], "x").num_rows == 7
+    assert read_frames(buffer, [7], "x", StoredSignals.of()).num_rows == 7
     with pytest.raises(DataError, match=r"rows of its batches is \[7\], expected \[7, 5\]"):
-        read_frames(buffer, [7, 5], "x")
+        read_frames(buffer, [7, 5], "x", StoredSignals.of())
 
 
 def test_no_flipped_byte_of_an_arrow_footer_escapes(store: Store) -> None:
@@ -274,7 +275,7 @@ def test_an_index_with_right_checksums_must_repeat_the_frames(store: Store) -> N
 
 def part_of(root: Path, about: Manifest, batch: pa.RecordBatch, name: str) -> None:
     (root / "parts").mkdir(parents=True, exist_ok=True)
-    described = schema().with_metadata({b"equipose": json.dumps(about).encode()})
+    described = StoredSignals.of().schema.with_metadata({b"equipose": json.dumps(about).encode()})
     with pa.ipc.new_file(root / "parts" / name, described) as writer:
         writer.write_batch(batch)
 
