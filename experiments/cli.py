@@ -16,6 +16,7 @@ import tyro
 from tyro.extras import SubcommandApp
 
 import equipose
+import equipose.experiments.supported
 from equipose.orchestrator.failures import OURS, reason
 from equipose.orchestrator.tracking.server_process import TrackingServerError
 

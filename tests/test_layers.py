@@ -76,7 +76,7 @@ ROOMS = {
     "orchestrator.checkpoints": "training",
     "orchestrator.cluster": "host",
     "orchestrator.comparison": "checkpoints cluster evaluation grid jobs tracking training",
-    "orchestrator.doctor": "cluster host",
+    "orchestrator.doctor": "cluster host tracking",
     "orchestrator.evaluation": "checkpoints training",
     "orchestrator.failures": "",
     "orchestrator.grid": "checkpoints cluster evaluation failures jobs ray_train tracking training",
@@ -92,13 +92,14 @@ ROOMS = {
     "experiments": "",
     "experiments.__main__": "cli",
     "experiments.awc_sweep": "cli",
-    "experiments.cli": "",
+    "experiments.cli": "supported",
     "experiments.commands": "jobs presets",
     "experiments.compare_methods": "cli",
     "experiments.controlled_imbalance": "cli",
     "experiments.jobs": "presets",
     "experiments.paper_tables": "cli",
     "experiments.presets": "",
+    "experiments.supported": "",
 }
 """Room -> rooms of the same folder that it may import. A file beside the rooms is a room by itself."""
 

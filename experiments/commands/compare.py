@@ -12,17 +12,17 @@ from equipose.experiments.jobs.records import DEFAULT_OUT, finish_job
 from equipose.experiments.jobs.start import running_job, start_job
 from equipose.experiments.presets.comparison import COMPARISONS, ComparisonOptions, comparison_config
 from equipose.experiments.presets.sizes import PresetName
-from equipose.experiments.presets.sources import PROTOCOLS, DataName, check_root
+from equipose.experiments.presets.sources import SUBJECTS, DataName, check_source, chosen_source
 from equipose.models.build import Fusion
-from equipose.pipelines.protocols import splits
 
 if TYPE_CHECKING:
     from equipose.orchestrator.training.config import TrainConfig
 
 
 def compare(
-    data: DataName = "simulated",
+    data: DataName | None = None,
     data_root: Path | None = None,
+    store: str | None = None,
     preset: PresetName = "quick",
     methods: tuple[str, ...] = (),
     seeds: int | None = None,
@@ -35,6 +35,7 @@ def compare(
     out: Path = DEFAULT_OUT,
     workers: int = 1,
     gpu: bool = False,
+    sensors: tuple[str, ...] = (),
     override: tuple[str, ...] = (),
     resume: bool = False,
     plan: bool = False,
@@ -43,11 +44,12 @@ def compare(
     """Tune every method with equal budget, train each for every seed, read the test part once, compare.
 
     Args:
-        data: Where the frames come from; the simulator needs no download.
+        data: Where the frames come from; by default the simulator, which needs no download.
         data_root: Folder of the raw files, for `mars` and `mmfi`.
+        store: Path or URI of a prepared store, in place of raw data.
         preset: `smoke`, `quick` (ten methods, three seeds) or `paper` (all methods, fusions and protocols).
         methods: Instead of the preset's; `plain` is always included.
-        seeds: How many, counted from 0.
+        seeds: How many, counted from 0; with `--resume` the number to extend the newest comparison to.
         fusions: Instead of the preset's.
         protocols: Of P1, P2, P3 (MARS: `MARS`); one table each.
         split: S1, S2 or S3 (MARS: `time` or `subject`).
@@ -57,26 +59,31 @@ def compare(
         out: Results folder; jobs may share it, and equal runs are trained once.
         workers: Ray Train workers per run (DDP ranks).
         gpu: Give every worker a GPU.
+        sensors: Of the models, two or more, e.g. `rgb lidar`; by default those of the AWC paper.
         override: Any other setting of every run, e.g. `optimizer.lr=3e-4 model.norm=layer`.
         resume: Resume the newest unfinished job of this data and preset in `out`, with its own options.
         plan: Print what would run and whether it fits, then stop.
         quiet: Print only the tables.
     """
     sizes = COMPARISONS[preset]
+    source = chosen_source(data, data_root, store)
+    default = source.default_split()
     options = ComparisonOptions(
-        data=data,
-        data_root=data_root.resolve() if data_root else None,
+        data=source.kind,
+        data_root=source.root,
+        store=source.store,
         preset=preset,
         methods=tuple(dict.fromkeys(("plain", *(methods or sizes.methods)))),
         seeds=sizes.seeds if seeds is None else seeds,
         fusions=fusions or sizes.fusions,
-        protocols=protocols or (sizes.protocols if data != "mars" else None) or PROTOCOLS[data][:1],
-        split=split or PROTOCOLS[data][1],
+        protocols=protocols or (sizes.protocols if default == SUBJECTS else None) or default[:1],
+        split=split or default[1],
         budget=sizes.budget if budget is None else budget,
         epochs=sizes.epochs if epochs is None else epochs,
         alone=alone,
         workers=workers,
         gpu=gpu,
+        sensors=sensors,
         override=override,
     )
     start_job(
@@ -86,14 +93,13 @@ def compare(
         run=partial(run_job, quiet=quiet),
         plan=plan_comparison if plan else None,
         resume=resume,
+        extent=seeds,
     )
 
 
 def check(options: ComparisonOptions) -> TrainConfig:
     """The run that all others vary. Raises ValueError for options that would not work."""
-    check_root(options.data, options.data_root)
-    for protocol in options.protocols if options.data != "mars" else ():
-        splits(protocol, options.split)
+    check_source(options.source, [(protocol, options.split) for protocol in options.protocols])
     return comparison_config("checked", options, store="").base
 
 
@@ -106,7 +112,7 @@ def run_job(name: str, options: ComparisonOptions, out: Path, *, quiet: bool = F
 
     progress = JobProgress(noun="runs", mode="quiet" if quiet else None)
     with running_job(name, options, out, progress) as store:
-        config = comparison_config(name, options, str(store))
+        config = comparison_config(name, options, store)
         stop_at_absent_sensors(config.base)
         location = JobLocation(out=out, dataset=options.data)
         outcome = run_comparison_job(config, location, progress, gpu=options.gpu)

@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from equipose.experiments.jobs.preflight import stop_at_problems, wanted_by
 from equipose.experiments.jobs.records import DEFAULT_OUT
 from equipose.experiments.presets.imbalance import (
     IMBALANCE,
     ControlledOptions,
     ImbalancePresetName,
+    given_levels,
     imbalance_config,
     level_stores,
 )
@@ -33,6 +35,8 @@ def controlled(
     out: Path = DEFAULT_OUT,
     workers: int = 1,
     gpu: bool = False,
+    store: tuple[str, ...] = (),
+    sensors: tuple[str, ...] = (),
     quiet: bool = False,
 ) -> None:
     """Weaken one simulated sensor level by level, train all levels alike, and decide which claims hold.
@@ -48,6 +52,8 @@ def controlled(
         out: Results folder; jobs may share it, and equal runs are trained once.
         workers: Ray Train workers per run (DDP ranks).
         gpu: Give every worker a GPU.
+        store: Prepared stores of the levels, the control first, in place of simulating them.
+        sensors: Of the joint models, with the weak one (`mmwave`); by default `rgb lidar mmwave`.
         quiet: Print only the tables.
     """
     from equipose.orchestrator.imbalance.config import Level
@@ -56,14 +62,25 @@ def controlled(
     from equipose.orchestrator.jobs.progress import JobProgress
 
     options = ControlledOptions(
-        preset=preset, methods=methods, seeds=seeds, epochs=epochs, lr=lr, workers=workers, gpu=gpu
+        preset=preset,
+        methods=methods,
+        seeds=seeds,
+        epochs=epochs,
+        lr=lr,
+        workers=workers,
+        gpu=gpu,
+        sensors=sensors,
+        stores=store,
     )
-    imbalance_config(options, (Level(name="unknown", store=""),))  # refuses bad options before simulating
+    given = given_levels(store)
+    # Refuses bad options before simulating.
+    base = imbalance_config(options, given or (Level(name="unknown", store=""),)).base
     out = out.resolve()
+    stop_at_problems(out, wanted_by(base, workers=workers, gpu=gpu))
     progress = JobProgress(noun="runs", mode="quiet" if quiet else None)
     with progress:
-        progress.stage("simulating every level")
-        config = imbalance_config(options, level_stores(IMBALANCE[preset], out))
+        progress.stage("opening every level" if given else "simulating every level")
+        config = imbalance_config(options, given or level_stores(IMBALANCE[preset], out))
         outcome = run_imbalance_job(config, JobLocation(out=out), progress, gpu=gpu)
     print_outcome(outcome)
 

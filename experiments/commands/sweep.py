@@ -12,7 +12,7 @@ from equipose.experiments.jobs.records import DEFAULT_OUT, finish_job
 from equipose.experiments.jobs.start import running_job, start_job
 from equipose.experiments.jobs.sweep_summary import print_summary
 from equipose.experiments.presets.sizes import PresetName
-from equipose.experiments.presets.sources import PROTOCOLS, DataName, check_root
+from equipose.experiments.presets.sources import DataName, check_source, chosen_source
 from equipose.experiments.presets.sweep import SweepOptions, sweep_config
 
 if TYPE_CHECKING:
@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 
 
 def sweep(
-    data: DataName = "simulated",
+    data: DataName | None = None,
     data_root: Path | None = None,
+    store: str | None = None,
     preset: PresetName = "quick",
     protocol: str | None = None,
     split: str | None = None,
@@ -31,6 +32,7 @@ def sweep(
     epochs: int | None = None,
     workers: int = 1,
     gpu: bool = False,
+    sensors: tuple[str, ...] = (),
     override: tuple[str, ...] = (),
     resume: bool = False,
     plan: bool = False,
@@ -39,33 +41,39 @@ def sweep(
     """Sweep AWC strength, critical window and fusion with Ray Tune and Optuna; log it to MLflow.
 
     Args:
-        data: Where the frames come from; the simulator needs no download.
+        data: Where the frames come from; by default the simulator, which needs no download.
         data_root: Folder of the raw files, for `mars` and `mmfi`.
+        store: Path or URI of a prepared store, in place of raw data.
         preset: `smoke` (a minute or two), `quick` (minutes on two cores) or `paper` (the paper's settings).
         protocol: P1, P2 or P3 (MARS: `MARS`).
         split: S1, S2 or S3 (MARS: `time` or `subject`).
         out: Results folder; jobs may share it.
         seed: Of weights, batches and the search.
-        trials: Instead of the preset's number.
+        trials: Instead of the preset's number; with `--resume` the number to extend the newest sweep to.
         epochs: Instead of the preset's number.
         workers: Ray Train workers per trial (DDP ranks).
         gpu: Give every worker a GPU.
+        sensors: Of every trial, e.g. `rgb lidar`; by default those of the AWC paper.
         override: Any other setting of every trial, e.g. `optimizer.lr=3e-4 data.batch.mmwave.frames=3`.
         resume: Resume the newest unfinished job of this data and preset in `out`, with its own options.
         plan: Print what would run and whether it fits, then stop.
         quiet: Print only the summary.
     """
+    source = chosen_source(data, data_root, store)
+    default = source.default_split()
     options = SweepOptions(
-        data=data,
-        data_root=data_root.resolve() if data_root else None,
+        data=source.kind,
+        data_root=source.root,
+        store=source.store,
         preset=preset,
-        protocol=protocol or PROTOCOLS[data][0],
-        split=split or PROTOCOLS[data][1],
+        protocol=protocol or default[0],
+        split=split or default[1],
         seed=seed,
         trials=trials,
         epochs=epochs,
         workers=workers,
         gpu=gpu,
+        sensors=sensors,
         override=override,
     )
     start_job(
@@ -75,12 +83,13 @@ def sweep(
         run=partial(run_job, quiet=quiet),
         plan=plan_sweep if plan else None,
         resume=resume,
+        extent=trials,
     )
 
 
 def check(options: SweepOptions) -> TrainConfig:
     """The run that all trials vary. Raises ValueError for options that would not work."""
-    check_root(options.data, options.data_root)
+    check_source(options.source, [(options.protocol, options.split)])
     return sweep_config("checked", options, store="").base
 
 
@@ -93,7 +102,7 @@ def run_job(name: str, options: SweepOptions, out: Path, *, quiet: bool = False)
 
     progress = JobProgress(options.sizes.trials, mode="quiet" if quiet else None)
     with running_job(name, options, out, progress) as store:
-        config = sweep_config(name, options, str(store))
+        config = sweep_config(name, options, store)
         stop_at_absent_sensors(config.base)
         outcome = run_sweep_job(config, JobLocation(out=out, dataset=options.data), progress)
     left = config.trials - len(outcome.table.finished)

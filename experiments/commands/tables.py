@@ -11,7 +11,7 @@ from equipose.experiments.jobs.preflight import stop_at_absent_sensors
 from equipose.experiments.jobs.records import DEFAULT_OUT, finish_job
 from equipose.experiments.jobs.start import running_job, start_job
 from equipose.experiments.presets.paper import PaperPresetName, TablesOptions, paper_config
-from equipose.experiments.presets.sources import DataName, check_root, ensure_store
+from equipose.experiments.presets.sources import DataName, check_source, chosen_source, ensure_store
 
 if TYPE_CHECKING:
     from equipose.orchestrator.training.config import TrainConfig
@@ -25,6 +25,7 @@ def tables(
     preset: PaperPresetName = "quick",
     data: DataName | None = None,
     data_root: Path | None = None,
+    store: str | None = None,
     tables: tuple[str, ...] = (),
     columns: tuple[str, ...] = (),
     seeds: int | None = None,
@@ -32,6 +33,7 @@ def tables(
     out: Path = DEFAULT_OUT,
     workers: int = 1,
     gpu: bool = False,
+    sensors: tuple[str, ...] = (),
     override: tuple[str, ...] = (),
     plan: bool = False,
     mlflow_url: str | None = None,
@@ -46,30 +48,35 @@ def tables(
         preset: `quick` (simulated, small), `mars` (real radar and motion), `paper` (the paper's settings).
         data: Instead of the preset's source.
         data_root: Folder of the raw files, for `mars` and `mmfi`.
+        store: Path or URI of a prepared store, in place of raw data.
         tables: Only these of main, cost, modalities, alpha, window, profit.
         columns: Only these of P1, P2, P3; the ablations use the first. Leave out a protocol whose subjects or
             actions the data lack.
-        seeds: How many, counted from 0, instead of the preset's.
+        seeds: How many, counted from 0, instead of the preset's; with `--resume` to extend the newest job to.
         epochs: Instead of the preset's; schedules and windows keep their share.
         out: Results folder; jobs may share it, and equal runs are trained once.
         workers: Ray Train workers per run (DDP ranks).
         gpu: Give every worker a GPU.
+        sensors: Of the models, e.g. `rgb lidar`, for `--tables modalities`; the other tables need all.
         override: Any other setting of every run or of one method, e.g. `optimizer.lr=3e-4 awc.alpha_s=15000`.
         plan: Print the runs, which of them are kept, and how long the others will take; then stop.
         mlflow_url: Target of the report's links; by default what `equipose ui OUT --port 5000` serves.
         resume: Resume the newest unfinished job of this preset in `out`, with its own options.
         quiet: Print only the outcome.
     """
+    source = chosen_source(data, data_root, store, DATA[preset])
     options = TablesOptions(
         preset=preset,
-        data=data or DATA[preset],
-        data_root=data_root.resolve() if data_root else None,
+        data=source.kind,
+        data_root=source.root,
+        store=source.store,
         tables=tables,
         columns=columns,
         seeds=seeds,
         epochs=epochs,
         workers=workers,
         gpu=gpu,
+        sensors=sensors,
         override=override,
         mlflow_url=mlflow_url,
     )
@@ -80,13 +87,19 @@ def tables(
         run=partial(run_job, quiet=quiet),
         plan=print_plan if plan else None,
         resume=resume,
+        extent=seeds,
     )
 
 
 def check(options: TablesOptions) -> TrainConfig:
     """The run that all others vary. Raises ValueError for options that would not work."""
-    check_root(options.data, options.data_root)
-    return paper_config("checked", options, store="").base
+    from equipose.orchestrator.paper.plan import check_data
+
+    check_source(options.source)
+    config = paper_config("checked", options, store=options.store or "")
+    if options.store:
+        check_data(config)
+    return config.base
 
 
 def print_plan(options: TablesOptions, out: Path) -> None:
@@ -96,8 +109,8 @@ def print_plan(options: TablesOptions, out: Path) -> None:
     from equipose.orchestrator.paper.plan import check_data
 
     check(options)
-    store = ensure_store(options.data, options.data_root, out, options.simulated)
-    config = paper_config("plan", options, str(store))
+    store = ensure_store(options.source, out, options.simulated)
+    config = paper_config("plan", options, store)
     check_data(config)
     stop_at_absent_sensors(config.base)
     print("\n".join(plan_lines(config, estimate(config, runs_folder(out), gpu=options.gpu))))
@@ -112,7 +125,7 @@ def run_job(name: str, options: TablesOptions, out: Path, *, quiet: bool = False
 
     progress = JobProgress(noun="runs", mode="quiet" if quiet else None)
     with running_job(name, options, out, progress) as store:
-        config = paper_config(name, options, str(store))
+        config = paper_config(name, options, store)
         check_data(config)
         stop_at_absent_sensors(config.base)
         outcome = run_paper_job(

@@ -9,14 +9,21 @@ from equipose.experiments.jobs.preflight import stop_at_absent_sensors, stop_at_
 from equipose.experiments.jobs.records import DEFAULT_OUT
 from equipose.experiments.presets.overrides import with_overrides
 from equipose.experiments.presets.sizes import PRESETS, PresetName
-from equipose.experiments.presets.sources import PROTOCOLS, DataName, check_root, ensure_store
+from equipose.experiments.presets.sources import (
+    DataName,
+    check_source,
+    chosen_source,
+    ensure_store,
+    store_path,
+)
 from equipose.models.build import Fusion
 from equipose.orchestrator.training.config import to_json
 
 
 def train(
-    data: DataName = "simulated",
+    data: DataName | None = None,
     data_root: Path | None = None,
+    store: str | None = None,
     preset: PresetName = "quick",
     method: str = "awc",
     fusion: Fusion = "concat",
@@ -28,6 +35,7 @@ def train(
     epochs: int | None = None,
     workers: int = 1,
     gpu: bool = False,
+    sensors: tuple[str, ...] = (),
     override: tuple[str, ...] = (),
     dry_run: bool = False,
 ) -> None:
@@ -36,8 +44,9 @@ def train(
     With the --name of an earlier run it continues from that run's newest checkpoint.
 
     Args:
-        data: Where the frames come from; the simulator needs no download.
+        data: Where the frames come from; by default the simulator, which needs no download.
         data_root: Folder of the raw files, for `mars` and `mmfi`.
+        store: Path or URI of a prepared store, in place of raw data.
         preset: Sizes: `smoke`, `quick` or `paper`.
         method: Balancing method, e.g. `plain` or `awc`.
         fusion: How features are fused.
@@ -49,32 +58,36 @@ def train(
         epochs: Instead of the preset's number.
         workers: Ray Train workers (DDP ranks).
         gpu: Give every worker a GPU.
+        sensors: Of the model, e.g. `rgb lidar`; by default those of the AWC paper.
         override: Any other setting, e.g. `method.alpha_s=1e4 optimizer.lr=3e-4 model.norm=layer`.
         dry_run: Print the resolved settings and stop before training.
     """
     from equipose.orchestrator.cluster.capacity import concurrent_runs
     from equipose.orchestrator.ray_train.job import run_train_job
 
-    check_root(data, data_root)
     out = out.resolve()
     sizes = PRESETS[preset].shortened(epochs, None)
-    store = ensure_store(data, data_root, out, sizes.simulated)
+    source = chosen_source(data, data_root, store)
+    default = source.default_split()
     base = sizes.train_config(
-        str(store),
-        protocol or PROTOCOLS[data][0],
-        split or PROTOCOLS[data][1],
+        store_path(source, out, sizes.simulated),
+        protocol or default[0],
+        split or default[1],
         seed,
-        real=data != "simulated",
+        real=source.real,
+        sensors=sensors,
     )
     config = with_overrides(base, (f"method={method}", f"model.fusion={fusion}", *override))
+    check_source(source, [(config.data.protocol, config.data.split)])
     if dry_run:
         print(json.dumps(to_json(config), indent=2))
         return
     stop_at_problems(out, wanted_by(config, workers=workers, gpu=gpu))
+    ensure_store(source, out, sizes.simulated)
     stop_at_absent_sensors(config)
     _, resources = concurrent_runs(workers, gpu=gpu, limit=1)
     name = name or f"{method}-{fusion}-s{seed}"
-    metrics = run_train_job(config, name=name, out=out, dataset=data, resources=resources)
+    metrics = run_train_job(config, name=name, out=out, dataset=source.kind, resources=resources)
     print(
         f"{name}: validation MPJPE {metrics['val/mpjpe_mm']:.1f} mm, best {metrics['best/mpjpe_mm']:.1f} mm"
     )

@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from equipose.orchestrator.training.config import TrainConfig
 
 
-def planned_store(options: ResumableOptions, out: Path) -> tuple[Path, bool]:
-    """Path of a job's store, and whether it is prepared."""
-    path = store_path(options.data, options.data_root, out, options.simulated)
-    return path, (path / "manifest.json").exists()
+def planned_store(options: ResumableOptions, out: Path) -> tuple[str, bool]:
+    """Path or URI of a job's store, and whether it is prepared."""
+    path = store_path(options.source, out, options.simulated)
+    return path, options.store is not None or Path(path, "manifest.json").exists()
 
 
 def plan_sweep(options: SweepOptions, out: Path) -> None:
@@ -29,7 +29,7 @@ def plan_sweep(options: SweepOptions, out: Path) -> None:
     Raises ValueError that names the option that is wrong.
     """
     # Without GPUs, so that a machine that lacks them gets a plan and the doctor's remedy.
-    config = sweep_config("plan", replace(options, gpu=False), str(planned_store(options, out)[0]))
+    config = sweep_config("plan", replace(options, gpu=False), planned_store(options, out)[0])
     print(
         f"sweep of {config.trials} trials, {config.base.epochs} epochs each; "
         f"the first {len(config.enqueued())} are the paper's setting and plain training per fusion"
@@ -42,7 +42,7 @@ def plan_comparison(options: ComparisonOptions, out: Path) -> None:
 
     Raises ValueError that names the option that is wrong.
     """
-    config = comparison_config("plan", replace(options, gpu=False), str(planned_store(options, out)[0]))
+    config = comparison_config("plan", replace(options, gpu=False), planned_store(options, out)[0])
     tuning = [spec for specs in config.tuning_runs().values() for spec in specs]
     finals = len(config.settings) * len(config.methods) * len(config.seeds)
     alone = len(config.alone_runs())
@@ -81,4 +81,4 @@ def _finish(options: ResumableOptions, base: TrainConfig, out: Path, runs: int) 
     store, ready = planned_store(options, out)
     print(f"data: {store}, {'prepared' if ready else 'to be prepared'}")
     wanted = wanted_by(base, workers=options.workers, gpu=options.gpu)
-    report(examine(out, wanted, str(store) if ready else None), wanted, max(1, runs))
+    report(examine(out, wanted, store if ready else None), wanted, max(1, runs))

@@ -28,6 +28,7 @@ def wanted_by(base: TrainConfig, *, workers: int, gpu: bool) -> Wanted:
         gpu=gpu,
         worker_gib=gib_of_worker(base, gpu=gpu),
         sensors=base.data.batch.modalities,
+        batch_size=base.data.batch.batch_size,
     )
 
 

@@ -22,6 +22,7 @@ DEFAULT_OUT = Path(os.environ.get("EQUIPOSE_OUT") or "equipose-out")
 """Default results folder; on a cluster, set `EQUIPOSE_OUT` on every node to a folder that all nodes share."""
 OPTIONS = "job.json"
 OUTCOME = "outcome.json"
+LOCK = ".lock"
 MAX_BYTES = 16 * 2**20
 
 
@@ -49,12 +50,42 @@ def resume_job(out: Path, kind: Kind, stem: str) -> tuple[str, dict[str, Any]]:
 
     Raises ValueError when there is none.
     """
-    jobs = (out / kind).glob(f"{stem}-[0-9][0-9][0-9]*/{OPTIONS}")
-    for options in sorted(jobs, key=lambda path: (len(path.parent.name), path), reverse=True):
-        outcome = options.parent / OUTCOME
-        if not outcome.exists() or _read(outcome).get("trials_left", 0):
-            return options.parent.name, _read(options)
+    for path in _newest_first(out, kind, stem):
+        if not _finished(path):
+            return path.parent.name, _read(path)
     raise ValueError(f"no unfinished job {stem}-* in {out / kind}; run without --resume to start one")
+
+
+def newest_job(out: Path, kind: Kind, stem: str) -> tuple[str, dict[str, Any], bool]:
+    """Name and options of the newest job of this stem, and whether nothing of it is left to do.
+
+    Raises ValueError when there is none.
+    """
+    for path in _newest_first(out, kind, stem):
+        return path.parent.name, _read(path), _finished(path)
+    raise ValueError(f"no job {stem}-* in {out / kind}; run without --resume to start one")
+
+
+def _newest_first(out: Path, kind: Kind, stem: str) -> list[Path]:
+    """The option files of all jobs of a stem."""
+    jobs = (out / kind).glob(f"{stem}-[0-9][0-9][0-9]*/{OPTIONS}")
+    return sorted(jobs, key=lambda path: (len(path.parent.name), path), reverse=True)
+
+
+def _finished(options: Path) -> bool:
+    outcome = options.parent / OUTCOME
+    return outcome.exists() and not _read(outcome).get("trials_left", 0)
+
+
+def reopen_job(out: Path, kind: Kind, name: str, options: dict[str, Any]) -> None:
+    """Note other options of a job, which is then unfinished; nothing changes where they are the same.
+
+    The caller holds the job's lock.
+    """
+    path = options_path(out, kind, name)
+    if _read(path) != options:
+        path.with_name(OUTCOME).unlink(missing_ok=True)  # first: killed in between, the job can be resumed
+        _write(path, options)
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -79,7 +110,7 @@ def job_lock(out: Path, kind: Kind, name: str) -> AbstractContextManager[None]:
     Raises ValueError when another process holds it.
     """
     busy = f"job {name} in {out} is being worked on by another process; wait for it or stop it"
-    return locked(options_path(out, kind, name), busy)
+    return locked(JobFolder(out=out, kind=kind, name=name).root / LOCK, busy)
 
 
 def finish_job(out: Path, kind: Kind, name: str, outcome: dict[str, Any]) -> None:

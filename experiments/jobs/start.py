@@ -8,7 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from equipose.experiments.jobs.preflight import stop_at_problems, wanted_by
-from equipose.experiments.jobs.records import create_job, job_lock, options_path, resume_job
+from equipose.experiments.jobs.records import (
+    create_job,
+    job_lock,
+    newest_job,
+    options_path,
+    reopen_job,
+    resume_job,
+)
 from equipose.experiments.presets.options import ResumableOptions
 from equipose.experiments.presets.sources import ensure_store
 
@@ -27,8 +34,11 @@ def start_job(
     run: Callable[[str, Options, Path], object],
     plan: Callable[[Options, Path], object] | None = None,
     resume: bool = False,
+    extent: int | None = None,
 ) -> None:
     """Run a new job, or with `resume` the newest unfinished one of this stem with its own options.
+
+    extent: with `resume` the newest job, finished or not, with this number of trials or seeds.
 
     check: returns the run that all others vary; raises ValueError for options that would not work. It and the
     doctor come first, so a refused job takes no name.
@@ -36,7 +46,8 @@ def start_job(
     """
     name = None
     if resume:
-        name, options = unfinished_job(options, out)
+        found = unfinished_job(options, out) if extent is None else extended_job(options, out, extent)
+        name, options = found
     if plan:
         plan(options, out)
         return
@@ -58,9 +69,26 @@ def unfinished_job(options: Options, out: Path) -> tuple[str, Options]:
     return name, type(options).from_json(plain, options_path(out, options.kind, name))
 
 
+def extended_job(options: Options, out: Path, extent: int) -> tuple[str, Options]:
+    """Name of the newest job with the stem of these options, and its options with a larger extent.
+
+    Raises ValueError when there is none, when its options cannot be read, or when it has as much already.
+    """
+    name, plain, finished = newest_job(out, options.kind, options.stem)
+    kept = type(options).from_json(plain, options_path(out, options.kind, name))
+    if extent < kept.extent or (finished and extent == kept.extent):
+        state = "is finished with" if finished else "is to have"
+        raise ValueError(
+            f"job {name} in {out} {state} {kept.extent} {kept.grows}, so --{kept.grows} {extent} adds none; "
+            f"give more, or leave out --resume to start another job"
+        )
+    return name, kept.with_extent(extent)
+
+
 @contextlib.contextmanager
-def running_job(name: str, options: ResumableOptions, out: Path, progress: JobProgress) -> Iterator[Path]:
-    """Hold the job's lock, show its progress and prepare its data; yields the store."""
+def running_job(name: str, options: ResumableOptions, out: Path, progress: JobProgress) -> Iterator[str]:
+    """Hold the job's lock, note its options, show its progress and prepare its data; yields the store."""
     with job_lock(out, options.kind, name), progress:
-        progress.stage(f"preparing {options.data} data")
-        yield ensure_store(options.data, options.data_root, out, options.simulated)
+        reopen_job(out, options.kind, name, options.to_json())
+        progress.stage(f"opening {options.store}" if options.store else f"preparing {options.data} data")
+        yield ensure_store(options.source, out, options.simulated)

@@ -70,6 +70,7 @@ class ComparisonOptions(ResumableOptions):
 
     kind: ClassVar[Kind] = "comparisons"
     verb: ClassVar[str] = "compare"
+    grows = "seeds"
 
     preset: PresetName
     methods: tuple[str, ...]
@@ -97,6 +98,10 @@ class ComparisonOptions(ResumableOptions):
     @property
     def simulated(self) -> SimulatedSelection:
         return PRESETS[self.preset].simulated
+
+    @property
+    def extent(self) -> int:
+        return self.seeds
 
 
 def fitted(config: MethodConfig, epochs: int) -> MethodConfig:
@@ -156,7 +161,8 @@ def comparison_config(name: str, options: ComparisonOptions, store: str) -> Comp
     _check_overrides(options.override)
     preset = PRESETS[options.preset].shortened(options.epochs, None)
     protocol, split = options.protocols[0], options.split
-    base = preset.train_config(store, protocol, split, 0, real=options.data != "simulated")
+    real = options.source.real
+    base = preset.train_config(store, protocol, split, 0, real=real, sensors=options.sensors)
     fisher_fraction = COMPARISONS[options.preset].fisher_fraction
     return ComparisonConfig(
         name=name,

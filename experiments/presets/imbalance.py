@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from equipose.experiments.presets.comparison import method_configs
 from equipose.experiments.presets.options import JobOptions
+from equipose.experiments.presets.sensors import chosen_sensors
 from equipose.experiments.presets.sizes import PRESETS, SimulatedSelection
 from equipose.experiments.presets.sources import prepared_store
 from equipose.models.build import ModelConfig
@@ -18,8 +19,10 @@ from equipose.models.sensors import point_views
 from equipose.orchestrator.imbalance.config import ImbalanceConfig, Level
 from equipose.orchestrator.training.config import DataConfig, OptimizerConfig, TrainConfig
 from equipose.pipelines.batches.source import BatchConfig
+from equipose.pipelines.files.errors import DataError
 from equipose.pipelines.readers.simulated import SimulatedSource
 from equipose.pipelines.simulator import SimulatorConfig
+from equipose.pipelines.store import open_store
 
 ImbalancePresetName = Literal["smoke", "small"]
 WEAK = "mmwave"
@@ -76,6 +79,8 @@ class ControlledOptions(JobOptions):
     seeds: int | None = None
     """How many, counted from 0; None: the preset's number."""
     lr: float = 1e-3
+    stores: tuple[str, ...] = ()
+    """Prepared stores of the levels, the control first; empty: they are simulated."""
 
 
 def simulator_of_level(informativeness: float, frames: int) -> SimulatorConfig:
@@ -105,6 +110,34 @@ def level_stores(
     return tuple(levels)
 
 
+def given_levels(stores: Sequence[str]) -> tuple[Level, ...]:
+    """The levels that prepared stores hold, as their headers say.
+
+    Raises DataError for a store that is not simulated, or that differs from the first in more than the level.
+    """
+    levels, first = [], None
+    for path in stores:
+        store = open_store(path)
+        settings = json.loads(json.dumps(store.header["settings"]))
+        try:
+            level = settings["config"]["informativeness"].pop(WEAK)
+        except (KeyError, TypeError, AttributeError):
+            source = repr(store.header["source"])
+            raise DataError.about(
+                path, field="source", value=source, remedy=f"a level needs simulated data with its {WEAK}"
+            ) from None
+        content = (settings, store.keys)
+        if first not in (None, content):
+            raise DataError.about(
+                path, field="header", value=f"unlike that of {stores[0]} beyond informativeness[{WEAK}]",
+                remedy="prepare all levels with the same other settings, subjects and actions",
+            )  # fmt: skip
+        first = content
+        address = path if "://" in path else str(Path(path).resolve())
+        levels.append(Level(name=f"informativeness {level:g}", store=address))
+    return tuple(levels)
+
+
 def imbalance_config(options: ControlledOptions, levels: tuple[Level, ...]) -> ImbalanceConfig:
     """The experiment that the options describe, on prepared levels; its name is derived from the options.
 
@@ -114,8 +147,11 @@ def imbalance_config(options: ControlledOptions, levels: tuple[Level, ...]) -> I
     methods = tuple(dict.fromkeys(("plain", *(options.methods or preset.methods))))
     seeds = preset.seeds if options.seeds is None else options.seeds
     epochs = options.epochs or preset.epochs
-    content = json.dumps([methods, seeds, epochs, options.lr, options.workers])
-    batch = preset.batch
+    batch = replace(preset.batch, modalities=chosen_sensors(options.sensors, preset.batch.modalities))
+    # As in earlier versions where nothing of this is chosen, so that their jobs go on.
+    named: list[Any] = [list(batch.modalities)] if batch != preset.batch else []
+    named += [[level.store for level in levels]] if options.stores else []
+    content = json.dumps([methods, seeds, epochs, options.lr, options.workers, *named])
     base = TrainConfig(
         data=DataConfig(store=levels[0].store, train_stride=preset.train_stride, batch=batch),
         model=ModelConfig(preset=preset.model, modalities=batch.modalities),

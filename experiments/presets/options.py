@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Self
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from equipose.experiments.presets.sizes import SimulatedSelection
-from equipose.experiments.presets.sources import DataName
+from equipose.experiments.presets.sources import DataSource, check_kind
 from equipose.orchestrator.jobs.location import Kind
 
 
@@ -26,6 +27,8 @@ class JobOptions:
     """Ray Train workers per run (DDP ranks)."""
     gpu: bool = False
     """A GPU for every worker."""
+    sensors: tuple[str, ...] = ()
+    """Of the models; empty: all of the preset."""
 
     def __post_init__(self) -> None:
         for name, value in (("epochs", self.epochs), ("workers", self.workers)):
@@ -40,13 +43,26 @@ class ResumableOptions(JobOptions):
     kind: ClassVar[Kind]
     verb: ClassVar[str]
     """Of the `equipose` command."""
+    grows: ClassVar[Literal["trials", "seeds"]]
+    """The option of which `--resume` takes a larger number than the job began with."""
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
 
-    data: DataName
+    data: str
     data_root: Path | None = None
     """Absolute folder of the raw files; None for simulated data."""
+    store: str | None = None
+    """Absolute path or URI of a prepared store, in place of raw data."""
     override: tuple[str, ...] = ()
     """Other settings, such as `optimizer.lr=3e-4`."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_kind(self.data, self.store)
+
+    @property
+    def source(self) -> DataSource:
+        """Where the frames come from."""
+        return DataSource(kind=self.data, root=self.data_root, store=self.store)
 
     @property
     def stem(self) -> str:
@@ -58,9 +74,21 @@ class ResumableOptions(JobOptions):
         """What the preset simulates."""
         raise NotImplementedError
 
+    @property
+    def extent(self) -> int:
+        """The number of trials or seeds that the job is to have."""
+        raise NotImplementedError
+
+    def with_extent(self, extent: int) -> Self:
+        """The same options with another number of trials or seeds."""
+        changed: dict[str, Any] = {self.grows: extent}
+        return replace(self, **changed)
+
     def resume_command(self, out: Path) -> str:
         """The command that resumes the job, to be copied."""
-        return f"equipose {self.verb} --data {self.data} --preset {self.preset} --out {out} --resume"
+        where = ["--store", self.store] if self.store else ["--data", self.data]
+        words = ["equipose", self.verb, *where, "--preset", self.preset, "--out", str(out), "--resume"]
+        return shlex.join(words)
 
     def to_json(self) -> dict[str, Any]:
         """The options as JSON-ready values."""

@@ -13,7 +13,7 @@ from equipose.experiments.presets.options import ResumableOptions
 from equipose.experiments.presets.sizes import PRESETS, Preset, SimulatedSelection, codes
 from equipose.models.sensors import point_views
 from equipose.orchestrator.jobs.location import Kind
-from equipose.orchestrator.paper.plan import TABLES, PaperConfig
+from equipose.orchestrator.paper.plan import TABLES, PaperConfig, check_sensors
 from equipose.orchestrator.training.config import OptimizerConfig
 from equipose.pipelines.batches.source import BatchConfig
 from equipose.pipelines.paper.awc import METHODS
@@ -95,6 +95,7 @@ class TablesOptions(ResumableOptions):
 
     kind: ClassVar[Kind] = "tables"
     verb: ClassVar[str] = "tables"
+    grows = "seeds"
 
     preset: PaperPresetName
     tables: tuple[str, ...] = ()
@@ -114,11 +115,15 @@ class TablesOptions(ResumableOptions):
     def simulated(self) -> SimulatedSelection:
         return PAPER_PRESETS[self.preset].sizes.simulated
 
+    @property
+    def extent(self) -> int:
+        return PAPER_PRESETS[self.preset].seeds if self.seeds is None else self.seeds
+
     def command(self, out: Path) -> str:
         """The command that starts a job with these options, to be copied."""
         words: list[Any] = ["equipose", self.verb]
-        for name in ("preset", "data", "data_root", "tables", "columns", "seeds", "epochs", "override"):
-            value = getattr(self, name)
+        for name in SHOWN:
+            value = None if name == "data" and self.store else getattr(self, name)
             if value is not None and value != ():
                 words += [f"--{name.replace('_', '-')}", *(value if isinstance(value, tuple) else [value])]
         words += ["--workers", self.workers] if self.workers != 1 else []
@@ -129,6 +134,10 @@ class TablesOptions(ResumableOptions):
         return f"{self.command(out)} --resume"
 
 
+SHOWN = (
+    "preset", "data", "data_root", "store", "tables", "columns", "seeds", "epochs", "sensors", "override",
+)  # fmt: skip
+"""Options in the command of a job."""
 VARIED: dict[str, str] = {
     "seed": "--seeds",
     "epochs": "--epochs",
@@ -150,7 +159,7 @@ def paper_config(name: str, options: TablesOptions, store: str) -> PaperConfig:
     epochs = options.epochs or preset.sizes.epochs
     protocol, split = next(iter(preset.columns.values()))
     base = preset.sizes.shortened(epochs, None).train_config(
-        store, protocol, split, 0, real=options.data != "simulated"
+        store, protocol, split, 0, real=options.source.real, sensors=options.sensors
     )
     names = tuple(METHODS)
     of_runs, of_methods = split_overrides(options.override, names)
@@ -158,15 +167,17 @@ def paper_config(name: str, options: TablesOptions, store: str) -> PaperConfig:
     methods = {
         name: with_overrides(replace(base, method=method), of_methods[name]).method for name, method in fitted
     }
-    return PaperConfig(
+    config = PaperConfig(
         name=name,
         base=with_overrides(base, of_runs),
         columns=chosen_columns(preset.columns, options.columns),
         methods=methods,
-        seeds=tuple(range(preset.seeds if options.seeds is None else options.seeds)),
+        seeds=tuple(range(options.extent)),
         workers=options.workers,
         tables=options.tables or TABLES,
     )
+    check_sensors(config)
+    return config
 
 
 def chosen_columns(

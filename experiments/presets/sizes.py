@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from equipose.balancing.methods.awc.awc import AWC
+from equipose.experiments.presets.sensors import chosen_sensors
 from equipose.models.build import ModelConfig
 from equipose.models.sensors import point_views
 from equipose.orchestrator.sweep.config import SearchSpace
@@ -66,15 +68,24 @@ class Preset:
         return SearchSpace(window=self.window)
 
     def train_config(
-        self, store: str, protocol: str, split: str, seed: int, *, real: bool = False
+        self,
+        store: str,
+        protocol: str,
+        split: str,
+        seed: int,
+        *,
+        real: bool = False,
+        sensors: Sequence[str] = (),
     ) -> TrainConfig:
-        """The run that every trial varies; `real` data is thinned by `real_stride`."""
+        """The run that every trial varies; `real` data is thinned by `real_stride`.
+
+        `sensors`: those of batches and model; none means all of the preset. ValueError for unknown ones.
+        """
         stride = self.real_stride if real else 1
+        batch = replace(self.batch, modalities=chosen_sensors(sensors, self.batch.modalities))
         return TrainConfig(
-            data=DataConfig(
-                store=store, protocol=protocol, split=split, train_stride=stride, batch=self.batch
-            ),
-            model=ModelConfig(preset=self.model, modalities=self.batch.modalities),
+            data=DataConfig(store=store, protocol=protocol, split=split, train_stride=stride, batch=batch),
+            model=ModelConfig(preset=self.model, modalities=batch.modalities),
             optimizer=self.optimizer,
             epochs=self.epochs,
             seed=seed,

@@ -19,6 +19,7 @@ class SweepOptions(ResumableOptions):
 
     kind: ClassVar[Kind] = "sweeps"
     verb: ClassVar[str] = "sweep"
+    grows = "trials"
 
     preset: PresetName
     protocol: str
@@ -37,6 +38,10 @@ class SweepOptions(ResumableOptions):
         return PRESETS[self.preset].simulated
 
     @property
+    def extent(self) -> int:
+        return self.sizes.trials
+
+    @property
     def sizes(self) -> Preset:
         """The preset with the length and budget of these options."""
         return PRESETS[self.preset].shortened(self.epochs, self.trials)
@@ -52,8 +57,10 @@ def sweep_config(name: str, options: SweepOptions, store: str) -> SweepConfig:
     from equipose.orchestrator.sweep.config import SweepConfig
 
     sizes = options.sizes
-    real = options.data != "simulated"
-    base = sizes.train_config(store, options.protocol, options.split, options.seed, real=real)
+    real = options.source.real
+    base = sizes.train_config(
+        store, options.protocol, options.split, options.seed, real=real, sensors=options.sensors
+    )
     base = with_overrides(base, options.override)
     concurrency, resources = concurrent_runs_of(base, options.workers, gpu=options.gpu, limit=sizes.trials)
     return SweepConfig(

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import shutil
 import socket
-import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
+from equipose.orchestrator.cluster.temp_folder import python_temp_folder, short_folder
 from equipose.orchestrator.host import LOOPBACK, alive, free_port
 
 MARK = ".equipose"
@@ -28,7 +28,7 @@ def start_local_ray(**options: Any) -> None:
     """`ray.init` for a cluster of this machine only; options as there.
 
     Ray's token authentication keeps its default: on, with a token made on first use. Raises TimeoutError
-    when Ray does not start within its own time limit.
+    when Ray does not start within its own time limit, ValueError when no folder is short enough.
     """
     import ray
 
@@ -38,6 +38,10 @@ def start_local_ray(**options: Any) -> None:
     # resources look for "the" Ray of this machine; where a second one runs, they fail or ask the wrong one.
     port = free_port()
     passed_on = SINGLE_MACHINE | {"RAY_GCS_SERVER_PORT": str(port), "RAY_ADDRESS": f"{LOOPBACK}:{port}"}
+    short = short_folder()
+    if short:
+        options["_temp_dir"] = str(short / "ray")
+        passed_on["TMPDIR"] = str(short)
     inherited = {name: os.environ.get(name) for name in passed_on}
     os.environ.update(passed_on)
     try:
@@ -58,7 +62,7 @@ def start_local_ray(**options: Any) -> None:
     session = Path(context.address_info["session_dir"])
     session.chmod(0o700)  # logs and sockets, which Ray leaves writable for everyone
     clear_dead_sessions(session.parent)
-    clear_dead_listeners(Path(tempfile.gettempdir()))
+    clear_dead_listeners(python_temp_folder())
     (session / MARK).write_text(f"{socket.gethostname()} {os.getpid()}")
 
 

@@ -51,6 +51,12 @@ def existing_folder(path: Path) -> Path:
     return next(folder for folder in (path.absolute(), *path.absolute().parents) if folder.is_dir())
 
 
+def can_write(path: Path) -> bool:
+    """Whether a folder can be written to, or made where it does not exist."""
+    there = next(found for found in (path.absolute(), *path.absolute().parents) if found.exists())
+    return there.is_dir() and os.access(there, os.W_OK | os.X_OK)
+
+
 def free_gib(path: Path) -> float | None:
     """Free space on the file system that a path is or would be on; None for missing shared memory."""
     if path == SHARED_MEMORY and not path.is_dir():
@@ -66,12 +72,16 @@ def filesystem_of(path: Path, mounts: Path = Path("/proc/mounts")) -> str:
     return max(around, key=lambda pair: len(pair[0]), default=("", "unknown"))[1]
 
 
+def allowed_cores() -> int:
+    """Cores of this process's affinity mask; on systems without one, of the machine."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def usable_cpus(root: Path = CGROUPS, own: Path = OWN_CGROUP) -> float:
     """Cores that this process may use: by its affinity mask and the quotas of its control groups."""
-    if hasattr(os, "sched_getaffinity"):
-        cores = float(len(os.sched_getaffinity(0)))
-    else:
-        cores = float(os.cpu_count() or 1)
+    cores = float(allowed_cores())
     for folder in _folders("cpu", root, own):
         two = _words(folder / "cpu.max")
         one = [*_words(folder / "cpu.cfs_quota_us"), *_words(folder / "cpu.cfs_period_us")]

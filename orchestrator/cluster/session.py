@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import os
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import ray
 
 from equipose.orchestrator.cluster.capacity import object_store_mb
 from equipose.orchestrator.cluster.local_ray import clear_dead_listeners, start_local_ray
-from equipose.orchestrator.cluster.machine import this_machine
+from equipose.orchestrator.cluster.machine import allowed_cores, this_machine
 from equipose.orchestrator.cluster.ray_cluster import (
     check_versions,
     cluster_address,
     find_cluster,
     source_address,
 )
+from equipose.orchestrator.cluster.temp_folder import python_temp_folder
 from equipose.orchestrator.host import LOOPBACK
 
 QUIET = {
@@ -96,7 +95,7 @@ def ray_session(config: SessionConfig | None = None) -> Iterator[None]:
         ray.init(address=address, runtime_env=environment, log_to_driver=False)
     else:
         start_local_ray(
-            num_cpus=config.num_cpus or len(os.sched_getaffinity(0)),
+            num_cpus=config.num_cpus or allowed_cores(),
             object_store_memory=object_store_mb(config.object_store_mb, this_machine()) * 2**20,
             include_dashboard=True,
             dashboard_host=LOOPBACK,
@@ -107,4 +106,4 @@ def ray_session(config: SessionConfig | None = None) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
-        clear_dead_listeners(Path(tempfile.gettempdir()))
+        clear_dead_listeners(python_temp_folder())

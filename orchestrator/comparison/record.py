@@ -29,7 +29,8 @@ def record(
     """Write tables and figures of every setting below `root`, and put them on the parent run.
 
     Every method also gets a child run with its means over seeds, so that MLflow's compare view shows methods
-    rather than seeds.
+    rather than seeds. The step of such numbers is the number of seeds: a point is logged once, so those of an
+    extended comparison need one of their own.
     """
     with RunLogger(tracking.uri, tracking.parent_run, Path(tracking.outbox)) as logger:
         logger.log_artifact(json.dumps(to_json(config.base), indent=2), "config.json")
@@ -46,7 +47,7 @@ def record(
                     f"test/{outcome.setting.slug}/{method}/mpjpe_mm": row["test/mpjpe_mm"]
                     for method, row in numbers.items()
                 },
-                step=0,
+                step=len(config.seeds),
             )
             for method, metrics in numbers.items():
                 _summary_run(outcome, method, metrics, tracking, several=len(outcomes) > 1)
@@ -95,7 +96,10 @@ def _tuned(config: TrainConfig) -> dict[str, str]:
 def _summary_run(
     outcome: SettingOutcome, method: str, numbers: dict[str, float], tracking: Tracking, *, several: bool
 ) -> None:
-    """A child run that stands for a method, over its seeds; named by its setting where there are several."""
+    """A child run that stands for a method, over its seeds; named by its setting where there are several.
+
+    In a job that was extended it exists already, and gets the name, tags and numbers of all seeds.
+    """
     runs = outcome.of(method)
     setting = outcome.setting
     verdicts = {row["method"]: row["verdict"] for row in _compared(outcome)}
@@ -116,14 +120,15 @@ def _summary_run(
             "split": setting.split,
             "fingerprint": runs[0].result.fingerprint,
             "provenance": runs[0].result.provenance,
-            "verdict": verdicts.get(method, "what all are compared to"),
         },
         params={
             "method": method,
             "fusion": setting.fusion,
-            "seeds": ",".join(str(run.seed) for run in runs),
             **_tuned(runs[0].result.config),
         },
     )
     with RunLogger(tracking.uri, run_id, Path(tracking.outbox)) as logger:
-        logger.log_metrics(numbers, step=0)
+        verdict = verdicts.get(method, "what all are compared to")
+        listed = ",".join(str(run.seed) for run in runs)
+        logger.set_tags({"mlflow.runName": name, "seeds": listed, "verdict": verdict})
+        logger.log_metrics(numbers, step=len(runs))

@@ -10,6 +10,7 @@ from equipose.models.build import ModelConfig
 from equipose.orchestrator.cluster.capacity import GIB_BESIDES, GIB_PER_WORKER, gib_of_run, object_store_mb
 from equipose.orchestrator.cluster.machine import Machine
 from equipose.orchestrator.cluster.ray_cluster import ClusterNode
+from equipose.orchestrator.cluster.temp_folder import TempFolder
 
 Status = Literal["ok", "warning", "problem"]
 
@@ -47,6 +48,9 @@ class Wanted:
     sensors: tuple[str, ...] = field(default_factory=lambda: ModelConfig().modalities)
     """What its models take in; all of them must be in the store."""
 
+    batch_size: int | None = None
+    """Rows of a global batch, which the workers share; None where no run is planned."""
+
     @property
     def counted(self) -> str:
         """`1 worker`, `2 workers`."""
@@ -79,6 +83,21 @@ def check_gpus(gpus: float, wanted: Wanted) -> Check:
     )
 
 
+def check_batch(batch_size: int, wanted: Wanted) -> Check:
+    """Every worker takes an equal share of a batch; otherwise each would raise the same error."""
+    workers = wanted.workers
+    if batch_size % workers == 0:
+        return Check(name="batch", status="ok", found=f"{batch_size} rows for {wanted.counted}")
+    fits = max(count for count in range(1, workers) if batch_size % count == 0)
+    rows = batch_size + workers - batch_size % workers
+    return Check(
+        name="batch",
+        status="problem",
+        found=f"data.batch.batch_size is {batch_size}, which {wanted.counted} cannot share equally",
+        remedy=f"use --workers {fits}, or --override data.batch.batch_size={rows}",
+    )
+
+
 def check_memory(machine: Machine, wanted: Wanted) -> Check:
     """Memory for one run and its driver; `capacity.concurrent_runs` decides how many fit side by side."""
     needed = GIB_BESIDES + gib_of_run(wanted.workers, wanted.worker_gib)
@@ -107,6 +126,32 @@ def check_shared_memory(machine: Machine, wanted_mb: int) -> Check:
         status="warning",
         found=f"{found}: {cut}",
         remedy="delete old files there, or give the container more (docker run --shm-size=1g)",
+    )
+
+
+def check_temp_folder(temp: TempFolder) -> Check:
+    """Ray cannot start where the paths of its sockets are too long."""
+    if not temp.moved:
+        found = f"{temp.given}: sockets of {temp.longest} bytes, {temp.limit} are allowed"
+        return Check(name="Ray's folder", status="ok", found=found)
+    found = f"{temp.variable} is {temp.given}: sockets of {temp.longest} bytes, {temp.limit} are allowed"
+    return Check(
+        name="Ray's folder",
+        status="warning" if temp.used else "problem",
+        found=f"{found}; Ray uses {temp.used}" if temp.used else found,
+        remedy=f"set RAY_TMPDIR to a folder whose path has at most {temp.room} bytes",
+    )
+
+
+def check_home(home: str, *, writable: bool, needed: bool) -> Check:
+    """Ray writes its token below the home folder before it starts."""
+    if writable or not needed:
+        return Check(name="home", status="ok", found=home if writable else f"{home}, not needed")
+    return Check(
+        name="home",
+        status="problem",
+        found=f"HOME is {home}, where Ray cannot write its token (.ray/auth_token)",
+        remedy="set HOME to a folder that you can write to",
     )
 
 

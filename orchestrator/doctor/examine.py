@@ -15,6 +15,7 @@ import ray
 from equipose.orchestrator.cluster.capacity import Resources, concurrent_runs
 from equipose.orchestrator.cluster.machine import (
     Machine,
+    can_write,
     existing_folder,
     filesystem_of,
     free_gib,
@@ -28,6 +29,7 @@ from equipose.orchestrator.cluster.ray_cluster import (
     find_cluster,
 )
 from equipose.orchestrator.cluster.session import SessionConfig, address_to_join
+from equipose.orchestrator.cluster.temp_folder import temp_folder
 from equipose.orchestrator.doctor import checks as doctor
 from equipose.orchestrator.doctor.checks import Check, Wanted
 from equipose.orchestrator.doctor.tracking import check_tracking
@@ -73,6 +75,7 @@ def examine(out: Path, wanted: Wanted, store: str | None = None) -> Examination:
     nodes = cluster.nodes if cluster else (_as_node(machine),)
     checks = [
         *doctor.check_nodes(nodes, wanted),
+        *([doctor.check_batch(wanted.batch_size, wanted)] if wanted.batch_size else []),
         doctor.check_memory(machine, wanted if cluster is None else Wanted(workers=0)),
         doctor.check_shared_memory(machine, SessionConfig().object_store_mb),
         doctor.check_disk(free_gib(out), str(out), writable=os.access(existing_folder(out), os.W_OK)),
@@ -81,7 +84,9 @@ def examine(out: Path, wanted: Wanted, store: str | None = None) -> Examination:
         check_tracking(out),
         check_ports(),
     ]
-    if cluster:
+    if cluster is None:
+        checks.append(doctor.check_temp_folder(temp_folder()))
+    else:
         checks.append(doctor.check_shared_folder(nodes, str(out), filesystem_of(out)))
     if store:
         checks.append(check_store(store, wanted.sensors))
@@ -109,7 +114,7 @@ def _ray_checks() -> tuple[RayCluster | None, list[Check]]:
         release = Check(name="Ray", status="warning", found=found, remedy=remedy)
     cluster, which = _cluster_check()
     joining = cluster is not None or which.status == "problem"
-    return cluster, [release, which, _token_check(joining)]
+    return cluster, [release, which, _token_check(joining), _home_check(joining)]
 
 
 def _cluster_check() -> tuple[RayCluster | None, Check]:
@@ -144,6 +149,15 @@ def _token_check(joining: bool) -> Check:
     )
 
 
+def _home_check(joining: bool) -> Check:
+    home = Path(os.path.expanduser("~"))  # "~" itself where nothing names one
+    folder = home / ".ray"
+    present = bool(os.environ.get("RAY_AUTH_TOKEN") or os.environ.get("RAY_AUTH_TOKEN_PATH"))
+    present = present or (folder / "auth_token").is_file()
+    needed = not (present or joining or os.environ.get("RAY_AUTH_MODE") == "disabled")
+    return doctor.check_home(str(home), writable=home.is_absolute() and can_write(folder), needed=needed)
+
+
 def check_ports() -> Check:
     """Ray and MLflow listen on free ports; some sandboxes allow none."""
     try:
@@ -170,7 +184,7 @@ def check_store(path: str, sensors: tuple[str, ...]) -> Check:
         return Check(name="store", status="problem", found=str(error))
     if doubts:
         return Check(name="store", status="warning", found="; ".join(doubts))
-    found = f"{len(store.keys)} sequences, fingerprint {store.fingerprint[:16]}"
+    found = f"{len(store.keys)} sequences of {store.header['source']}, fingerprint {store.fingerprint[:16]}"
     return Check(name="store", status="ok", found=found)
 
 

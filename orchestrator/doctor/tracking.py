@@ -11,6 +11,7 @@ from pathlib import Path
 
 from equipose.orchestrator.cluster.machine import existing_folder
 from equipose.orchestrator.doctor.checks import Check
+from equipose.orchestrator.tracking.schema import about_age, age_of
 
 SECONDS = 5.0
 
@@ -57,15 +58,19 @@ def _database(out: Path) -> Check:
         with contextlib.closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as database:
             database.execute("select count(*) from experiments").fetchone()
         writable = os.access(path, os.W_OK)
+        age = age_of(path)
     except sqlite3.OperationalError as error:
         if "locked" not in str(error):
             return _unreadable(path, error)
-        writable = True  # a job is writing to it now
+        writable, age = True, "current"  # a job is writing to it now
     except sqlite3.DatabaseError as error:
         return _unreadable(path, error)
     if not writable:
         remedy = "make it writable, or choose another --out"
         return Check(name="MLflow", status="problem", found=f"{path} is read-only", remedy=remedy)
+    if age != "current":
+        found, remedy = about_age(path, age)
+        return Check(name="MLflow", status="problem", found=found, remedy=remedy)
     return Check(name="MLflow", status="ok", found=f"a local server over {path}")
 
 

@@ -18,7 +18,7 @@ from equipose.orchestrator.jobs.location import JobFolder, JobLocation, Kind, ru
 from equipose.orchestrator.jobs.progress import JobProgress
 from equipose.orchestrator.jobs.session import job_session
 from equipose.orchestrator.ray_train.sizing import concurrent_runs_of
-from equipose.orchestrator.tracking.runs import Tracking, flatten_config
+from equipose.orchestrator.tracking.runs import Tracking, flatten_config, tag_extent
 from equipose.orchestrator.training.config import TrainConfig
 from equipose.orchestrator.training.data import OpenedData
 from equipose.orchestrator.training.run_tags import run_tags
@@ -45,6 +45,10 @@ class GridConfig(Protocol):
         """By name or with their settings."""
 
     @property
+    def seeds(self) -> tuple[int, ...]:
+        """Of the runs; a later session of the job may have more."""
+
+    @property
     def workers(self) -> int:
         """Of every run."""
 
@@ -52,7 +56,7 @@ class GridConfig(Protocol):
 def job_params(config: GridConfig) -> dict[str, str]:
     """Parameters of the parent run: what distinguishes jobs of a kind."""
     lists = {name: ",".join(map(_named, getattr(config, name))) for name in LISTED if hasattr(config, name)}
-    return flatten_config(config, omit=("base.data.store", "base.method", *LISTED)) | lists
+    return flatten_config(config, omit=("base.data.store", "base.method", "seeds", *LISTED)) | lists
 
 
 def _named(item: Any) -> str:
@@ -112,6 +116,7 @@ def grid_job(
         progress=progress,
         session=session,
     ) as job:
+        tag_extent(job.tracking, seeds=",".join(map(str, config.seeds)))
         concurrency, resources = concurrent_runs_of(config.base, config.workers, gpu=gpu, limit=ALL)
         runs = RunsFolder(
             root=runs_folder(location.out), resources=resources, tracking=job.tracking, opened=opened

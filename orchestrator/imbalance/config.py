@@ -60,7 +60,7 @@ class ImbalanceConfig:
                 raise ValueError(f"{what} must be different and at least one, got {list(values)}")
         if self.weak not in self.modalities or len(self.modalities) < 2:
             raise ValueError(
-                f"weak is {self.weak!r} and model.modalities {self.modalities}; name one of two or more"
+                f"sensors are {', '.join(self.modalities)}; name {self.weak}, the weakened one, and others"
             )
 
     @property

@@ -29,6 +29,8 @@ PAPER_EPOCHS = 50
 """The training length that the paper's window lengths are given for."""
 TABLES: tuple[str, ...] = tuple(AWC_TABLES)
 FUSIONS: tuple[Fusion, ...] = ("concat", "mlp", "attention")
+OF_SUBSETS = ("modalities",)
+"""Tables whose rows are models of some of the sensors; the others stand beside numbers of all of them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,6 +143,19 @@ def check_data(config: PaperConfig) -> None:
     remedy = f"; or keep to the columns that it can fill: --columns {' '.join(fit)}" if fit else ""
     column, why = next(iter(short.items()))
     raise DataError(f"column {column} of the tables: {why}{remedy}")
+
+
+def check_sensors(config: PaperConfig) -> None:
+    """Raise ValueError where the models lack sensors that the published numbers of a table are of."""
+    whole = [table for table in config.tables if table not in OF_SUBSETS]
+    paper, ours = tuple(SENSORS.values()), config.base.model.modalities
+    if whole and set(ours) != set(paper):
+        raise ValueError(
+            f"tables {whole} stand beside published numbers of models with {', '.join(paper)}, but the "
+            f"sensors are {', '.join(ours)}; use --tables {' '.join(OF_SUBSETS)}, or `equipose compare`"
+        )
+    if not set(ours) & set(paper):
+        raise ValueError(f"no row has only sensors of {', '.join(ours)}; rows have {', '.join(paper)}")
 
 
 Needed = Iterator[tuple[str, str, TrainConfig]]

@@ -60,6 +60,10 @@ class SweepConfig:
             raise ValueError(
                 f"trials must be at least {len(self.enqueued())} (the reference points), got {self.trials}"
             )
+        if len(self.base.model.modalities) < 2:
+            raise ValueError(
+                f"model.modalities is {self.base.model.modalities}: nothing to balance; take two or more"
+            )
         if not 1 <= self.grace_epochs <= self.base.epochs:
             raise ValueError(
                 f"grace_epochs must lie in [1, epochs={self.base.epochs}], got {self.grace_epochs}"

@@ -27,7 +27,7 @@ from equipose.orchestrator.sweep.results import SweepOutcome, SweepTable, parame
 from equipose.orchestrator.sweep.run import SweepLocation, run_sweep
 from equipose.orchestrator.tracking.client import client
 from equipose.orchestrator.tracking.run_logger import RunLogger
-from equipose.orchestrator.tracking.runs import end_run, find_run, flatten_config
+from equipose.orchestrator.tracking.runs import end_run, find_run, flatten_config, tag_extent
 from equipose.orchestrator.training.config import to_json
 from equipose.orchestrator.training.data import RunData
 from equipose.orchestrator.training.run_tags import experiment_name, run_tags
@@ -51,11 +51,12 @@ def run_sweep_job(
         experiment_name(location.dataset, config.base.data),
         key=f"sweep/{config.name}",
         tags=tags,
-        params=flatten_config(config, omit=("base.data.store", "resources", "concurrency")),
+        params=flatten_config(config, omit=("base.data.store", "resources", "concurrency", "trials")),
         child_tags=tags,
         progress=progress,
         session=session,
     ) as job:
+        tag_extent(job.tracking, trials=config.trials)
         if job.joined:
             config = _sized(config)
         with periodically("leaked-groups", remove_leaked_groups, LOOK_SECONDS):
@@ -164,7 +165,8 @@ def _record(
             metrics |= report_metrics(report, f"test/{role}")
             title = f"Test part, {role} ({outcome.trials[role]})"
             logger.log_artifact(report_markdown(report, title, outcome.provenance), f"tables/test-{role}.md")
-        logger.log_metrics(metrics, step=0)
+        # A point is logged once; the numbers of a sweep with more trials need a step of their own.
+        logger.log_metrics(metrics, step=len(outcome.table.finished))
         logger.set_tags({"best_trial": outcome.table.best["trial"]})
         logger.log_artifact(outcome.table.frame.write_csv(), "tables/trials.csv")
         logger.log_artifact(json.dumps(to_json(config.base), indent=2), "config.json")

@@ -152,6 +152,12 @@ def create_run(
     return str(run.info.run_id)
 
 
+def tag_extent(tracking: Tracking, **extent: object) -> None:
+    """Tag a job's run with what a later session may enlarge: unlike parameters, tags can change."""
+    for name, value in extent.items():
+        client(tracking.uri).set_tag(tracking.parent_run, name, value)
+
+
 def end_run(uri: str, run_id: str, status: str = "FINISHED") -> None:
     """Set the final status of a run whose own logger could not, e.g. because its worker was killed."""
     client(uri).set_terminated(run_id, status)

@@ -17,6 +17,7 @@ from pathlib import Path
 from equipose.orchestrator.host import LOOPBACK_NAMES, alive
 from equipose.orchestrator.sqlite import sqlite_url, whole_database
 from equipose.orchestrator.tracking import server_guard
+from equipose.orchestrator.tracking.schema import about_age, age_of
 
 START_SECONDS = 180.0
 DIRECTORY_TAG = "equipose.directory"
@@ -123,10 +124,7 @@ def create_database(files: ServerFiles) -> None:
     except MlflowException as error:
         if "out-of-date database schema" not in str(error):
             raise
-        raise TrackingServerError(
-            f"{files.database} was written by another MLflow version; "
-            f"copy it to a safe place, then run: mlflow db upgrade {address}"
-        ) from error
+        raise TrackingServerError("; ".join(about_age(files.database, age_of(files.database)))) from error
     except SQLAlchemyError as error:
         raise TrackingServerError(
             f"{files.database} cannot be opened as a database ({error.__class__.__name__}: {error}); "

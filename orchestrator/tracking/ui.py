@@ -2,19 +2,80 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import re
+import socket
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlparse
 
+from equipose.orchestrator.host import LOOPBACK, LOOPBACK_NAMES, free_port
 from equipose.orchestrator.tracking.client import client
 from equipose.orchestrator.tracking.server import tracking_server
 
 MODEL_TRAINING = "workflowType=machine_learning"
 """Opens the pages on "Model training" instead of "GenAI"."""
+
+
+EVERYWHERE = "0.0.0.0"
+OPENED = (
+    "Open to others: whoever reaches {uri} can read, change and delete the runs and files of {directory} and "
+    "fill its disk. There is no password and no encryption; without --host, `ssh -L` keeps others out."
+)
+_HOST = re.compile(r"[A-Za-z0-9*]([A-Za-z0-9.*-]*[A-Za-z0-9*])?")
+
+
+def check_hosts(host: str, allowed: Sequence[str]) -> None:
+    """Raise ValueError unless a server of ours can listen at `host` and browsers can name it as `allowed`."""
+    if uri := os.environ.get("MLFLOW_TRACKING_URI"):
+        raise ValueError(f"--host and --allowed-hosts are of a server of ours; MLFLOW_TRACKING_URI is {uri}")
+    for name in allowed:
+        if not _HOST.fullmatch(name):
+            raise ValueError(
+                f"--allowed-hosts {name!r} is no host; give a name without scheme, port and path"
+            )
+    try:
+        free_port(host)
+    except OSError as error:
+        raise ValueError(
+            f"--host {host!r} is no IPv4 address of this machine ({error.strerror or error}); "
+            f"use one that it has, {EVERYWHERE} for all, or leave it out"
+        ) from error
+
+
+def server_names(host: str, allowed: Sequence[str]) -> tuple[str, ...]:
+    """By which names browsers may address the server; others are refused, against DNS rebinding."""
+    own = (socket.gethostname(), socket.getfqdn()) if host == EVERYWHERE else ()
+    return tuple(dict.fromkeys((host, *LOOPBACK_NAMES[:2], *own, *allowed)))
+
+
+def environment_of(names: Sequence[str]) -> dict[str, str]:
+    """MLflow's settings for these names: its pages send their own address along with every search."""
+    origins = [f"{scheme}://{name}" for scheme in ("http", "https") for name in names]
+    return {
+        "MLFLOW_SERVER_ALLOWED_HOSTS": _with_ports(names),
+        "MLFLOW_SERVER_CORS_ALLOWED_ORIGINS": _with_ports(origins),
+    }
+
+
+def _with_ports(names: Sequence[str]) -> str:
+    return ",".join(text for name in names for text in (name, f"{name}:*"))
+
+
+@contextlib.contextmanager
+def _environment(values: Mapping[str, str]) -> Iterator[None]:
+    """Environment of processes that start within the block; what the user has set stays."""
+    missing = {name: value for name, value in values.items() if name not in os.environ}
+    os.environ.update(missing)
+    try:
+        yield
+    finally:
+        for name in missing:
+            del os.environ[name]
 
 
 def runs_page(uri: str, experiment_id: str) -> str:
@@ -56,19 +117,34 @@ def open_ui(
     directory: Path,
     port: int | None = None,
     *,
+    host: str = LOOPBACK,
+    allowed_hosts: Sequence[str] = (),
     wait: Callable[[], None] = wait_for_interrupt,
     say: Callable[[str], None] = print,
 ) -> None:
-    """Serve a results directory on 127.0.0.1, print each experiment's address, and stay until Ctrl-C.
+    """Serve a results directory, print each experiment's address, and stay until Ctrl-C.
 
-    A sweep that runs in the directory shares its server. Raises `ValueError` for a directory without runs.
+    host: where to listen. allowed_hosts: names that browsers may use besides that and this machine's own. A
+    sweep that runs in the directory shares its server. Raises `ValueError` for a directory without runs, and
+    for a host or name that cannot be used.
     """
+    opened = host not in LOOPBACK_NAMES or bool(allowed_hosts)
+    if opened:
+        check_hosts(host, allowed_hosts)
     if not os.environ.get("MLFLOW_TRACKING_URI") and not (Path(directory) / "mlflow.db").exists():
         raise ValueError(
             f"{directory} holds no mlflow.db; give the results directory of a sweep or comparison"
         )
-    with tracking_server(directory, port=port) as server:
+    names = environment_of(server_names(host, allowed_hosts)) if opened else {}
+    with _environment(names), tracking_server(directory, host=host, port=port) as server:
+        if opened and urlparse(server.uri).hostname != host:
+            raise ValueError(
+                f"{directory} is served at {server.uri} already; look there, or wait for its job"
+            )
+        shown = server.uri.replace(EVERYWHERE, socket.gethostname())
         for experiment in experiments(server.uri):
-            say(f"{experiment.name}: {runs_page(server.uri, experiment.experiment_id)}")
+            say(f"{experiment.name}: {runs_page(shown, experiment.experiment_id)}")
+        if opened:
+            say(OPENED.format(directory=directory, uri=shown))
         say("Press Ctrl-C to stop.")
         wait()

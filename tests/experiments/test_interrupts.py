@@ -15,7 +15,7 @@ import pytest
 from equipose.experiments.cli import guarded
 from equipose.experiments.jobs.records import OPTIONS, create_job, resume_job
 from equipose.experiments.presets.sizes import PRESETS
-from equipose.experiments.presets.sources import ensure_store
+from equipose.experiments.presets.sources import DataSource, ensure_store
 from equipose.orchestrator.failures import failed_training
 from equipose.pipelines.store import open_store
 
@@ -126,11 +126,11 @@ def test_the_cause_of_a_database_error_is_shown(tmp_path: Path, capsys: pytest.C
 
 
 def test_two_jobs_that_start_at_once_prepare_their_data_once(tmp_path: Path) -> None:
-    paths: list[Path] = []
+    paths: list[str] = []
     simulated = PRESETS["smoke"].simulated
 
     def start() -> None:
-        paths.append(ensure_store("simulated", None, tmp_path, simulated))
+        paths.append(ensure_store(DataSource(kind="simulated"), tmp_path, simulated))
 
     jobs = [threading.Thread(target=start) for _ in range(2)]
     for job in jobs:
@@ -138,10 +138,10 @@ def test_two_jobs_that_start_at_once_prepare_their_data_once(tmp_path: Path) -> 
     for job in jobs:
         job.join()
     assert paths[0] == paths[1]
-    alone = ensure_store("simulated", None, tmp_path / "alone", simulated)
+    alone = ensure_store(DataSource(kind="simulated"), tmp_path / "alone", simulated)
     assert open_store(paths[0]).fingerprint == open_store(alone).fingerprint
     open_store(paths[0]).verify()
-    assert {path.name.split("-")[0] for path in paths[0].iterdir()} == {
+    assert {path.name.split("-")[0] for path in Path(paths[0]).iterdir()} == {
         "manifest.json", "header.json", "frames", "index", "defects"
     }  # fmt: skip
 

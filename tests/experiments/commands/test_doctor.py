@@ -75,3 +75,14 @@ def test_a_job_that_cannot_work_is_refused_before_it_begins(say: Say, tmp_path: 
         stop_at_problems(tmp_path, Wanted(gpu=True))
     assert say("compare", "--preset", "smoke", "--gpu")[0] == 2
     assert not (tmp_path / "equipose-out" / "comparisons").exists()
+
+
+@pytest.mark.parametrize("verb", ["train", "sweep", "compare", "tables", "controlled"])
+def test_every_job_checks_the_batch_against_its_workers(
+    verb: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main([verb, "--preset", "smoke", "--workers", "3", "--out", str(tmp_path / "out")])
+    err = capsys.readouterr().err
+    assert "batch_size is 32, which 3 workers cannot share equally; use --workers 2" in err
+    assert not (tmp_path / "out").exists()

@@ -7,7 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from equipose.experiments.jobs.records import create_job, finish_job, job_lock, resume_job
+from equipose.experiments.jobs.records import (
+    create_job,
+    finish_job,
+    job_lock,
+    newest_job,
+    reopen_job,
+    resume_job,
+)
 
 
 def test_jobs_started_at_once_get_different_names(tmp_path: Path) -> None:
@@ -43,6 +50,36 @@ def test_a_job_with_failed_trials_can_go_on(tmp_path: Path) -> None:
     finish_job(tmp_path, "sweeps", name, {"trials_left": 0})
     with pytest.raises(ValueError, match="no unfinished job"):
         resume_job(tmp_path, "sweeps", "awc")
+
+
+def test_the_newest_job_is_found_whether_finished_or_not(tmp_path: Path) -> None:
+    first = create_job(tmp_path, "sweeps", "awc", {"seed": 0})
+    assert newest_job(tmp_path, "sweeps", "awc") == (first, {"seed": 0}, False)
+    finish_job(tmp_path, "sweeps", first, {"trials_left": 1})
+    assert newest_job(tmp_path, "sweeps", "awc")[2] is False
+    finish_job(tmp_path, "sweeps", first, {})
+    assert newest_job(tmp_path, "sweeps", "awc")[2] is True
+    second = create_job(tmp_path, "sweeps", "awc", {"seed": 1})
+    assert newest_job(tmp_path, "sweeps", "awc") == (second, {"seed": 1}, False)
+    with pytest.raises(ValueError, match="no job other"):
+        newest_job(tmp_path, "sweeps", "other")
+
+
+def test_a_job_with_other_options_is_unfinished_again(tmp_path: Path) -> None:
+    name = create_job(tmp_path, "sweeps", "awc", {"trials": 6})
+    finish_job(tmp_path, "sweeps", name, {})
+    reopen_job(tmp_path, "sweeps", name, {"trials": 6})
+    assert newest_job(tmp_path, "sweeps", "awc")[2] is True
+    reopen_job(tmp_path, "sweeps", name, {"trials": 40})
+    assert resume_job(tmp_path, "sweeps", "awc") == (name, {"trials": 40})
+
+
+def test_the_lock_survives_new_options(tmp_path: Path) -> None:
+    name = create_job(tmp_path, "sweeps", "awc", {"trials": 6})
+    with job_lock(tmp_path, "sweeps", name):
+        reopen_job(tmp_path, "sweeps", name, {"trials": 40})
+        with pytest.raises(ValueError, match="another process"):
+            job_lock(tmp_path, "sweeps", name).__enter__()
 
 
 @pytest.mark.parametrize("content", ["[" * 10**5, "[]", "{", "\xff", "3"])

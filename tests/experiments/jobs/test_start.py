@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +14,11 @@ import pytest
 from equipose.experiments.cli import main
 from equipose.experiments.jobs import start as job_start
 from equipose.experiments.jobs.records import finish_job
-from equipose.experiments.jobs.start import start_job
+from equipose.experiments.jobs.start import running_job, start_job
 from equipose.experiments.presets.sizes import PRESETS
 from equipose.experiments.presets.sweep import SweepOptions
 from equipose.orchestrator.doctor.checks import Wanted
+from equipose.orchestrator.jobs.progress import JobProgress
 
 NAME = "awc-simulated-smoke-001"
 
@@ -72,6 +75,54 @@ def test_jobs_are_new_or_resumed(tmp_path: Path, looked: list[Wanted]) -> None:
     finish_job(tmp_path, "sweeps", NAME.replace("001", "002"), {})
     assert started(9, resume=True) == ("001", 1)
     assert started(3, resume=False) == ("003", 3)
+
+
+def test_a_finished_job_is_extended(tmp_path: Path, looked: list[Wanted]) -> None:
+    ran: list[Any] = []
+
+    def run(name: str, chosen: SweepOptions, out: Path) -> None:
+        with running_job(name, chosen, out, JobProgress(mode="quiet")):
+            ran.append((name, chosen))
+
+    start(tmp_path, run, 1)
+    finish_job(tmp_path, "sweeps", NAME, {})
+    start(tmp_path, run, 9, resume=True, extent=40)
+    assert ran[-1] == (NAME, replace(options(1), trials=40)), "its own options, but for the trials"
+    start(tmp_path, run, 9, resume=True)
+    assert ran[-1] == (NAME, replace(options(1), trials=40)), "killed, it is resumed with as many"
+    start(tmp_path, run, 9, resume=True, extent=40)
+    finish_job(tmp_path, "sweeps", NAME, {})
+    assert len(ran) == 4
+    for trials in (40, 7):
+        with pytest.raises(
+            ValueError, match=rf"{NAME} .* 40 trials, so --trials {trials} adds none; give mo"
+        ):
+            start(tmp_path, pytest.fail, 9, resume=True, extent=trials)
+    assert (tmp_path / "sweeps" / NAME / "outcome.json").exists(), "a refusal changes nothing"
+
+
+def test_a_plan_of_an_extension_changes_nothing(tmp_path: Path, looked: list[Wanted]) -> None:
+    start(tmp_path, lambda *arguments: None, 1)
+    finish_job(tmp_path, "sweeps", NAME, {})
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*.json")}
+    planned: list[Any] = []
+    start(tmp_path, pytest.fail, 1, plan=lambda *given: planned.append(given), resume=True, extent=40)
+    assert planned == [(replace(options(1), trials=40), tmp_path)]
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*.json")} == before
+
+
+@pytest.mark.parametrize(("verb", "grows"), [("sweep", "trials"), ("compare", "seeds"), ("tables", "seeds")])
+def test_every_job_grows_by_its_option(
+    verb: str, grows: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, looked: list[Wanted]
+) -> None:
+    ran: list[Any] = []
+    module = import_module(f"equipose.experiments.commands.{verb}")
+    monkeypatch.setattr(module, "run_job", lambda name, chosen, out, **_: ran.append((name, chosen)))
+    main([verb, "--preset", "smoke", "--out", str(tmp_path)])
+    main([verb, "--preset", "smoke", "--out", str(tmp_path), "--resume", f"--{grows}", "8"])
+    (name, first), (same, second) = ran
+    assert (name, getattr(second, grows)) == (same, 8)
+    assert replace(second, **{grows: getattr(first, grows)}) == first
 
 
 def test_options_that_cannot_be_read_are_named(tmp_path: Path, looked: list[Wanted]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from equipose.experiments.presets.sizes import PRESETS
-from equipose.experiments.presets.sources import PROTOCOLS
+from equipose.experiments.presets.sources import SUBJECTS
 from equipose.orchestrator.ray_train.run import Resources
 from equipose.orchestrator.sweep.config import SweepConfig
 from equipose.pipelines.protocols import splits
@@ -14,7 +14,7 @@ from equipose.pipelines.protocols import splits
 @pytest.mark.parametrize("name", sorted(PRESETS))
 def test_every_action_trains_validates_and_tests(name: str) -> None:
     simulated = PRESETS[name].simulated
-    for part, pairs in splits(*PROTOCOLS["simulated"]).items():
+    for part, pairs in splits(*SUBJECTS).items():
         covered = {action for subject, action in pairs if subject in simulated.subjects}
         assert set(simulated.actions) <= covered, part
 

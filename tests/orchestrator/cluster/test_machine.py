@@ -7,7 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from equipose.orchestrator.cluster.machine import GIB, free_gib, memory_limits, this_machine, usable_cpus
+from equipose.orchestrator.cluster.machine import (
+    GIB,
+    allowed_cores,
+    can_write,
+    free_gib,
+    memory_limits,
+    this_machine,
+    usable_cpus,
+)
 
 
 def write(root: Path, files: dict[str, str]) -> None:
@@ -63,6 +71,19 @@ def test_this_machine_is_possible() -> None:
     machine = this_machine()
     assert 0 < machine.cpus <= (os.cpu_count() or 1)
     assert 0 < machine.memory_free_gib <= machine.memory_gib
+
+
+def test_systems_without_an_affinity_mask_have_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(os, "sched_getaffinity")
+    assert allowed_cores() == os.cpu_count()
+
+
+def test_folders_that_can_be_written_or_made(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    assert can_write(tmp_path)
+    assert can_write(tmp_path / "new" / "folder")
+    assert not can_write(tmp_path / "file")
+    assert not can_write(tmp_path / "file" / "below")
 
 
 def test_free_space_is_asked_where_a_folder_will_be(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from equipose.orchestrator.cluster.capacity import concurrent_runs
 from equipose.orchestrator.cluster.machine import Machine
 from equipose.orchestrator.cluster.ray_cluster import ClusterNode
+from equipose.orchestrator.cluster.temp_folder import TempFolder
 from equipose.orchestrator.doctor import checks as doctor
 from equipose.orchestrator.doctor.checks import Check, Wanted
 
@@ -21,6 +23,14 @@ def machine(**fields: Any) -> Machine:
 def node(**fields: Any) -> ClusterNode:
     """Eight cores without a GPU."""
     return ClusterNode(**{"address": "10.0.0.1", "cpus": 8, "gpus": 0, "memory_gib": 32, **fields})
+
+
+LONG = f"/{'x' * 49}"
+
+
+def temp(given: str, used: str | None) -> TempFolder:
+    """A folder that TMPDIR names, and the one that Ray uses."""
+    return TempFolder(given=Path(given), variable="TMPDIR", used=Path(used) if used else None, limit=107)
 
 
 CASES: list[tuple[Check, str, str]] = [
@@ -39,6 +49,16 @@ CASES: list[tuple[Check, str, str]] = [
     (doctor.check_shared_memory(machine(shm_free_gib=None), 256), "ok", "not on this system"),
     (doctor.check_shared_memory(machine(shm_free_gib=0.2), 256), "warning", "it is reduced to 184 MB"),
     (doctor.check_shared_memory(machine(shm_free_gib=0.0625), 256), "warning", "on disk, slowly"),
+    (doctor.check_batch(192, Wanted(workers=3)), "ok", "192 rows for 3 workers"),
+    (doctor.check_batch(32, Wanted(workers=3)), "problem", "use --workers 2, or --override data.batch.batch"),
+    (doctor.check_batch(32, Wanted(workers=3)), "problem", "batch_size=33"),
+    (doctor.check_temp_folder(temp("/tmp", "/tmp")), "ok", "/tmp: sockets of 79 bytes, 107 are allowed"),
+    (doctor.check_temp_folder(temp(LONG, "/tmp")), "warning", f"TMPDIR is {LONG}: sockets of 125 bytes"),
+    (doctor.check_temp_folder(temp(LONG, "/tmp")), "warning", "Ray uses /tmp; set RAY_TMPDIR to a folder"),
+    (doctor.check_temp_folder(temp(LONG, None)), "problem", "whose path has at most 32 bytes"),
+    (doctor.check_home("/h", writable=True, needed=True), "ok", "/h"),
+    (doctor.check_home("/h", writable=False, needed=False), "ok", "/h, not needed"),
+    (doctor.check_home("/h", writable=False, needed=True), "problem", "HOME is /h, where Ray cannot write"),
     (doctor.check_disk(10, "out", writable=True), "ok", "10.0 GiB free at out"),
     (doctor.check_disk(1, "out", writable=True), "warning", "free some space"),
     (doctor.check_disk(0.1, "out", writable=True), "problem", "free some space"),

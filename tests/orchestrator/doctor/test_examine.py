@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import re
+import shutil
 import socket
+import sqlite3
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +20,15 @@ from equipose.orchestrator.cluster.ray_cluster import ClusterNode, RayCluster
 from equipose.orchestrator.doctor import examine as examination
 from equipose.orchestrator.doctor.checks import Wanted
 from equipose.orchestrator.doctor.examine import Examination, examine
-from equipose.orchestrator.tracking.server_process import ServerFiles, create_database
+from equipose.orchestrator.tracking.server_process import (
+    ServerFiles,
+    TrackingServerError,
+    create_database,
+)
 
 
 @pytest.fixture(autouse=True)
-def _alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def _alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     """A large idle machine that knows of no cluster, server or token."""
     for name in (
         "RAY_ADDRESS",
@@ -28,10 +38,13 @@ def _alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         "MLFLOW_TRACKING_URI",
     ):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("RAY_TMPDIR", str(tmp_path))
+    short = tempfile.mkdtemp(dir="/tmp")
+    monkeypatch.setenv("RAY_TMPDIR", short)
     monkeypatch.setenv("HOME", str(tmp_path))
     idle = Machine(cpus=8, memory_gib=32, memory_free_gib=30, shm_free_gib=4)
     monkeypatch.setattr(examination, "this_machine", lambda: idle)
+    yield
+    shutil.rmtree(short)
 
 
 def statuses(found: Examination) -> dict[str, str]:
@@ -76,6 +89,45 @@ def test_databases(tmp_path: Path) -> None:
     assert "move it away" in str(one(examine(tmp_path, Wanted()), "MLflow"))
 
 
+def test_databases_of_other_mlflow_versions(tmp_path: Path) -> None:
+    create_database(ServerFiles(tmp_path))
+    for revision, words in (
+        ("f00df00df00d", "written by a newer MLflow .* `mlflow db upgrade` does not help"),
+        ("0a8213491aaa", "written by an older MLflow .* then run: mlflow db upgrade"),
+    ):
+        with contextlib.closing(sqlite3.connect(tmp_path / "mlflow.db")) as database:
+            database.execute("update alembic_version set version_num = ?", [revision])
+            database.commit()
+        check = one(examine(tmp_path, Wanted()), "MLflow")
+        assert check.status == "problem"
+        assert re.search(words, str(check))
+        with pytest.raises(TrackingServerError, match=words):
+            create_database(ServerFiles(tmp_path))
+
+
+@pytest.mark.parametrize("home", ["file", "file/below"])
+def test_a_home_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, home: str) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("HOME", str(tmp_path / home))
+    (problem,) = examine(tmp_path, Wanted()).problems
+    assert (problem.name, problem.remedy) == ("home", "set HOME to a folder that you can write to")
+    monkeypatch.setenv("RAY_AUTH_TOKEN", "given")
+    assert examine(tmp_path, Wanted()).problems == []
+
+
+def test_a_folder_that_is_too_long_for_sockets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAY_TMPDIR", f"/{'x' * 60}")
+    check = one(examine(tmp_path, Wanted()), "Ray's folder")
+    assert check.status == "warning"
+    assert "RAY_TMPDIR is /xxx" in check.found
+
+
+def test_a_batch_that_workers_cannot_share(tmp_path: Path) -> None:
+    (problem,) = examine(tmp_path, Wanted(workers=3, batch_size=32)).problems
+    assert problem.name == "batch"
+    assert examine(tmp_path, Wanted(workers=2, batch_size=32)).problems == []
+
+
 def test_an_unreachable_cluster_is_noticed_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         gone = f"127.0.0.1:{server.getsockname()[1]}"
@@ -100,8 +152,9 @@ def test_a_cluster_gives_the_sizes(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 def test_an_unjoined_cluster_is_mentioned(tmp_path: Path) -> None:
-    (tmp_path / "ray").mkdir()
-    (tmp_path / "ray" / "ray_current_cluster").write_text("10.0.0.1:6379")
+    noted = Path(os.environ["RAY_TMPDIR"], "ray", "ray_current_cluster")
+    noted.parent.mkdir()
+    noted.write_text("10.0.0.1:6379")
     check = one(examine(tmp_path, Wanted()), "Ray cluster")
     assert check.status == "ok"
     assert "RAY_ADDRESS=auto joins" in check.found

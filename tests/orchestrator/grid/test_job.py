@@ -54,7 +54,9 @@ def test_methods_and_levels_are_named_and_paths_left_out(
         assert "base.data.store" not in found
     assert job_params(imbalance)["levels"] == "noise 0,noise 1"
     assert "levels" not in job_params(comparison)
-    assert job_params(replace(comparison, seeds=(4,))) != job_params(comparison)
+    assert job_params(replace(comparison, budget=4)) != job_params(comparison)
+    more = replace(comparison, seeds=(0, 1, 2, 3))
+    assert job_params(more) == job_params(comparison), "a parameter could not follow a job that is extended"
 
 
 class Opened(Exception):
