@@ -6,16 +6,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from equipose.experiments.jobs.plan import plan_comparison
-from equipose.experiments.jobs.records import DEFAULT_OUT, finish_job
-from equipose.experiments.jobs.start import running_job, start_job
-from equipose.experiments.presets.comparison import COMPARISONS, ComparisonOptions, comparison_config
-from equipose.experiments.presets.sizes import PresetName
-from equipose.experiments.presets.sources import PROTOCOLS, DataName, check_root
-from equipose.models.build import Fusion
-from equipose.pipelines.protocols import splits
+from equipose.experiments.presets.names import DEFAULT_OUT, DataName, FusionName, PresetName
 
 if TYPE_CHECKING:
+    from equipose.experiments.presets.comparison import ComparisonOptions
     from equipose.orchestrator.training.config import TrainConfig
 
 
@@ -25,7 +19,7 @@ def compare(
     preset: PresetName = "quick",
     methods: tuple[str, ...] = (),
     seeds: int | None = None,
-    fusions: tuple[Fusion, ...] = (),
+    fusions: tuple[FusionName, ...] = (),
     protocols: tuple[str, ...] = (),
     split: str | None = None,
     budget: int | None = None,
@@ -61,6 +55,11 @@ def compare(
         plan: Print what would run and whether it fits, then stop.
         quiet: Print only the tables.
     """
+    from equipose.experiments.jobs.plan import plan_comparison
+    from equipose.experiments.jobs.start import start_job
+    from equipose.experiments.presets.comparison import COMPARISONS, ComparisonOptions
+    from equipose.experiments.presets.sources import PROTOCOLS
+
     sizes = COMPARISONS[preset]
     options = ComparisonOptions(
         data=data,
@@ -90,6 +89,10 @@ def compare(
 
 def check(options: ComparisonOptions) -> TrainConfig:
     """The run that all others vary. Raises ValueError for options that would not work."""
+    from equipose.experiments.presets.comparison import comparison_config
+    from equipose.experiments.presets.sources import check_root
+    from equipose.pipelines.protocols import splits
+
     check_root(options.data, options.data_root)
     for protocol in options.protocols if options.data != "mars" else ():
         splits(protocol, options.split)
@@ -99,6 +102,9 @@ def check(options: ComparisonOptions) -> TrainConfig:
 def run_job(name: str, options: ComparisonOptions, out: Path, *, quiet: bool = False) -> None:
     """Prepare the data, run the comparison that `options` describe, print and save its outcome."""
     from equipose.experiments.jobs.comparison_summary import outcome_json, print_comparison
+    from equipose.experiments.jobs.records import finish_job
+    from equipose.experiments.jobs.start import running_job
+    from equipose.experiments.presets.comparison import comparison_config
     from equipose.orchestrator.comparison.job import run_comparison_job
     from equipose.orchestrator.jobs.location import JobLocation
     from equipose.orchestrator.jobs.progress import JobProgress

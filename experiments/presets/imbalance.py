@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from equipose.experiments.presets.comparison import method_configs
+from equipose.experiments.presets.names import ImbalancePresetName
 from equipose.experiments.presets.options import JobOptions
 from equipose.experiments.presets.sizes import PRESETS, SimulatedSelection
 from equipose.experiments.presets.sources import prepared_store
@@ -20,7 +21,6 @@ from equipose.pipelines.batches.source import BatchConfig
 from equipose.pipelines.readers.simulated import SimulatedSource
 from equipose.pipelines.simulator import SimulatorConfig
 
-ImbalancePresetName = Literal["smoke", "small"]
 WEAK = "mmwave"
 SENSORS: tuple[str, ...] = ("rgb", "lidar", WEAK)
 NOISE = {"rgb": 4.0, "lidar": 8.0, WEAK: 0.0}

@@ -10,8 +10,8 @@ from typing import Any, ClassVar, Self
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
+from equipose.experiments.presets.names import DataName
 from equipose.experiments.presets.sizes import SimulatedSelection
-from equipose.experiments.presets.sources import DataName
 from equipose.orchestrator.jobs.location import Kind
 
 

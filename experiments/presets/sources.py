@@ -6,15 +6,14 @@ import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
+from equipose.experiments.presets.names import DataName
 from equipose.experiments.presets.sizes import SimulatedSelection
 from equipose.pipelines.files.locks import locked
 from equipose.pipelines.prepare import prepare
 from equipose.pipelines.readers.simulated import SimulatedSource
 from equipose.pipelines.simulator import SIMULATOR_VERSION, SimulatorConfig
-
-DataName = Literal["simulated", "mars", "mmfi"]
 
 PROTOCOLS: dict[str, tuple[str, str]] = {
     "simulated": ("P1", "S1"),
