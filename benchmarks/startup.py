@@ -20,7 +20,7 @@ from equipose.experiments.cli import COMMANDS
 ROOT = Path(__file__).resolve().parent.parent
 IMPORTED = {
     "task of a grid": "equipose.orchestrator.grid.run_all",
-    "trial of a sweep": "equipose.orchestrator.sweep.run",
+    "trial of a sweep": "equipose.orchestrator.sweep.trial",
     "controller of Ray Train": "equipose.orchestrator.ray_train.run",
     "worker of Ray Train": "equipose.orchestrator.ray_train.worker",
     "driver of a comparison": "equipose.orchestrator.comparison.job",

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.io import savemat
 
 from equipose.pipelines.files.atomic import atomic
 from equipose.pipelines.simulator.config import SimulatorConfig, environment_of
@@ -89,6 +88,8 @@ def write_sequence(root: str | os.PathLike[str], subject: str, action: str, conf
 
 def _write_frames(folder: Path, found: dict[str, list[Array]]) -> None:
     """One file per sensor and frame, numbered from 1; an empty point set is a file of zero bytes."""
+    from scipy.io import savemat  # slow to import, and jobs simulate without writing a tree
+
     for name in ("rgb", "lidar", "mmwave", "wifi-csi"):
         (folder / name).mkdir()
     for number, pixels in enumerate(found["rgb"], 1):
