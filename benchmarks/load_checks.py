@@ -14,7 +14,7 @@ from optuna.trial import TrialState
 
 from benchmarks.process_table import below, processes
 from equipose.models.sensors import DEFAULT_SENSORS, subset_name
-from equipose.orchestrator.sweep.search import trial_name
+from equipose.orchestrator.sweep.trial import trial_name
 
 Found = TypeVar("Found")
 Histories = dict[str, list[int]]

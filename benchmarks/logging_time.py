@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from equipose.orchestrator.sweep.config import SweepConfig
-    from equipose.orchestrator.sweep.run import SweepLocation
+    from equipose.orchestrator.cluster.capacity import Resources
+    from equipose.orchestrator.sweep.trial import SweepLocation
 
 LOGGER_CALLS = (
     "__init__",
@@ -78,20 +78,20 @@ class TrialTimes:
     """Of those again, in the last call, which waits until the server has everything."""
 
 
-def timed_trial(point: dict[str, Any], *, config: SweepConfig, location: SweepLocation) -> None:
-    """`equipose.orchestrator.sweep.run._trial` with a clock in it; runs in Tune's process of the trial."""
+def timed_trial(point: dict[str, Any], *, resources: Resources, location: SweepLocation) -> None:
+    """`equipose.orchestrator.sweep.trial.run_trial` with a clock in it; runs in Tune's process."""
     from ray import tune
 
     from equipose.orchestrator.ray_train import run as runs
-    from equipose.orchestrator.sweep import run as sweep
+    from equipose.orchestrator.sweep import trial
 
     began = time.time()
     making = Stopwatch()
-    sweep.create_run = making.around(sweep.create_run)
+    trial.create_run = making.around(trial.create_run)
     runs._train_worker = timed_worker
-    sweep._trial(point, config=config, location=location)
+    trial.run_trial(point, resources=resources, location=location)
     ended = time.time()
-    path = location.train_path / config.name / tune.get_context().get_trial_name() / FILE
+    path = location.train_path / tune.get_context().get_trial_name() / FILE
     worker = json.loads(path.read_text())
     times = TrialTimes(
         trial_s=ended - began,
@@ -131,15 +131,15 @@ def timed_worker(payload: dict[str, Any]) -> dict[str, float]:
 @contextlib.contextmanager
 def timed_sweeps() -> Iterator[Stopwatch]:
     """Trials of sweeps inside the block have the clock; yields the driver's, for making MLflow runs."""
-    from equipose.orchestrator.sweep import run as sweep
+    from equipose.orchestrator.sweep import run, trial
 
-    originals = sweep._trial, sweep.create_run
+    originals = run.run_trial, trial.create_run
     making = Stopwatch()
-    sweep._trial, sweep.create_run = timed_trial, making.around(sweep.create_run)
+    run.run_trial, trial.create_run = timed_trial, making.around(trial.create_run)
     try:
         yield making
     finally:
-        sweep._trial, sweep.create_run = originals
+        run.run_trial, trial.create_run = originals
 
 
 def read_times(root: Path) -> list[TrialTimes]:

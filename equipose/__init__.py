@@ -9,10 +9,10 @@ is imported when it is first used, so that `import equipose` itself is quick.
 from __future__ import annotations
 
 import importlib
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    __version__: str
     from equipose.balancing.registry import METHODS, build_method
     from equipose.balancing.shapley.values import shapley_values
     from equipose.models.build import ModelConfig, build_model
@@ -44,13 +44,19 @@ _HOMES = {
     "splits": "equipose.pipelines.protocols",
 }
 
-try:
-    __version__ = version("equipose")
-except PackageNotFoundError:  # the folder is on the path without being installed
-    __version__ = "unknown"
+
+def _version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("equipose")
+    except PackageNotFoundError:  # the folder is on the path without being installed
+        return "unknown"
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        return _version()
     if name not in _HOMES:
         raise AttributeError(f"module 'equipose' has no attribute {name!r}; it has {', '.join(__all__)}")
     return getattr(importlib.import_module(_HOMES[name]), name)

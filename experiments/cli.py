@@ -12,13 +12,9 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import FrameType
 
-import tyro
-from tyro.extras import SubcommandApp
-
 import equipose
 import equipose.experiments.supported
-from equipose.orchestrator.failures import OURS, reason
-from equipose.orchestrator.tracking.server_process import TrackingServerError
+from equipose.orchestrator.failures import OURS, TrackingServerError, reason
 
 COMMANDS: dict[str, str] = {
     "simulate": "equipose.experiments.commands.datasets:simulate",
@@ -35,6 +31,28 @@ COMMANDS: dict[str, str] = {
 }
 """Verb -> its function, whose signature is the verb's options. Imported only when needed, so that looking at
 a store does not wait for torch and Ray."""
+
+SUMMARIES: dict[str, str] = {
+    "simulate": "Write simulated sensor data in MM-Fi's on-disk layout.",
+    "prepare": "Turn raw files into a store.",
+    "inspect": "Print counts per protocol and split, invalid frames by reason, provenance and fingerprint.",
+    "verify": "Read a whole store and check it against its checksums: files, frames, index and defects.",
+    "train": "Train one model on Ray Train and log it to MLflow.",
+    "sweep": "Sweep AWC strength, critical window and fusion with Ray Tune and Optuna; log it to MLflow.",
+    "compare": "Tune every method with equal budget, train each for every seed, read the test part once, "
+    "compare.",
+    "controlled": "Weaken one simulated sensor level by level, train all levels alike, and decide which "
+    "claims hold.",
+    "tables": "Train what the paper's tables need and write them beside the published numbers, as one HTML "
+    "report.",
+    "doctor": "Check machine, Ray, MLflow and data, and say what to fix; exit status 1 if a job would not "
+    "work.",
+    "ui": "Open MLflow's UI over a results folder on 127.0.0.1 until Ctrl-C.",
+}
+"""Verb -> the first line of its function's docstring, for the list of verbs, which imports none of them."""
+
+COMPLETION = "--tyro-"
+"""Beginning of the options that print a script for the shell, which completes the options of every verb."""
 
 LIBRARY_ERRORS = {
     "mlflow.exceptions": ("MlflowException",),
@@ -68,20 +86,44 @@ def main(args: Sequence[str] | None = None) -> None:
     """
     given = list(sys.argv[1:] if args is None else args)
     if given and given[0] in COMMANDS:
-        guarded(lambda: tyro.cli(command(given[0]), prog=f"equipose {given[0]}", args=given[1:]))
-        return
-    if given == ["--version"]:
+        guarded(lambda: run_verb(given[0], f"equipose {given[0]}", given[1:]))
+    elif given == ["--version"]:
         print(f"equipose {equipose.__version__}")
-        return
-    app = SubcommandApp()
-    for verb in COMMANDS:
-        app.command(name=verb)(command(verb))
-    guarded(lambda: app.cli(prog="equipose", args=given))
+    else:
+        guarded(lambda: list_verbs(given))
 
 
 def run_script(verb: str) -> None:
-    """Run a verb as a script; its module is imported inside the guard, so that Ctrl-C works at once."""
-    guarded(lambda: tyro.cli(command(verb), prog=Path(sys.argv[0]).name))
+    """Run a verb as a script."""
+    guarded(lambda: run_verb(verb, Path(sys.argv[0]).name))
+
+
+def run_verb(verb: str, prog: str, args: Sequence[str] | None = None) -> None:
+    """Parse a verb's options and call its function. Imports its module: call it guarded, for Ctrl-C."""
+    import tyro
+
+    tyro.cli(command(verb), prog=prog, args=args)
+
+
+def list_verbs(args: Sequence[str]) -> None:
+    """Help, or what is wrong with arguments that begin with no verb."""
+    from tyro.extras import SubcommandApp
+
+    app = SubcommandApp()
+    completing = any(arg.startswith(COMPLETION) for arg in args)
+    for verb in COMMANDS:
+        app.command(name=verb)(command(verb) if completing else summarized(verb))
+    app.cli(prog="equipose", args=args)
+
+
+def summarized(verb: str) -> Callable[[], None]:
+    """A function without options that stands for a verb in the list."""
+
+    def stand_in() -> None:
+        raise AssertionError("unreachable: what begins with a verb runs that verb")
+
+    stand_in.__doc__ = SUMMARIES[verb]
+    return stand_in
 
 
 def guarded(run: Callable[[], object]) -> None:

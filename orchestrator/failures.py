@@ -28,6 +28,10 @@ FEWER = (
 )
 
 
+class TrackingServerError(RuntimeError):
+    """The tracking server could not be started or reached; the message says what to do."""
+
+
 class FailedRunsError(RuntimeError):
     """Some runs of a grid failed; the others have ended and are kept."""
 

@@ -87,7 +87,7 @@ ROOMS = {
     "orchestrator.ray_train": "checkpoints cluster failures jobs tracking training",
     "orchestrator.sqlite": "",
     "orchestrator.sweep": "checkpoints cluster evaluation failures jobs ray_train sqlite tracking training",
-    "orchestrator.tracking": "host sqlite",
+    "orchestrator.tracking": "failures host sqlite",
     "orchestrator.training": "tracking",
     "experiments": "",
     "experiments.__main__": "cli",

@@ -6,16 +6,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from equipose.experiments.jobs.plan import plan_comparison
-from equipose.experiments.jobs.preflight import stop_at_absent_sensors
-from equipose.experiments.jobs.records import DEFAULT_OUT, finish_job
-from equipose.experiments.jobs.start import running_job, start_job
-from equipose.experiments.presets.comparison import COMPARISONS, ComparisonOptions, comparison_config
-from equipose.experiments.presets.sizes import PresetName
-from equipose.experiments.presets.sources import SUBJECTS, DataName, check_source, chosen_source
-from equipose.models.build import Fusion
+from equipose.experiments.presets.names import DEFAULT_OUT, DataName, FusionName, PresetName
 
 if TYPE_CHECKING:
+    from equipose.experiments.presets.comparison import ComparisonOptions
     from equipose.orchestrator.training.config import TrainConfig
 
 
@@ -26,7 +20,7 @@ def compare(
     preset: PresetName = "quick",
     methods: tuple[str, ...] = (),
     seeds: int | None = None,
-    fusions: tuple[Fusion, ...] = (),
+    fusions: tuple[FusionName, ...] = (),
     protocols: tuple[str, ...] = (),
     split: str | None = None,
     budget: int | None = None,
@@ -65,6 +59,11 @@ def compare(
         plan: Print what would run and whether it fits, then stop.
         quiet: Print only the tables.
     """
+    from equipose.experiments.jobs.plan import plan_comparison
+    from equipose.experiments.jobs.start import start_job
+    from equipose.experiments.presets.comparison import COMPARISONS, ComparisonOptions
+    from equipose.experiments.presets.sources import SUBJECTS, chosen_source
+
     sizes = COMPARISONS[preset]
     source = chosen_source(data, data_root, store)
     default = source.default_split()
@@ -99,6 +98,9 @@ def compare(
 
 def check(options: ComparisonOptions) -> TrainConfig:
     """The run that all others vary. Raises ValueError for options that would not work."""
+    from equipose.experiments.presets.comparison import comparison_config
+    from equipose.experiments.presets.sources import check_source
+
     check_source(options.source, [(protocol, options.split) for protocol in options.protocols])
     return comparison_config("checked", options, store="").base
 
@@ -106,6 +108,10 @@ def check(options: ComparisonOptions) -> TrainConfig:
 def run_job(name: str, options: ComparisonOptions, out: Path, *, quiet: bool = False) -> None:
     """Prepare the data, run the comparison that `options` describe, print and save its outcome."""
     from equipose.experiments.jobs.comparison_summary import outcome_json, print_comparison
+    from equipose.experiments.jobs.preflight import stop_at_absent_sensors
+    from equipose.experiments.jobs.records import finish_job
+    from equipose.experiments.jobs.start import running_job
+    from equipose.experiments.presets.comparison import comparison_config
     from equipose.orchestrator.comparison.job import run_comparison_job
     from equipose.orchestrator.jobs.location import JobLocation
     from equipose.orchestrator.jobs.progress import JobProgress

@@ -9,18 +9,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import polars as pl
-
-from equipose.experiments.jobs.preflight import stop_at_problems, wanted_by
-from equipose.experiments.jobs.records import DEFAULT_OUT
-from equipose.experiments.presets.imbalance import (
-    IMBALANCE,
-    ControlledOptions,
-    ImbalancePresetName,
-    given_levels,
-    imbalance_config,
-    level_stores,
-)
+from equipose.experiments.presets.names import DEFAULT_OUT, ImbalancePresetName
 
 if TYPE_CHECKING:
     from equipose.orchestrator.imbalance.job import ImbalanceOutcome
@@ -56,6 +45,14 @@ def controlled(
         sensors: Of the joint models, with the weak one (`mmwave`); by default `rgb lidar mmwave`.
         quiet: Print only the tables.
     """
+    from equipose.experiments.jobs.preflight import stop_at_problems, wanted_by
+    from equipose.experiments.presets.imbalance import (
+        IMBALANCE,
+        ControlledOptions,
+        given_levels,
+        imbalance_config,
+        level_stores,
+    )
     from equipose.orchestrator.imbalance.config import Level
     from equipose.orchestrator.imbalance.job import run_imbalance_job
     from equipose.orchestrator.jobs.location import JobLocation
@@ -87,6 +84,8 @@ def controlled(
 
 def print_outcome(outcome: ImbalanceOutcome) -> None:
     """Print the claims of every level, the error of every sensor alone, and where the files are."""
+    import polars as pl
+
     from equipose.experiments.jobs.comparison_summary import wide_console
     from equipose.pipelines.tables.formats import to_rich
 

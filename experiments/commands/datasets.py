@@ -11,13 +11,6 @@ from rich.console import Console
 from rich.progress import Progress
 from tyro.conf import Positional
 
-from equipose.pipelines.inspection import render, summarize
-from equipose.pipelines.prepare import one_by_one
-from equipose.pipelines.prepare import prepare as prepare_store
-from equipose.pipelines.readers import MarsReader, MmfiReader
-from equipose.pipelines.simulator import SimulatorConfig, write_mmfi_tree
-from equipose.pipelines.store import open_store
-
 LIMITS = {"S": 40, "A": 27}
 """How many subjects and actions MM-Fi has."""
 
@@ -43,6 +36,8 @@ def simulate(
         noise: Multiplier of the sensor noise per modality, e.g. `wifi 2.0`; 1 is calibrated.
         informativeness: 0 to 1 per modality; at 0 the signal does not depend on the pose.
     """
+    from equipose.pipelines.simulator import SimulatorConfig, write_mmfi_tree
+
     config = SimulatorConfig(
         frames=frames, seed=seed, noise=noise or {}, informativeness=informativeness or {}
     )
@@ -81,6 +76,10 @@ def prepare(
         any_room: Accept S01..S40 in other rooms than MM-Fi's, for recordings of your own.
     """
     from equipose.orchestrator.cluster.parallel_prepare import side_by_side
+    from equipose.pipelines.inspection import render, summarize
+    from equipose.pipelines.prepare import one_by_one
+    from equipose.pipelines.prepare import prepare as prepare_store
+    from equipose.pipelines.readers import MarsReader, MmfiReader
 
     if source == "mars" and (filtered_radar or any_room):
         raise ValueError("--filtered-radar and --any-room are options of mmfi; leave them out for mars")
@@ -108,6 +107,9 @@ def inspect(store: Positional[str], /) -> None:
     Args:
         store: Path or URI of a prepared store.
     """
+    from equipose.pipelines.inspection import render, summarize
+    from equipose.pipelines.store import open_store
+
     Console().print(render(summarize(open_store(store))))
 
 
@@ -117,6 +119,8 @@ def verify(store: Positional[str], /) -> None:
     Args:
         store: Path or URI of a prepared store.
     """
+    from equipose.pipelines.store import open_store
+
     opened = open_store(store)
     opened.verify()
     megabytes = sum(opened.files.values()) / 1e6

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from equipose.experiments.jobs.preflight import report
-from equipose.experiments.jobs.records import DEFAULT_OUT
+from equipose.experiments.presets.names import DEFAULT_OUT
 
 
 def doctor(out: Path = DEFAULT_OUT, workers: int = 1, gpu: bool = False, store: str | None = None) -> None:
@@ -17,6 +16,7 @@ def doctor(out: Path = DEFAULT_OUT, workers: int = 1, gpu: bool = False, store: 
         gpu: Whether every worker needs a GPU.
         store: Path or URI of a prepared store to check as well.
     """
+    from equipose.experiments.jobs.preflight import report
     from equipose.orchestrator.doctor.checks import Wanted
     from equipose.orchestrator.doctor.examine import examine
 

@@ -6,16 +6,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from equipose.experiments.jobs.plan import plan_sweep
-from equipose.experiments.jobs.preflight import stop_at_absent_sensors
-from equipose.experiments.jobs.records import DEFAULT_OUT, finish_job
-from equipose.experiments.jobs.start import running_job, start_job
-from equipose.experiments.jobs.sweep_summary import print_summary
-from equipose.experiments.presets.sizes import PresetName
-from equipose.experiments.presets.sources import DataName, check_source, chosen_source
-from equipose.experiments.presets.sweep import SweepOptions, sweep_config
+from equipose.experiments.presets.names import DEFAULT_OUT, DataName, PresetName
 
 if TYPE_CHECKING:
+    from equipose.experiments.presets.sweep import SweepOptions
     from equipose.orchestrator.training.config import TrainConfig
 
 
@@ -59,6 +53,11 @@ def sweep(
         plan: Print what would run and whether it fits, then stop.
         quiet: Print only the summary.
     """
+    from equipose.experiments.jobs.plan import plan_sweep
+    from equipose.experiments.jobs.start import start_job
+    from equipose.experiments.presets.sources import chosen_source
+    from equipose.experiments.presets.sweep import SweepOptions
+
     source = chosen_source(data, data_root, store)
     default = source.default_split()
     options = SweepOptions(
@@ -89,12 +88,20 @@ def sweep(
 
 def check(options: SweepOptions) -> TrainConfig:
     """The run that all trials vary. Raises ValueError for options that would not work."""
+    from equipose.experiments.presets.sources import check_source
+    from equipose.experiments.presets.sweep import sweep_config
+
     check_source(options.source, [(options.protocol, options.split)])
     return sweep_config("checked", options, store="").base
 
 
 def run_job(name: str, options: SweepOptions, out: Path, *, quiet: bool = False) -> None:
     """Prepare the data, run the sweep that `options` describe, print and save its outcome."""
+    from equipose.experiments.jobs.preflight import stop_at_absent_sensors
+    from equipose.experiments.jobs.records import finish_job
+    from equipose.experiments.jobs.start import running_job
+    from equipose.experiments.jobs.sweep_summary import print_summary
+    from equipose.experiments.presets.sweep import sweep_config
     from equipose.orchestrator.failures import listed
     from equipose.orchestrator.jobs.location import JobLocation
     from equipose.orchestrator.jobs.progress import JobProgress

@@ -7,13 +7,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from equipose.experiments.jobs.preflight import stop_at_absent_sensors
-from equipose.experiments.jobs.records import DEFAULT_OUT, finish_job
-from equipose.experiments.jobs.start import running_job, start_job
-from equipose.experiments.presets.paper import PaperPresetName, TablesOptions, paper_config
-from equipose.experiments.presets.sources import DataName, check_source, chosen_source, ensure_store
+from equipose.experiments.presets.names import DEFAULT_OUT, DataName, PaperPresetName
 
 if TYPE_CHECKING:
+    from equipose.experiments.presets.paper import TablesOptions
     from equipose.orchestrator.training.config import TrainConfig
 
 DATA: dict[str, DataName] = {"smoke": "simulated", "quick": "simulated", "mars": "mars", "paper": "mmfi"}
@@ -64,6 +61,10 @@ def tables(
         resume: Resume the newest unfinished job of this preset in `out`, with its own options.
         quiet: Print only the outcome.
     """
+    from equipose.experiments.jobs.start import start_job
+    from equipose.experiments.presets.paper import TablesOptions
+    from equipose.experiments.presets.sources import chosen_source
+
     source = chosen_source(data, data_root, store, DATA[preset])
     options = TablesOptions(
         preset=preset,
@@ -93,6 +94,8 @@ def tables(
 
 def check(options: TablesOptions) -> TrainConfig:
     """The run that all others vary. Raises ValueError for options that would not work."""
+    from equipose.experiments.presets.paper import paper_config
+    from equipose.experiments.presets.sources import check_source
     from equipose.orchestrator.paper.plan import check_data
 
     check_source(options.source)
@@ -104,6 +107,9 @@ def check(options: TablesOptions) -> TrainConfig:
 
 def print_plan(options: TablesOptions, out: Path) -> None:
     """Print what a job would train, and how long that takes here. Raises ValueError for bad options."""
+    from equipose.experiments.jobs.preflight import stop_at_absent_sensors
+    from equipose.experiments.presets.paper import paper_config
+    from equipose.experiments.presets.sources import ensure_store
     from equipose.orchestrator.jobs.location import runs_folder
     from equipose.orchestrator.paper.estimate import estimate, plan_lines
     from equipose.orchestrator.paper.plan import check_data
@@ -118,6 +124,10 @@ def print_plan(options: TablesOptions, out: Path) -> None:
 
 def run_job(name: str, options: TablesOptions, out: Path, *, quiet: bool = False) -> None:
     """Prepare the data, train what is missing, write the report, print its path."""
+    from equipose.experiments.jobs.preflight import stop_at_absent_sensors
+    from equipose.experiments.jobs.records import finish_job
+    from equipose.experiments.jobs.start import running_job
+    from equipose.experiments.presets.paper import paper_config
     from equipose.orchestrator.jobs.location import JobLocation
     from equipose.orchestrator.jobs.progress import JobProgress
     from equipose.orchestrator.paper.job import run_paper_job

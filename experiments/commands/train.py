@@ -5,19 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from equipose.experiments.jobs.preflight import stop_at_absent_sensors, stop_at_problems, wanted_by
-from equipose.experiments.jobs.records import DEFAULT_OUT
-from equipose.experiments.presets.overrides import with_overrides
-from equipose.experiments.presets.sizes import PRESETS, PresetName
-from equipose.experiments.presets.sources import (
-    DataName,
-    check_source,
-    chosen_source,
-    ensure_store,
-    store_path,
-)
-from equipose.models.build import Fusion
-from equipose.orchestrator.training.config import to_json
+from equipose.experiments.presets.names import DEFAULT_OUT, DataName, FusionName, PresetName
 
 
 def train(
@@ -26,7 +14,7 @@ def train(
     store: str | None = None,
     preset: PresetName = "quick",
     method: str = "awc",
-    fusion: Fusion = "concat",
+    fusion: FusionName = "concat",
     protocol: str | None = None,
     split: str | None = None,
     out: Path = DEFAULT_OUT,
@@ -62,8 +50,13 @@ def train(
         override: Any other setting, e.g. `method.alpha_s=1e4 optimizer.lr=3e-4 model.norm=layer`.
         dry_run: Print the resolved settings and stop before training.
     """
+    from equipose.experiments.jobs.preflight import stop_at_absent_sensors, stop_at_problems, wanted_by
+    from equipose.experiments.presets.overrides import with_overrides
+    from equipose.experiments.presets.sizes import PRESETS
+    from equipose.experiments.presets.sources import check_source, chosen_source, ensure_store, store_path
     from equipose.orchestrator.cluster.capacity import concurrent_runs
     from equipose.orchestrator.ray_train.job import run_train_job
+    from equipose.orchestrator.training.config import to_json
 
     out = out.resolve()
     sizes = PRESETS[preset].shortened(epochs, None)

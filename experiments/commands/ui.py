@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tyro.conf import Positional
 
-from equipose.experiments.jobs.records import DEFAULT_OUT
+from equipose.experiments.presets.names import DEFAULT_OUT
 
 
 def ui(

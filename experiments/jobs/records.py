@@ -6,7 +6,6 @@ A job is a folder `<out>/<kind>/<name>`; kinds are `sweeps`, `comparisons` and `
 from __future__ import annotations
 
 import json
-import os
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -18,8 +17,6 @@ from equipose.pipelines.files.bounded_read import UnreadableFileError, read_byte
 from equipose.pipelines.files.locks import locked
 from equipose.pipelines.files.path_safety import check_name
 
-DEFAULT_OUT = Path(os.environ.get("EQUIPOSE_OUT") or "equipose-out")
-"""Default results folder; on a cluster, set `EQUIPOSE_OUT` on every node to a folder that all nodes share."""
 OPTIONS = "job.json"
 OUTCOME = "outcome.json"
 LOCK = ".lock"

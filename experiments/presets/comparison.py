@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from equipose.balancing.method import MethodConfig
 from equipose.balancing.registry import METHODS, method_class
 from equipose.balancing.schedules import schedule_fields
+from equipose.experiments.presets.names import FusionName, PresetName
 from equipose.experiments.presets.options import ResumableOptions
-from equipose.experiments.presets.sizes import PRESETS, PresetName, SimulatedSelection
-from equipose.models.build import Fusion
+from equipose.experiments.presets.sizes import PRESETS, SimulatedSelection
 from equipose.orchestrator.jobs.location import Kind
 from equipose.orchestrator.paper.plan import PAPER_EPOCHS
 
@@ -25,7 +25,7 @@ class ComparisonSizes:
 
     methods: tuple[str, ...]
     seeds: int
-    fusions: tuple[Fusion, ...] = ("concat",)
+    fusions: tuple[FusionName, ...] = ("concat",)
     protocols: tuple[str, ...] | None = None
     """None: the data source's own protocol."""
     budget: int = 2
@@ -76,7 +76,7 @@ class ComparisonOptions(ResumableOptions):
     methods: tuple[str, ...]
     seeds: int
     """How many, counted from 0."""
-    fusions: tuple[Fusion, ...]
+    fusions: tuple[FusionName, ...]
     protocols: tuple[str, ...]
     split: str
     budget: int

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from equipose.experiments.presets.comparison import method_configs
+from equipose.experiments.presets.names import ImbalancePresetName
 from equipose.experiments.presets.options import JobOptions
 from equipose.experiments.presets.sensors import chosen_sensors
 from equipose.experiments.presets.sizes import PRESETS, SimulatedSelection
@@ -24,7 +25,6 @@ from equipose.pipelines.readers.simulated import SimulatedSource
 from equipose.pipelines.simulator import SimulatorConfig
 from equipose.pipelines.store import open_store
 
-ImbalancePresetName = Literal["smoke", "small"]
 WEAK = "mmwave"
 SENSORS: tuple[str, ...] = ("rgb", "lidar", WEAK)
 NOISE = {"rgb": 4.0, "lidar": 8.0, WEAK: 0.0}

@@ -6,9 +6,10 @@ import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 from equipose.experiments.presets.comparison import method_configs
+from equipose.experiments.presets.names import PaperPresetName
 from equipose.experiments.presets.options import ResumableOptions
 from equipose.experiments.presets.sizes import PRESETS, Preset, SimulatedSelection, codes
 from equipose.models.sensors import point_views
@@ -17,8 +18,6 @@ from equipose.orchestrator.paper.plan import TABLES, PaperConfig, check_sensors
 from equipose.orchestrator.training.config import OptimizerConfig
 from equipose.pipelines.batches.source import BatchConfig
 from equipose.pipelines.paper.awc import METHODS
-
-PaperPresetName = Literal["smoke", "quick", "mars", "paper"]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,8 +14,6 @@ from equipose.orchestrator.sweep.config import SearchSpace
 from equipose.orchestrator.training.config import DataConfig, OptimizerConfig, TrainConfig
 from equipose.pipelines.batches.source import BatchConfig
 
-PresetName = Literal["smoke", "quick", "paper"]
-
 
 @dataclass(frozen=True, kw_only=True)
 class SimulatedSelection:

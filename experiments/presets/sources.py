@@ -7,8 +7,9 @@ import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
+from equipose.experiments.presets.names import DataName
 from equipose.experiments.presets.sizes import SimulatedSelection
 from equipose.pipelines.files.errors import DataError
 from equipose.pipelines.files.locks import locked
@@ -19,7 +20,6 @@ from equipose.pipelines.readers.simulated import SimulatedSource
 from equipose.pipelines.simulator import SIMULATOR_VERSION, SimulatorConfig
 from equipose.pipelines.store import FORMAT_VERSION, Store, open_store
 
-DataName = Literal["simulated", "mars", "mmfi"]
 SUBJECTS, TIME_PARTS = ("P1", "S1"), ("MARS", "time")
 """Default protocol and split of data that is split by subjects, and of data that comes in time parts."""
 

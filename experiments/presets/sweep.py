@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+from equipose.experiments.presets.names import PresetName
 from equipose.experiments.presets.options import ResumableOptions
-from equipose.experiments.presets.sizes import PRESETS, Preset, PresetName, SimulatedSelection
+from equipose.experiments.presets.sizes import PRESETS, Preset, SimulatedSelection
 from equipose.orchestrator.jobs.location import Kind
 
 if TYPE_CHECKING:

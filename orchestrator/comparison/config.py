@@ -11,8 +11,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from scipy.stats import qmc
-
 from equipose.balancing.method import MethodConfig
 from equipose.balancing.registry import method_name
 from equipose.balancing.search_spaces import SearchRange, at_position
@@ -112,6 +110,8 @@ class ComparisonConfig:
         setting just to get the other learning rate. The first two points of the sequence are skipped: a
         corner, and the default learning rate again.
         """
+        from scipy.stats import qmc  # slow to import, and only tuning needs it
+
         base = replace(self.in_setting(setting), method=method, seed=self.tuning_seed)
         points = qmc.Halton(d=2, scramble=False).random(max(2, self.budget))[2:]
         found = [base, _tried(base, SECOND_LR), *(_tried(base, 1 - float(x), float(y)) for x, y in points)]

@@ -17,20 +17,22 @@ Both run the same loop (`equipose.orchestrator.training.logged_run.run_epochs`),
 from __future__ import annotations
 
 from pathlib import Path
-
-from ray.train import Result
+from typing import TYPE_CHECKING
 
 from equipose.balancing.shapley.statistics import DivergedError
 from equipose.orchestrator.checkpoints import state as checkpoints
 from equipose.orchestrator.checkpoints.folder import CheckpointFolder
+from equipose.orchestrator.cluster.capacity import Resources
 from equipose.orchestrator.failures import FailedTrainingError
 from equipose.orchestrator.grid.run_spec import RunSpec
-from equipose.orchestrator.ray_train.run import Resources, best_checkpoint, run_training
 from equipose.orchestrator.tracking.runs import Tracked
 from equipose.orchestrator.training.build import build_training, own_device, run_facts
 from equipose.orchestrator.training.config import TrainConfig
 from equipose.orchestrator.training.data import RunData
 from equipose.orchestrator.training.logged_run import run_epochs
+
+if TYPE_CHECKING:
+    from ray.train import Result
 
 
 def trains_in_process(spec: RunSpec) -> bool:
@@ -47,6 +49,8 @@ def train(
     """
     if trains_in_process(spec):
         return train_alone(spec.config, data, folder, tracked), CheckpointFolder(folder).best
+    from equipose.orchestrator.ray_train.run import best_checkpoint
+
     result = _train_on_ray(spec, folder, resources, tracked)
     assert result.checkpoint is not None
     return Path(result.checkpoint.path), best_checkpoint(result)
@@ -67,6 +71,8 @@ def train_alone(config: TrainConfig, data: RunData, folder: Path, tracked: Track
 
 def _train_on_ray(spec: RunSpec, folder: Path, resources: Resources, tracked: Tracked | None) -> Result:
     """Train on Ray Train; divergence raises the same error as in this process."""
+    from equipose.orchestrator.ray_train.run import run_training
+
     try:
         return run_training(
             spec.config, name=folder.name, storage=folder.parent, resources=resources, tracked=tracked

@@ -10,11 +10,11 @@ from typing import Any
 from equipose.balancing.shapley.statistics import DivergedError
 from equipose.orchestrator.checkpoints import state as checkpoints
 from equipose.orchestrator.checkpoints.trained_model import load_model
+from equipose.orchestrator.cluster.capacity import Resources
 from equipose.orchestrator.evaluation.evaluation import Evaluation, evaluate, load_evaluation, save_evaluation
 from equipose.orchestrator.evaluation.report_formats import report_metrics
 from equipose.orchestrator.grid.launch import train
 from equipose.orchestrator.grid.run_spec import RunResult, RunSpec
-from equipose.orchestrator.ray_train.run import Resources
 from equipose.orchestrator.tracking.client import client
 from equipose.orchestrator.tracking.run_logger import RunLogger
 from equipose.orchestrator.tracking.runs import Tracked, Tracking, create_run, flatten_config

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from equipose.orchestrator.cluster.session import SessionConfig, address_to_join, ray_session, tracking_host
 from equipose.orchestrator.jobs.location import JobFolder
@@ -12,6 +14,8 @@ from equipose.orchestrator.jobs.progress import JobProgress
 from equipose.orchestrator.tracking.delivery import replay
 from equipose.orchestrator.tracking.runs import Tracking, parent_run
 from equipose.orchestrator.tracking.server import tracking_server
+
+Value = TypeVar("Value")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +35,20 @@ class JobSession:
 
 
 @contextlib.contextmanager
+def entered_beside(manager: contextlib.AbstractContextManager[Value]) -> Iterator[Callable[[], Value]]:
+    """Enter a context manager on a thread while the block goes on, and leave it when the block ends.
+
+    Yields a function that waits for its value, or raises what entering it has raised.
+    """
+    with ThreadPoolExecutor(1) as pool, contextlib.ExitStack() as stack:
+        entering = pool.submit(stack.enter_context, manager)
+        try:
+            yield entering.result
+        finally:
+            wait([entering])
+
+
+@contextlib.contextmanager
 def job_session(
     folder: JobFolder,
     experiment: str,
@@ -42,22 +60,22 @@ def job_session(
     progress: JobProgress | None = None,
     session: SessionConfig | None = None,
 ) -> Iterator[JobSession]:
-    """Open a job, new or interrupted: start the server and Ray, open its MLflow run, deliver its outbox.
+    """Open a job, new or interrupted: start server and Ray, open its MLflow run, deliver its outbox.
 
     key: identifies the job's run, so that a resumed job finds it. child_tags: set on every run below it.
-    The outbox is delivered again at the end. When the block fails, the job's run and its open children end
-    as FAILED (KILLED after Ctrl-C), and what is undelivered stays for the next attempt. Ray stops before the
-    server, so that workers can log to their last moment.
+    Server and Ray start side by side. The outbox is delivered again at the end. When the block fails, the
+    job's run and its open children end as FAILED (KILLED after Ctrl-C), and what is undelivered stays for the
+    next attempt. Ray stops before the server, so that workers can log to their last moment.
     """
     if progress:
         progress.stage("starting Ray and MLflow")
     with (
-        tracking_server(folder.out, host=tracking_host(session)) as server,
+        entered_beside(tracking_server(folder.out, host=tracking_host(session))) as server,
         ray_session(session),
-        parent_run(server.uri, experiment, folder.name, key=key, tags=tags, params=params) as run_id,
+        parent_run(server().uri, experiment, folder.name, key=key, tags=tags, params=params) as run_id,
     ):
         tracking = Tracking(
-            uri=server.uri,
+            uri=server().uri,
             experiment=experiment,
             parent_run=run_id,
             tags=dict(child_tags or {}),

@@ -8,18 +8,20 @@ Ray Train 2.60 does not distinguish errors that would recur from processes that 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import ray.exceptions
 import ray.train
-import ray.train.torch
 from ray.train import UserCallback
+from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer
 
 from equipose.orchestrator.cluster.capacity import Resources
 from equipose.orchestrator.failures import failed_training, is_lasting
 from equipose.orchestrator.ray_train.run_folder import clear_scratch, tidy
 from equipose.orchestrator.tracking.runs import Tracked
-from equipose.orchestrator.training.config import TrainConfig
+
+if TYPE_CHECKING:
+    from equipose.orchestrator.training.config import TrainConfig
 
 OBJECTIVE = "val/mpjpe_mm"
 """What checkpoints are ranked by: the error of the epoch that wrote them."""
@@ -45,9 +47,23 @@ def run_training(
     storage: Path | str,
     resources: Resources,
     tracked: Tracked | None = None,
+) -> ray.train.Result:
+    """Train on Ray Train V2 and wait for the end; see `run_described`."""
+    from equipose.orchestrator.training.config import to_text
+
+    return run_described(to_text(config), name=name, storage=storage, resources=resources, tracked=tracked)
+
+
+def run_described(
+    config: str,
+    *,
+    name: str,
+    storage: Path | str,
+    resources: Resources,
+    tracked: Tracked | None = None,
     callbacks: list[Any] | None = None,
 ) -> ray.train.Result:
-    """Train on Ray Train V2 and wait for the end.
+    """Train on Ray Train V2 and wait for the end; `config` is the text of a TrainConfig.
 
     Called again with the same `name` and `storage`, it resumes from the newest checkpoint. Raises
     FailedTrainingError when processes keep dying, or when a worker raised what it would raise again.
@@ -80,10 +96,9 @@ def _fit(payload: dict[str, Any], run_config: ray.train.RunConfig, resources: Re
     if folder:
         folder.mkdir(parents=True, exist_ok=True)
         tidy(folder)
-    trainer = ray.train.torch.TorchTrainer(
-        _train_worker,
+    trainer = _trainer(
+        resources,
         train_loop_config=payload,
-        torch_config=ray.train.torch.TorchConfig(backend="nccl" if resources.gpu else "gloo"),
         scaling_config=ray.train.ScalingConfig(
             num_workers=resources.workers,
             use_gpu=resources.gpu,
@@ -96,6 +111,19 @@ def _fit(payload: dict[str, Any], run_config: ray.train.RunConfig, resources: Re
     finally:
         if folder:
             clear_scratch(folder)
+
+
+def _trainer(resources: Resources, **options: Any) -> DataParallelTrainer:
+    """A trainer that puts several workers into a process group of torch.
+
+    One worker needs none. Without it, this process and Ray Train's controller do not import torch.
+    """
+    if resources.workers == 1:
+        return DataParallelTrainer(_train_worker, **options)
+    from ray.train.torch import TorchConfig, TorchTrainer
+
+    config = TorchConfig(backend="nccl" if resources.gpu else "gloo")
+    return TorchTrainer(_train_worker, torch_config=config, **options)
 
 
 def _train_worker(payload: dict[str, Any]) -> dict[str, float]:

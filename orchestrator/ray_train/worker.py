@@ -17,7 +17,7 @@ from equipose.orchestrator.ray_train.resume import find_state
 from equipose.orchestrator.ray_train.run_folder import SCRATCH
 from equipose.orchestrator.tracking.runs import Tracked
 from equipose.orchestrator.training.build import build_training, run_facts
-from equipose.orchestrator.training.config import TrainConfig
+from equipose.orchestrator.training.config import TrainConfig, from_text
 from equipose.orchestrator.training.data import RunData
 from equipose.orchestrator.training.logged_run import run_epochs
 from equipose.orchestrator.training.loop import Training
@@ -28,11 +28,11 @@ def train_worker(payload: dict[str, Any]) -> dict[str, float]:
     """Train one run to its end, resuming from the newest checkpoint when Ray Train has one.
 
     If that one is damaged, it resumes from the one before, and the tag `recovered` of the MLflow run says so.
-    payload: `config` (TrainConfig), `tracked` (Tracked or None) and `folder`, the run's if it is a local
-    path, else None. Returns the last metrics.
+    payload: `config` (the text of a TrainConfig), `tracked` (Tracked or None) and `folder`, the run's if it
+    is a local path, else None. Returns the last metrics.
     """
     end_with_parent()
-    config: TrainConfig = payload["config"]
+    config = from_text(payload["config"])
     tracked: Tracked | None = payload["tracked"]
     folder: Path | None = payload["folder"]
     data = RunData.open(config.data)

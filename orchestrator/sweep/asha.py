@@ -7,7 +7,7 @@ from typing import Any
 from ray.tune.schedulers import ASHAScheduler
 
 from equipose.orchestrator.sweep.config import OBJECTIVE, SweepConfig
-from equipose.orchestrator.sweep.search import searched
+from equipose.orchestrator.sweep.trial import searched
 
 
 class ProposalsOnlyASHA(ASHAScheduler):

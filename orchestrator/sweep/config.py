@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from equipose.balancing.methods.awc.awc import AWC
-from equipose.orchestrator.ray_train.run import Resources
+from equipose.orchestrator.cluster.capacity import Resources
 from equipose.orchestrator.training.config import TrainConfig
 from equipose.pipelines.files.path_safety import check_name
 

@@ -24,7 +24,8 @@ from equipose.orchestrator.sweep.figures import sweep_figures
 from equipose.orchestrator.sweep.leaked_groups import LOOK_SECONDS, remove_leaked_groups
 from equipose.orchestrator.sweep.periodic import periodically
 from equipose.orchestrator.sweep.results import SweepOutcome, SweepTable, parameter_importance, sweep_table
-from equipose.orchestrator.sweep.run import SweepLocation, run_sweep
+from equipose.orchestrator.sweep.run import run_sweep
+from equipose.orchestrator.sweep.trial import SweepLocation
 from equipose.orchestrator.tracking.client import client
 from equipose.orchestrator.tracking.run_logger import RunLogger
 from equipose.orchestrator.tracking.runs import end_run, find_run, flatten_config, tag_extent
@@ -122,9 +123,8 @@ def _reason(row: dict[str, Any]) -> str:
 def _evaluate(config: SweepConfig, data: RunData, location: SweepLocation, table: SweepTable) -> SweepOutcome:
     """Read the test part once: with AWC and with plain training, in the fusion that did best."""
     trials = {role: row["trial"] for role, row in table.compared.items()}
-    train = location.train_path / config.name
     checkpoints = {
-        role: best_checkpoint(ray.train.Result.from_path(str(train / trial)))
+        role: best_checkpoint(ray.train.Result.from_path(str(location.train_path / trial)))
         for role, trial in trials.items()
     }
     # Half of what a trial took: the cores of the last trial may not be free yet.

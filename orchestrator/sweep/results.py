@@ -14,7 +14,8 @@ from optuna.trial import FrozenTrial, TrialState
 from equipose.balancing.shapley.report import ContributionReport
 from equipose.orchestrator.failures import FailedSweepError, listed
 from equipose.orchestrator.sweep.config import OBJECTIVE
-from equipose.orchestrator.sweep.search import failures, trial_name
+from equipose.orchestrator.sweep.search import failures
+from equipose.orchestrator.sweep.trial import trial_name
 
 COLUMNS: dict[str, Any] = {
     "trial": pl.String,

@@ -18,11 +18,8 @@ from ray.tune.search import Searcher
 from equipose.models.randomness import derive_seed
 from equipose.orchestrator.sqlite import whole_database
 from equipose.orchestrator.sweep.config import OBJECTIVE, SearchSpace, SweepConfig
+from equipose.orchestrator.sweep.trial import NUMBER
 
-NUMBER = "number"
-"""Key of the trial's number beside the searched parameters."""
-RUN = "run"
-"""Key of the MLflow run that the trial logs to; its value is None if the server was away."""
 RETRY_OF = "retry_of"
 FAILURES = "failures"
 """Attribute of the study: why trials failed."""
@@ -68,11 +65,6 @@ def trials_left(study: optuna.Study, trials: int) -> int:
     return trials - len(study.get_trials(deepcopy=False, states=FINISHED))
 
 
-def trial_name(number: int) -> str:
-    """`trial-000`, `trial-001`, ... in the order in which the study was asked."""
-    return f"trial-{number:03d}"
-
-
 def suggest_point(trial: Trial, space: SearchSpace) -> dict[str, Any]:
     """A point of the space; parameters that the trial already has stay."""
     return {
@@ -81,11 +73,6 @@ def suggest_point(trial: Trial, space: SearchSpace) -> dict[str, Any]:
         "window": trial.suggest_int("window", *space.window),
         "fusion": trial.suggest_categorical("fusion", list(space.fusion)),
     }
-
-
-def searched(point: Mapping[str, Any]) -> dict[str, Any]:
-    """The searched parameters of a trial's config."""
-    return {name: value for name, value in point.items() if name not in (NUMBER, RUN)}
 
 
 class StudySearch(Searcher):

@@ -9,7 +9,8 @@ from ray import tune
 
 from equipose.orchestrator.jobs.progress import JobProgress
 from equipose.orchestrator.sweep.config import OBJECTIVE
-from equipose.orchestrator.sweep.search import FINISHED, searched, trial_name
+from equipose.orchestrator.sweep.search import FINISHED
+from equipose.orchestrator.sweep.trial import searched, trial_name
 
 
 def show_finished(progress: JobProgress, study: optuna.Study, epochs: int) -> None:

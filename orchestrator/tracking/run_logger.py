@@ -59,9 +59,12 @@ class RunLogger:
     that diverged must look so) and the first is named in the tag `first_nonfinite`.
     """
 
-    def __init__(self, uri: str, run_id: str, folder: Path, patience: float = 0.0) -> None:
+    def __init__(
+        self, uri: str, run_id: str, folder: Path, patience: float = 0.0, first_delivery: float = 0.0
+    ) -> None:
         """Take over the run's outbox in `folder`, with what an earlier attempt left in it.
 
+        first_delivery: seconds before anything is sent; a run that ends sooner does not import MLflow.
         Raises `OutboxInUseError` when another process still logs to the run after `patience` seconds.
         """
         self.uri = uri
@@ -71,6 +74,7 @@ class RunLogger:
         self._delivery = Delivery(uri, self._outbox)
         self._clock = latest_time(self._records)
         self._sent = 0
+        self._first_delivery = first_delivery
         self._nonfinite = False
         self._changed = threading.Condition()
         self._closing = threading.Event()
@@ -168,6 +172,7 @@ class RunLogger:
 
     def _deliver(self) -> None:
         """Body of the thread: sleep until there are records, deliver them, repeat until closed."""
+        self._closing.wait(self._first_delivery)
         while not self._closing.is_set():
             with self._changed:
                 self._changed.wait_for(lambda: self._closing.is_set() or self._sent < len(self._records))

@@ -18,11 +18,11 @@ from pathlib import Path
 from typing import IO, Any
 from urllib.parse import urlparse
 
+from equipose.orchestrator.failures import TrackingServerError
 from equipose.orchestrator.host import LOOPBACK, LOOPBACK_NAMES, alive, free_port
 from equipose.orchestrator.tracking.client import bypass_proxy, client
 from equipose.orchestrator.tracking.server_process import (
     ServerFiles,
-    TrackingServerError,
     check_port,
     create_database,
     is_guard,

@@ -14,6 +14,7 @@ import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 
+from equipose.orchestrator.failures import TrackingServerError
 from equipose.orchestrator.host import LOOPBACK_NAMES, alive
 from equipose.orchestrator.sqlite import sqlite_url, whole_database
 from equipose.orchestrator.tracking import server_guard
@@ -31,10 +32,6 @@ SERVER_ENVIRONMENT = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "OMP_NUM_THREADS": "1",
 }
-
-
-class TrackingServerError(RuntimeError):
-    """The tracking server could not be started or reached; the message says what to do."""
 
 
 @dataclass(frozen=True)

@@ -109,6 +109,16 @@ def from_json(plain: dict[str, Any]) -> TrainConfig:
     return _build(TrainConfig, fields)
 
 
+def to_text(config: TrainConfig) -> str:
+    """The config as JSON text, for processes that pass it on without importing what it is made of."""
+    return json.dumps(to_json(config))
+
+
+def from_text(text: str) -> TrainConfig:
+    """Inverse of `to_text`."""
+    return from_json(json.loads(text))
+
+
 def _build(cls: Any, fields: dict[str, Any]) -> Any:
     """Construct a config class, turning JSON lists back into tuples and naming unknown fields."""
     known = {f.name for f in dataclasses.fields(cls)}

@@ -14,6 +14,8 @@ from equipose.orchestrator.training.loop import EpochResult, Training, fit
 
 PATIENCE = 90.0
 """Seconds that an attempt waits for the one before: workers of a lost node live on for a while."""
+HAND_OVER_SECONDS = 10.0
+"""Until a run that hands over delivers itself; the job delivers what a shorter one leaves."""
 MAX_NOTE = 2000
 """Characters; MLflow refuses tags above 8000 bytes."""
 
@@ -47,8 +49,9 @@ def _logging(tracked: Tracked | None, training: Training) -> Iterator[RunLogger 
     if tracked is None or not training.ranks.first:
         yield None
         return
-    logger = RunLogger(tracked.uri, tracked.run_id, Path(tracked.outbox), patience=PATIENCE)
-    wait = 0.0 if tracked.hand_over else FINISH_SECONDS
+    wait, first = (0.0, HAND_OVER_SECONDS) if tracked.hand_over else (FINISH_SECONDS, 0.0)
+    outbox = Path(tracked.outbox)
+    logger = RunLogger(tracked.uri, tracked.run_id, outbox, patience=PATIENCE, first_delivery=first)
     try:
         yield logger
     except BaseException:

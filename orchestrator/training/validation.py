@@ -14,7 +14,6 @@ from equipose.balancing.shapley.coalitions import coalition_predictions, coaliti
 from equipose.balancing.shapley.statistics import CoalitionStatistics
 from equipose.balancing.shapley.value_functions import value_function as value_function_of
 from equipose.models.batch import Batch
-from equipose.models.metrics import pose_metrics
 from equipose.models.model import PoseModel
 from equipose.orchestrator.training.ranks import Ranks
 
@@ -72,6 +71,8 @@ def validate(
 
     The full model is the last coalition, so the errors of plain validation are a by-product.
     """
+    from equipose.models.metrics import pose_metrics  # torchmetrics, which only processes that train need
+
     ranks = ranks or Ranks()
     value_of = value_function_of(value_function)
     metrics = pose_metrics()

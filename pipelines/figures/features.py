@@ -33,10 +33,13 @@ def _arrays(features: Mapping[str, ArrayLike]) -> dict[str, NDArray[np.float64]]
 def embedded(points: NDArray[np.float64], seed: int) -> NDArray[np.float64]:
     """t-SNE of points [P, D] from their two principal components on: [P, 2] (van der Maaten, Hinton 2008)."""
     from sklearn.manifold import TSNE  # slow to import, and only this figure needs it
+    from threadpoolctl import threadpool_limits
 
     perplexity = min(PERPLEXITY, (len(points) - 1) / 3)
     state = derive_seed(seed, "t-sne") % 2**32
-    return np.asarray(TSNE(init="pca", perplexity=perplexity, random_state=state).fit_transform(points))
+    # Threads would meet a thousand times over a few hundred points, and wait longer than they work.
+    with threadpool_limits(1):
+        return np.asarray(TSNE(init="pca", perplexity=perplexity, random_state=state).fit_transform(points))
 
 
 def feature_map(

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from scipy.io import savemat
 
 from equipose.pipelines.simulator.observe import Readings
 
@@ -47,6 +46,8 @@ def _depth_image(path: Path, millimetres: Frame) -> None:
 
 
 def _csi(path: Path, amplitude_phase: tuple[Frame, Frame]) -> None:
+    from scipy.io import savemat  # slow to import, and jobs simulate without writing a tree
+
     amplitude, phase = amplitude_phase
     savemat(path.with_suffix(".mat"), {"CSIamp": amplitude, "CSIphase": phase})
 

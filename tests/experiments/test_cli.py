@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import re
 import runpy
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 import equipose
 import experiments
-from equipose.experiments.cli import COMMANDS, command, guarded, main
-from equipose.orchestrator.tracking.server_process import TrackingServerError
+from equipose.experiments.cli import COMMANDS, SUMMARIES, command, guarded, main
+from equipose.experiments.presets.names import FusionName
+from equipose.models.build import Fusion
+from equipose.orchestrator.failures import TrackingServerError
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -38,6 +44,48 @@ def test_help(run: Run, verb: list[str]) -> None:
     assert f"usage: equipose {' '.join(verb)}".strip() in out
     if not verb:
         assert all(name in out for name in COMMANDS)
+
+
+def test_the_list_of_verbs_says_what_their_docstrings_say() -> None:
+    assert {verb: (command(verb).__doc__ or "").splitlines()[0] for verb in COMMANDS} == SUMMARIES
+
+
+HELP_OF_ALL = """
+import contextlib, io, sys
+from equipose.experiments.cli import COMMANDS, main
+
+for verb in [[], *([verb] for verb in COMMANDS)]:
+    with contextlib.suppress(SystemExit), contextlib.redirect_stdout(io.StringIO()):
+        main([*verb, "--help"])
+print(*{name.partition(".")[0] for name in sys.modules})
+"""
+
+
+def test_help_imports_no_large_library() -> None:
+    done = subprocess.run([sys.executable, "-c", HELP_OF_ALL], capture_output=True, text=True, check=True)
+    loaded = set(done.stdout.split())
+    assert {"equipose", "tyro"} <= loaded
+    assert not loaded & {
+        "matplotlib",
+        "mlflow",
+        "numpy",
+        "optuna",
+        "polars",
+        "pyarrow",
+        "ray",
+        "scipy",
+        "torch",
+    }
+
+
+def test_completion_knows_the_options_of_every_verb(run: Run) -> None:
+    status, out, _ = run("--tyro-print-completion", "bash")
+    assert status == 0
+    assert {"--data-root", "--mlflow-url", "--informativeness"} <= set(re.findall(r"--[a-z-]+", out))
+
+
+def test_fusions_have_the_names_that_models_know() -> None:
+    assert get_args(FusionName) == get_args(Fusion)
 
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:

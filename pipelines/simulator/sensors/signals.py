@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.signal import lfilter
 
 Array = NDArray[np.float64]
 
 
 def drift(rng: np.random.Generator, shape: tuple[int, ...], memory: float) -> Array:
     """Unit-variance noise [F, ...] whose neighbouring frames correlate by `memory` in [0, 1)."""
+    from scipy.signal import lfilter  # slow to import, and jobs on prepared data simulate nothing
+
     white = rng.standard_normal(shape)
     white[1:] *= np.sqrt(1 - memory**2)
     return np.asarray(lfilter([1.0], [1.0, -memory], white, axis=0))

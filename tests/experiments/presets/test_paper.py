@@ -12,7 +12,8 @@ from equipose.balancing.methods.plain import Plain
 from equipose.experiments.cli import main
 from equipose.experiments.commands import tables
 from equipose.experiments.commands.tables import pages_address
-from equipose.experiments.presets.paper import PAPER_PRESETS, PaperPresetName, TablesOptions, paper_config
+from equipose.experiments.presets.names import PaperPresetName
+from equipose.experiments.presets.paper import PAPER_PRESETS, TablesOptions, paper_config
 from equipose.orchestrator.paper.plan import TABLES
 from equipose.pipelines.paper.awc import METHODS
 from equipose.pipelines.protocols import splits

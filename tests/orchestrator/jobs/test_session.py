@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,9 +17,10 @@ from equipose.orchestrator.cluster.session import SessionConfig
 from equipose.orchestrator.jobs import session
 from equipose.orchestrator.jobs.location import JobFolder
 from equipose.orchestrator.jobs.progress import JobProgress
-from equipose.orchestrator.jobs.session import JobSession, job_session
+from equipose.orchestrator.jobs.session import JobSession, entered_beside, job_session
 
-OUTER = ["server up", "ray up", "run up"]
+FIRST = {"server up", "ray up"}
+"""In either order: they start side by side."""
 
 
 @pytest.fixture
@@ -62,7 +64,8 @@ def test_a_job_delivers_first_and_last_and_ray_stops_before_the_server(
         events.append("work")
     delivery = "deliver (60.0, 0.0)"
     inside = [delivery, "deliver (2.0, 0.0)", "work", delivery, "ended"]
-    assert events == [*OUTER, *inside, "run down", "ray down", "server down"]
+    assert set(events[:2]) == FIRST
+    assert events[2:] == ["run up", *inside, "run down", "ray down", "server down"]
     assert (job.tracking.uri, job.tracking.parent_run) == ("http://server", "run-1")
     assert job.tracking.outbox == str(tmp_path / "sweeps" / "awc" / "spool")
     assert job.tracking.tags == {"sweep": "awc"}
@@ -83,7 +86,42 @@ def test_a_job_that_fails_keeps_what_is_undelivered(
     seen = [
         f"{who} {what}" for who in ("run", "ray", "server") for what in (f"sees {error.__name__}", "down")
     ]
-    assert events == [*OUTER, "deliver (60.0, 0.0)", *seen]
+    assert set(events[:2]) == FIRST
+    assert events[2:] == ["run up", "deliver (60.0, 0.0)", *seen]
+
+
+@contextlib.contextmanager
+def noted(seen: list[str], error: Exception | None = None) -> Iterator[str]:
+    """Notes its thread on the way in and how it ends; `error` is raised on the way in."""
+    seen.append(threading.current_thread().name)
+    if error:
+        raise error
+    try:
+        yield "value"
+    finally:
+        seen.append("left")
+
+
+def test_entering_beside_does_not_keep_the_block_waiting() -> None:
+    seen: list[str] = []
+    with entered_beside(noted(seen)) as value:
+        assert value() == "value"
+        assert seen != [threading.current_thread().name]
+        seen.append("block")
+    assert seen[1:] == ["block", "left"]
+
+
+def test_what_fails_beside_is_raised_where_it_is_needed() -> None:
+    away = noted([], ValueError("no server"))
+    with entered_beside(away) as value, pytest.raises(ValueError, match="no server"):
+        value()
+
+
+def test_a_block_that_fails_leaves_what_was_entered_beside() -> None:
+    seen: list[str] = []
+    with pytest.raises(KeyboardInterrupt), entered_beside(noted(seen)):
+        raise KeyboardInterrupt
+    assert seen[1:] == ["left"]
 
 
 @pytest.mark.usefixtures("events")

@@ -18,7 +18,7 @@ from equipose.orchestrator.grid import run_all as grid
 from equipose.orchestrator.grid.run_one import RunsFolder, work_on
 from equipose.orchestrator.grid.run_spec import RunResult, RunSpec
 from equipose.orchestrator.ray_train import run as runs
-from equipose.orchestrator.sweep.run import tried_once
+from equipose.orchestrator.sweep.trial import tried_once
 from equipose.orchestrator.training.config import TrainConfig
 
 system = [pytest.mark.system, pytest.mark.timeout(400), pytest.mark.usefixtures("ray_cluster")]

@@ -9,7 +9,7 @@ from equipose.models.build import ModelConfig
 from equipose.orchestrator.ray_train.run import Resources
 from equipose.orchestrator.sweep.asha import ProposalsOnlyASHA
 from equipose.orchestrator.sweep.config import OBJECTIVE, SearchSpace, SweepConfig
-from equipose.orchestrator.sweep.search import NUMBER
+from equipose.orchestrator.sweep.trial import NUMBER
 from equipose.orchestrator.training.config import DataConfig, TrainConfig
 
 CONFIG = SweepConfig(

@@ -17,21 +17,18 @@ from equipose.orchestrator.jobs.location import JobFolder
 from equipose.orchestrator.ray_train.run import Resources
 from equipose.orchestrator.sweep.config import OBJECTIVE, SearchSpace, SweepConfig
 from equipose.orchestrator.sweep.results import parameter_importance, sweep_table
-from equipose.orchestrator.sweep.run import SweepLocation, _tracked_point
+from equipose.orchestrator.sweep.run import _tracked_point
 from equipose.orchestrator.sweep.search import (
-    NUMBER,
-    RUN,
     StudySearch,
     failures,
     keep_failures,
     open_study,
-    searched,
     suggest_point,
-    trial_name,
     trials_left,
 )
+from equipose.orchestrator.sweep.trial import CONFIG, NUMBER, RUN, SweepLocation, searched, trial_name
 from equipose.orchestrator.tracking.runs import Tracking
-from equipose.orchestrator.training.config import DataConfig, TrainConfig
+from equipose.orchestrator.training.config import DataConfig, TrainConfig, from_text
 
 EPOCHS = 3
 
@@ -208,3 +205,4 @@ def test_without_a_server_a_trial_gets_its_point_alone(config: SweepConfig, tmp_
         point = _tracked_point(trial, config=config, location=location)
     assert point[RUN] is None
     assert searched({**point, NUMBER: 0}) == config.enqueued()[0]
+    assert from_text(point[CONFIG]) == config.run_config(config.enqueued()[0])

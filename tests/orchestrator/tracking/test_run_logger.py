@@ -39,6 +39,23 @@ def test_server_killed_while_a_run_logs(tracking: TrackingServer, run_id: str, t
     assert not list(tmp_path.iterdir())
 
 
+SHORT = """
+import sys
+from pathlib import Path
+from equipose.orchestrator.tracking.run_logger import RunLogger
+logger = RunLogger("http://127.0.0.1:1", "run", Path(sys.argv[1]), first_delivery=60.0)
+logger.log_metrics({"loss": 1.0}, 0)
+logger.finish(timeout=0.0)
+print("mlflow" in sys.modules)
+"""
+
+
+def test_a_short_run_that_hands_over_imports_no_mlflow(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", SHORT, str(tmp_path)]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "False\n"
+    assert (tmp_path / "run.jsonl").read_text().count("\n") == 3, "status, metric, status"
+
+
 KILLED = """
 import os, signal, sys
 from pathlib import Path

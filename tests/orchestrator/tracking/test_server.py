@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from equipose.orchestrator.failures import TrackingServerError
 from equipose.orchestrator.tracking import server_process
 from equipose.orchestrator.tracking.server import TrackingServer, check_external, tracking_server
 from equipose.orchestrator.tracking.server_guard import signal_group
 from equipose.orchestrator.tracking.server_process import (
     ServerFiles,
-    TrackingServerError,
     answers,
     command,
     wait_until_answers,

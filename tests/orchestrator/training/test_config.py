@@ -10,7 +10,15 @@ import pytest
 from equipose.balancing.registry import METHODS
 from equipose.models.build import ModelConfig
 from equipose.models.sensors import GridView
-from equipose.orchestrator.training.config import DataConfig, OptimizerConfig, TrainConfig, from_json, to_json
+from equipose.orchestrator.training.config import (
+    DataConfig,
+    OptimizerConfig,
+    TrainConfig,
+    from_json,
+    from_text,
+    to_json,
+    to_text,
+)
 from equipose.pipelines.batches.source import BatchConfig
 
 
@@ -23,8 +31,8 @@ def test_json_form_and_back(name: str) -> None:
     before = config(
         method=METHODS[name].Config(), model=ModelConfig(preset="tiny", fusion="mlp", dropout=0.2), epochs=3
     )
-    after = from_json(json.loads(json.dumps(to_json(before))))
-    assert after == before
+    after = from_text(to_text(before))
+    assert after == before == from_json(json.loads(json.dumps(to_json(before))))
     assert type(after.method) is METHODS[name].Config
     assert to_json(before)["method"]["name"] == name
 

@@ -1,0 +1,17 @@
+"""What options choose from, by name, and their defaults; light to import, for the help of every verb."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Literal
+
+DataName = Literal["simulated", "mars", "mmfi"]
+FusionName = Literal["concat", "mlp", "attention"]
+"""The same names as `equipose.models.build.Fusion`, without torch."""
+PresetName = Literal["smoke", "quick", "paper"]
+PaperPresetName = Literal["smoke", "quick", "mars", "paper"]
+ImbalancePresetName = Literal["smoke", "small"]
+
+DEFAULT_OUT = Path(os.environ.get("EQUIPOSE_OUT") or "equipose-out")
+"""Default results folder; on a cluster, set `EQUIPOSE_OUT` on every node to a folder that all nodes share."""
