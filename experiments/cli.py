@@ -34,7 +34,7 @@ a store does not wait for torch and Ray."""
 
 SUMMARIES: dict[str, str] = {
     "simulate": "Write simulated sensor data in MM-Fi's on-disk layout.",
-    "prepare": "Turn raw files into a store.",
+    "prepare": "Turn raw files into a store; called again, the store follows what has changed in the files.",
     "inspect": "Print counts per protocol and split, invalid frames by reason, provenance and fingerprint.",
     "verify": "Read a whole store and check it against its checksums: files, frames, index and defects.",
     "train": "Train one model on Ray Train and log it to MLflow.",
@@ -47,7 +47,7 @@ SUMMARIES: dict[str, str] = {
     "report.",
     "doctor": "Check machine, Ray, MLflow and data, and say what to fix; exit status 1 if a job would not "
     "work.",
-    "ui": "Open MLflow's UI over a results folder on 127.0.0.1 until Ctrl-C.",
+    "ui": "Open MLflow's UI over a results folder until Ctrl-C, by default for this machine alone.",
 }
 """Verb -> the first line of its function's docstring, for the list of verbs, which imports none of them."""
 

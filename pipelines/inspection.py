@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import dataclass
 
 import polars as pl
@@ -10,7 +9,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from equipose.pipelines.protocols import MARS_SPLITS, PARTS, PROTOCOLS, SPLITS, assign
+from equipose.pipelines.files.errors import DataError
+from equipose.pipelines.protocols import DIVISIONS, PARTS
 from equipose.pipelines.store import Store
 
 
@@ -63,12 +63,14 @@ def summarize(store: Store) -> Summary:
 
 
 def _parts(index: pl.DataFrame) -> dict[tuple[str, str], dict[str, int]]:
-    timed = bool((index["part"] != "").any())
-    pairs = itertools.product(["MARS"], MARS_SPLITS) if timed else itertools.product(PROTOCOLS, SPLITS)
     counts: dict[tuple[str, str], dict[str, int]] = {}
-    for protocol, split in pairs:
-        used = assign(index, protocol, split).filter(pl.col("valid_pose"))
-        counts[protocol, split] = {part: int((used["use"] == part).sum()) for part in PARTS}
+    for protocol, division in DIVISIONS.items():
+        for split in division.splits:
+            try:
+                used = division.assign(index, split).filter(pl.col("valid_pose"))
+            except DataError:
+                break  # a protocol for other data
+            counts[protocol, split] = {part: int((used["use"] == part).sum()) for part in PARTS}
     return counts
 
 

@@ -7,9 +7,14 @@ training subject is set aside for tuning, and the test part is touched once.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+
 import numpy as np
 import polars as pl
 
+from equipose.models.plugins import OpenRegistry
 from equipose.pipelines.files.errors import DataError
 
 PARTS: tuple[str, ...] = ("train", "validation", "test")
@@ -46,7 +51,7 @@ Pair = tuple[str, str]
 def actions_of(protocol: str) -> tuple[str, ...]:
     """The actions of `P1`, `P2` or `P3`, in the toolbox's order."""
     if protocol not in PROTOCOLS:
-        raise ValueError(f"protocol is {protocol!r}; use one of {[*PROTOCOLS, 'MARS']}")
+        raise ValueError(f"protocol is {protocol!r}; use one of {list(PROTOCOLS)}")
     return PROTOCOLS[protocol]
 
 
@@ -87,13 +92,31 @@ def splits(protocol: str = "P1", split: str = "S1") -> dict[str, list[Pair]]:
     return {part: sorted(pairs) for part, pairs in parts.items()}
 
 
+@dataclass(frozen=True, kw_only=True)
+class Division:
+    """How a protocol divides the rows of a store into parts."""
+
+    splits: tuple[str, ...]
+    """Its usual splits; `assign` may know more."""
+    assign: Callable[[pl.DataFrame, str], pl.DataFrame]
+    """(index, split) -> the index with a column `use`: `train`, `validation`, `test` or null. Raises
+    ValueError for an unknown split, and DataError for a store that the protocol does not fit."""
+
+
 def assign(index: pl.DataFrame, protocol: str, split: str) -> pl.DataFrame:
     """`index` with a column `use`: the part that a row belongs to, or null; valid pose or not."""
+    return division_of(protocol).assign(index, split)
+
+
+def division_of(protocol: str) -> Division:
+    """The division of a protocol; ValueError names the known ones."""
+    if protocol not in DIVISIONS:
+        raise ValueError(f"protocol is {protocol!r}; use one of {list(DIVISIONS)}")
+    return DIVISIONS[protocol]
+
+
+def _assign_mmfi(index: pl.DataFrame, split: str, protocol: str) -> pl.DataFrame:
     native = set(index["part"].unique())
-    if protocol == "MARS":
-        if "" in native:
-            raise _unfit(protocol, split, "the store's sequences carry no time parts; use P1, P2 or P3")
-        return _assign_mars(index, split)
     if native - {""}:
         raise _unfit(protocol, split, f"the store has the time parts {sorted(native)}; use protocol MARS")
     rows = [(s, a, part) for part, pairs in splits(protocol, split).items() for s, a in pairs]
@@ -131,7 +154,7 @@ def _shortage(index: pl.DataFrame, protocol: str, split: str, empty: list[str]) 
     message = (
         f"no frame with a valid pose for {', '.join(empty)}; it has subjects {subjects}, actions {actions}"
     )
-    if protocol == "MARS":
+    if protocol not in PROTOCOLS:
         return f"{message}, parts {sorted(index['part'].unique())}"
     lists = splits(protocol, split)
     needs = {part: sorted({s for s, a in lists[part] if a in actions}) for part in empty}
@@ -141,6 +164,8 @@ def _shortage(index: pl.DataFrame, protocol: str, split: str, empty: list[str]) 
 
 
 def _assign_mars(index: pl.DataFrame, split: str) -> pl.DataFrame:
+    if "" in set(index["part"].unique()):
+        raise _unfit("MARS", split, "the store's sequences carry no time parts; use P1, P2 or P3")
     kind, _, subject = split.partition(":")
     if kind not in MARS_SPLITS or (subject and kind != "subject"):
         raise ValueError(f"split is {split!r}; use `time`, `subject` or `subject:S01` with protocol MARS")
@@ -173,3 +198,14 @@ def _carve_by_time(index: pl.DataFrame) -> pl.DataFrame:
         .otherwise(pl.lit("train"))
     )
     return index.with_columns(use=use)
+
+
+DIVISIONS: Mapping[str, Division] = OpenRegistry(
+    "equipose.protocols",
+    Division,
+    {
+        **{name: Division(splits=SPLITS, assign=partial(_assign_mmfi, protocol=name)) for name in PROTOCOLS},
+        "MARS": Division(splits=MARS_SPLITS, assign=_assign_mars),
+    },
+)
+"""Protocol -> its division; those of the entry points `equipose.protocols` come last."""

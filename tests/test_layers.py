@@ -60,7 +60,7 @@ ROOMS = {
     "pipelines.figures": "",
     "pipelines.files": "",
     "pipelines.images": "",
-    "pipelines.inspection": "protocols store",
+    "pipelines.inspection": "files protocols store",
     "pipelines.paper": "tables",
     "pipelines.prepare": "cleaning files readers sensor_validity store",
     "pipelines.protocols": "files",

@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from equipose.experiments.presets.names import DEFAULT_OUT, DataName, FusionName, PresetName
+from equipose.experiments.presets.names import DEFAULT_OUT, FusionName, PresetName
 
 if TYPE_CHECKING:
     from equipose.experiments.presets.comparison import ComparisonOptions
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def compare(
-    data: DataName | None = None,
+    data: str | None = None,
     data_root: Path | None = None,
     store: str | None = None,
     preset: PresetName = "quick",
@@ -62,10 +62,10 @@ def compare(
     from equipose.experiments.jobs.plan import plan_comparison
     from equipose.experiments.jobs.start import start_job
     from equipose.experiments.presets.comparison import COMPARISONS, ComparisonOptions
-    from equipose.experiments.presets.sources import SUBJECTS, chosen_source
+    from equipose.experiments.presets.sources import chosen_source
 
     sizes = COMPARISONS[preset]
-    source = chosen_source(data, data_root, store)
+    source = chosen_source(data, data_root, store, sensors)
     default = source.default_split()
     options = ComparisonOptions(
         data=source.kind,
@@ -75,14 +75,14 @@ def compare(
         methods=tuple(dict.fromkeys(("plain", *(methods or sizes.methods)))),
         seeds=sizes.seeds if seeds is None else seeds,
         fusions=fusions or sizes.fusions,
-        protocols=protocols or (sizes.protocols if default == SUBJECTS else None) or default[:1],
+        protocols=protocols or preset_protocols(sizes.protocols, default[0]),
         split=split or default[1],
         budget=sizes.budget if budget is None else budget,
         epochs=sizes.epochs if epochs is None else epochs,
         alone=alone,
         workers=workers,
         gpu=gpu,
-        sensors=sensors,
+        sensors=source.model_sensors(),
         override=override,
     )
     start_job(
@@ -94,6 +94,11 @@ def compare(
         resume=resume,
         extent=seeds,
     )
+
+
+def preset_protocols(of_preset: tuple[str, ...] | None, default: str) -> tuple[str, ...]:
+    """The preset's protocols, where they are for this kind of data."""
+    return of_preset if of_preset and default in of_preset else (default,)
 
 
 def check(options: ComparisonOptions) -> TrainConfig:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
 
 from rich.console import Console
 from rich.progress import Progress
@@ -24,6 +23,7 @@ def simulate(
     seed: int = 0,
     noise: dict[str, float] | None = None,
     informativeness: dict[str, float] | None = None,
+    sensors: tuple[str, ...] = (),
 ) -> None:
     """Write simulated sensor data in MM-Fi's on-disk layout.
 
@@ -35,7 +35,9 @@ def simulate(
         seed: Everything is determined by (seed, subject, action).
         noise: Multiplier of the sensor noise per modality, e.g. `wifi 2.0`; 1 is calibrated.
         informativeness: 0 to 1 per modality; at 0 the signal does not depend on the pose.
+        sensors: Which ones, e.g. `rgb lidar depth`; by default those of the AWC paper.
     """
+    from equipose.models.sensors import DEFAULT_SENSORS, in_order
     from equipose.pipelines.simulator import SimulatorConfig, write_mmfi_tree
 
     config = SimulatorConfig(
@@ -49,16 +51,18 @@ def simulate(
             subjects=chosen[0],
             actions=chosen[1],
             config=config,
+            modalities=in_order(sensors or DEFAULT_SENSORS),
             progress=lambda *_: progress.advance(task),
         )
     print(f"simulated data in {out}; next: equipose prepare mmfi {out} --out {out}-store")
 
 
 def prepare(
-    source: Positional[Literal["mmfi", "mars"]],
+    source: Positional[str],
     root: Positional[Path],
     /,
     out: Path,
+    sensors: tuple[str, ...] = (),
     parallel: bool = True,
     follow_links: tuple[Path, ...] = (),
     filtered_radar: bool = False,
@@ -67,26 +71,28 @@ def prepare(
     """Turn raw files into a store; called again, the store follows what has changed in the files.
 
     Args:
-        source: Layout of the raw files.
+        source: Layout of the raw files: `mmfi`, `mars` or the name of an installed reader.
         root: Their folder.
         out: Store to create; after an interrupt the same command continues where it stopped.
+        sensors: What the store holds, e.g. `rgb lidar depth`; by default those of the AWC paper.
         parallel: Read sequences in parallel on Ray when there are many.
         follow_links: Folders outside ROOT that its symbolic links may lead into.
         filtered_radar: Read MM-Fi's radar from `filtered_mmwave` instead of `mmwave`.
         any_room: Accept S01..S40 in other rooms than MM-Fi's, for recordings of your own.
     """
+    from equipose.models.sensors import in_order
     from equipose.orchestrator.cluster.parallel_prepare import side_by_side
     from equipose.pipelines.inspection import render, summarize
     from equipose.pipelines.prepare import one_by_one
     from equipose.pipelines.prepare import prepare as prepare_store
-    from equipose.pipelines.readers import MarsReader, MmfiReader
+    from equipose.pipelines.readers import configured
 
-    if source == "mars" and (filtered_radar or any_room):
-        raise ValueError("--filtered-radar and --any-room are options of mmfi; leave them out for mars")
-    reader = (
-        MarsReader(follow_links=follow_links)
-        if source == "mars"
-        else MmfiReader(follow_links=follow_links, filtered_radar=filtered_radar, any_room=any_room)
+    reader = configured(
+        source,
+        wanted=in_order(sensors) if sensors else (),
+        follow_links=follow_links,
+        filtered_radar=filtered_radar,
+        any_room=any_room,
     )
     with Progress() as progress:
         task = progress.add_task("preparing", total=None)

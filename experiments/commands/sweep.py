@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from equipose.experiments.presets.names import DEFAULT_OUT, DataName, PresetName
+from equipose.experiments.presets.names import DEFAULT_OUT, PresetName
 
 if TYPE_CHECKING:
     from equipose.experiments.presets.sweep import SweepOptions
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def sweep(
-    data: DataName | None = None,
+    data: str | None = None,
     data_root: Path | None = None,
     store: str | None = None,
     preset: PresetName = "quick",
@@ -58,7 +58,7 @@ def sweep(
     from equipose.experiments.presets.sources import chosen_source
     from equipose.experiments.presets.sweep import SweepOptions
 
-    source = chosen_source(data, data_root, store)
+    source = chosen_source(data, data_root, store, sensors)
     default = source.default_split()
     options = SweepOptions(
         data=source.kind,
@@ -72,7 +72,7 @@ def sweep(
         epochs=epochs,
         workers=workers,
         gpu=gpu,
-        sensors=sensors,
+        sensors=source.model_sensors(),
         override=override,
     )
     start_job(

@@ -7,20 +7,20 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from equipose.experiments.presets.names import DEFAULT_OUT, DataName, PaperPresetName
+from equipose.experiments.presets.names import DEFAULT_OUT, PaperPresetName
 
 if TYPE_CHECKING:
     from equipose.experiments.presets.paper import TablesOptions
     from equipose.orchestrator.training.config import TrainConfig
 
-DATA: dict[str, DataName] = {"smoke": "simulated", "quick": "simulated", "mars": "mars", "paper": "mmfi"}
+DATA: dict[str, str] = {"smoke": "simulated", "quick": "simulated", "mars": "mars", "paper": "mmfi"}
 """Default data source of each preset."""
 UI_PORT = 5000
 
 
 def tables(
     preset: PaperPresetName = "quick",
-    data: DataName | None = None,
+    data: str | None = None,
     data_root: Path | None = None,
     store: str | None = None,
     tables: tuple[str, ...] = (),
@@ -65,7 +65,7 @@ def tables(
     from equipose.experiments.presets.paper import TablesOptions
     from equipose.experiments.presets.sources import chosen_source
 
-    source = chosen_source(data, data_root, store, DATA[preset])
+    source = chosen_source(data, data_root, store, sensors, DATA[preset])
     options = TablesOptions(
         preset=preset,
         data=source.kind,
@@ -77,7 +77,7 @@ def tables(
         epochs=epochs,
         workers=workers,
         gpu=gpu,
-        sensors=sensors,
+        sensors=source.model_sensors(),
         override=override,
         mlflow_url=mlflow_url,
     )

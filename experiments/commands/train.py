@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from equipose.experiments.presets.names import DEFAULT_OUT, DataName, FusionName, PresetName
+from equipose.experiments.presets.names import DEFAULT_OUT, FusionName, PresetName
 
 
 def train(
-    data: DataName | None = None,
+    data: str | None = None,
     data_root: Path | None = None,
     store: str | None = None,
     preset: PresetName = "quick",
@@ -60,7 +60,7 @@ def train(
 
     out = out.resolve()
     sizes = PRESETS[preset].shortened(epochs, None)
-    source = chosen_source(data, data_root, store)
+    source = chosen_source(data, data_root, store, sensors)
     default = source.default_split()
     base = sizes.train_config(
         store_path(source, out, sizes.simulated),
@@ -68,7 +68,7 @@ def train(
         split or default[1],
         seed,
         real=source.real,
-        sensors=sensors,
+        sensors=source.model_sensors(),
     )
     config = with_overrides(base, (f"method={method}", f"model.fusion={fusion}", *override))
     check_source(source, [(config.data.protocol, config.data.split)])

@@ -6,7 +6,6 @@ import os
 from pathlib import Path
 from typing import Literal
 
-DataName = Literal["simulated", "mars", "mmfi"]
 FusionName = Literal["concat", "mlp", "attention"]
 """The same names as `equipose.models.build.Fusion`, without torch."""
 PresetName = Literal["smoke", "quick", "paper"]

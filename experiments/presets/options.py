@@ -62,7 +62,7 @@ class ResumableOptions(JobOptions):
     @property
     def source(self) -> DataSource:
         """Where the frames come from."""
-        return DataSource(kind=self.data, root=self.data_root, store=self.store)
+        return DataSource(kind=self.data, root=self.data_root, store=self.store, sensors=self.sensors)
 
     @property
     def stem(self) -> str:

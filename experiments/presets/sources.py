@@ -7,21 +7,19 @@ import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
-from equipose.experiments.presets.names import DataName
 from equipose.experiments.presets.sizes import SimulatedSelection
+from equipose.models.sensors import DEFAULT_SENSORS, in_order
 from equipose.pipelines.files.errors import DataError
 from equipose.pipelines.files.locks import locked
 from equipose.pipelines.files.path_safety import check_name
 from equipose.pipelines.prepare import prepare
-from equipose.pipelines.protocols import select, splits
+from equipose.pipelines.protocols import PROTOCOLS, division_of, select, splits
+from equipose.pipelines.readers import READERS, Reader, configured, reader_of
 from equipose.pipelines.readers.simulated import SimulatedSource
 from equipose.pipelines.simulator import SIMULATOR_VERSION, SimulatorConfig
-from equipose.pipelines.store import FORMAT_VERSION, Store, open_store
-
-SUBJECTS, TIME_PARTS = ("P1", "S1"), ("MARS", "time")
-"""Default protocol and split of data that is split by subjects, and of data that comes in time parts."""
+from equipose.pipelines.store import FORMAT_VERSION, open_store
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,11 +27,13 @@ class DataSource:
     """Where the frames of a job come from."""
 
     kind: str
-    """`simulated`, `mars` or `mmfi`; of a given store what its header says."""
+    """`simulated`, `mars`, `mmfi` or an installed reader's name; of a given store what its header says."""
     root: Path | None = None
     """Absolute folder of the raw files of real data."""
     store: str | None = None
     """Path or URI of a prepared store, instead of all else."""
+    sensors: tuple[str, ...] = ()
+    """Those asked for; a store that is prepared for the job holds them besides the usual ones."""
 
     @property
     def real(self) -> bool:
@@ -42,38 +42,56 @@ class DataSource:
 
     def default_split(self) -> tuple[str, str]:
         """Protocol and split where none is asked for."""
-        timed = self.kind == "mars" if self.store is None else in_time_parts(open_store(self.store))
-        return TIME_PARTS if timed else SUBJECTS
+        if self.kind in READERS:
+            return READERS[self.kind].default_split
+        assert self.store is not None
+        timed = any(key.part for key in open_store(self.store).keys)
+        return READERS["mars" if timed else "mmfi"].default_split
 
+    def reader(self) -> Reader:
+        """The reader of raw data, set to give the sensors that are asked for."""
+        if set(self.sensors) <= set(DEFAULT_SENSORS) or self.kind == "simulated":
+            return reader_of(self.kind)
+        return configured(self.kind, wanted=in_order({*DEFAULT_SENSORS, *self.sensors}))
 
-def in_time_parts(store: Store) -> bool:
-    """Whether a store's sequences are parts of recordings, which only the protocol MARS splits."""
-    return any(key.part for key in store.keys)
+    def model_sensors(self) -> tuple[str, ...]:
+        """The sensors asked for; those of the data where it lacks a usual one; else none: the preset's."""
+        if self.sensors or (self.store is None and self.kind == "simulated"):
+            return self.sensors
+        held = open_store(self.store).signals.sensors if self.store else self.reader().sensors(self.root)
+        return () if set(DEFAULT_SENSORS) <= set(held) else held
 
 
 def chosen_source(
-    data: DataName | None, root: Path | None, store: str | None, default: DataName = "simulated"
+    data: str | None,
+    root: Path | None,
+    store: str | None,
+    sensors: tuple[str, ...] = (),
+    default: str = "simulated",
 ) -> DataSource:
     """The source that the options name; the kind of data of a given store is read from its header.
 
     Raises ValueError for options that contradict each other, DataError for a store that cannot be opened.
     """
     if store is None:
-        return DataSource(kind=data or default, root=root.resolve() if root else None)
+        kind = data or default
+        check_kind(kind, store)
+        return DataSource(kind=kind, root=root.resolve() if root else None, sensors=sensors)
     if root is not None:
         raise ValueError(f"--store {store} takes the place of raw data; leave out --data-root {root}")
     kind = str(open_store(store).header["source"])
     check_name(kind, f"{store}: source")
     if data not in (None, kind):
         raise ValueError(f"--store {store} holds {kind} data; leave out --data {data}")
-    return DataSource(kind=kind, store=store if "://" in store else str(Path(store).resolve()))
+    path = store if "://" in store else str(Path(store).resolve())
+    return DataSource(kind=kind, store=path, sensors=sensors)
 
 
 def check_kind(kind: str, store: str | None) -> None:
     """Raise ValueError for data of an unknown kind, unless it is that of a store."""
-    known = get_args(DataName)
-    if store is None and kind not in known:
-        raise ValueError(f"data is {kind!r}; use {', '.join(map(repr, known[:-1]))} or {known[-1]!r}")
+    if store is None and kind not in READERS:
+        *known, last = map(repr, READERS)
+        raise ValueError(f"data is {kind!r}; use {', '.join(known)} or {last}")
 
 
 def check_source(source: DataSource, wanted: Iterable[tuple[str, str]] = ()) -> None:
@@ -83,8 +101,10 @@ def check_source(source: DataSource, wanted: Iterable[tuple[str, str]] = ()) -> 
     """
     if source.store is None:
         check_root(source)
-        for protocol, split in wanted if source.kind != "mars" else ():
-            splits(protocol, split)
+        for protocol, split in wanted:
+            if protocol in PROTOCOLS:
+                splits(protocol, split)
+            division_of(protocol)
         return
     store = open_store(source.store)
     for protocol, split in wanted:
@@ -126,8 +146,9 @@ def ensure_store(
             subjects=simulated.subjects,
             actions=simulated.actions,
             config=SimulatorConfig(frames=simulated.frames),
+            sensors=in_order({*DEFAULT_SENSORS, *source.sensors}),
         )
-    return str(prepared_store(source.kind, root, Path(path), progress))
+    return str(prepared_store(source.kind, root, Path(path), progress, source.reader()))
 
 
 def store_path(source: DataSource, out: Path, simulated: SimulatedSelection) -> str:
@@ -144,17 +165,27 @@ def store_path(source: DataSource, out: Path, simulated: SimulatedSelection) -> 
     ]
     if source.root is not None:
         content = [FORMAT_VERSION, str(source.root.resolve())]
+    if more := [
+        name for name in in_order({*DEFAULT_SENSORS, *source.sensors}) if name not in DEFAULT_SENSORS
+    ]:
+        content.append(more)
     return str(out / "stores" / f"{source.kind}-{_digest(content)}")
 
 
-def prepared_store(source: str, root: Any, path: Path, progress: Callable[[int, int], None] | None) -> Path:
-    """Path of a store, prepared now if it does not exist yet.
+def prepared_store(
+    source: str,
+    root: Any,
+    path: Path,
+    progress: Callable[[int, int], None] | None,
+    reader: Reader | None = None,
+) -> Path:
+    """Path of a store, prepared now if it does not exist yet. `reader`: None is the source's own.
 
     Of two jobs that need it at the same time, the second waits and finds it ready.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with locked(path.parent / f".{path.name}.lock"):
-        prepare(source, root, path, progress=progress)
+        prepare(source, root, path, reader=reader, progress=progress)
     return path
 
 

@@ -7,24 +7,43 @@ and axes) and `movements` (where one ends). `simulated` needs no files.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass, replace
+from typing import Any
+
+from equipose.models.plugins import OpenRegistry
 from equipose.pipelines.readers.contract import Reader, Traceable, name_of
 from equipose.pipelines.readers.mars import MarsReader
 from equipose.pipelines.readers.mmfi import MmfiReader
 from equipose.pipelines.readers.simulated import SimulatedReader, SimulatedSource
 
-READERS: dict[str, Reader] = {
-    "mmfi": MmfiReader(),
-    "mars": MarsReader(),
-    "simulated": SimulatedReader(),
-}
-"""Source name -> its reader with default settings."""
+READERS: Mapping[str, Reader] = OpenRegistry(
+    "equipose.readers",
+    Reader,
+    {"simulated": SimulatedReader(), "mars": MarsReader(), "mmfi": MmfiReader()},
+)
+"""Source name -> its reader with default settings; those of the entry points `equipose.readers` come last."""
 
 
 def reader_of(source: str) -> Reader:
     """The reader of a source; ValueError names the known ones."""
     if source not in READERS:
-        raise ValueError(f"source is {source!r}; use one of {sorted(READERS)}")
+        raise ValueError(f"source is {source!r}; use one of {list(READERS)}")
     return READERS[source]
+
+
+def configured(source: str, **settings: Any) -> Reader:
+    """The reader of a source with other settings; ValueError for a setting that it does not have.
+
+    A setting that is None, empty or False is left as it is.
+    """
+    reader = reader_of(source)
+    given = {name: value for name, value in settings.items() if value}
+    known = {f.name for f in fields(reader)} if is_dataclass(reader) else set[str]()
+    if unknown := sorted(set(given) - known):
+        option = unknown[0].replace("_", "-")
+        raise ValueError(f"--{option} is not an option of {source}; leave it out")
+    return replace(reader, **given) if given else reader  # type: ignore[type-var]
 
 
 __all__ = [
@@ -35,6 +54,7 @@ __all__ = [
     "SimulatedReader",
     "SimulatedSource",
     "Traceable",
+    "configured",
     "name_of",
     "reader_of",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from equipose.pipelines.files.errors import DataError
 from equipose.pipelines.sequence import RawSequence, SequenceKey
@@ -11,12 +11,16 @@ from equipose.pipelines.sequence import RawSequence, SequenceKey
 _PATTERNS = {"environment": r"E\d\d", "subject": r"S\d\d", "action": r"A\d\d", "part": r"[a-z]*"}
 
 
+@runtime_checkable
 class Reader(Protocol):
     """Lists the sequences under a root and reads them one by one, each independent of the others.
 
-    Bad frames come back as `Defect` entries; only a root that cannot be used at all raises `DataError`.
-    Readers are small, picklable and keep no open files, because sequences are read in several processes.
+    `default_split` is the protocol and the split of this data unless a run says otherwise. Bad frames come
+    back as `Defect` entries; only a root that cannot be used at all raises `DataError`. Readers are small,
+    picklable and keep no open files, because sequences are read in several processes.
     """
+
+    default_split: ClassVar[tuple[str, str]]
 
     def sequences(self, root: Any) -> list[SequenceKey]:
         """Keys of everything under the root, sorted; raises `DataError` where there is nothing to read."""

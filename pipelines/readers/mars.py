@@ -10,7 +10,7 @@ import hashlib
 import re
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,6 +43,8 @@ _REMEDY = "give the folder that holds synced_data/wooutlier/subject1/timesplit/k
 @dataclass(frozen=True, kw_only=True)
 class MarsReader:
     """Reads MARS; each movement of each time part is a sequence, subject 1 is `S01`, movement 1 `A01`."""
+
+    default_split: ClassVar[tuple[str, str]] = ("MARS", "time")
 
     simulator: SimulatorConfig = field(default_factory=SimulatorConfig)
     """Settings for the sensors that MARS lacks."""

@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,6 +64,8 @@ Files = dict[int, Path | Defect] | Defect
 @dataclass(frozen=True, kw_only=True)
 class MmfiReader:
     """Reads an MM-Fi tree frame by frame, whatever is missing or broken in it."""
+
+    default_split: ClassVar[tuple[str, str]] = ("P1", "S1")
 
     wanted: tuple[str, ...] = DEFAULT_SENSORS
     """Sensors of the store, some of `FOLDERS`."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 from equipose.models.sensors import DEFAULT_SENSORS
 from equipose.pipelines.readers.contract import check_key
@@ -36,6 +36,8 @@ class SimulatedSource:
 @dataclass(frozen=True, kw_only=True)
 class SimulatedReader:
     """Reads a `SimulatedSource`: simulates the sequence that is asked for."""
+
+    default_split: ClassVar[tuple[str, str]] = ("P1", "S1")
 
     def sequences(self, root: SimulatedSource) -> list[SequenceKey]:
         """Every subject with every action."""

@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 from equipose.experiments.cli import main
-from equipose.experiments.commands import train as train_verb
-from equipose.experiments.jobs import start
+from equipose.experiments.jobs import preflight, start
 from equipose.experiments.jobs.preflight import stop_at_absent_sensors
 from equipose.experiments.presets.sizes import PRESETS
 from equipose.orchestrator.training.data import OpenedData
@@ -52,7 +51,7 @@ def test_every_verb_refuses_it(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    for module in (start, train_verb):  # whatever this machine lacks
+    for module in (start, preflight):  # whatever this machine lacks
         monkeypatch.setattr(module, "stop_at_problems", lambda *arguments: None)
     command = [verb, "--data", "mmfi", "--data-root", str(without_lidar), "--preset", "smoke"]
     with pytest.raises(SystemExit) as ended:

@@ -5,16 +5,16 @@ from __future__ import annotations
 import pytest
 
 from equipose.experiments.presets.sizes import PRESETS
-from equipose.experiments.presets.sources import SUBJECTS
 from equipose.orchestrator.ray_train.run import Resources
 from equipose.orchestrator.sweep.config import SweepConfig
 from equipose.pipelines.protocols import splits
+from equipose.pipelines.readers import READERS
 
 
 @pytest.mark.parametrize("name", sorted(PRESETS))
 def test_every_action_trains_validates_and_tests(name: str) -> None:
     simulated = PRESETS[name].simulated
-    for part, pairs in splits(*SUBJECTS).items():
+    for part, pairs in splits(*READERS["simulated"].default_split).items():
         covered = {action for subject, action in pairs if subject in simulated.subjects}
         assert set(simulated.actions) <= covered, part
 

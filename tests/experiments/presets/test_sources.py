@@ -70,7 +70,7 @@ def test_kind_and_split_come_from_the_header(store_path: Path, timed: str) -> No
     assert (simulated.real, simulated.default_split()) == (False, ("P1", "S1"))
     assert (ours.kind, ours.real, ours.default_split()) == ("ours", True, ("MARS", "time"))
     assert chosen_source("simulated", None, str(store_path)) == simulated
-    assert chosen_source(None, None, None, "mmfi") == DataSource(kind="mmfi")
+    assert chosen_source(None, None, None, (), "mmfi") == DataSource(kind="mmfi")
 
 
 def test_a_relative_path_is_kept_absolute(store_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -111,7 +111,7 @@ def test_unusable_roots_give_one_clear_error(name: str, tmp_path: Path) -> None:
 
 
 def test_unknown_source_names_the_known_ones() -> None:
-    with pytest.raises(ValueError, match=r"coco.*mars.*mmfi.*simulated"):
+    with pytest.raises(ValueError, match=r"coco.*simulated.*mars.*mmfi"):
         reader_of("coco")
 
 
