@@ -55,7 +55,7 @@ class ModelConfig:
     """Add a pose head per modality; methods that need them declare it (`Method.needs`)."""
     head_init: Literal["zeros", "mean_pose"] = "mean_pose"
     """Initial bias of every pose head: the mean training pose, or zero."""
-    encoders: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    encoders: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, hash=False)
     """modality -> fields of its encoder's config that differ from the preset's, such as
     `{"mmwave": {"levels": (32, None, None, None)}}`, X-Fi's "TD" variant of the radar encoder."""
 

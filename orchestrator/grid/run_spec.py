@@ -18,7 +18,7 @@ from equipose.orchestrator.training.config import TrainConfig, from_json, to_jso
 from equipose.pipelines.files.atomic import remove_leftovers, write_json
 from equipose.pipelines.files.errors import DataError
 
-FORMAT = 3
+FORMAT = 4
 """Raised when the meaning of what a run keeps changes; older runs are then trained again."""
 RESULT = "result.json"
 

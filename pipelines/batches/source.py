@@ -62,7 +62,7 @@ class BatchConfig:
     """Rows of a global batch, all ranks together."""
     modalities: tuple[str, ...] = DEFAULT_SENSORS
     """Which sensors, in the order of M."""
-    views: Mapping[str, View] = field(default_factory=dict)
+    views: Mapping[str, View] = field(default_factory=dict, hash=False)
     """modality -> how its frames become inputs; what is left out takes the sensor's default. Holds all
     modalities once constructed, and no other."""
     seed: int = 0

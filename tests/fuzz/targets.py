@@ -178,7 +178,9 @@ def store_targets(folder: Path) -> dict[str, Target]:
             seeds=(contents["defects"], some_defects(store)),
             read=lambda content: read_defects(pa.py_buffer(content), sequences, "x", signals),
         ),
-        "part": Target(seeds=(part.read_bytes(),), read=through(part, read_store_part)),
+        "part": Target(
+            seeds=(part.read_bytes(),), read=through(part, lambda path: read_store_part(path, signals))
+        ),
         "header": Target(
             seeds=(header.read_bytes(),),
             read=through(header, lambda _: StoreWriter(folder / "written", StoreHeader(source="fuzz"))),

@@ -44,7 +44,7 @@ def gappy(small_store: Store, tmp_path_factory: pytest.TempPathFactory) -> Store
         for name, frames in gone.items():
             valid[name][frames] = False
         wifi[~valid["wifi"]], rgb[~valid["rgb"]] = 0, 0
-        writer.write(replace(sequence, valid=valid, wifi=wifi, rgb=rgb))
+        writer.write(replace(sequence, valid=valid, signals={**sequence.signals, "wifi": wifi, "rgb": rgb}))
     return writer.finish()
 
 

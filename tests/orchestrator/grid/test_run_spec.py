@@ -45,9 +45,9 @@ def test_a_key_is_short_and_fit_for_a_folder(spec: RunSpec) -> None:
 
 
 def test_kept_runs_are_found_again(spec: RunSpec) -> None:
-    """Seen with format 3; where it differs, all kept runs would be trained again."""
+    """Seen with format 4; where it differs, all kept runs would be trained again."""
     data = replace(spec.config.data, store="anywhere")
-    assert replace(spec, config=replace(spec.config, data=data)).key("0123456789abcdef") == "e246cbf13fc370e5"
+    assert replace(spec, config=replace(spec.config, data=data)).key("0123456789abcdef") == "78b4ff69f8958b95"
 
 
 @pytest.mark.parametrize(

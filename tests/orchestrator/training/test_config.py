@@ -22,6 +22,10 @@ from equipose.orchestrator.training.config import (
 from equipose.pipelines.batches.source import BatchConfig
 
 
+def with_batch(batch: BatchConfig) -> TrainConfig:
+    return TrainConfig(data=DataConfig(store="/data/store", batch=batch))
+
+
 def config(**changes: Any) -> TrainConfig:
     return TrainConfig(data=DataConfig(store="/data/store"), **changes)
 
@@ -75,7 +79,9 @@ def test_unknown_method_is_named() -> None:
         (lambda: config(epochs=0), "epochs must be at least 1, got 0"),
         (lambda: config(model=ModelConfig(modalities=("rgb", "wifi"))), "set both to the same sensors"),
         (
-            lambda: config(data=DataConfig(store="s", batch=BatchConfig(views={"rgb": GridView(window=5)}))),
+            lambda: TrainConfig(
+                data=DataConfig(store="s", batch=BatchConfig(views={"rgb": GridView(window=5)}))
+            ),
             "window=5: use 1 or a power of three",
         ),
     ],
