@@ -7,7 +7,7 @@ and axes) and `movements` (where one ends). `simulated` needs no files.
 
 from __future__ import annotations
 
-from equipose.pipelines.readers.contract import Reader, Traceable, name_of
+from equipose.pipelines.readers.contract import Ordered, Reader, Traceable, name_of
 from equipose.pipelines.readers.mars import MarsReader
 from equipose.pipelines.readers.mmfi import MmfiReader
 from equipose.pipelines.readers.simulated import SimulatedReader, SimulatedSource
@@ -31,6 +31,7 @@ __all__ = [
     "READERS",
     "MarsReader",
     "MmfiReader",
+    "Ordered",
     "Reader",
     "SimulatedReader",
     "SimulatedSource",
