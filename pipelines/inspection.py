@@ -1,4 +1,4 @@
-"""Summary of a store: counts per protocol and split, defects, provenance, fingerprint."""
+"""Summary of a store: counts per protocol and split, defects, provenance, fingerprint, where points lie."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from equipose.pipelines.axes import Placement, advice, placements
 from equipose.pipelines.files.errors import DataError
 from equipose.pipelines.protocols import DIVISIONS, PARTS
 from equipose.pipelines.store import Store
@@ -38,12 +39,15 @@ class Summary:
     provenance: dict[str, dict[str, int]]
     """Signal -> `real`, `simulated:<version>` or `absent` -> sequences."""
     notes: tuple[str, ...]
-    """Remarks of the preparation, and what the last one changed."""
+    """Remarks of the preparation, what the last one changed, and columns that seem to be in another order."""
+    placements: tuple[Placement, ...]
+    """Where the points of each sensor lie relative to the pose; none for a remote store."""
 
 
 def summarize(store: Store) -> Summary:
     """Everything `equipose inspect` prints about a store."""
     index = store.index
+    placed = placements(store) if store.is_local else ()
     return Summary(
         path=str(store.path),
         source=str(store.header["source"]),
@@ -58,7 +62,8 @@ def summarize(store: Store) -> Summary:
         reasons=_reasons(index, store.defects),
         examples=_examples(store.defects),
         provenance=store.provenance,
-        notes=(*store.report.get("notes", ()), *store.report.get("changes", ())),
+        notes=(*store.report.get("notes", ()), *store.report.get("changes", ()), *advice(store, placed)),
+        placements=placed,
     )
 
 
@@ -103,7 +108,8 @@ def render(summary: Summary) -> RenderableType:
     )
     notes = [Text(f"note: {note}") for note in s.notes]
     examples = [_example_table(s)] if s.examples else []
-    return Group(head, *notes, _signal_table(s), *examples, _part_table(s))
+    points = [_placement_table(s)] if s.placements else []
+    return Group(head, *notes, _signal_table(s), *examples, *points, _part_table(s))
 
 
 def _span(names: tuple[str, ...]) -> str:
@@ -127,6 +133,17 @@ def _example_table(s: Summary) -> Table:
         table.add_column(column, overflow="fold")
     for (signal, reason), detail in s.examples.items():
         table.add_row(signal, reason, Text(detail))
+    return table
+
+
+def _placement_table(s: Summary) -> Table:
+    frames = ", ".join(f"{placed.sensor} {placed.frames}" for placed in s.placements)
+    table = Table(title=f"Points: x, y, z minus the pelvis, m; other columns as they are (frames: {frames})")
+    for column in ("signal", "column", "25 %", "median", "75 %"):
+        table.add_column(column, justify="left" if column in ("signal", "column") else "right")
+    for placed in s.placements:
+        for column, quartiles in placed.quartiles.items():
+            table.add_row(placed.sensor, column, *(f"{value:+.2f}" for value in quartiles))
     return table
 
 

@@ -67,6 +67,8 @@ def prepare(
     follow_links: tuple[Path, ...] = (),
     filtered_radar: bool = False,
     any_room: bool = False,
+    axes: tuple[str, ...] = (),
+    columns: tuple[str, ...] = (),
 ) -> None:
     """Turn raw files into a store; called again, the store follows what has changed in the files.
 
@@ -79,9 +81,13 @@ def prepare(
         follow_links: Folders outside ROOT that its symbolic links may lead into.
         filtered_radar: Read MM-Fi's radar from `filtered_mmwave` instead of `mmwave`.
         any_room: Accept S01..S40 in other rooms than MM-Fi's, for recordings of your own.
+        axes: What the first three columns of a sensor's points hold, if not x (right), y (down), z (depth):
+            `lidar=z-x-y` for depth, left, up. `inspect` says when another order fits the pose better.
+        columns: Columns of a sensor's points in the order of its files: `mmwave=x,y,z,intensity,doppler`.
     """
     from equipose.models.sensors import in_order
     from equipose.orchestrator.cluster.parallel_prepare import side_by_side
+    from equipose.pipelines.column_order import by_sensor
     from equipose.pipelines.inspection import render, summarize
     from equipose.pipelines.prepare import one_by_one
     from equipose.pipelines.prepare import prepare as prepare_store
@@ -93,6 +99,8 @@ def prepare(
         follow_links=follow_links,
         filtered_radar=filtered_radar,
         any_room=any_room,
+        axes=by_sensor("--axes", axes),
+        columns=by_sensor("--columns", columns),
     )
     with Progress() as progress:
         task = progress.add_task("preparing", total=None)

@@ -12,7 +12,7 @@ from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
 from equipose.models.plugins import OpenRegistry
-from equipose.pipelines.readers.contract import Reader, Traceable, name_of
+from equipose.pipelines.readers.contract import Ordered, Reader, Traceable, name_of
 from equipose.pipelines.readers.mars import MarsReader
 from equipose.pipelines.readers.mmfi import MmfiReader
 from equipose.pipelines.readers.simulated import SimulatedReader, SimulatedSource
@@ -50,6 +50,7 @@ __all__ = [
     "READERS",
     "MarsReader",
     "MmfiReader",
+    "Ordered",
     "Reader",
     "SimulatedReader",
     "SimulatedSource",

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
+from equipose.pipelines.column_order import ColumnOrder
 from equipose.pipelines.files.errors import DataError
 from equipose.pipelines.sequence import RawSequence, SequenceKey
 
@@ -49,6 +51,16 @@ class Traceable(Protocol):
 
     def state(self, root: Any, key: SequenceKey) -> str:
         """Lower-case letters and digits that change when anything that a sequence is read from does."""
+        ...
+
+
+@runtime_checkable
+class Ordered(Protocol):
+    """A reader whose options `axes` and `columns` set the order of the columns of its points."""
+
+    @property
+    def orders(self) -> Mapping[str, ColumnOrder]:
+        """Sensor of points -> the order of its files."""
         ...
 
 

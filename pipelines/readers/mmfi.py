@@ -9,20 +9,21 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from equipose.models.sensors import DEFAULT_SENSORS
+from equipose.models.sensors import DEFAULT_SENSORS, Points, sensor_of
+from equipose.pipelines.column_order import ColumnOrder, orders_of, settings_of
 from equipose.pipelines.files.bounded_json import parse_json
 from equipose.pipelines.files.bounded_read import UnreadableFileError, read_bytes
 from equipose.pipelines.files.errors import DataError
 from equipose.pipelines.files.path_safety import contained
 from equipose.pipelines.readers.frame_files import FRAME_READERS, MAX_FRAMES, read_npy
-from equipose.pipelines.readers.mmfi_formats import wrong_points, wrong_unit
+from equipose.pipelines.readers.mmfi_formats import Entry, Files, from_one, judged
 from equipose.pipelines.readers.mmfi_tree import (
     TRUTH,
     Roots,
@@ -56,10 +57,6 @@ MAX_SEQUENCE_BYTES = 512 * 2**20
 
 MAX_MARKER_BYTES = 2**20
 
-Entry = NDArray[np.generic] | Defect
-Files = dict[int, Path | Defect] | Defect
-"""Frame number -> file, or the defect of the whole modality."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class MmfiReader:
@@ -75,10 +72,22 @@ class MmfiReader:
     """Folders outside the root that its symbolic links may lead into."""
     any_room: bool = False
     """Accept the subjects of MM-Fi in other rooms than MM-Fi's, for recordings of one's own."""
+    axes: Mapping[str, str] = field(default_factory=dict)
+    """Sensor -> what the first three columns of its points hold, if not x, y, z; see `parse_axes`."""
+    columns: Mapping[str, str] = field(default_factory=dict)
+    """Sensor -> the columns of its points in the order of the files, if not that of its definition."""
 
     def __post_init__(self) -> None:
         if unknown := sorted(set(self.wanted) - set(FOLDERS)):
             raise ValueError(f"sensors {unknown} are not MM-Fi's; use some of {list(FOLDERS)}")
+        _ = self.orders
+
+    @property
+    def orders(self) -> dict[str, ColumnOrder]:
+        """Sensor -> how its files order the columns of its points; ValueError for options that mean none."""
+        layouts = {name: sensor_of(name).layout for name in self.wanted}
+        known = {name: layout.columns for name, layout in layouts.items() if isinstance(layout, Points)}
+        return orders_of(known, self.axes, self.columns)
 
     @property
     def folders(self) -> dict[str, SensorFolder]:
@@ -98,17 +107,19 @@ class MmfiReader:
         folder = folder_of(key, roots)
         truth = _read_truth(folder / TRUTH, roots)
         found = {m: list_frames(folder, m, kind, roots) for m, kind in self.folders.items()}
-        listed = {m: _from_one(m, files, truth, self.folders[m]) for m, files in found.items()}
+        listed = {m: from_one(m, files, truth, self.folders[m]) for m, files in found.items()}
         numbers = _numbers(truth, listed, folder)
         source = provenance(roots.base)
         frames = _read_frames(numbers, listed, folder, self.folders)
+        for name, order in self.orders.items():
+            frames[name] = [e if isinstance(e, Defect) else order.apply(e) for e in frames[name]]
         frames["pose"] = [_pose(truth, n) for n in numbers]
         return RawSequence(
             environment=key.environment,
             subject=key.subject,
             action=key.action,
             numbers=np.array(numbers, np.int32),
-            frames={m: _judged(m, entries, listed.get(m)) for m, entries in frames.items()},
+            frames={m: judged(m, entries, listed.get(m)) for m, entries in frames.items()},
             provenance=dict.fromkeys(frames, source),
         )
 
@@ -131,10 +142,10 @@ class MmfiReader:
         return self.wanted
 
     def settings(self, root: str | Path) -> dict[str, Any]:
-        """The tree's provenance, the simulator's settings if it is simulated, and the radar if filtered."""
+        """The tree's provenance, the simulator's settings if it is simulated, and what options change."""
         radar = {"radar": FILTERED_RADAR} if self.filtered_radar else {}
         config = _marker(Path(root)).get("config")
-        return {"provenance": provenance(Path(root)), "config": config, **radar}
+        return {"provenance": provenance(Path(root)), "config": config, **radar, **settings_of(self.orders)}
 
 
 def provenance(root: Path) -> str:
@@ -155,37 +166,6 @@ def _marker(root: Path) -> dict[str, Any]:
     except (UnreadableFileError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}
-
-
-def _from_one(
-    modality: str,
-    found: Files,
-    truth: NDArray[np.generic] | Defect,
-    kind: SensorFolder,
-) -> Files:
-    """The files by frame number from 1; the defect of the modality if its files are numbered from 0.
-
-    A `frame000` beside the last frame of the poses is a stray file, and is left out.
-    """
-    if isinstance(found, Defect) or 0 not in found:
-        return found
-    frames = max(found) + 1 if isinstance(truth, Defect) else len(truth)
-    if max(found) < frames:
-        detail = (
-            f"files are numbered from {kind.file(0)} to {kind.file(frames - 1)}, expected {kind.file(1)} to "
-            f"{kind.file(frames)}: frames would be shifted by one against the poses; rename them"
-        )
-        return Defect(modality=modality, frame=None, reason="format", detail=detail)
-    return {number: file for number, file in found.items() if number}
-
-
-def _judged(modality: str, entries: list[Entry], files: Files | None) -> list[Entry]:
-    """The frames of a modality; if they are of another format or unit throughout, that defect instead."""
-    paths = [p for p in files.values() if isinstance(p, Path)] if isinstance(files, dict) else []
-    why = wrong_points(modality, paths) or wrong_unit(modality, entries)
-    if why is None:
-        return entries
-    return [Defect(modality=modality, frame=None, reason="format", detail=why)] * len(entries)
 
 
 def _read_frames(

@@ -16,9 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from equipose.pipelines.readers.frame_files import read_content
+from equipose.pipelines.readers.mmfi_tree import SensorFolder
 from equipose.pipelines.sequence import BadFrame, Defect
 
 T = TypeVar("T")
+Entry = NDArray[np.generic] | Defect
+Files = dict[int, Path | Defect] | Defect
+"""Frame number -> file, or the defect of the whole modality."""
 
 SAMPLE = 40
 """Frames of a sequence that are looked at, evenly spread over it."""
@@ -58,6 +62,37 @@ _PIXELS = Usual(
 )
 USUAL: dict[str, Usual] = {"pose": _METRES, "lidar": _METRES, "mmwave": _METRES, "rgb": _PIXELS}
 """Signal -> its usual values; CSI has no unit to judge by."""
+
+
+def from_one(
+    modality: str,
+    found: Files,
+    truth: NDArray[np.generic] | Defect,
+    kind: SensorFolder,
+) -> Files:
+    """The files by frame number from 1; the defect of the modality if its files are numbered from 0.
+
+    A `frame000` beside the last frame of the poses is a stray file, and is left out.
+    """
+    if isinstance(found, Defect) or 0 not in found:
+        return found
+    frames = max(found) + 1 if isinstance(truth, Defect) else len(truth)
+    if max(found) < frames:
+        detail = (
+            f"files are numbered from {kind.file(0)} to {kind.file(frames - 1)}, expected {kind.file(1)} to "
+            f"{kind.file(frames)}: frames would be shifted by one against the poses; rename them"
+        )
+        return Defect(modality=modality, frame=None, reason="format", detail=detail)
+    return {number: file for number, file in found.items() if number}
+
+
+def judged(modality: str, entries: list[Entry], files: Files | None) -> list[Entry]:
+    """The frames of a modality; if they are of another format or unit throughout, that defect instead."""
+    paths = [p for p in files.values() if isinstance(p, Path)] if isinstance(files, dict) else []
+    why = wrong_points(modality, paths) or wrong_unit(modality, entries)
+    if why is None:
+        return entries
+    return [Defect(modality=modality, frame=None, reason="format", detail=why)] * len(entries)
 
 
 def wrong_unit(signal: str, frames: Sequence[NDArray[np.generic] | Defect]) -> str | None:

@@ -86,6 +86,11 @@ class Store:
         """Number of frames."""
         return sum(s["frames"] for s in self._manifest["sequences"])
 
+    @property
+    def is_local(self) -> bool:
+        """Whether its files are mapped; those of a remote store are read whole before the first frame."""
+        return self._folder.is_local
+
     @cached_property
     def index(self) -> pl.DataFrame:
         """One row per frame; columns as in `equipose.pipelines.store.index.index_frame`."""
