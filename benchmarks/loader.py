@@ -1,4 +1,4 @@
-"""Batches of four modalities per second: this project's store against readers of MM-Fi's own files.
+"""Batches of four sensors, and of depth images: this project's store against readers of MM-Fi's own files.
 
 `python -m benchmarks loader`; with `MMFI_TOOLBOX=<folder of the public toolbox>` its own DataLoader is
 timed too, on the same simulated tree, in the same rounds, all with a warm cache.
@@ -22,9 +22,10 @@ import torch
 
 from benchmarks.timing import Measurement, compare, markdown, one_thread
 from equipose.models.randomness import numpy_rng
-from equipose.models.sensors import GridView, PointsView, point_views
+from equipose.models.sensors import GridView, ImageView, PointsView, point_views
 from equipose.pipelines.batches.source import BatchConfig, BatchSource
 from equipose.pipelines.prepare import prepare
+from equipose.pipelines.readers import SimulatedSource
 from equipose.pipelines.simulator import SimulatorConfig, write_mmfi_tree
 from equipose.pipelines.store import Store
 
@@ -41,6 +42,8 @@ SETTINGS: dict[str, dict[str, Any]] = {
     },
 }
 
+DEPTH = f"store, depth 192x144 alone, batch {BATCH}, decoded by every core"
+
 Load = Callable[[], int]
 """Load everything; returns the number of samples."""
 
@@ -55,10 +58,20 @@ def main(rounds: int = 5, frames: int = 297) -> str:
         if toolbox := os.environ.get("MMFI_TOOLBOX"):
             loaders["public toolbox's DataLoader"] = toolbox_loader(Path(toolbox), tree)
         loaders["plain reader of MM-Fi's files"] = lambda: sum(map(len, read_files(tree, frames)))
+        loaders[DEPTH] = depth_loader(Path(folder) / "depth", frames)
         loaders |= {name: store_loader(store, BatchConfig(**kwargs)) for name, kwargs in SETTINGS.items()}
         samples = {name: load() for name, load in loaders.items()}
         measured = compare(dict(loaders), rounds=rounds)
         return report(measured, samples)
+
+
+def depth_loader(folder: Path, frames: int) -> Load:
+    """Shuffled epochs of depth images, kept at 192x144 and decoded at that size."""
+    config = SimulatorConfig(frames=frames)
+    source = SimulatedSource(subjects=("S01",), actions=ACTIONS[:1], config=config, sensors=("depth",))
+    store = prepare("simulated", source, folder)
+    views = {"depth": ImageView(stride=1)}
+    return store_loader(store, BatchConfig(batch_size=BATCH, modalities=("depth",), views=views))
 
 
 def store_loader(store: Store, config: BatchConfig) -> Load:
