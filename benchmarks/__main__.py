@@ -7,17 +7,8 @@ import pkgutil
 import sys
 from pathlib import Path
 
-HELPERS = {
-    "same_numbers",
-    "timing",
-    "__main__",
-    "load_checks",
-    "load_watch",
-    "logging_time",
-    "process_table",
-    "soak",
-}
-"""Also `soak`, which takes as long as it is told to: `python -m benchmarks.soak`."""
+HELPERS = {"same_numbers", "timing", "__main__"}
+"""Also `soak`, which takes as long as it is told to: `python -m benchmarks.load.soak`."""
 
 
 def names() -> list[str]:

@@ -11,8 +11,7 @@ from pathlib import Path
 import pytest
 from optuna.trial import TrialState
 
-from benchmarks.load import Load, left_files, markdown, own_temp, toy_sweep
-from benchmarks.load_checks import (
+from benchmarks.load.checks import (
     ALWAYS,
     history_problems,
     read_histories,
@@ -21,10 +20,11 @@ from benchmarks.load_checks import (
     settled,
     trial_problems,
 )
-from benchmarks.load_watch import Browser, CountingProgress, Sample, Watch, look, watched
-from benchmarks.logging_time import Stopwatch, TrialTimes, medians, share_of_trial, share_of_worker
-from benchmarks.process_table import Process, below, largest_by_kind, memory_mib, parse_stat, processes
-from benchmarks.soak import growth
+from benchmarks.load.logging_time import Stopwatch, TrialTimes, medians, share_of_trial, share_of_worker
+from benchmarks.load.process_table import Process, below, largest_by_kind, memory_mib, parse_stat, processes
+from benchmarks.load.soak import growth
+from benchmarks.load.trials import Load, left_files, markdown, own_temp, toy_sweep
+from benchmarks.load.watch import Browser, CountingProgress, Sample, Watch, look, watched
 
 
 def process(pid: int, parent: int, command: str = "", memory: float = 1.0) -> Process:

@@ -17,9 +17,9 @@ from typing import Any
 import pytest
 import ray
 
-from benchmarks.load import toy_store, toy_sweep
-from benchmarks.load_checks import left_in_ray, settled
-from benchmarks.soak import WARM_UP, growth
+from benchmarks.load.checks import left_in_ray, settled
+from benchmarks.load.soak import WARM_UP, growth
+from benchmarks.load.trials import toy_store, toy_sweep
 from equipose.orchestrator.cluster.capacity import Resources
 from equipose.orchestrator.cluster.session import ray_session
 
@@ -40,7 +40,7 @@ def run(module: str, *arguments: object) -> str:
 
 
 def test_many_trials_in_one_sweep(tmp_path: Path) -> None:
-    print(run("benchmarks.load", tmp_path / "out", 24, 8).rpartition("## Load")[2])
+    print(run("benchmarks.load.trials", tmp_path / "out", 24, 8).rpartition("## Load")[2])
     load = json.loads((tmp_path / "out" / "load.json").read_text())
     assert load["problems"] == []
     assert not any(load["left"].values()), load["left"]
@@ -61,11 +61,11 @@ def soak_values(rounds: list[dict[str, Any]], name: str) -> list[float]:
 
 
 def test_soak(tmp_path: Path) -> None:
-    """`benchmarks.soak.growth` defines a trend. Files and threads may rise by one at most.
+    """`benchmarks.load.soak.growth` defines a trend. Files and threads may rise by one at most.
 
     Memory may by a tenth, for caches that fill late, and by what is kept of every trial.
     """
-    run("benchmarks.soak", tmp_path / "out", SOAK_MINUTES)
+    run("benchmarks.load.soak", tmp_path / "out", SOAK_MINUTES)
     rounds = json.loads((tmp_path / "out" / "soak.json").read_text())
     assert [entry["problems"] for entry in rounds] == [[]] * len(rounds)
     for name in ("placement_groups", "actors", "temp_files"):

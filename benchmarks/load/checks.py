@@ -12,7 +12,7 @@ from typing import TypeVar
 import optuna
 from optuna.trial import TrialState
 
-from benchmarks.process_table import below, processes
+from benchmarks.load.process_table import below, processes
 from equipose.models.sensors import DEFAULT_SENSORS, subset_name
 from equipose.orchestrator.sweep.trial import trial_name
 

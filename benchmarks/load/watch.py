@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from benchmarks.process_table import below, largest_by_kind, memory_mib, open_files, processes, threads
+from benchmarks.load.process_table import below, largest_by_kind, memory_mib, open_files, processes, threads
 from equipose.orchestrator.jobs.progress import ENDED, JobProgress
 from equipose.orchestrator.tracking.server_process import ServerFiles
 

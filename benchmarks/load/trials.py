@@ -1,6 +1,6 @@
 """One sweep of many small trials, eight at a time: what gets lost, how MLflow answers, what grows.
 
-`python -m benchmarks load`, or `python -m benchmarks.load <results folder> <trials> <concurrent trials>`,
+`python -m benchmarks load`, or `python -m benchmarks.load.trials <folder> <trials> <concurrent trials>`,
 which keeps the folder and writes `load.json` into it. The sweep is an ordinary one (`run_sweep_job`): Ray
 Tune and Optuna, a Ray Train run per trial, an MLflow server, figures at the end. About ten seconds of two
 cores per trial.
@@ -20,9 +20,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.load_checks import left_in_ray, left_processes, settled, sweep_problems
-from benchmarks.load_watch import CountingProgress, Watch, Watched, look, watched
-from benchmarks.logging_time import medians, read_times, share_of_trial, share_of_worker, timed_sweeps
+from benchmarks.load.checks import left_in_ray, left_processes, settled, sweep_problems
+from benchmarks.load.logging_time import medians, read_times, share_of_trial, share_of_worker, timed_sweeps
+from benchmarks.load.watch import CountingProgress, Watch, Watched, look, watched
 from equipose.models.build import ModelConfig
 from equipose.models.sensors import point_views
 from equipose.orchestrator.cluster.capacity import TRIAL_CPUS, Resources

@@ -1,7 +1,7 @@
 """Small sweeps in one driver, one after another until time is up: does anything grow, or stay behind?
 
-`python -m benchmarks.soak <results folder> <minutes>`; `soak.json` in the folder keeps every round. Ray and
-the MLflow server stay up for the whole time, as on a cluster, so what a sweep leaves in them adds up.
+`python -m benchmarks.load.soak <results folder> <minutes>`; `soak.json` in the folder keeps every round. Ray
+and the MLflow server stay up for the whole time, as on a cluster, so what a sweep leaves in them adds up.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from pathlib import Path
 
 from scipy.stats import theilslopes
 
-from benchmarks.load import PATIENCE, left_files, own_temp, toy_store, toy_sweep
-from benchmarks.load_checks import left_in_ray, left_processes, settled, sweep_problems
-from benchmarks.load_watch import CountingProgress, look
+from benchmarks.load.checks import left_in_ray, left_processes, settled, sweep_problems
+from benchmarks.load.trials import PATIENCE, left_files, own_temp, toy_store, toy_sweep
+from benchmarks.load.watch import CountingProgress, look
 from equipose.orchestrator.cluster.session import ray_session
 from equipose.orchestrator.jobs.location import JobLocation
 from equipose.orchestrator.sweep.job import run_sweep_job
