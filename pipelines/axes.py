@@ -34,8 +34,8 @@ from equipose.pipelines.store import Store
 
 Array = NDArray[np.float64]
 
-SEQUENCES, FRAMES, POINTS = 40, 5, 64
-"""How many sequences, frames of each and points of each frame are looked at, evenly spread."""
+SEQUENCES, FRAMES, POINTS = 40, 200, 64
+"""At most so many sequences, frames in all and points of each frame are looked at, evenly spread."""
 NEAR = 0.5
 """Metres from the nearest bone. Points farther away in every order are not the person's and do not count;
 others count as this far at most, so that strays weigh little."""
@@ -91,8 +91,8 @@ class Placement:
 
 def placements(store: Store) -> tuple[Placement, ...]:
     """Of every sensor of points with valid frames; reads a sample of the frames."""
-    sampled = {name: _sample(store, name) for name in store.signals.points}
-    return tuple(_placed(name, frames) for name, frames in sampled.items() if len(frames))
+    samples = {name: sampled(store, name) for name in store.signals.points}
+    return tuple(_placed(name, frames) for name, frames in samples.items() if len(frames))
 
 
 def advice(store: Store, placed: Sequence[Placement]) -> tuple[str, ...]:
@@ -153,7 +153,8 @@ def _rarer_sign(values: Array) -> float:
     return min(float((signs < 0).mean()), float((signs > 0).mean())) if signs.size else 0.0
 
 
-def _sample(store: Store, sensor: str) -> Frames:
+def sampled(store: Store, sensor: str) -> Frames:
+    """Frames of a sensor with a valid pose, spread over the store."""
     found = list(_frames(store, sensor))
     return Frames(
         columns=store.signals.points[sensor].columns,
@@ -164,12 +165,13 @@ def _sample(store: Store, sensor: str) -> Frames:
 
 def _frames(store: Store, sensor: str) -> Iterator[tuple[Array, Array]]:
     """Points and pose of frames where both are valid."""
-    for i in _spread(np.arange(len(store.keys)), SEQUENCES):
+    chosen = _spread(np.arange(len(store.keys)), SEQUENCES)
+    for i in chosen:
         sequence = store.sequence(int(i))
         clouds = sequence.signals[sensor]
         assert isinstance(clouds, Ragged)
         usable = sequence.valid[sensor] & sequence.valid["pose"] & (np.diff(clouds.offsets) > 0)
-        for frame in _spread(np.flatnonzero(usable), FRAMES):
+        for frame in _spread(np.flatnonzero(usable), -(-FRAMES // len(chosen))):
             cloud = clouds[int(frame)].astype(np.float64)
             yield cloud[_spread(np.arange(len(cloud)), POINTS)], sequence.pose[frame].astype(np.float64)
 

@@ -11,7 +11,7 @@ import itertools
 import json
 import os
 import shutil
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -136,8 +136,8 @@ class StoreWriter:
         found = StoreFolder(self.root).json(HEADER)
         if found != expected:
             raise DataError.about(
-                file=path, field="preparation", value=f"{found}, expected {expected}",
-                remedy="choose a new folder, or delete this one",
+                file=path, field="preparation", value="; ".join(_different(found, expected)),
+                remedy="prepare with the same options, choose a new folder, or delete this one",
             )  # fmt: skip
 
     def _states(self) -> dict[SequenceKey, str]:
@@ -227,3 +227,14 @@ def _software() -> str:
         return version("equipose")
     except PackageNotFoundError:
         return "unknown"
+
+
+def _different(found: Any, expected: Any, place: str = "header") -> Iterator[str]:
+    """Where two JSON values differ, with both values."""
+    if not isinstance(found, dict) or not isinstance(expected, dict):
+        if found != expected:
+            yield f"{place} {str(found)[:200]!r}, expected {str(expected)[:200]!r}"
+        return
+    for name in sorted({*found, *expected}):
+        inside = name if place == "header" else f"{place}.{name}"
+        yield from _different(found.get(name, "nothing"), expected.get(name, "nothing"), inside)

@@ -6,13 +6,14 @@ import io
 from pathlib import Path
 
 import pytest
+from pyarrow import fs
 from rich.console import Console
 
 from equipose.pipelines.inspection import render, summarize
 from equipose.pipelines.prepare import prepare
 from equipose.pipelines.protocols import select
 from equipose.pipelines.simulator import PROVENANCE, SimulatorConfig, write_mmfi_tree
-from equipose.pipelines.store import Store
+from equipose.pipelines.store import Store, open_store
 
 
 @pytest.fixture(scope="module")
@@ -79,3 +80,21 @@ def test_the_rendering_holds_every_count(flawed: Store) -> None:
         "3 have none",
     ):
         assert said in text
+
+
+def test_places_of_points_are_printed_and_a_remote_store_is_not_read_for_them(flawed: Store) -> None:
+    local = summarize(flawed)
+    assert [placed.frames for placed in local.placements] == [15, 15]
+    console = Console(width=120, record=True, file=io.StringIO())
+    console.print(render(local))
+    text = console.export_text()
+    assert "x, y, z minus the pelvis, m" in text
+    assert "frames: lidar 15, mmwave 15" in text
+    (line,) = (line for line in text.splitlines() if "intensity" in line)
+    assert f"{local.placements[1].quartiles['intensity'][1]:+.2f}" in line
+
+    path = Path(flawed.path)
+    remote = open_store(path.name, fs.SubTreeFileSystem(str(path.parent), fs.LocalFileSystem()))
+    found = summarize(remote)
+    assert found.placements == ()
+    assert (found.frames, found.parts) == (local.frames, local.parts)
