@@ -36,6 +36,7 @@ from equipose.pipelines.store.format import (
 from equipose.pipelines.store.index import defect_frame, index_frame
 from equipose.pipelines.store.parts import ABOUT, checked_part, key_of, part_name, read_part, state_of
 from equipose.pipelines.store.reader import Store, open_store
+from equipose.pipelines.store.signals import StoredSignals
 
 _FILES = {"frames": ".arrow", "index": ".parquet", "defects": ".parquet"}
 """Files of a finished store. The fingerprint is part of their names, so no change touches a file that a
@@ -134,6 +135,11 @@ class StoreWriter:
         if not path.exists():
             write_json(path, expected)
         found = StoreFolder(self.root).json(HEADER)
+        if isinstance(found, dict) and found.get("format") == 1:
+            # It held the default sensors and did not say so.
+            found = {**found, "format": FORMAT_VERSION, "sensors": StoredSignals.of().to_json()}
+            if found == expected:
+                write_json(path, expected)
         if found != expected:
             raise DataError.about(
                 file=path, field="preparation", value="; ".join(_different(found, expected)),
@@ -233,8 +239,14 @@ def _different(found: Any, expected: Any, place: str = "header") -> Iterator[str
     """Where two JSON values differ, with both values."""
     if not isinstance(found, dict) or not isinstance(expected, dict):
         if found != expected:
-            yield f"{place} {str(found)[:200]!r}, expected {str(expected)[:200]!r}"
+            yield f"{place} {_shown(found)}, expected {_shown(expected)}"
         return
     for name in sorted({*found, *expected}):
         inside = name if place == "header" else f"{place}.{name}"
         yield from _different(found.get(name, "nothing"), expected.get(name, "nothing"), inside)
+
+
+def _shown(value: Any) -> str:
+    """A JSON value in a message; of a list of named things, their names."""
+    named = isinstance(value, list) and all(isinstance(entry, dict) and "name" in entry for entry in value)
+    return repr([entry["name"] for entry in value] if named else str(value)[:200])

@@ -24,6 +24,7 @@ from equipose.pipelines.files.errors import DataError
 from equipose.pipelines.sequence import SensorSequence
 from equipose.pipelines.store import Store, StoreHeader, StoreWriter, open_store
 from equipose.pipelines.store.format import values_of
+from equipose.pipelines.store.signals import StoredSignals
 
 MakeSequence = Callable[..., SensorSequence]
 HEADER = StoreHeader(source="test")
@@ -78,6 +79,31 @@ def test_a_store_of_format_1_opens(store: Store, sequences: list[SensorSequence]
     old = open_store(store.path)
     assert old.signals == store.signals
     assert_same(old.sequence(1), sequences[1])
+
+
+def test_a_store_of_format_1_can_be_extended(
+    store: Store, make_sequence: MakeSequence, write_store: Callable[..., Store]
+) -> None:
+    for name, content in {"manifest.json": ("header",), "header.json": ()}.items():
+        path = Path(store.path) / name
+        plain = json.loads(path.read_text())
+        inside = plain
+        for key in content:
+            inside = inside[key]
+        del inside["sensors"]
+        path.write_text(json.dumps(plain | {"format": 1}))
+    writer = StoreWriter(store.path, HEADER)
+    writer.write(make_sequence(3, 1, 4))
+    grown = writer.finish()
+    assert len(grown) == len(store) + 4
+    assert grown.signals == store.signals
+
+
+def test_other_sensors_are_another_preparation(store: Store) -> None:
+    other = StoreHeader(source="test", signals=StoredSignals.of(("rgb", "depth")))
+    expected = r"sensors \['rgb', 'lidar', 'mmwave', 'wifi'\], expected \['rgb', 'depth'\]"
+    with pytest.raises(DataError, match=expected):
+        StoreWriter(store.path, other)
 
 
 def test_index_has_a_row_per_frame(store: Store, sequences: list[SensorSequence]) -> None:
