@@ -6,13 +6,19 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
+from equipose.models.encoders import Convolutional, PointTransformer, VideoPose3D
 from equipose.models.sensors import (
     DEFAULT_SENSORS,
     SENSORS,
+    Grid,
     GridView,
+    Image,
     ImageView,
+    Points,
     PointsView,
+    Sensor,
     in_order,
     sensor_of,
     subset_name,
@@ -82,3 +88,24 @@ def test_a_repair_is_part_of_the_definition() -> None:
     csi = np.ones((3, 114, 10))
     csi[0, 0, 4] = -np.inf
     assert np.isfinite(repair(csi)).all()
+
+
+@pytest.mark.parametrize("preset", ["tiny", "small", "paper"])
+@pytest.mark.parametrize(
+    ("layout", "kind"),
+    [
+        (Grid(shape=(4, 6), channel_axis=1, temporal=True), VideoPose3D),
+        (Grid(shape=(9,), channel_axis=0), VideoPose3D),
+        (Points(columns=("x", "y", "z", "speed")), PointTransformer),
+        (Image(height=20, width=30), Convolutional),
+    ],
+)
+def test_a_sensor_without_an_encoder_gets_that_of_its_layout(
+    layout: Grid | Points | Image, kind: type, preset: str
+) -> None:
+    sensor = Sensor(name="own", layout=layout, unit="m", colour="#123456")
+    with torch.device("meta"):
+        assert isinstance(sensor.encoder(preset).build(8, "layer"), kind)
+    encoder = sensor.encoder("tiny").build(8, "layer")
+    shapes = {Grid: getattr(layout, "shape", ()), Points: (7, 4), Image: (3, 20, 30)}
+    assert encoder(torch.randn(5, *shapes[type(layout)])).shape == (5, 8)
