@@ -60,6 +60,9 @@ class Run:
     """The task loss per sample; MPJPE in metres (AWC paper, eq. for L_MPJPE)."""
     batches: Callable[[], Iterable[Batch]]
     """A fresh pass over this rank's share of the training data, in index order, on the right device."""
+    shuffled: Callable[[], Iterable[Batch]]
+    """The same in a random order, a function of (seed, epoch): for statistics of whole batches, which frames
+    in a row would bias because they are nearly alike."""
     validation_batches: Callable[[], Iterable[Batch]] | None = None
     """The same for the validation data, or None if there is none. Never the test data."""
     mean: Callable[[Tensor], Tensor] = field(default=lambda tensor: tensor)

@@ -1,19 +1,23 @@
-"""Which integers of a method's Config count epochs, declared at the field itself.
+"""Schedules are shares of the run: which integers of a Config count epochs, and how they fit its length.
 
-A run that is shortened for a quick comparison shortens its method's schedules by the same share: a window of
-20 of 50 epochs becomes 4 of 10. Every integer field declares with `epoch_count` or `fixed_count` whether it
-is such a schedule; the contract tests refuse one that declares neither.
+Defaults are given for the paper's 50 epochs. Whoever builds the config of a run calls `fitted` with its
+number of epochs, so that a window of 20 of 50 epochs becomes 4 of 10; what a user sets stays as it is.
+Every integer field of a method's Config declares with `epoch_count` or `fixed_count` whether it is a
+schedule; the contract tests refuse one that declares neither.
 """
 
 from __future__ import annotations
 
-from dataclasses import field, fields
-from typing import TYPE_CHECKING, TypeVar
+from dataclasses import field, fields, replace
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
 T = TypeVar("T", int, int | None)
+Config = TypeVar("Config", bound="DataclassInstance")
+PAPER_EPOCHS = 50
+"""The training length that defaults and the AWC paper's settings are given for."""
 SCHEDULE = "schedule"
 """Key in the metadata of a field: True where it counts epochs."""
 
@@ -42,3 +46,26 @@ def schedule_fields(config: DataclassInstance | type[DataclassInstance]) -> tupl
         ('window', 'every')
     """
     return tuple(f.name for f in fields(config) if f.metadata.get(SCHEDULE))
+
+
+def share_of(count: int, epochs: int) -> int:
+    """A number of epochs of the paper's 50 as the same share of `epochs`: rounded, at least 1; 0 stays 0.
+
+    Examples:
+        >>> [share_of(20, epochs) for epochs in (2, 8, 50, 100)]
+        [1, 3, 20, 40]
+    """
+    return max(1, round(count * epochs / PAPER_EPOCHS)) if count > 0 else count
+
+
+def fitted(config: Config, epochs: int) -> Config:
+    """The config with every schedule, given for `PAPER_EPOCHS`, as the same share of `epochs`.
+
+    Examples:
+        >>> from equipose.balancing.registry import METHODS
+        >>> fitted(METHODS["awc"].Config(), 8).window
+        3
+    """
+    counts = {name: getattr(config, name) for name in schedule_fields(config)}
+    changed: dict[str, Any] = {n: share_of(count, epochs) for n, count in counts.items() if count is not None}
+    return replace(config, **changed)

@@ -72,6 +72,7 @@ def run_of(training: Training, batches: int | None = None) -> Run:
         seed=0,
         loss=mpjpe,
         batches=lambda: taken,
+        shuffled=lambda: taken,
         contributions=scores,
     )
 

@@ -87,6 +87,7 @@ class Trainee:
             seed=0,
             loss=mpjpe,
             batches=lambda: self.batches,
+            shuffled=lambda: self.batches,
             validation_batches=lambda: self.batches,
             contributions=SCORES,
         )

@@ -38,8 +38,9 @@ def fisher_diagonal(
 
     `per_sample` squares every sample's own gradient, as the equation is written; `per_batch` squares the
     gradient of each batch's mean loss, joined over ranks, as much continual-learning code does (smaller by
-    up to the batch size). The model runs in evaluation mode, so dropout is off, running statistics stay,
-    and samples do not influence each other.
+    up to the batch size; give it shuffled batches, as gradients of neighbouring frames do not cancel).
+    The model runs in evaluation mode, so dropout is off, running statistics stay, and samples do not
+    influence each other.
 
     batches: this rank's share. parameters: name -> parameter; None takes all encoder parameters. mean:
     averages a tensor over ranks. Returns name -> tensor of the parameter's shape and dtype, summed in

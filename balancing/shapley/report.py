@@ -50,6 +50,8 @@ class ContributionReport:
     """[C] spread of every coalition's predictions, mm."""
     num_samples: int
     num_clusters: int
+    cluster: str = "recording"
+    """What one cluster is, of which the interval resamples whole ones."""
     baseline: str = BASELINE
 
     @property
@@ -74,9 +76,9 @@ def bootstrap_interval(
 ) -> tuple[Tensor, Tensor]:
     """Percentile interval of the Shapley values by resampling whole clusters (Efron 1979).
 
-    Frames of one recording depend on each other, so recordings are drawn, not frames. If the coalitions are
-    a sample, its independent estimates are drawn as well, so the interval covers both. Returns (low [M],
-    high [M]) float64; NaN with fewer than two clusters, which show no spread.
+    Frames of one person depend on each other, so subjects (or recordings) are drawn, not frames. If the
+    coalitions are a sample, its independent estimates are drawn as well, so the interval covers both.
+    Returns (low [M], high [M]) float64; NaN with fewer than two clusters, which show no spread.
     """
     if draws < 1 or not 0 < level < 1:
         raise ValueError(f"draws must be at least 1 and level in (0, 1), got {draws} and {level}")
@@ -110,8 +112,12 @@ def contribution_report(
     seed: int,
     draws: int = 1000,
     level: float = 0.95,
+    cluster: str = "recording",
 ) -> ContributionReport:
-    """The contributions of the modalities, from the statistics of `coalitions_of(M)`."""
+    """The contributions of the modalities, from the statistics of `coalitions_of(M)`.
+
+    cluster: what a cluster of the statistics is, for the reader of the report.
+    """
     coalitions = coalitions_of(len(modalities))
     values = value_function(value)(statistics)
     shapley = coalitions.shapley(values)
@@ -131,6 +137,7 @@ def contribution_report(
         spread_mm=1000 * statistics.prediction_spread(),
         num_samples=int(statistics.count.sum()),
         num_clusters=len(statistics.clusters),
+        cluster=cluster,
     )
 
 

@@ -95,6 +95,15 @@ class CoalitionStatistics:
         columns = {f.name: torch.cat([getattr(part, f.name) for part in parts]) for f in fields(cls)}
         return cls(**columns)._by_cluster()
 
+    def regrouped(self, groups: Tensor) -> CoalitionStatistics:
+        """The same samples in coarser clusters, such as subjects in place of recordings.
+
+        groups: [G] int, the new cluster of each row.
+        """
+        if groups.shape != self.clusters.shape:
+            raise ValueError(f"groups must be [{len(self.clusters)}], got {tuple(groups.shape)}")
+        return replace(self, clusters=groups)._by_cluster()
+
     def total(self, weights: Tensor | None = None) -> CoalitionStatistics:
         """All clusters as one row, or one row per draw of a resampling.
 

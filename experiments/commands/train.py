@@ -43,7 +43,7 @@ def train(
         out: Results folder; jobs may share it.
         name: Of the run; by default `<method>-<fusion>-s<seed>`.
         seed: Of weights and batches.
-        epochs: Instead of the preset's number.
+        epochs: Instead of the preset's number; schedules keep their share.
         workers: Ray Train workers (DDP ranks).
         gpu: Give every worker a GPU.
         sensors: Of the model, e.g. `rgb lidar`; by default those of the AWC paper.
@@ -59,7 +59,7 @@ def train(
     from equipose.orchestrator.training.config import to_json
 
     out = out.resolve()
-    sizes = PRESETS[preset].shortened(epochs, None)
+    sizes = PRESETS[preset].resized(epochs, None)
     source = chosen_source(data, data_root, store, sensors)
     default = source.default_split()
     base = sizes.train_config(

@@ -1,4 +1,4 @@
-"""Which methods, seeds and settings a comparison of each size has, and how schedules fit short runs."""
+"""Which methods, seeds and settings a comparison of each size has."""
 
 from __future__ import annotations
 
@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from equipose.balancing.method import MethodConfig
 from equipose.balancing.registry import METHODS, method_class
-from equipose.balancing.schedules import schedule_fields
+from equipose.balancing.schedules import PAPER_EPOCHS, fitted
 from equipose.experiments.presets.names import FusionName, PresetName
 from equipose.experiments.presets.options import ResumableOptions
 from equipose.experiments.presets.sizes import PRESETS, SimulatedSelection
 from equipose.orchestrator.jobs.location import Kind
-from equipose.orchestrator.paper.plan import PAPER_EPOCHS
 
 if TYPE_CHECKING:
     from equipose.orchestrator.comparison.config import ComparisonConfig
@@ -104,18 +103,6 @@ class ComparisonOptions(ResumableOptions):
         return self.seeds
 
 
-def fitted(config: MethodConfig, epochs: int) -> MethodConfig:
-    """The method with its schedule scaled to the run: a window of 20 epochs of 50 becomes 4 of 10."""
-    share = epochs / PAPER_EPOCHS
-    counts = {name: getattr(config, name) for name in schedule_fields(config)}
-    changed: dict[str, Any] = {
-        name: max(1, round(value * share))
-        for name, value in counts.items()
-        if value is not None and value > 0
-    }
-    return replace(config, **changed)
-
-
 def method_configs(names: tuple[str, ...], epochs: int, fisher_fraction: float) -> tuple[MethodConfig, ...]:
     """The methods' defaults, with schedules fitted to the run and Fisher passes over a share of the batches.
 
@@ -159,7 +146,7 @@ def comparison_config(name: str, options: ComparisonOptions, store: str) -> Comp
     from equipose.orchestrator.comparison.config import ComparisonConfig
 
     _check_overrides(options.override)
-    preset = PRESETS[options.preset].shortened(options.epochs, None)
+    preset = PRESETS[options.preset].resized(options.epochs, None)
     protocol, split = options.protocols[0], options.split
     real = options.source.real
     base = preset.train_config(store, protocol, split, 0, real=real, sensors=options.sensors)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from equipose.balancing.schedules import fitted
 from equipose.experiments.presets.comparison import method_configs
 from equipose.experiments.presets.names import ImbalancePresetName
 from equipose.experiments.presets.options import JobOptions
@@ -155,8 +156,7 @@ def imbalance_config(options: ControlledOptions, levels: tuple[Level, ...]) -> I
     base = TrainConfig(
         data=DataConfig(store=levels[0].store, train_stride=preset.train_stride, batch=batch),
         model=ModelConfig(preset=preset.model, modalities=batch.modalities),
-        # The paper lowers the rate once, after 30 of 50 epochs.
-        optimizer=OptimizerConfig(lr=options.lr, step_epochs=max(1, round(0.6 * epochs))),
+        optimizer=fitted(OptimizerConfig(lr=options.lr), epochs),
         epochs=epochs,
     )
     return ImbalanceConfig(

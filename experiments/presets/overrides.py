@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import typing
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, is_dataclass
+from dataclasses import dataclass, is_dataclass, replace
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
 from equipose.balancing.registry import METHODS
+from equipose.balancing.schedules import fitted
 from equipose.models.build import ModelConfig
 from equipose.models.sensors import sensor_of
 from equipose.orchestrator.training.config import TrainConfig, from_json, to_json
@@ -25,8 +26,10 @@ WORDS = {"none": None, "true": True, "false": False}
 def with_overrides(config: TrainConfig, overrides: Iterable[str]) -> TrainConfig:
     """The config with dotted fields set from text; `method=<name>` first replaces the method.
 
-    The config is validated once, after all overrides, so fields that must agree can change together.
-    Raises ValueError that names an unknown field or method, or a value of the wrong type.
+    A new method's schedules are fitted to the run's epochs; schedules that are set stay as typed. The
+    config is validated once, after all overrides, so fields that must agree can change together. Raises
+    ValueError that names an unknown field or method, a value of the wrong type, or `epochs`, which schedules
+    are fitted to.
     """
     pairs = [_split(text) for text in overrides]
     plain = to_json(config)
@@ -34,7 +37,9 @@ def with_overrides(config: TrainConfig, overrides: Iterable[str]) -> TrainConfig
         if path == "method":
             if text not in METHODS:
                 raise ValueError(f"unknown method {text!r}; known: {sorted(METHODS)}")
-            plain["method"] = {"name": text}
+            plain = to_json(replace(config, method=fitted(METHODS[text].Config(), config.epochs)))
+        if path == "epochs":
+            raise ValueError(f"override 'epochs={text}' would leave the schedules behind; use --epochs")
     for path, text in pairs:
         if path != "method":
             _set(plain, path, text)

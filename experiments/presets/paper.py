@@ -38,7 +38,7 @@ MMFI_COLUMNS = {protocol: (protocol, "S1") for protocol in ("P1", "P2", "P3")}
 
 def _sizes(**changes: Any) -> Preset:
     """Sizes with the fields that only a sweep needs filled in."""
-    return Preset(trials=1, window=(0, 1), paper_window=1, grace_epochs=1, **changes)
+    return Preset(trials=1, **changes)
 
 
 ALL_SUBJECTS = codes("S", *range(1, 41))
@@ -49,7 +49,6 @@ PAPER_PRESETS: dict[PaperPresetName, PaperPreset] = {
             real_stride=16,
             model="tiny",
             batch=BatchConfig(batch_size=32, views=point_views(lidar=32, mmwave=16)),
-            optimizer=OptimizerConfig(),
             epochs=1,
         ),
         columns=MMFI_COLUMNS,
@@ -62,7 +61,7 @@ PAPER_PRESETS: dict[PaperPresetName, PaperPreset] = {
             ),
             model="tiny",
             batch=BatchConfig(batch_size=32, views=point_views(lidar=96, mmwave=24)),
-            optimizer=OptimizerConfig(lr=3e-3, step_epochs=8),
+            optimizer=OptimizerConfig(lr=3e-3),
             epochs=12,
         ),
         columns=MMFI_COLUMNS,
@@ -74,7 +73,7 @@ PAPER_PRESETS: dict[PaperPresetName, PaperPreset] = {
             real_stride=8,
             model="tiny",
             batch=BatchConfig(batch_size=32, views=point_views(lidar=96, mmwave=24)),
-            optimizer=OptimizerConfig(lr=3e-3, step_epochs=8),
+            optimizer=OptimizerConfig(lr=3e-3),
             epochs=12,
         ),
         columns={"MARS": ("MARS", "time")},
@@ -157,7 +156,7 @@ def paper_config(name: str, options: TablesOptions, store: str) -> PaperConfig:
     preset = PAPER_PRESETS[options.preset]
     epochs = options.epochs or preset.sizes.epochs
     protocol, split = next(iter(preset.columns.values()))
-    base = preset.sizes.shortened(epochs, None).train_config(
+    base = preset.sizes.resized(epochs, None).train_config(
         store, protocol, split, 0, real=options.source.real, sensors=options.sensors
     )
     names = tuple(METHODS)

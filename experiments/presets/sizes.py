@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from equipose.balancing.methods.awc.awc import AWC
+from equipose.balancing.schedules import fitted, share_of
 from equipose.experiments.presets.sensors import chosen_sensors
 from equipose.models.build import ModelConfig
 from equipose.models.sensors import point_views
@@ -34,32 +35,30 @@ class Preset:
     """Train on every n-th frame of real data, which has more; neighbouring frames are nearly alike."""
     model: Literal["tiny", "small", "paper"]
     batch: BatchConfig
-    optimizer: OptimizerConfig
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     epochs: int
     trials: int
-    window: tuple[int, int]
-    """Range of K to search."""
     awc: AWC.Config = field(default_factory=AWC.Config)
-    """AWC's other settings, which the sweep does not search."""
-    paper_window: int
-    """The paper's K = 20 of 50 epochs, scaled to `epochs`."""
+    """AWC's settings that the sweep does not search; schedules are given for 50 epochs, as in `optimizer`."""
 
-    grace_epochs: int
-    """Epochs before ASHA may stop a trial: longer than any window, so that none is cut short."""
+    @property
+    def window(self) -> tuple[int, int]:
+        """Range of K to search: the paper's 0 to 30 of 50 epochs."""
+        return 0, share_of(30, self.epochs)
 
-    def shortened(self, epochs: int | None, trials: int | None) -> Preset:
-        """The preset with another number of epochs or trials; windows keep their share of the epochs."""
-        if epochs is None:
-            return replace(self, trials=trials or self.trials)
-        share = epochs / self.epochs
-        return replace(
-            self,
-            epochs=epochs,
-            trials=trials or self.trials,
-            window=(self.window[0], max(1, round(self.window[1] * share))),
-            paper_window=max(1, round(self.paper_window * share)),
-            grace_epochs=max(1, min(epochs, round(self.grace_epochs * share))),
-        )
+    @property
+    def paper_window(self) -> int:
+        """The paper's K = 20 of 50 epochs."""
+        return share_of(20, self.epochs)
+
+    @property
+    def grace_epochs(self) -> int:
+        """Epochs before ASHA may stop a trial: longer than any window, so that none is cut short."""
+        return min(self.epochs, self.window[1] + 1)
+
+    def resized(self, epochs: int | None, trials: int | None) -> Preset:
+        """The preset with another number of epochs or trials; schedules keep their share of the epochs."""
+        return replace(self, epochs=self.epochs if epochs is None else epochs, trials=trials or self.trials)
 
     def space(self) -> SearchSpace:
         """The search space of the sweep."""
@@ -84,7 +83,7 @@ class Preset:
         return TrainConfig(
             data=DataConfig(store=store, protocol=protocol, split=split, train_stride=stride, batch=batch),
             model=ModelConfig(preset=self.model, modalities=batch.modalities),
-            optimizer=self.optimizer,
+            optimizer=fitted(self.optimizer, self.epochs),
             epochs=self.epochs,
             seed=seed,
         )
@@ -103,12 +102,8 @@ PRESETS: dict[str, Preset] = {
         real_stride=8,
         model="tiny",
         batch=BatchConfig(batch_size=32, views=point_views(lidar=32, mmwave=16)),
-        optimizer=OptimizerConfig(step_epochs=30),
         epochs=2,
         trials=6,
-        window=(0, 2),
-        paper_window=1,
-        grace_epochs=2,
     ),
     "quick": Preset(
         simulated=SimulatedSelection(
@@ -119,13 +114,9 @@ PRESETS: dict[str, Preset] = {
         real_stride=4,
         model="small",
         batch=BatchConfig(batch_size=64, views=point_views(lidar=96, mmwave=24)),
-        optimizer=OptimizerConfig(step_epochs=5),
         epochs=8,
         trials=10,
-        window=(0, 5),
         awc=AWC.Config(fisher_fraction=0.25),
-        paper_window=3,
-        grace_epochs=6,
     ),
     "paper": Preset(
         simulated=SimulatedSelection(
@@ -135,12 +126,8 @@ PRESETS: dict[str, Preset] = {
         ),
         model="paper",
         batch=BatchConfig(batch_size=192, views=point_views(lidar=1024, mmwave=128)),
-        optimizer=OptimizerConfig(step_epochs=30),
         epochs=50,
         trials=60,
-        window=(0, 30),
-        paper_window=20,
-        grace_epochs=31,
     ),
 }
 """`smoke` is for tests (a minute or two), `quick` the default (minutes on two cores), `paper` the paper's

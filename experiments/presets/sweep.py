@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+from equipose.balancing.schedules import fitted
 from equipose.experiments.presets.names import PresetName
 from equipose.experiments.presets.options import ResumableOptions
 from equipose.experiments.presets.sizes import PRESETS, Preset, SimulatedSelection
@@ -45,7 +46,7 @@ class SweepOptions(ResumableOptions):
     @property
     def sizes(self) -> Preset:
         """The preset with the length and budget of these options."""
-        return PRESETS[self.preset].shortened(self.epochs, self.trials)
+        return PRESETS[self.preset].resized(self.epochs, self.trials)
 
 
 def sweep_config(name: str, options: SweepOptions, store: str) -> SweepConfig:
@@ -67,7 +68,7 @@ def sweep_config(name: str, options: SweepOptions, store: str) -> SweepConfig:
     return SweepConfig(
         name=name,
         base=base,
-        awc=sizes.awc,
+        awc=fitted(sizes.awc, sizes.epochs),
         paper_window=sizes.paper_window,
         space=sizes.space(),
         trials=sizes.trials,

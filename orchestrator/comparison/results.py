@@ -15,13 +15,10 @@ from equipose.orchestrator.evaluation.evaluation import Evaluation
 from equipose.orchestrator.grid.run_one import RunsFolder, evaluation_of
 from equipose.orchestrator.grid.run_spec import RunResult, RunSpec
 from equipose.orchestrator.grid.variants import REFERENCE
-from equipose.pipelines.statistics.comparison import EvidenceRule, compare, method_errors
+from equipose.pipelines.statistics.comparison import EvidenceRule, compare, method_errors, resampled_unit
 from equipose.pipelines.statistics.subset_errors import clustered, full_subset, recording_sums
 from equipose.pipelines.tables.results_table import results_table, score_rows
 from equipose.pipelines.tables.table import Caption, Table
-
-MIN_SUBJECTS = EvidenceRule().min_clusters
-"""With fewer test subjects, the statistics resample recordings instead, and the table says so."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +68,7 @@ class SettingOutcome:
     @property
     def cluster(self) -> str:
         """What the statistics resample: `subject`, or `recording` where there are too few of them."""
-        return "subject" if self.sums["subject"].n_unique() >= MIN_SUBJECTS else "recording"
+        return resampled_unit(self.sums["subject"].n_unique())
 
     def of(self, method: str) -> list[EvaluatedRun]:
         """A method's runs, seed by seed."""

@@ -16,10 +16,11 @@ from numpy.typing import NDArray
 
 from equipose.balancing.evaluation_mode import evaluating
 from equipose.balancing.shapley.coalitions import coalition_predictions, coalitions_of
-from equipose.balancing.shapley.report import ContributionReport, contribution_report
+from equipose.balancing.shapley.report import ContributionReport
 from equipose.balancing.shapley.statistics import CoalitionStatistics
 from equipose.models.model import PoseModel
 from equipose.models.sensors import subset_name
+from equipose.orchestrator.evaluation.contributions import contributions
 from equipose.orchestrator.evaluation.files import atomic_folder, plain_report, report_of, seal, unsealed
 from equipose.orchestrator.evaluation.frame_errors import RECORDING, SubsetErrors
 from equipose.orchestrator.training.data import provenance_label
@@ -120,7 +121,7 @@ def evaluate(
         modalities=model.modalities,
         frames=errors.frames(),
         joints=errors.joints(),
-        report=contribution_report(statistics, model.modalities, value=value_function, seed=seed),
+        report=contributions(statistics, model.modalities, value=value_function, seed=seed),
         features=torch.cat(kept).numpy(),
         feature_rows=source.rows[chosen],
         truth_spread_mm=_truth_spread_mm(statistics),

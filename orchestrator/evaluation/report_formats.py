@@ -34,7 +34,7 @@ def report_markdown(report: ContributionReport, title: str, provenance: str) -> 
     lines = [
         f"## {title}",
         "",
-        f"{provenance}; {report.num_samples} frames of {report.num_clusters} recordings, "
+        f"{provenance}; {report.num_samples} frames of {report.num_clusters} {report.cluster}s, "
         "which the intervals resample; absent sensors: "
         f"{report.baseline}; MPJPE without alignment, mm.{_sampled(report)}",
         "",

@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from equipose.balancing.method import MethodConfig
 from equipose.balancing.methods.awc.awc import AWC
+from equipose.balancing.schedules import share_of
 from equipose.models.build import Fusion
 from equipose.orchestrator.grid.run_one import RunsFolder
 from equipose.orchestrator.grid.run_spec import RunSpec
@@ -25,8 +26,6 @@ from equipose.pipelines.paper.awc import ALPHAS, AWC_TABLES, SENSORS, WINDOWS, a
 from equipose.pipelines.paper.awc import METHODS as MAIN_METHODS
 from equipose.pipelines.store import open_store
 
-PAPER_EPOCHS = 50
-"""The training length that the paper's window lengths are given for."""
 TABLES: tuple[str, ...] = tuple(AWC_TABLES)
 FUSIONS: tuple[Fusion, ...] = ("concat", "mlp", "attention")
 OF_SUBSETS = ("modalities",)
@@ -82,7 +81,7 @@ class PaperConfig:
 
     def window(self, epochs: int) -> int:
         """A window of the paper, scaled from its 50 epochs to the epochs of this run."""
-        return max(1, round(epochs * self.base.epochs / PAPER_EPOCHS))
+        return share_of(epochs, self.base.epochs)
 
     def run(
         self, column: str, seed: int, *, fusion: Fusion = "concat", method: MethodConfig | None = None

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from equipose.balancing.schedules import PAPER_EPOCHS
 from equipose.orchestrator.comparison.results import SettingOutcome, collect
 from equipose.orchestrator.evaluation.evaluation import Evaluation
 from equipose.orchestrator.grid.run_one import RunsFolder, evaluation_of
 from equipose.orchestrator.grid.run_spec import RunResult, RunSpec
-from equipose.orchestrator.paper.plan import PAPER_EPOCHS, WINDOW_LENGTHS, PaperConfig, Position
+from equipose.orchestrator.paper.plan import WINDOW_LENGTHS, PaperConfig, Position
 from equipose.pipelines.paper.awc import AWC_TABLES, FUSIONS, METHODS, main_row
 from equipose.pipelines.paper.table import (
     MPJPE,

@@ -10,9 +10,9 @@ from typing import Any
 
 import ray.train
 
-from equipose.balancing.shapley.report import contribution_report
 from equipose.orchestrator.cluster.session import SessionConfig
 from equipose.orchestrator.evaluation.coalition_pool import PoolConfig, evaluate_coalitions
+from equipose.orchestrator.evaluation.contributions import contributions
 from equipose.orchestrator.evaluation.report_formats import report_markdown, report_metrics
 from equipose.orchestrator.jobs.location import JobFolder, JobLocation
 from equipose.orchestrator.jobs.progress import JobProgress
@@ -131,7 +131,7 @@ def _evaluate(config: SweepConfig, data: RunData, location: SweepLocation, table
     pool = PoolConfig(actors=config.concurrency, cpus_per_actor=config.resources.cpus_per_worker / 2)
     modalities, rows = config.base.model.modalities, data.rows["test"]
     test = {
-        role: contribution_report(
+        role: contributions(
             evaluate_coalitions(checkpoint, rows, len(modalities), pool),
             modalities,
             value=config.base.value_function,

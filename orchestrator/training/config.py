@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from equipose.balancing.method import MethodConfig
 from equipose.balancing.registry import METHODS, method_class, method_name
+from equipose.balancing.schedules import epoch_count
 from equipose.models.build import ModelConfig
 from equipose.pipelines.batches.source import BatchConfig
 
@@ -42,7 +43,7 @@ class OptimizerConfig:
     lr: float = 1e-3
     gamma: float = 0.1
     """Factor applied every `step_epochs` epochs."""
-    step_epochs: int = 30
+    step_epochs: int = epoch_count(30)
     weight_decay: float = 0.0
     clip_norm: float | None = None
     """Clip the gradient's global norm after the method has shaped it; None does not clip."""

@@ -83,7 +83,7 @@ def fit(training: Training) -> Iterator[EpochResult]:
         training.contributions = _validate(training).shapley
     while training.epoch < training.epochs:
         yield run_epoch(training)
-    training.method.on_task_end(_run(training, lambda name, value: None))
+    training.method.on_task_end(run_of(training, lambda name, value: None))
 
 
 def run_epoch(training: Training) -> EpochResult:
@@ -91,7 +91,7 @@ def run_epoch(training: Training) -> EpochResult:
     start = time.perf_counter()
     reset_peak_memory(training.device)
     metrics: dict[str, float] = {}
-    run = _run(training, metrics.__setitem__)
+    run = run_of(training, metrics.__setitem__)
     lr = training.schedule.lr_at(run.epoch)
     for group in training.optimizer.param_groups:
         group["lr"] = lr
@@ -142,13 +142,18 @@ def _epoch_step(training: Training, run: Run, index: int, batch: Batch, norms: G
     return losses
 
 
-def _run(training: Training, log: Callable[[str, float], None]) -> Run:
+def run_of(training: Training, log: Callable[[str, float], None]) -> Run:
     """The method's view of the epoch about to start."""
-    ranks = training.ranks
+    ranks, source, epoch = training.ranks, training.train, training.epoch
 
     def share() -> Iterator[Batch]:
-        for batch in training.train.in_order(rank=ranks.rank, world_size=ranks.world_size):
-            yield training.to_device(batch)
+        order = source.in_order(rank=ranks.rank, world_size=ranks.world_size)
+        yield from map(training.to_device, order)
+
+    def shuffled() -> Iterator[Batch]:
+        order = source.epoch_order(epoch)
+        batches = source.batches(order, epoch=None, rank=ranks.rank, world_size=ranks.world_size)
+        yield from map(training.to_device, batches)
 
     def validation_share() -> Iterator[Batch]:
         yield from map(training.to_device, training.validation.share(ranks.rank, ranks.world_size))
@@ -160,6 +165,7 @@ def _run(training: Training, log: Callable[[str, float], None]) -> Run:
         seed=training.seed,
         loss=mpjpe,
         batches=share,
+        shuffled=shuffled,
         validation_batches=validation_share,
         mean=ranks.mean,
         contributions=training.contributions,

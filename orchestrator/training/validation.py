@@ -17,6 +17,9 @@ from equipose.models.batch import Batch
 from equipose.models.model import PoseModel
 from equipose.orchestrator.training.ranks import Ranks
 
+ACTIONS = 1000
+"""More than any source has; makes one number of subject and action."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Validation:
@@ -60,8 +63,13 @@ class Validation:
 
 
 def recordings(batch: Batch) -> Tensor:
-    """[B] the recording of each frame; the unit that a bootstrap resamples."""
-    return batch.labels["subject"] * 1000 + batch.labels["action"]
+    """[B] the recording of each frame, as one number of its subject and action; see `subjects_of`."""
+    return batch.labels["subject"] * ACTIONS + batch.labels["action"]
+
+
+def subjects_of(clusters: Tensor) -> Tensor:
+    """The subjects of `recordings`."""
+    return clusters // ACTIONS
 
 
 def validate(

@@ -53,6 +53,16 @@ class EvidenceRule:
             raise ValueError(f"draws={self.draws}: give at least 100, quantiles of fewer are noise")
 
 
+def resampled_unit(subjects: int) -> str:
+    """A key of `subset_errors.CLUSTERS`: what intervals resample and tests count, given the test subjects.
+
+    Examples:
+        >>> resampled_unit(8), resampled_unit(2)
+        ('subject', 'recording')
+    """
+    return "subject" if subjects >= EvidenceRule.min_clusters else "recording"
+
+
 def method_errors(errors: pl.DataFrame) -> pl.DataFrame:
     """Per method: `mean_mm` and sample `std_mm` over seeds of the seed's ratio of sums, and `seeds`.
 

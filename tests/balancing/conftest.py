@@ -235,6 +235,12 @@ class ToyTraining:
         def share() -> list[Batch]:
             return [rows(batch, slice(self.rank, None, self.world_size)) for batch in self.batches]
 
+        def shuffled() -> list[Batch]:
+            whole = joined(self.batches)
+            order = torch.randperm(len(whole), generator=torch_rng(self.seed, "order", self.epoch))
+            shares = [part[self.rank :: self.world_size] for part in order.split(len(self.batches[0]))]
+            return [rows(whole, share) for share in shares]
+
         return Run(
             model=self.model,  # type: ignore[arg-type]
             epoch=self.epoch,
@@ -242,6 +248,7 @@ class ToyTraining:
             seed=self.seed,
             loss=sample_mpjpe,
             batches=share,
+            shuffled=shuffled,
             validation_batches=lambda: [
                 rows(b, slice(self.rank, None, self.world_size)) for b in self.held_out
             ],

@@ -49,7 +49,8 @@ class AWC(Method):
         """Which weights the penalty pulls to: those at the start of the current epoch, or those at the first
         epoch of the method."""
         fisher: Literal["per_sample", "per_batch"] = "per_sample"
-        """What is squared: each sample's gradient, as the equation is written, or each batch's mean."""
+        """What is squared: each sample's gradient, as the equation is written, or each batch's mean, with the
+        frames in random order."""
         fisher_schedule: Literal["every_epoch", "once"] = "every_epoch"
         """When the Fisher diagonal is estimated."""
         fisher_fraction: float = 1.0
@@ -141,7 +142,8 @@ class AWC(Method):
 
     def _estimate(self, run: Run, parameters: Mapping[str, nn.Parameter]) -> dict[str, Tensor]:
         """The Fisher diagonal at the current weights."""
-        batches = evenly_spaced(run.batches(), self.config.fisher_fraction)
+        every = run.shuffled() if self.config.fisher == "per_batch" else run.batches()
+        batches = evenly_spaced(every, self.config.fisher_fraction)
         return fisher_diagonal(
             run.model, batches, run.loss, mode=self.config.fisher, parameters=parameters, mean=run.mean
         )

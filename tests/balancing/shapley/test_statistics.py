@@ -134,3 +134,13 @@ def test_messages() -> None:
         )
     with pytest.raises(ValueError, match="weights must be"):
         one.total(torch.ones(2, 9))
+
+
+def test_regrouped_equals_statistics_of_the_coarser_groups() -> None:
+    predictions, target, _ = data(60)
+    fine = torch.arange(60) % 6
+    coarse = CoalitionStatistics.from_predictions(predictions, target, fine // 2)
+    of_fine = CoalitionStatistics.from_predictions(predictions, target, fine)
+    assert_same(of_fine.regrouped(of_fine.clusters // 2), coarse)
+    with pytest.raises(ValueError, match=r"groups must be \[6\], got \(2,\)"):
+        of_fine.regrouped(torch.zeros(2))

@@ -23,19 +23,25 @@ def test_fields_are_set_with_their_types() -> None:
             "optimizer.lr=3e-4",
             "model.norm=layer",
             "optimizer.clip_norm=none",
-            "epochs=3",
             "data.batch.batch_size=8",
         ],
     )
     assert config.optimizer.lr == 3e-4
     assert config.model.norm == "layer"
     assert config.optimizer.clip_norm is None
-    assert (config.epochs, config.data.batch.batch_size) == (3, 8)
+    assert config.data.batch.batch_size == 8
 
 
 def test_a_method_is_chosen_by_name_whatever_the_order() -> None:
     config = with_overrides(BASE, ["method.alpha_s=5", "method=awc", "method.window=2"])
     assert config.method == AWC.Config(alpha_s=5.0, window=2)
+
+
+def test_a_method_fits_the_run_and_what_is_typed_stays() -> None:
+    short = replace(BASE, epochs=8)
+    assert with_overrides(short, ["method=awc"]).method == AWC.Config(window=3)
+    typed = with_overrides(short, ["method=awc", "method.window=20", "optimizer.step_epochs=7"])
+    assert (typed.method, typed.optimizer.step_epochs) == (AWC.Config(window=20), 7)
 
 
 def test_fields_that_must_agree_change_together() -> None:
@@ -70,7 +76,8 @@ def test_a_sensor_has_its_view_and_its_encoder() -> None:
     [
         ("optimizer.lr", "must read field=value"),
         ("optimizer.speed=1", "no setting 'speed'"),
-        ("epochs=many", "epochs is 'many'; give a value of int"),
+        ("data.batch.batch_size=many", "batch_size is 'many'; give a value of int"),
+        ("epochs=3", "would leave the schedules behind; use --epochs"),
         ("model.norm=none", "model.norm is 'none'"),
         ("method=magic", "unknown method 'magic'"),
         ("optimizer=3", "a group of settings"),

@@ -40,12 +40,12 @@ def test_the_paper_preset_has_the_papers_settings() -> None:
     assert [paper.window(k) for k in (5, 10, 15, 20, 25, 30)] == [5, 10, 15, 20, 25, 30]
 
 
-def test_epochs_are_the_only_thing_that_epochs_shorten() -> None:
+def test_epochs_shorten_the_run_and_its_schedules_only() -> None:
     whole, short = paper_config("t", OPTIONS, ""), paper_config("t", replace(OPTIONS, epochs=1), "")
     assert short.base.epochs == 1
     assert short.base.data == whole.base.data
     assert short.base.model == whole.base.model
-    assert short.base.optimizer == whole.base.optimizer
+    assert short.base.optimizer == replace(whole.base.optimizer, step_epochs=1), "the drop is a schedule too"
     assert (short.awc.alpha_s, short.awc.window) == (20_000, 1)
 
 

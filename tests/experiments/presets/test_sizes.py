@@ -21,8 +21,8 @@ def test_every_action_trains_validates_and_tests(name: str) -> None:
 
 @pytest.mark.parametrize("name", sorted(PRESETS))
 @pytest.mark.parametrize("epochs", [None, 1, 3, 100])
-def test_a_shortened_preset_is_still_a_valid_sweep(name: str, epochs: int | None) -> None:
-    preset = PRESETS[name].shortened(epochs, None)
+def test_a_resized_preset_is_still_a_valid_sweep(name: str, epochs: int | None) -> None:
+    preset = PRESETS[name].resized(epochs, None)
     config = SweepConfig(
         name="sweep",
         base=preset.train_config("store", "P1", "S1", seed=0),
@@ -36,6 +36,7 @@ def test_a_shortened_preset_is_still_a_valid_sweep(name: str, epochs: int | None
     assert config.base.epochs == preset.epochs == (epochs or PRESETS[name].epochs)
     assert config.enqueued()[0]["window"] == preset.paper_window <= preset.epochs
     assert preset.window[1] <= preset.epochs
+    assert preset.grace_epochs == min(preset.epochs, preset.window[1] + 1), "no window is cut short"
 
 
 def test_the_paper_preset_is_the_papers_setting() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -48,6 +50,7 @@ def test_line(report: ContributionReport) -> None:
 def test_tables(report: ContributionReport) -> None:
     text = report_markdown(report, "Test part", "simulated data")
     assert "simulated data; 48 frames of 4 recordings" in text
+    assert "48 frames of 4 subjects" in report_markdown(replace(report, cluster="subject"), "Test part", "")
     assert "| rgb | 0.500 | 0.400 to 0.600 | 90.0 |" in text
     assert "| RM | 120.0 | mmwave |" in text, "the pair is better without radar"
     assert "| R | 100.0 |  |" in text

@@ -14,6 +14,7 @@ from equipose.balancing.method import POSE, Method, Step
 from equipose.balancing.methods.awc.awc import AWC, PENALTY
 from equipose.balancing.parts.passes import evenly_spaced
 from equipose.balancing.registry import build_method
+from equipose.models.batch import rows_of
 from equipose.models.randomness import torch_rng
 
 SCORES = {2: [9.0, 1.0], 3: [9.0, 1.0, 8.0], 4: [9.0, 1.0, 8.0, 0.5]}
@@ -142,6 +143,21 @@ def test_off_is_plain_without_any_extra_pass(
         method = build_method(AWC.Config(contributions=contributions, **off))  # type: ignore[arg-type]
         assert not method.needs
         assert torch.equal(toy_training(method, **options).fit(2).weights(), plain.weights())
+
+
+def test_batches_that_are_squared_whole_are_shuffled(toy_training: Callable) -> None:
+    """In index order neighbours are alike, and their gradients add up instead of cancelling."""
+
+    def trace(batches: Callable[[Any], Any]) -> float:
+        method = AWC(AWC.Config(fisher="per_batch"))
+        training = toy_training(method)
+        copies = [torch.full((8,), row) for row in range(8)]
+        training.batches = [rows_of(batch, rows) for batch in training.batches for rows in copies]
+        method.on_epoch_start(batches(training.view()))
+        return sum(float(f.sum()) for f in method.fisher.values())
+
+    in_order = trace(lambda run: replace(run, shuffled=run.batches))
+    assert trace(lambda run: run) < 0.5 * in_order
 
 
 def test_after_the_window_only_the_task_loss_remains(toy_training: Callable) -> None:
