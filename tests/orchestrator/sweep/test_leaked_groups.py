@@ -47,6 +47,7 @@ def left_by_a_killed_maker() -> set[str]:
 
 
 def test_only_groups_of_the_dead_are_removed(ray_cluster: None) -> None:
+    remove_leaked_groups()  # what tests before this one have left
     before = groups()
     living, own = ray.remote(num_cpus=0)(Maker).remote(), ray.util.placement_group([{"CPU": 0.001}])
     kept = {ray.get(living.make.remote()), own.id.hex()}
