@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torchmetrics import Metric, MetricCollection
 
-from equipose.models.pose_errors import joint_errors, mpjpe, pa_mpjpe, pck, root_aligned, root_mpjpe
+from equipose.models.pose_errors import joint_errors, mpjpe, pa_mpjpe, root_mpjpe, root_pck
 from equipose.models.skeleton import NUM_JOINTS
 
 MILLIMETRES = 1000.0
@@ -92,7 +92,7 @@ class PerJointMPJPE(PoseMetric):
 
 
 class PCK(PoseMetric):
-    """Share of joints within `threshold` metres after root alignment, per cent (3DPCK)."""
+    """Share of joints within `threshold` metres after root alignment, per cent (3DPCK); without the root."""
 
     higher_is_better = True
     scale = PER_CENT
@@ -104,8 +104,8 @@ class PCK(PoseMetric):
         self.threshold = threshold
 
     def per_pose(self, preds: Tensor, target: Tensor) -> Tensor:
-        """See `equipose.models.pose_errors.pck`."""
-        return pck(root_aligned(preds), root_aligned(target), self.threshold)
+        """See `equipose.models.pose_errors.root_pck`."""
+        return root_pck(preds, target, self.threshold)
 
 
 def pose_metrics(*, per_joint: bool = False, prefix: str | None = None) -> MetricCollection:

@@ -75,3 +75,16 @@ def pa_mpjpe(prediction: Tensor, target: Tensor) -> Tensor:
 def pck(prediction: Tensor, target: Tensor, threshold: float) -> Tensor:
     """Share of joints closer than `threshold` metres: [...], in [0, 1]."""
     return (joint_errors(prediction, target) < threshold).to(prediction.dtype).mean(-1)
+
+
+def root_pck(prediction: Tensor, target: Tensor, threshold: float) -> Tensor:
+    """`pck` with both pelvises at the origin, of all joints but the pelvis: [...], in [0, 1].
+
+    The pelvis is right by alignment; counted, it would give every pose 1/17 for nothing.
+
+    Examples:
+        >>> root_pck(torch.zeros(17, 3), torch.arange(51.0).view(17, 3), 0.15)
+        tensor(0.)
+    """
+    others = torch.arange(prediction.shape[-2], device=prediction.device) != ROOT
+    return pck(root_aligned(prediction)[..., others, :], root_aligned(target)[..., others, :], threshold)

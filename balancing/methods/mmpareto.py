@@ -6,14 +6,17 @@ encoder, with g_mm the gradient of the joint loss and g_u that of the modality's
     k = (1/2, 1/2) where cos(g_mm, g_u) > 0, else the weights of the shortest mix (min-norm)
     g = 2 k_mm g_mm + 2 k_u g_u,  then  g <- gamma * max(1, |g_mm + g_u| / |g|) * g
 
-Fusion and heads keep the plain sum. Nothing here is specific to classification, so poses need no change.
-Other losses, such as penalties, are added after the mixing.
+The official code takes both norms of the last step tensor by tensor (`stretch="tensor"`). Fusion and heads
+keep the plain sum. Nothing here is specific to classification, so poses need no change. Other losses, such as
+penalties, are added after the mixing.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -30,16 +33,27 @@ def mixing_weights(joint: Tensor, own: Tensor) -> tuple[float, float]:
     return (0.5, 0.5) if float(joint @ own) > 0 else min_norm_weights(joint, own)
 
 
-def mixed(joint: Tensor, own: Tensor, gamma: float, keep_length: bool) -> tuple[Tensor, float]:
+def mixed(
+    joint: Tensor, own: Tensor, gamma: float, keep_length: bool, sizes: Sequence[int] | None = None
+) -> tuple[Tensor, float]:
     """The encoder's gradient [P] from its two, and k_u.
 
+    sizes: of the pieces that are lengthened each by itself, P in sum; None: the gradient is one piece.
     Opposite gradients mix to zero, which no factor can lengthen; the result stays zero.
     """
     k_joint, k_own = mixing_weights(joint, own)
     found = 2 * k_joint * joint + 2 * k_own * own
-    length, wanted = float(found.norm()), float((joint + own).norm())
-    stretch = wanted / length if keep_length and 0 < length < wanted else 1.0
-    return gamma * stretch * found, k_own
+    if keep_length:
+        sizes = [len(found)] if sizes is None else list(sizes)
+        pairs = zip(found.split(sizes), (joint + own).split(sizes), strict=True)
+        found = torch.cat([lengthened(piece, float(whole.norm())) for piece, whole in pairs])
+    return gamma * found, k_own
+
+
+def lengthened(gradient: Tensor, wanted: float) -> Tensor:
+    """The gradient at the wanted length, or as it is where it is longer or zero."""
+    length = float(gradient.norm())
+    return wanted / length * gradient if 0 < length < wanted else gradient
 
 
 class MMPareto(Method):
@@ -47,16 +61,20 @@ class MMPareto(Method):
 
     @dataclass(frozen=True, kw_only=True)
     class Config(MethodConfig):
-        """The official code's values."""
+        """The official code's values, but for `stretch`: there it is by tensor."""
 
         gamma: float = searched(1.5, low=0.75, high=3.0)
         """Factor on every encoder's gradient; makes up for the gradient noise that shorter gradients lose."""
         keep_length: bool = True
         """Lengthen a mix that is shorter than the plain sum."""
+        stretch: Literal["encoder", "tensor"] = "encoder"
+        """What is lengthened as one: an encoder's gradient, whose direction this keeps, or each parameter
+        tensor by itself as in the official code, which turns the encoder's gradient."""
 
         def __post_init__(self) -> None:
             super().__post_init__()
             checks.positive("mmpareto", self, "gamma")
+            checks.choice("mmpareto", self, "stretch", ("encoder", "tensor"))
 
     config: Config
     needs = frozenset({"unimodal_heads"})
@@ -82,19 +100,25 @@ class MMPareto(Method):
         flat = step.run.mean(flat)
         result = flat.sum(dim=0)
         weights = []
-        for part in encoders:
-            found, weight = mixed(flat[0, part], flat[1, part], self.config.gamma, self.config.keep_length)
+        c = self.config
+        for part, tensors in encoders:
+            sizes = tensors if c.stretch == "tensor" else None
+            found, weight = mixed(flat[0, part], flat[1, part], c.gamma, c.keep_length, sizes)
             result[part] = found + flat[2:, part].sum(dim=0)
             weights.append(weight)
         assign_gradients(result, parameters)
         self.recorded.add(step, torch.tensor(weights, dtype=torch.float64))
 
 
-def encoders_first(step: Step) -> tuple[list[nn.Parameter], list[slice]]:
-    """All trainable parameters, encoder by encoder first, and each encoder's slice of the flat gradient."""
+def encoders_first(step: Step) -> tuple[list[nn.Parameter], list[tuple[slice, list[int]]]]:
+    """All trainable parameters, encoder by encoder first.
+
+    With it, of each encoder, its slice of the flat gradient and the sizes of its tensors there.
+    """
     groups = [[p for p in group.values() if p.requires_grad] for group in step.groups.values()]
     parameters = [p for group in groups for p in group]
     among_encoders = {id(p) for p in parameters}
     rest = [p for p in step.run.model.parameters() if p.requires_grad and id(p) not in among_encoders]
-    ends = list(accumulate(sum(p.numel() for p in group) for group in groups))
-    return parameters + rest, [slice(start, end) for start, end in pairwise([0, *ends])]
+    sizes = [[p.numel() for p in group] for group in groups]
+    slices = [slice(start, end) for start, end in pairwise([0, *accumulate(map(sum, sizes))])]
+    return parameters + rest, list(zip(slices, sizes, strict=True))

@@ -47,7 +47,7 @@ def compare(
         fusions: Instead of the preset's.
         protocols: Of P1, P2, P3 (MARS: `MARS`); one table each.
         split: S1, S2 or S3 (MARS: `time` or `subject`).
-        budget: Settings tried per method on validation subjects; 1 tunes nothing.
+        budget: Settings tried per method on the validation part; 1 tunes nothing.
         epochs: Instead of the preset's number; schedules keep their share.
         alone: Also train every sensor alone, as the reference of what it can reach.
         out: Results folder; jobs may share it, and equal runs are trained once.

@@ -15,7 +15,7 @@ from equipose.orchestrator.sweep.results import SweepOutcome
 
 UNDERPOWERED = (
     "one seed per setting: differences of this size can be chance, and the best of many trials looks "
-    "better than it is. Compare methods over several seeds before trusting one."
+    "better than it is. `equipose compare` gives every method equal tries and several seeds."
 )
 
 
@@ -36,16 +36,31 @@ def print_summary(
 
 
 def verdict_line(compared: dict[str, dict[str, Any]]) -> str:
-    """Whether AWC was better than plain training with the same fusion, on the validation part."""
+    """AWC against plain training with the same fusion, on the validation part, and out of how many runs each.
+
+    The best of many runs beats a single one by luck alone, so a lower error is called lower, not help.
+    """
     if len(compared) < 2:
         return f"only {next(iter(compared))} was tried with this fusion: nothing to compare it with"
     awc, plain = compared["awc"], compared["plain"]
     gain = plain[OBJECTIVE] - awc[OBJECTIVE]
-    words = "AWC helped" if gain > 0 else "AWC did not help"
+    words = "AWC was lower" if gain > 0 else "AWC was not lower"
+    caveat = ""
+    if gain > 0 and awc["tries"] > plain["tries"]:
+        caveat = (
+            f"; {awc['tries']} tries against {plain['tries']} favour AWC even where it changes nothing, "
+            "so this is no evidence that it helps"
+        )
     return (
-        f"{words} in this sweep: best AWC ({awc['trial']}) {awc[OBJECTIVE]:.1f} mm, "
-        f"plain ({plain['trial']}) {plain[OBJECTIVE]:.1f} mm, difference {-gain:+.1f} mm"
+        f"{words} in this sweep: {_best_of(awc, 'AWC')} {awc[OBJECTIVE]:.1f} mm, "
+        f"{_best_of(plain, 'plain')} {plain[OBJECTIVE]:.1f} mm, difference {-gain:+.1f} mm{caveat}"
     )
+
+
+def _best_of(row: dict[str, Any], role: str) -> str:
+    """Such as `best of 9 AWC runs (trial-004)`."""
+    which = "the one" if row["tries"] == 1 else f"best of {row['tries']}"
+    return f"{which} {role} {'run' if row['tries'] == 1 else 'runs'} ({row['trial']})"
 
 
 def trials_table(outcome: SweepOutcome) -> Table:

@@ -1,6 +1,6 @@
 """What a comparison of balancing methods is, and the runs that it consists of.
 
-Methods x seeds x settings. First every method is tuned with an equal budget, on validation subjects and with
+Methods x seeds x settings. First every method is tuned with an equal budget, on the validation part and with
 a seed used for nothing else; then each is trained with the chosen settings for every seed and is evaluated on
 the test part once.
 """

@@ -57,7 +57,7 @@ def _tune_train_collect(config: ComparisonConfig, job: GridJob) -> ComparisonOut
     tuning = [spec for specs in candidates.values() for spec in specs]
     finals = len(config.settings) * len(config.methods) * len(config.seeds)
     job.progress.trials = len(tuning) + finals + len(config.alone_runs())
-    tried = job.run(tuning, "tuning on validation subjects") if tuning else {}
+    tried = job.run(tuning, "tuning on the validation part") if tuning else {}
     chosen = _choose(config, candidates, tried)
     specs = [*config.final_runs(chosen), *config.alone_runs()]
     results = job.run(specs, "training and testing")

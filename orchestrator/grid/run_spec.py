@@ -35,7 +35,7 @@ class RunSpec:
     workers: int = 1
     """DDP ranks; part of the key, since each rank has its own batch statistics."""
     evaluate: bool = True
-    """Evaluate on the test part after training; off while tuning, which sees validation subjects only."""
+    """Evaluate on the test part after training; off while tuning, which sees the validation part only."""
     select: Literal["best", "last"] = "best"
     """Which checkpoint is tested: the best on validation, or the last (the papers do not say)."""
 

@@ -22,7 +22,7 @@ from equipose.pipelines.paper.formats import paper_csv, paper_latex, paper_markd
 from equipose.pipelines.paper.table import PaperTable
 from equipose.pipelines.report.html import Section, html_report
 
-TESTED = {"best": "the checkpoint that is best on validation subjects", "last": "the last checkpoint"}
+TESTED = {"best": "the checkpoint that is best on the validation part", "last": "the last checkpoint"}
 CHAPTERS: dict[str, str] = {
     "main": "Main comparison",
     "cost": "Cost of the Shapley scores",

@@ -58,12 +58,12 @@ class SweepTable:
     def compared(self) -> dict[str, dict[str, Any]]:
         """`awc` and `plain`: the best trial with and without balancing, both with the best trial's fusion.
 
-        The better one comes first; one of them may be missing.
+        The better one comes first; one of them may be missing. `tries`: among how many it is the best.
         """
         same = self.finished.filter(pl.col("fusion") == self.best["fusion"])
         roles = same.with_columns(
             role=pl.when(pl.col("window") > 0).then(pl.lit("awc")).otherwise(pl.lit("plain"))
-        )
+        ).with_columns(tries=pl.len().over("role"))
         best = roles.unique("role", keep="first", maintain_order=True)
         return {row.pop("role"): row for row in best.iter_rows(named=True)}
 

@@ -63,6 +63,7 @@ VARIANTS: dict[str, MethodConfig] = {
     "pmr, gradients": PMR.Config(act="gradients", eta=0.5, unit=0.02),
     "g_blending, gains only": GBlending.Config(super_epoch=2, gain="positive", fraction=0.5),
     "mmpareto, short window": MMPareto.Config(window=2, keep_length=False),
+    "mmpareto, by tensor": MMPareto.Config(stretch="tensor"),
     "modality_resampling, soft": ModalityResampling.Config(
         warmup=0, value="soft", scale_mm=3000.0, alpha=20.0, hide="others"
     ),

@@ -18,7 +18,7 @@ from equipose.models.metrics import (
     RootAlignedMPJPE,
     pose_metrics,
 )
-from equipose.models.pose_errors import joint_errors, mpjpe, pa_mpjpe, pck, root_aligned, root_mpjpe
+from equipose.models.pose_errors import joint_errors, mpjpe, pa_mpjpe, root_mpjpe, root_pck
 
 Values = Callable[[Tensor, Tensor], Tensor]
 
@@ -27,7 +27,7 @@ METRICS: dict[type[PoseMetric], Values] = {
     RootAlignedMPJPE: lambda p, t: 1000 * root_mpjpe(p, t),
     PAMPJPE: lambda p, t: 1000 * pa_mpjpe(p, t),
     PerJointMPJPE: lambda p, t: 1000 * joint_errors(p, t),
-    PCK: lambda p, t: 100 * pck(root_aligned(p), root_aligned(t), 0.15),
+    PCK: lambda p, t: 100 * root_pck(p, t, 0.15),
 }
 every = pytest.mark.parametrize(("metric", "values"), METRICS.items())
 

@@ -21,6 +21,7 @@ from equipose.models.pose_errors import (
     procrustes_align,
     root_aligned,
     root_mpjpe,
+    root_pck,
 )
 
 Array = NDArray[np.float64]
@@ -112,6 +113,17 @@ def test_plain_errors_by_hand() -> None:
     torch.testing.assert_close(pck(prediction, target, 0.05), torch.tensor([16 / 17, 0.0]))
     torch.testing.assert_close(pck(prediction, target, 0.21), torch.tensor([1.0, 1.0]))
     assert (root_aligned(prediction)[:, 0] == 0).all()
+
+
+def test_the_root_earns_nothing() -> None:
+    """It is at the origin in both poses, however wrong the prediction."""
+    target = torch.zeros(2, 17, 3)
+    prediction = target.clone()
+    prediction[:, 1:] += torch.tensor([0.0, 0.0, 0.2])
+    prediction[1, 3] = torch.tensor([0.03, 0.04, 0.0])
+    assert root_pck(prediction, target, 0.15).tolist() == [0, 1 / 16]
+    assert root_pck(prediction + 5, target, 0.15).tolist() == [0, 1 / 16]
+    assert root_pck(prediction, target, 0.3).tolist() == [1, 1]
 
 
 def test_any_leading_axes_and_types() -> None:

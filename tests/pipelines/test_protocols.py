@@ -60,6 +60,19 @@ def test_no_subject_is_on_two_sides_of_an_action(protocol: str, split: str) -> N
     assert 0.09 < share < 0.13
 
 
+@pytest.mark.parametrize(("protocol", "split"), PAIRS)
+def test_only_s1_shows_people_of_one_part_in_another(protocol: str, split: str) -> None:
+    """As docs/data.md says: S1 separates recordings, S2 and S3 people."""
+    people = {part: {subject for subject, _ in pairs} for part, pairs in splits(protocol, split).items()}
+    train, validation, test = (people[part] for part in PARTS)
+    if split == "S1":
+        assert validation < train
+        assert len(validation - test) == (protocol == "P2")
+    else:
+        assert not train & validation
+        assert not (train | validation) & test
+
+
 def test_splits_leave_the_global_generator_alone() -> None:
     before = np.random.get_state()[1].tolist()  # type: ignore[index]  # noqa: NPY002
     splits("P3", "S1")

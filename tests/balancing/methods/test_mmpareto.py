@@ -39,6 +39,21 @@ def test_conflicting_gradients_mix_to_the_shortest_and_keep_their_length() -> No
     assert found @ own > 0
 
 
+def test_tensors_are_lengthened_each_by_itself_on_demand() -> None:
+    """Joint (2, 0 | 1), own (-1, 1 | -2): k = (10, 9) / 19, mix (22, 18 | -16) / 19, sum (1, 1 | -1).
+
+    The first tensor's mix is longer than its part of the sum (1.50 > 1.41) and stays, the second's is not.
+    """
+    joint, own = vector(2, 0, 1), vector(-1, 1, -2)
+    assert mixing_weights(joint, own) == pytest.approx((10 / 19, 9 / 19))
+    short = vector(22, 18, -16) / 19
+    whole, _ = mixed(joint, own, 1.0, True)
+    assert whole.tolist() == pytest.approx((short * 3**0.5 / short.norm()).tolist())
+    found, weight = mixed(joint, own, 1.0, True, [2, 1])
+    assert weight == pytest.approx(9 / 19)
+    assert found.tolist() == pytest.approx([22 / 19, 18 / 19, -1])
+
+
 def test_opposite_gradients_stay_finite() -> None:
     found, _ = mixed(vector(1, 0), vector(-2, 0), 1.5, True)
     assert found.tolist() == [0, 0]
@@ -48,9 +63,10 @@ class Summed(Method):
     needs = frozenset({"unimodal_heads"})
 
 
+@pytest.mark.parametrize("stretch", ["encoder", "tensor"])
 @pytest.mark.parametrize("num_modalities", [2, 3, 4])
-def test_step_equals_two_backward_passes(num_modalities: int, toy_training: Callable) -> None:
-    training = toy_training(MMPareto(), num_modalities, dtype=torch.float64)
+def test_step_equals_two_backward_passes(num_modalities: int, stretch: Any, toy_training: Callable) -> None:
+    training = toy_training(MMPareto(MMPareto.Config(stretch=stretch)), num_modalities, dtype=torch.float64)
     reference = toy_training(Summed(), num_modalities, dtype=torch.float64)
     training.batches = training.batches[:1]
     training.run_epoch()
@@ -69,7 +85,8 @@ def test_step_equals_two_backward_passes(num_modalities: int, toy_training: Call
     for modality in model.modalities:
         names = [n for n in joint if n.startswith(f"encoders.{modality}.")]
         flat = [torch.cat([part[n].flatten() for n in names]) for part in (joint, own)]
-        expected, weight = mixed(flat[0], flat[1], 1.5, True)
+        sizes = [joint[n].numel() for n in names] if stretch == "tensor" else None
+        expected, weight = mixed(flat[0], flat[1], 1.5, True, sizes)
         parameters = dict(training.model.named_parameters())
         torch.testing.assert_close(torch.cat([parameters[n].grad.flatten() for n in names]), expected)
         assert training.logged[f"method/unimodal_weight/{modality}"] == pytest.approx(weight)
@@ -94,3 +111,5 @@ def test_penalties_are_not_mixed(toy_training: Callable) -> None:
 def test_rejects() -> None:
     with pytest.raises(ValueError, match=r"mmpareto\.gamma must"):
         MMPareto.Config(gamma=0)
+    with pytest.raises(ValueError, match=r"mmpareto\.stretch"):
+        MMPareto.Config(stretch="layer")  # type: ignore[arg-type]

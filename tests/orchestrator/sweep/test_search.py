@@ -150,6 +150,7 @@ def test_table_best_and_plain(config: SweepConfig, database: Path) -> None:
     assert {row["fusion"] for row in table.compared.values()} == {"mlp"}
     assert [row["trial"] for row in table.compared.values()] == ["trial-002", "trial-003"]
     assert table.compared["plain"]["window"] == 0
+    assert {role: row["tries"] for role, row in table.compared.items()} == {"awc": 1, "plain": 1}
     assert len(table.finished) == 4, "a failed trial is never best, whatever it reached"
 
 
