@@ -45,5 +45,8 @@ def test_the_paper_preset_is_the_papers_setting() -> None:
     assert (config.epochs, config.data.batch.batch_size) == (50, 192)
     assert [config.optimizer.lr_at(e) for e in (0, 29, 30, 49)] == pytest.approx([1e-3, 1e-3, 1e-4, 1e-4])
     assert preset.paper_window == 20
+    config = preset.train_config("store", "P1", "S1", 0)
+    view = config.data.batch.views["rgb"]
+    assert config.model.encoder("rgb", view).widths == (3, 3, 3), "27 frames"
     assert (preset.awc.alpha_s, preset.awc.alpha_i) == (20_000.0, 10_000.0)
     assert config.model.preset == "paper"
