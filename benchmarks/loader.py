@@ -93,7 +93,7 @@ def report(measured: list[Measurement], samples: dict[str, int]) -> str:
         for m in measured
     ]
     title = (
-        f"Loading four modalities: microseconds per sample (simulated MM-Fi tree of {first} frames, warm "
+        f"Loading sensors: microseconds per sample (simulated MM-Fi tree of {first} frames, warm "
         f"cache, {torch.get_num_threads()} torch thread(s), {os.cpu_count()} cores)"
     )
     rates = "; ".join(f"{m.name} {1e6 / m.median:,.0f}" for m in each)
