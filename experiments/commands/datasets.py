@@ -95,7 +95,7 @@ def prepare(
 
     reader = configured(
         source,
-        wanted=in_order(sensors) if sensors else (),
+        sensors=in_order(sensors) if sensors else (),
         follow_links=follow_links,
         filtered_radar=filtered_radar,
         any_room=any_room,

@@ -50,15 +50,24 @@ class DataSource:
 
     def reader(self) -> Reader:
         """The reader of raw data, set to give the sensors that are asked for."""
-        if set(self.sensors) <= set(DEFAULT_SENSORS) or self.kind == "simulated":
-            return reader_of(self.kind)
-        return configured(self.kind, wanted=in_order({*DEFAULT_SENSORS, *self.sensors}))
+        own = reader_of(self.kind)
+        if self.kind == "simulated" or set(self.sensors) <= set(own.sensors(self.root)):
+            return own
+        return configured(self.kind, sensors=in_order({*DEFAULT_SENSORS, *self.sensors}))
+
+    def held(self) -> tuple[str, ...]:
+        """Sensors that its store holds, or will hold."""
+        if self.store:
+            return open_store(self.store).signals.sensors
+        if self.kind == "simulated":
+            return in_order({*DEFAULT_SENSORS, *self.sensors})
+        return self.reader().sensors(self.root)
 
     def model_sensors(self) -> tuple[str, ...]:
         """The sensors asked for; those of the data where it lacks a usual one; else none: the preset's."""
-        if self.sensors or (self.store is None and self.kind == "simulated"):
+        if self.sensors:
             return self.sensors
-        held = open_store(self.store).signals.sensors if self.store else self.reader().sensors(self.root)
+        held = self.held()
         return () if set(DEFAULT_SENSORS) <= set(held) else held
 
 
@@ -146,7 +155,7 @@ def ensure_store(
             subjects=simulated.subjects,
             actions=simulated.actions,
             config=SimulatorConfig(frames=simulated.frames),
-            sensors=in_order({*DEFAULT_SENSORS, *source.sensors}),
+            sensors=source.held(),
         )
     return str(prepared_store(source.kind, root, Path(path), progress, source.reader()))
 
@@ -165,10 +174,8 @@ def store_path(source: DataSource, out: Path, simulated: SimulatedSelection) -> 
     ]
     if source.root is not None:
         content = [FORMAT_VERSION, str(source.root.resolve())]
-    if more := [
-        name for name in in_order({*DEFAULT_SENSORS, *source.sensors}) if name not in DEFAULT_SENSORS
-    ]:
-        content.append(more)
+    if (held := source.held()) != DEFAULT_SENSORS:
+        content.append(held)
     return str(out / "stores" / f"{source.kind}-{_digest(content)}")
 
 

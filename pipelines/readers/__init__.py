@@ -32,16 +32,16 @@ def reader_of(source: str) -> Reader:
     return READERS[source]
 
 
-def configured(source: str, **settings: Any) -> Reader:
+def configured(source: str, *, sensors: tuple[str, ...] = (), **settings: Any) -> Reader:
     """The reader of a source with other settings; ValueError for a setting that it does not have.
 
-    A setting that is None, empty or False is left as it is.
+    `sensors`: what it shall read. A setting that is None, empty or False is left as it is.
     """
     reader = reader_of(source)
-    given = {name: value for name, value in settings.items() if value}
+    given = {name: value for name, value in {"wanted": sensors, **settings}.items() if value}
     known = {f.name for f in fields(reader)} if is_dataclass(reader) else set[str]()
     if unknown := sorted(set(given) - known):
-        option = unknown[0].replace("_", "-")
+        option = "sensors" if unknown[0] == "wanted" else unknown[0].replace("_", "-")
         raise ValueError(f"--{option} is not an option of {source}; leave it out")
     return replace(reader, **given) if given else reader  # type: ignore[type-var]
 

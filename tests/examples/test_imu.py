@@ -80,9 +80,8 @@ def test_it_is_found_prepared_and_trained_on_two_ray_workers(
 
 @pytest.mark.slow
 def test_methods_are_compared_on_it(package: Path, recordings: Path, tmp_path: Path) -> None:
-    store = tmp_path / "store"
-    equipose(package, "prepare", "wearables", str(recordings), "--out", str(store))
+    source = ["--data", "wearables", "--data-root", str(recordings)]
     options = ["--preset", "smoke", "--methods", "awc", "--seeds", "2", "--budget", "1"]
-    shown = equipose(package, "compare", "--store", str(store), *options, "--out", str(tmp_path / "out"))
+    shown = equipose(package, "compare", *source, *options, "--out", str(tmp_path / "out"))
     assert "awc" in shown
     assert "imu alone" in shown or list((tmp_path / "out").rglob("*.html"))

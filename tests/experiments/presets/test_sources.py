@@ -13,6 +13,7 @@ import pytest
 
 from equipose.experiments.cli import main
 from equipose.experiments.commands import compare, sweep, tables
+from equipose.experiments.presets import sources
 from equipose.experiments.presets.imbalance import (
     IMBALANCE,
     WEAK,
@@ -24,6 +25,7 @@ from equipose.experiments.presets.imbalance import (
 from equipose.experiments.presets.sizes import PRESETS, SimulatedSelection
 from equipose.experiments.presets.sources import DataSource, check_source, chosen_source, ensure_store
 from equipose.experiments.presets.sweep import SweepOptions, sweep_config
+from equipose.pipelines import readers
 from equipose.pipelines.prepare import prepare
 from equipose.pipelines.readers.simulated import SimulatedReader, SimulatedSource
 from equipose.pipelines.sequence import SequenceKey
@@ -187,3 +189,24 @@ def test_real_data_has_no_levels(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("equipose.experiments.presets.imbalance.open_store", lambda path: real)
     with pytest.raises(ValueError, match=r"real: source is 'mmfi'; a level needs simulated data"):
         given_levels(["real"])
+
+
+class OwnReader:
+    """An installed reader of data that lacks most of the usual sensors, without settings."""
+
+    default_split = ("P1", "S1")
+
+    def sensors(self, root: object) -> tuple[str, ...]:
+        return ("rgb", "depth")
+
+
+def test_a_reader_of_its_own_sensors_needs_no_option(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (sources, readers):
+        monkeypatch.setattr(module, "reader_of", lambda name: OwnReader())
+    plain = DataSource(kind="own", root=tmp_path)
+    assert plain.model_sensors() == ("rgb", "depth")
+    kept = DataSource(kind="own", root=tmp_path, sensors=plain.model_sensors())
+    assert isinstance(kept.reader(), OwnReader)
+    assert sources.store_path(kept, tmp_path, SMOKE) == sources.store_path(plain, tmp_path, SMOKE)
+    with pytest.raises(ValueError, match="--sensors is not an option of own; leave it out"):
+        DataSource(kind="own", root=tmp_path, sensors=("lidar",)).reader()
