@@ -29,7 +29,7 @@ from equipose.pipelines.column_order import (
 )
 from equipose.pipelines.files.errors import DataError
 from equipose.pipelines.readers import READERS, Ordered
-from equipose.pipelines.sequence import Ragged
+from equipose.pipelines.sequence import Ragged, evenly_spread
 from equipose.pipelines.store import Store
 
 Array = NDArray[np.float64]
@@ -178,7 +178,7 @@ def _frames(store: Store, sensor: str) -> Iterator[tuple[Array, Array]]:
 
 def _spread(items: NDArray[np.int64], count: int) -> NDArray[np.int64]:
     """At most `count` of the items, evenly spread."""
-    return items[np.unique(np.linspace(0, len(items) - 1, count).astype(int))] if len(items) else items
+    return items[evenly_spread(len(items), count)]
 
 
 def _placed(sensor: str, frames: Frames) -> Placement:

@@ -170,6 +170,15 @@ class SensorSequence:
         return pose
 
 
+def evenly_spread(count: int, most: int) -> NDArray[np.int64]:
+    """At most `most` of the positions below `count`, evenly spread, the first and the last among them.
+
+    >>> evenly_spread(7, 3).tolist(), evenly_spread(0, 3).tolist()
+    ([0, 3, 6], [])
+    """
+    return np.unique(np.linspace(0, count - 1, most).astype(np.int64)) if count else np.empty(0, np.int64)
+
+
 class SequenceKey(NamedTuple):
     """What identifies a sequence in a store."""
 

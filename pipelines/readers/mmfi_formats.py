@@ -15,9 +15,10 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from equipose.models.sensors import Points, sensor_of
 from equipose.pipelines.readers.frame_files import read_content
 from equipose.pipelines.readers.mmfi_tree import SensorFolder
-from equipose.pipelines.sequence import BadFrame, Defect
+from equipose.pipelines.sequence import POSE, BadFrame, Defect, evenly_spread
 
 T = TypeVar("T")
 Entry = NDArray[np.generic] | Defect
@@ -36,12 +37,6 @@ MORE_ORDER = 0.3
 SMALLEST, LARGEST = 1e-6, 1e5
 """Magnitudes of sensor values that are not zero."""
 COLUMNS = range(2, 9)
-
-POINTS: dict[str, tuple[str, ...]] = {
-    "lidar": ("x", "y", "z"),
-    "mmwave": ("x", "y", "z", "Doppler", "intensity"),
-}
-"""Sensor -> columns of its points."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,19 +113,22 @@ def wrong_unit(signal: str, frames: Sequence[NDArray[np.generic] | Defect]) -> s
 
 def wrong_points(signal: str, paths: Sequence[Path]) -> str | None:
     """Which other format the files of a sequence of points have; None if they are float64 as expected."""
-    sample = [content for path in _spread(paths) if (content := _content(path))] if signal in POINTS else []
+    layout = None if signal == POSE else sensor_of(signal).layout
+    if not isinstance(layout, Points):
+        return None
+    sample = [content for path in _spread(paths) if (content := _content(path))]
     if not sample:
         return None
-    columns = len(POINTS[signal])
+    columns = layout.channels
     expected = _fit(sample, "<f8", columns)
     single = _best(sample, "<f4", columns)
     double = _best(sample, "<f8", columns)
     if single and (expected.share < DOUBTFUL or single.spread < expected.spread / 2):
-        return _told("float32", single.columns, columns, signal)
+        return _told("float32", single.columns, layout)
     if double is None or double.columns == columns:
         return None
     if expected.share < DOUBTFUL or double.order > expected.order + MORE_ORDER:
-        return _told("float64", double.columns, columns, signal)
+        return _told("float64", double.columns, layout)
     return None
 
 
@@ -142,11 +140,11 @@ def _content(path: Path) -> bytes:
         return b""
 
 
-def _told(kind: str, found: int, columns: int, signal: str) -> str:
+def _told(kind: str, found: int, layout: Points) -> str:
     likely = " (x, y, z, intensity?)" if found == 4 else ""
     return (
-        f"the files look like {kind} with {found} columns{likely}, expected float64 with {columns} "
-        f"({', '.join(POINTS[signal])}): convert them"
+        f"the files look like {kind} with {found} columns{likely}, expected float64 with {layout.channels} "
+        f"({', '.join(layout.columns)}): convert them"
     )
 
 
@@ -206,4 +204,4 @@ def _best(sample: Sequence[bytes], dtype: str, columns: int) -> _Fit | None:
 
 def _spread(items: Sequence[T]) -> Sequence[T]:
     """At most `SAMPLE` of the items, evenly spread."""
-    return [items[i] for i in np.unique(np.linspace(0, len(items) - 1, SAMPLE).astype(int))] if items else []
+    return [items[i] for i in evenly_spread(len(items), SAMPLE)]

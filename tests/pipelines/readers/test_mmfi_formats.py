@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from equipose.models.sensors import sensor_of
 from equipose.pipelines.cleaning import assemble
 from equipose.pipelines.readers.mmfi import MmfiReader
-from equipose.pipelines.readers.mmfi_formats import POINTS, wrong_points
+from equipose.pipelines.readers.mmfi_formats import wrong_points
 from equipose.pipelines.sequence import Defect, SensorSequence
 from equipose.pipelines.simulator import SimulatorConfig, write_mmfi_tree
 from equipose.pipelines.store import SequenceKey
@@ -41,7 +42,7 @@ def convert(place: Path, sensor: str, how: Convert) -> list[np.ndarray]:
     """Write every file of points anew; returns what they held."""
     before = []
     for path in sorted((place / sensor).iterdir()):
-        points = np.frombuffer(path.read_bytes(), "<f8").reshape(-1, len(POINTS[sensor]))
+        points = np.frombuffer(path.read_bytes(), "<f8").reshape(-1, sensor_of(sensor).layout.channels)
         path.write_bytes(np.ascontiguousarray(how(points)).tobytes())
         before.append(points)
     return before
@@ -62,7 +63,7 @@ def test_float32_is_named_however_many_files_divide(place: Path, sensor: str, ro
     convert(place, sensor, lambda points: points[: len(points) // rows * rows].astype("<f4"))
     defect = only_defect(place)
     assert (defect.modality, defect.reason) == (sensor, "format")
-    columns = len(POINTS[sensor])
+    columns = sensor_of(sensor).layout.channels
     assert f"look like float32 with {columns} columns, expected float64 with {columns}" in defect.detail
     assert not read(place).valid[sensor].any(), "no frame comes through with made-up values"
 
