@@ -75,6 +75,10 @@ class _Chain(Method):
                 "stay)"
             )
 
+    def acts_in(self, epoch: int) -> bool:
+        """Whether any of the methods does."""
+        return any(method.acts_in(epoch) for method in self.methods.values())
+
     @property
     def shapes_step(self) -> bool:
         """Whether any of the methods does."""
@@ -144,6 +148,10 @@ class _Within(Method):
         self.claims = method.claims if len(epochs) else frozenset()
         self.owns_backward = method.owns_backward and len(epochs) > 0
         self.replaces_step = method.replaces_step and len(epochs) > 0
+
+    def acts_in(self, epoch: int) -> bool:
+        """Only in its epochs, and if the method does."""
+        return epoch in self.epochs and self.method.acts_in(epoch)
 
     @property
     def shapes_step(self) -> bool:

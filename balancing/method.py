@@ -7,8 +7,9 @@ statistics first, apply nonlinear functions afterwards.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
@@ -41,8 +42,12 @@ def with_term(losses: Losses, name: str, term: Tensor) -> Losses:
     return losses | {name: losses[name] + term if name in losses else term}
 
 
-def _ignore(name: str, value: float) -> None:
+def _ignore(name: str, value: float | Tensor) -> None:
     """The default of `Run.log`: record nothing."""
+
+
+def _leave() -> None:
+    """The default of `Run.recalibrate`: change nothing."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,8 +74,12 @@ class Run:
     """Average of a tensor over ranks; the identity on one rank."""
     contributions: Tensor | None = None
     """[M] float64 Shapley scores of the latest validation pass, or None before the first."""
-    log: Callable[[str, float], None] = field(default=_ignore)
-    """Record a metric of this epoch, e.g. `log("method/alpha/rgb", 2e4)`."""
+    recalibrate: Callable[[], None] = field(default=_leave)
+    """Bring the running statistics of normalisation layers to the current weights. They are up to date when
+    an epoch starts; a method that moves weights there calls it afterwards."""
+    log: Callable[[str, float | Tensor], None] = field(default=_ignore)
+    """Record a metric of this epoch, e.g. `log("method/alpha/rgb", 2e4)`; the latest value counts. A tensor
+    of one number is read when the epoch ends, so logging it in a step does not wait for the device."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,6 +128,11 @@ class MethodConfig:
         if self.window is not None and self.window < 0:
             raise ValueError(f"method.window must be at least 0 epochs or None, got {self.window}")
 
+    @property
+    def active(self) -> range | None:
+        """The epochs in which the method acts; None means all of them."""
+        return None if self.window is None else range(self.window)
+
 
 class Method:
     """A balancing method; every hook defaults to changing nothing, so `Method()` is plain training.
@@ -130,6 +144,8 @@ class Method:
 
     Config: ClassVar[type[MethodConfig]] = MethodConfig
     """The class of `config`; `registry.build_method` wraps `config.window` around the method."""
+    published: ClassVar[Mapping[str, Any]] = MappingProxyType({})
+    """Settings of the method's own paper that the defaults of `Config` depart from."""
     needs: frozenset[str] = frozenset()
     """What the model or the loop must provide: `"unimodal_heads"` or `"contributions"`."""
     owns_backward: bool = False
@@ -146,6 +162,10 @@ class Method:
             raise ValueError(
                 f"{type(self).__name__} takes a {self.Config.__qualname__}, got {type(config).__qualname__}"
             )
+
+    def acts_in(self, epoch: int) -> bool:
+        """Whether the method changes anything in a 0-based epoch, as far as that is known beforehand."""
+        return True
 
     def plan_epoch(self, plan: EpochPlan, run: Run) -> EpochPlan:
         """Resample rows or drop modalities of the coming epoch."""

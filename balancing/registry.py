@@ -56,7 +56,7 @@ def method_name(config: MethodConfig) -> str:
 
 
 def build_method(config: MethodConfig) -> Method:
-    """The method of a config, limited to the first `config.window` epochs if a window is set.
+    """The method of a config, limited to the epochs `config.active` if a window is set.
 
     Raises ValueError for a config that belongs to no registered method.
 
@@ -66,4 +66,4 @@ def build_method(config: MethodConfig) -> Method:
         1.0
     """
     method = METHODS[method_name(config)](config)
-    return method if config.window is None else within(range(config.window), method)
+    return method if config.active is None else within(config.active, method)

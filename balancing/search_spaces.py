@@ -26,6 +26,8 @@ class SearchRange:
     """Value at position 0."""
     high: float
     """Value at position 1; it may be the smaller one."""
+    when: tuple[str, Any] | None = None
+    """Another field and the value with which this one has an effect; None is always."""
 
     def __post_init__(self) -> None:
         for name in ("low", "high"):
@@ -38,9 +40,12 @@ class SearchRange:
         return float(self.low * (self.high / self.low) ** position)
 
 
-def searched(default: float, *, low: float, high: float) -> float:
-    """A Config field that tuning varies between `low` and `high`, both positive, on a logarithmic scale."""
-    value: float = field(default=default, metadata={SEARCH: SearchRange(low, high)})
+def searched(default: float, *, low: float, high: float, when: tuple[str, Any] | None = None) -> float:
+    """A Config field that tuning varies between `low` and `high`, both positive, on a logarithmic scale.
+
+    when: another field and the value that it must have, where this one has no effect otherwise.
+    """
+    value: float = field(default=default, metadata={SEARCH: SearchRange(low, high, when)})
     return value
 
 
@@ -50,11 +55,17 @@ def search_space(config: MethodConfig | type[MethodConfig]) -> dict[str, SearchR
     Examples:
         >>> from equipose.balancing.registry import METHODS
         >>> search_space(METHODS["mmpareto"].Config)
-        {'gamma': SearchRange(low=0.75, high=3.0)}
+        {'gamma': SearchRange(low=0.75, high=3.0, when=None)}
         >>> search_space(METHODS["plain"].Config)
         {}
     """
-    return {f.name: f.metadata[SEARCH] for f in fields(config) if SEARCH in f.metadata}
+    config = config() if isinstance(config, type) else config
+    ranges = {f.name: f.metadata[SEARCH] for f in fields(config) if SEARCH in f.metadata}
+    return {
+        name: scale
+        for name, scale in ranges.items()
+        if scale.when is None or getattr(config, scale.when[0]) == scale.when[1]
+    }
 
 
 def at_position(config: Config, position: float) -> Config:

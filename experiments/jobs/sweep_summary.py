@@ -66,13 +66,13 @@ def _best_of(row: dict[str, Any], role: str) -> str:
 def trials_table(outcome: SweepOutcome) -> Table:
     """The trials of a sweep, best first; errors in mm on the validation part."""
     table = Table(title=f"AWC sweep on {outcome.provenance}: validation MPJPE, mm")
-    for column in ("trial", "fusion", "alpha_S", "alpha_I", "K", "epochs", "MPJPE", ""):
+    for column in ("trial", "fusion", "strong", "weak", "K", "epochs", "MPJPE", ""):
         table.add_column(column, justify="left" if column in ("trial", "fusion", "") else "right")
     for row in outcome.table.finished.iter_rows(named=True):
         table.add_row(
             row["trial"],
             row["fusion"],
-            *alphas(row),
+            *strengths(row),
             str(row["window"]),
             str(row["epochs"]),
             f"{row[OBJECTIVE]:.1f}",
@@ -81,16 +81,16 @@ def trials_table(outcome: SweepOutcome) -> Table:
     return table
 
 
-def alphas(row: dict[str, Any]) -> tuple[str, str]:
-    """alpha_S and alpha_I of a trial; dashes for plain training, which has none."""
+def strengths(row: dict[str, Any]) -> tuple[str, str]:
+    """Strength on the strong and on the weak sensors; dashes for plain training, which has none."""
     if row["window"] == 0:
         return "-", "-"
-    return f"{row['alpha_s']:.3g}", f"{row['alpha_s'] * row['ratio']:.3g}"
+    return f"{row['strength']:.3g}", f"{row['strength'] * row['weak_share']:.3g}"
 
 
 def setting_line(row: dict[str, Any]) -> str:
     """A trial's name and setting."""
     if row["window"] == 0:
         return f"{row['trial']}: plain training, {row['fusion']} fusion"
-    strong, weak = alphas(row)
-    return f"{row['trial']}: {row['fusion']} fusion, alpha_S {strong}, alpha_I {weak}, K {row['window']}"
+    strong, weak = strengths(row)
+    return f"{row['trial']}: {row['fusion']} fusion, strength {strong}, weak sensors {weak}, K {row['window']}"

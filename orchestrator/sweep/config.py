@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from equipose.balancing.methods.awc.awc import AWC
+from equipose.balancing.methods.awc.strength import Strength
 from equipose.orchestrator.cluster.capacity import Resources
 from equipose.orchestrator.training.config import TrainConfig
 from equipose.pipelines.files.path_safety import check_name
@@ -13,25 +14,39 @@ from equipose.pipelines.files.path_safety import check_name
 OBJECTIVE = "best/mpjpe_mm"
 """What a sweep minimises: the lowest validation error of a trial's epochs."""
 
+REFERENCES: dict[Strength, dict[str, float]] = {
+    "ratio": {"strength": 0.3, "weak_share": 0.0},
+    "alpha": {"strength": 20_000.0, "weak_share": 0.5},
+}
+"""Kind of strength -> AWC's default, and the AWC paper's setting."""
+RANGES: dict[Strength, tuple[float, float]] = {"ratio": (0.03, 3.0), "alpha": (1e3, 1e6)}
+"""Kind of strength -> what a sweep searches."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class SearchSpace:
     """AWC strength, critical-window length and fusion (AWC paper, tables of alpha and window)."""
 
-    alpha_s: tuple[float, float] = (1e3, 1e6)
-    """Range of the strong group's alpha, searched on a log scale; loss in metres."""
-    ratio: tuple[float, float] = (0.0, 1.0)
-    """Range of alpha_I / alpha_S; the paper's setting is 0.5."""
+    kind: Strength = "ratio"
+    """What the strength is: AWC's ratio of gradients, or the paper's absolute alpha."""
+    strength: tuple[float, float] = (0.03, 3.0)
+    """Range of the strong group's strength, searched on a log scale; see `RANGES`."""
+    weak_share: tuple[float, float] = (0.0, 1.0)
+    """Range of the weak group's strength as a share of the strong one's."""
     window: tuple[int, int] = (0, 30)
     """Range of K in epochs, both ends included; 0 is plain training."""
     fusion: tuple[str, ...] = ("concat", "mlp", "attention")
 
     def __post_init__(self) -> None:
-        for name, (low, high) in (("alpha_s", self.alpha_s), ("ratio", self.ratio), ("window", self.window)):
+        for name, (low, high) in (
+            ("strength", self.strength),
+            ("weak_share", self.weak_share),
+            ("window", self.window),
+        ):
             if not low <= high:
                 raise ValueError(f"space.{name} must be (low, high) with low <= high, got {(low, high)}")
-        if self.alpha_s[0] <= 0:
-            raise ValueError(f"space.alpha_s is searched on a log scale, so above 0; got {self.alpha_s}")
+        if self.strength[0] <= 0:
+            raise ValueError(f"space.strength is searched on a log scale, so above 0; got {self.strength}")
         if not self.fusion:
             raise ValueError("space.fusion must name at least one fusion")
 
@@ -72,20 +87,19 @@ class SweepConfig:
             raise ValueError(f"concurrency must be at least 1, got {self.concurrency}")
 
     def enqueued(self) -> list[dict[str, Any]]:
-        """Points tried first: per fusion the paper's setting and plain training; trial 0 is the paper's.
+        """Points tried first: per fusion the reference setting and plain training; trial 0 is the former.
+
+        The reference is the paper's setting where absolute alphas are searched, else AWC's default ratio.
 
         Every fusion has its own plain reference, so a gain is never one of the fusion alone.
         """
-        paper = {"alpha_s": 20_000.0, "ratio": 0.5, "window": self.paper_window}
-        return [{**paper, **change, "fusion": f} for f in self.space.fusion for change in ({}, {"window": 0})]
+        known = {**REFERENCES[self.space.kind], "window": self.paper_window}
+        return [{**known, **change, "fusion": f} for f in self.space.fusion for change in ({}, {"window": 0})]
 
     def run_config(self, point: dict[str, Any]) -> TrainConfig:
         """The training run of one point. Same data, seed and epochs for all, so trials are paired."""
-        awc = replace(
-            self.awc,
-            alpha_s=point["alpha_s"],
-            alpha_i=point["alpha_s"] * point["ratio"],
-            window=int(point["window"]),
-        )
+        kind, strong = self.space.kind, point["strength"]
+        fields: dict[str, Any] = {f"{kind}_s": strong, f"{kind}_i": strong * point["weak_share"]}
+        awc = replace(self.awc, strength=kind, window=int(point["window"]), **fields)
         model = replace(self.base.model, fusion=point["fusion"])
         return replace(self.base, model=model, method=awc)

@@ -21,8 +21,8 @@ COLUMNS: dict[str, Any] = {
     "trial": pl.String,
     "state": pl.String,
     "fusion": pl.String,
-    "alpha_s": pl.Float64,
-    "ratio": pl.Float64,
+    "strength": pl.Float64,
+    "weak_share": pl.Float64,
     "window": pl.Int64,
     "epochs": pl.Int64,
     OBJECTIVE: pl.Float64,
@@ -81,7 +81,7 @@ def _row(trial: FrozenTrial) -> dict[str, Any]:
     return {
         "trial": trial_name(trial.number),
         "state": STATES[trial.state],
-        **{name: trial.params.get(name) for name in ("fusion", "alpha_s", "ratio", "window")},
+        **{name: trial.params.get(name) for name in ("fusion", "strength", "weak_share", "window")},
         "epochs": trial.user_attrs.get("epoch", 0),
         OBJECTIVE: None if trial.state == TrialState.FAIL else trial.value,
     }

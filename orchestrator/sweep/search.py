@@ -68,8 +68,8 @@ def trials_left(study: optuna.Study, trials: int) -> int:
 def suggest_point(trial: Trial, space: SearchSpace) -> dict[str, Any]:
     """A point of the space; parameters that the trial already has stay."""
     return {
-        "alpha_s": trial.suggest_float("alpha_s", *space.alpha_s, log=True),
-        "ratio": trial.suggest_float("ratio", *space.ratio),
+        "strength": trial.suggest_float("strength", *space.strength, log=True),
+        "weak_share": trial.suggest_float("weak_share", *space.weak_share),
         "window": trial.suggest_int("window", *space.window),
         "fusion": trial.suggest_categorical("fusion", list(space.fusion)),
     }

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
 import torch
+from torch import nn
 
 from equipose.balancing.registry import build_method
 from equipose.models.build import ModelConfig, build_model
-from equipose.orchestrator.training.config import TrainConfig
+from equipose.orchestrator.training.config import OptimizerConfig, TrainConfig
 from equipose.orchestrator.training.data import RunData
 from equipose.orchestrator.training.loop import Training
 from equipose.orchestrator.training.ranks import Ranks
@@ -35,6 +37,15 @@ def run_facts(training: Training, data: RunData) -> dict[str, Any]:
     }
 
 
+def build_optimizer(config: OptimizerConfig, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+    """The optimiser of a config at its first learning rate."""
+    if config.name == "sgd":
+        return torch.optim.SGD(
+            parameters, lr=config.lr, momentum=config.momentum, weight_decay=config.weight_decay
+        )
+    return torch.optim.Adam(parameters, lr=config.lr, weight_decay=config.weight_decay)
+
+
 def build_training(
     config: TrainConfig,
     data: RunData | None = None,
@@ -54,16 +65,14 @@ def build_training(
     model = build_model(model_config(config), views=batch.views, mean_pose=data.mean_pose, seed=config.seed)
     model.fit_inputs(data.input_statistics(batch))
     model = model.to(device=device, dtype=dtype)
-    optimizer = torch.optim.Adam(
-        model.parameters(), lr=config.optimizer.lr, weight_decay=config.optimizer.weight_decay
-    )
     return Training(
         model=model,
         wrapped=model,
         method=method,
-        optimizer=optimizer,
+        optimizer=build_optimizer(config.optimizer, model.parameters()),
         schedule=config.optimizer,
         train=data.source("train", config.data.batch),
+        sample=data.training_sample(config.data.batch),
         validation=data.source("validation", config.data.batch),
         epochs=config.epochs,
         seed=config.seed,

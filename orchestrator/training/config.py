@@ -38,9 +38,15 @@ class DataConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class OptimizerConfig:
-    """Adam with a step schedule (the AWC paper: lr 1e-3, x0.1 every 30 epochs)."""
+    """An optimiser with a step schedule (the AWC paper: Adam, lr 1e-3, x0.1 every 30 epochs)."""
 
+    name: Literal["adam", "sgd"] = "adam"
+    """Adam cancels constant factors of a gradient, so methods that scale an encoder's gradient act through
+    the factor's changes only; those were published with SGD."""
     lr: float = 1e-3
+    """Of Adam; SGD wants a larger one, such as 0.05."""
+    momentum: float = 0.9
+    """Of SGD."""
     gamma: float = 0.1
     """Factor applied every `step_epochs` epochs."""
     step_epochs: int = epoch_count(30)
@@ -49,6 +55,10 @@ class OptimizerConfig:
     """Clip the gradient's global norm after the method has shaped it; None does not clip."""
 
     def __post_init__(self) -> None:
+        if self.name not in ("adam", "sgd"):
+            raise ValueError(f"optimizer.name must be 'adam' or 'sgd', got {self.name!r}")
+        if not 0 <= self.momentum < 1:
+            raise ValueError(f"optimizer.momentum must lie in [0, 1), got {self.momentum}")
         positive = {"lr": self.lr, "gamma": self.gamma, "step_epochs": self.step_epochs}
         if self.clip_norm is not None:
             positive["clip_norm"] = self.clip_norm

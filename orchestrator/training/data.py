@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from equipose.models.inputs import InputStatistics, measure
+from equipose.models.randomness import numpy_rng
 from equipose.models.sensors import Points, sensor_of
 from equipose.models.skeleton import JOINTS
 from equipose.orchestrator.training.config import DataConfig
@@ -29,7 +30,7 @@ from equipose.pipelines.sensor_validity import (
 from equipose.pipelines.store import Store, open_store
 
 STATISTICS_ROWS = 512
-"""Rows of the training part whose inputs are measured."""
+"""Rows of the training part on which inputs, batch statistics and the training error are measured."""
 
 Rows = Mapping[str, NDArray[np.integer]]
 """`train`, `validation`, `test` -> rows of the store."""
@@ -88,6 +89,16 @@ class RunData:
         """Batches of `train`, `validation` or `test`."""
         return BatchSource(self.store, self.rows[part], batch)
 
+    def training_sample(self, batch: BatchConfig) -> BatchSource:
+        """Whole batches of training rows spread over the part, in mixed order, the same on every rank.
+
+        About `STATISTICS_ROWS` rows, at least one batch; the whole part where it holds less than a batch.
+        """
+        rows, size = self.rows["train"], batch.batch_size
+        batches = max(1, min(len(rows), STATISTICS_ROWS) // size)
+        chosen = spread_rows(rows, batches * size)
+        return BatchSource(self.store, numpy_rng(batch.seed, "training sample").permutation(chosen), batch)
+
     @cached_property
     def fingerprint(self) -> str:
         """Hash of what every number of a run depends on besides its settings.
@@ -128,8 +139,7 @@ class RunData:
 
         The same on every rank, because all of them look at the same rows.
         """
-        rows = self.rows["train"]
-        chosen = rows[np.unique(np.linspace(0, len(rows) - 1, STATISTICS_ROWS).round().astype(np.int64))]
+        chosen = spread_rows(self.rows["train"], STATISTICS_ROWS)
         [seen] = BatchSource(self.store, chosen, replace(batch, batch_size=len(chosen))).in_order()
         found: dict[str, InputStatistics] = {}
         for m, name in enumerate(batch.modalities):
@@ -137,6 +147,11 @@ class RunData:
             usable = seen.masks[name] & present[:, None] if isinstance(layout, Points) else present
             found[name] = measure(layout, seen.inputs[name], usable)
         return found
+
+
+def spread_rows(rows: NDArray[np.integer], most: int) -> NDArray[np.integer]:
+    """At most `most` of the rows, evenly spaced."""
+    return rows[np.unique(np.linspace(0, len(rows) - 1, most).round().astype(np.int64))]
 
 
 class OpenedData:

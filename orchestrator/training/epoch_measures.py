@@ -1,4 +1,4 @@
-"""Measurements of an epoch besides errors: peak memory, and the gradient norm of every encoder."""
+"""Measurements of an epoch besides errors: losses, memory, and how every encoder's weights move."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from equipose.balancing.method import Losses
 from equipose.models.model import PoseModel
+from equipose.orchestrator.training.ranks import Ranks
 
 STATUS = Path("/proc/self/status")
 CLEAR_REFS = Path("/proc/self/clear_refs")
@@ -66,3 +68,30 @@ class GradientNorms:
     def metrics(self) -> dict[str, float]:
         """`grad/<modality>`, metres per unit of weight."""
         return {f"grad/{name}": float(total) / self._steps for name, total in self._sums.items()}
+
+
+class Displacement:
+    """How far every encoder's weights move in an epoch: the norm of their change, from construction on."""
+
+    def __init__(self, model: PoseModel) -> None:
+        self._groups = {name: list(group.values()) for name, group in model.encoder_parameters().items()}
+        self._start = {name: [p.detach().clone() for p in group] for name, group in self._groups.items()}
+
+    def metrics(self) -> dict[str, float]:
+        """`moved/<modality>`, in units of weight."""
+        return {
+            f"moved/{name}": float(
+                torch.nn.utils.get_total_norm([p.detach() - s for p, s in zip(group, start, strict=True)])
+            )
+            for (name, group), start in zip(self._groups.items(), self._start.values(), strict=True)
+        }
+
+
+def mean_losses(losses: list[Losses], ranks: Ranks) -> dict[str, float]:
+    """`train/loss` and `train/loss/<name>`: means over steps and ranks."""
+    if not losses:
+        raise ValueError("the epoch plan holds no complete batch; lower data.batch.batch_size")
+    names = list(losses[0])
+    table = torch.stack([torch.stack([step[name].double() for name in names]) for step in losses])
+    means = dict(zip(names, ranks.mean(table.mean(dim=0)).tolist(), strict=True))
+    return {"train/loss": sum(means.values())} | {f"train/loss/{name}": v for name, v in means.items()}

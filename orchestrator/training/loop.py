@@ -8,18 +8,27 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 
+from equipose.balancing.evaluation_mode import evaluating
 from equipose.balancing.method import EpochPlan, Losses, Method, Run, StepContext
 from equipose.balancing.train_step import take_step
 from equipose.models.batch import Batch
+from equipose.models.batch_statistics import recalibrate
 from equipose.models.model import PoseModel
 from equipose.models.pose_errors import mpjpe
 from equipose.models.randomness import derive_seed, torch_rng
 from equipose.orchestrator.training.config import OptimizerConfig
-from equipose.orchestrator.training.epoch_measures import GradientNorms, peak_memory_mib, reset_peak_memory
+from equipose.orchestrator.training.epoch_measures import (
+    Displacement,
+    GradientNorms,
+    mean_losses,
+    peak_memory_mib,
+    reset_peak_memory,
+)
 from equipose.orchestrator.training.ranks import Ranks
 from equipose.orchestrator.training.validation import Validation, validate
 from equipose.pipelines.batches.source import BatchSource
@@ -37,6 +46,9 @@ class Training:
     optimizer: torch.optim.Optimizer
     schedule: OptimizerConfig
     train: BatchSource
+    sample: BatchSource
+    """Training rows spread over the whole part, in mixed order: whole batches for the statistics of batch
+    normalisation and for the error on training data."""
     validation: BatchSource
     epochs: int
     seed: int
@@ -79,6 +91,8 @@ def fit(training: Training) -> Iterator[EpochResult]:
 
     The caller logs and saves between epochs, when the state is complete.
     """
+    if training.epoch == 0:
+        _recalibrate(training)
     if training.contributions is None and "contributions" in training.method.needs:
         training.contributions = _validate(training).shapley
     while training.epoch < training.epochs:
@@ -90,19 +104,19 @@ def run_epoch(training: Training) -> EpochResult:
     """One epoch of training and the validation after it; advances `training.epoch`."""
     start = time.perf_counter()
     reset_peak_memory(training.device)
-    metrics: dict[str, float] = {}
-    run = run_of(training, metrics.__setitem__)
+    logged: dict[str, float | Tensor] = {}
+    run = run_of(training, logged.__setitem__)
     lr = training.schedule.lr_at(run.epoch)
     for group in training.optimizer.param_groups:
         group["lr"] = lr
     plan = training.method.plan_epoch(_full_plan(training), run)
     training.method.on_epoch_start(run)
-    norms = GradientNorms(training.model)
+    norms, moved = GradientNorms(training.model), Displacement(training.model)
     losses = [
         _epoch_step(training, run, index, batch, norms)
         for index, batch in enumerate(_batches(training, plan))
     ]
-    _share_buffers(training)
+    _recalibrate(training)
     trained = time.perf_counter()
 
     result = _validate(training)
@@ -110,8 +124,11 @@ def run_epoch(training: Training) -> EpochResult:
     is_best = result.mpjpe_mm < training.best_mpjpe_mm
     if is_best:
         training.best_mpjpe_mm, training.best_epoch = result.mpjpe_mm, run.epoch
-    metrics |= _mean_losses(losses, training.ranks) | norms.metrics() | result.metrics()
+    measured = {name: float(value) for name, value in logged.items()}
+    metrics = measured | mean_losses(losses, training.ranks) | norms.metrics() | moved.metrics()
+    metrics |= result.metrics() | _steps(training, run.epoch, len(losses))
     metrics |= {
+        "train/mpjpe_mm": _training_error_mm(training),
         "best/mpjpe_mm": training.best_mpjpe_mm,
         "best/epoch": float(training.best_epoch),
         "train/lr": lr,
@@ -142,7 +159,7 @@ def _epoch_step(training: Training, run: Run, index: int, batch: Batch, norms: G
     return losses
 
 
-def run_of(training: Training, log: Callable[[str, float], None]) -> Run:
+def run_of(training: Training, log: Callable[[str, float | Tensor], None]) -> Run:
     """The method's view of the epoch about to start."""
     ranks, source, epoch = training.ranks, training.train, training.epoch
 
@@ -169,6 +186,7 @@ def run_of(training: Training, log: Callable[[str, float], None]) -> Run:
         validation_batches=validation_share,
         mean=ranks.mean,
         contributions=training.contributions,
+        recalibrate=partial(_recalibrate, training),
         log=log,
     )
 
@@ -194,16 +212,34 @@ def _batches(training: Training, plan: EpochPlan) -> Iterator[Batch]:
         yield training.to_device(batch)
 
 
-def _share_buffers(training: Training) -> None:
-    """Average running statistics over ranks, so that all of them validate the same model.
+def _recalibrate(training: Training) -> None:
+    """Bring running statistics to the current weights: every rank looks at the same batches.
 
-    Each rank's BatchNorm has seen its own share of every batch; without batch statistics nothing changes.
+    Evaluation passes and checkpoints would otherwise hold a lagging mean over the last steps, and each rank
+    its own, of its share of every batch.
     """
-    if training.ranks.world_size == 1:
-        return
-    for buffer in training.model.buffers():
-        if buffer.is_floating_point():
-            buffer.copy_(training.ranks.mean(buffer))
+    recalibrate(training.model, lambda: map(training.to_device, training.sample.in_order()))
+
+
+def _training_error_mm(training: Training) -> float:
+    """MPJPE in evaluation mode on the sample of training rows: its gap to held-out errors is memorisation."""
+    ranks, model = training.ranks, training.model
+    total = torch.zeros(2, dtype=torch.float64, device=training.device)
+    with torch.no_grad(), evaluating(model):
+        for batch in map(training.to_device, training.sample.share(ranks.rank, ranks.world_size)):
+            error = mpjpe(model(batch).pose, batch.pose).double().sum()
+            total += torch.stack([error, error.new_tensor(len(batch))])
+    error, count = ranks.mean(total).tolist()
+    return 1000 * error / count
+
+
+def _steps(training: Training, epoch: int, taken: int) -> dict[str, float]:
+    """Steps so far in the epochs in which the method acts, and in all others."""
+    before, acts = training.metrics, training.method.acts_in(epoch)
+    return {
+        name: before.get(name, 0.0) + (taken if acts == inside else 0)
+        for name, inside in (("steps/method", True), ("steps/plain", False))
+    }
 
 
 def _validate(training: Training) -> Validation:
@@ -213,13 +249,3 @@ def _validate(training: Training) -> Validation:
         value_function=training.value_function,
         ranks=training.ranks,
     )
-
-
-def _mean_losses(losses: list[Losses], ranks: Ranks) -> dict[str, float]:
-    """`train/loss` and `train/loss/<name>`: means over steps and ranks."""
-    if not losses:
-        raise ValueError("the epoch plan holds no complete batch; lower data.batch.batch_size")
-    names = list(losses[0])
-    table = torch.stack([torch.stack([step[name].double() for name in names]) for step in losses])
-    means = dict(zip(names, ranks.mean(table.mean(dim=0)).tolist(), strict=True))
-    return {"train/loss": sum(means.values())} | {f"train/loss/{name}": v for name, v in means.items()}

@@ -38,8 +38,9 @@ class Subject:
 
 
 ACTING: dict[str, MethodConfig] = {
-    "awc_continuous": ContinuousAWC.Config(alpha_s=1e6),
-    "awc_adaptive": AdaptiveAWC.Config(tolerance=1e9, patience=2),
+    "awc": AWC.Config(free_epochs=0),
+    "awc_continuous": ContinuousAWC.Config(free_epochs=0, ratio_s=2.0),
+    "awc_adaptive": AdaptiveAWC.Config(free_epochs=0, tolerance=1e9, patience=2),
     "g_blending": GBlending.Config(super_epoch=1),
     "modality_resampling": ModalityResampling.Config(warmup=1, scale_mm=2900.0),
     "sample_resampling": SampleResampling.Config(warmup=1, scale_mm=2900.0),
@@ -48,14 +49,15 @@ ACTING: dict[str, MethodConfig] = {
 """Settings for methods whose defaults would hardly act within the suite's few small epochs."""
 
 VARIANTS: dict[str, MethodConfig] = {
+    "awc, as published": AWC.Config(**AWC.published),
+    "awc, validation": AWC.Config(contributions="validation", ratio_i=0.1),
     "awc, initial anchor": AWC.Config(anchor="init"),
-    "awc, one estimate": AWC.Config(anchor="init", fisher_schedule="once"),
-    "awc, batch contributions": AWC.Config(contributions="batch", alpha_s=5e4, alpha_i=1e3),
-    "awc, batch gradients": AWC.Config(fisher="per_batch", fisher_fraction=0.5),
+    "awc, one estimate": AWC.Config(anchor="init", fisher_schedule="once", **AWC.published),
+    "awc, other alphas": AWC.Config(strength="alpha", momentum=None, alpha_s=5e4, alpha_i=1e3),
+    "awc, batch gradients": AWC.Config(fisher="per_batch", fisher_fraction=0.5, free_epochs=0),
     "awc, short window": AWC.Config(window=2),
-    "awc_adaptive, gap": AdaptiveAWC.Config(
-        watch="gap", contributions="batch", weights="continuous", alpha_s=1e6, tolerance=1e9, patience=1
-    ),
+    "awc, some steps": AWC.Config(free_epochs=0, window_steps=4),
+    "awc_adaptive, gap": AdaptiveAWC.Config(watch="gap", weights="continuous", tolerance=1e9, patience=1),
     "ogm_ge, heads": OGMGE.Config(unimodal="heads", ratio="weakest", window=2),
     "ogm_ge, without noise": OGMGE.Config(noise=0, temperature=0.1, centred=False, min_dims=1),
     "agm, encoders": AGM.Config(scale="encoders", temperature=0.1),
@@ -82,12 +84,12 @@ COMPOSED: dict[str, Callable[[], Method]] = {
     "awc after a window": lambda: within(range(1, 3), AWC(AWC.Config(anchor="init"))),
     "opm, ogm_ge and g_blending": lambda: chain(opm=OPM(), ogm=OGMGE(), blend=GBlending()),
     "awc and mmpareto": lambda: chain(
-        awc=AWC(AWC.Config(contributions="batch")), pmr=PMR(), pareto=MMPareto(), ogm=OGMGE()
+        awc=AWC(), pmr=PMR(), pareto=MMPareto(), ogm=OGMGE()
     ),
     "agm, ogm_ge and awc": lambda: chain(agm=AGM(), ogm=OGMGE(OGMGE.Config(unimodal="heads")), awc=AWC()),
     "two of them": lambda: chain(
-        early=within(range(2), AWC(AWC.Config(alpha_s=1e3, alpha_i=1e3))),
-        batch=AWC(AWC.Config(contributions="batch")),
+        early=within(range(2), AWC(AWC.Config(strength="alpha", alpha_s=1e3, alpha_i=1e3))),
+        late=AWC(AWC.Config(contributions="validation")),
     ),
     "resampling twice, then awc": lambda: chain(
         modality=ModalityResampling(ModalityResampling.Config(warmup=0, value="validation")),
@@ -122,7 +124,7 @@ def paired(subject: Subject) -> Subject:
         method = subject.build()
         if method.replaces_step:
             return chain(first=Relearning(Relearning.Config(every=1)), second=method)
-        return chain(first=AWC(AWC.Config(contributions="batch")), second=method)
+        return chain(first=AWC(), second=method)
 
     return Subject(name=f"pair with {subject.name}", build=build, is_pair=True)
 

@@ -41,3 +41,4 @@ def test_unknown() -> None:
 def test_paper_settings_are_the_defaults() -> None:
     config = AWC.Config()
     assert (config.alpha_s, config.alpha_i, config.window) == (20_000, 10_000, 20)
+    assert (config.strength, config.ratio_s, config.ratio_i) == ("ratio", 0.3, 0.0)

@@ -51,8 +51,15 @@ def test_variants_inherit_the_space() -> None:
 
 def test_the_paper_ratio_of_alphas_is_kept() -> None:
     for position in (0.0, 0.3, 1.0):
-        config = at_position(METHODS["awc"].Config(), position)
+        config = at_position(METHODS["awc"].Config(strength="alpha"), position)
         assert config.alpha_s / config.alpha_i == pytest.approx(2.0)  # type: ignore[attr-defined]
+
+
+def test_a_field_without_effect_is_not_varied() -> None:
+    config = METHODS["awc"].Config
+    assert set(search_space(config)) == {"ratio_s"}
+    assert set(search_space(config(strength="alpha"))) == {"alpha_s", "alpha_i"}
+    assert at_position(config(), 1.0).alpha_s == config().alpha_s  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("position", [-0.1, 1.1, float("nan")])

@@ -86,7 +86,7 @@ class AdaptiveAWC(AWC):
 
     def on_epoch_start(self, run: Run) -> None:
         """AWC's own start, then check the watched number; nothing after the end."""
-        if self.ended or self.idle:
+        if self.ended or self.over:
             return
         super().on_epoch_start(run)
         value = self._watched(run)
@@ -98,6 +98,11 @@ class AdaptiveAWC(AWC):
     def shape_losses(self, losses: Losses, step: Step) -> Losses:
         """AWC's penalty while the window is open; afterwards it is zero."""
         return losses if self.ended else super().shape_losses(losses, step)
+
+    def shape_gradients(self, step: Step) -> None:
+        """AWC's while the window is open."""
+        if not self.ended:
+            super().shape_gradients(step)
 
     def state_dict(self) -> dict[str, Any]:
         """AWC's state and the watched numbers."""

@@ -11,8 +11,8 @@ from equipose.balancing.methods.awc.awc import AWC
 class ContinuousAWC(AWC):
     """AWC with `weights="continuous"` as a method of its own, so that comparisons can list both.
 
-    alpha_m = alpha_i + (alpha_s - alpha_i) * max(0, p_m - 1/M) / (1 - 1/M), p_m being the modality's share
-    of the Shapley scores. Two clusters give the full alpha_s to the modality ahead, however small its lead;
+    The strength of m is i + (s - i) * max(0, p_m - 1/M) / (1 - 1/M), s and i being those of AWC's strong and
+    weak group and p_m the modality's share of the Shapley scores. Two clusters give the full s to the modality ahead, however small its lead;
     here the weight grows with the lead.
     """
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 
+from equipose.balancing.compose import within
 from equipose.balancing.fisher.diagonal import fisher_trace
 from equipose.balancing.methods.awc.adaptive import AdaptiveAWC, Settling, group_gap
 from equipose.balancing.methods.awc.awc import AWC
@@ -36,7 +37,8 @@ def test_settling_from_zero() -> None:
 @pytest.mark.parametrize("watch", ["fisher", "gap"])
 def test_window_ends_when_settled(watch: str, contributions: str, toy_training: Callable) -> None:
     """A tolerance that everything meets: with patience 1 the second number already ends the window."""
-    config = Config(watch=watch, contributions=contributions, tolerance=1e9, patience=1)  # type: ignore[arg-type]
+    known: dict[str, Any] = {"watch": watch, "contributions": contributions, **AWC.published}
+    config = Config(tolerance=1e9, patience=1, **known)
     training = toy_training(AdaptiveAWC(config))
     # With batch contributions the first epoch has no gap to look at yet.
     open_epochs = 2 if (watch, contributions) == ("gap", "batch") else 1
@@ -54,7 +56,8 @@ def test_before_the_end_it_is_awc_and_after_it_costs_nothing(
     adaptive = toy_training(AdaptiveAWC(Config(**settings))).fit(2)
     assert torch.equal(adaptive.weights(), toy_training(AWC()).fit(2).weights())
     adaptive.fit(3)
-    assert torch.equal(adaptive.weights(), toy_training(build_method(AWC.Config(window=2))).fit(3).weights())
+    ended = within(range(2), AWC())
+    assert torch.equal(adaptive.weights(), toy_training(ended).fit(3).weights())
 
     def never(*_: object, **__: object) -> None:
         raise AssertionError("estimated Fisher information after the end")
@@ -73,8 +76,9 @@ def test_it_watches_the_fisher_trace(toy_training: Callable) -> None:
 
 
 def test_window_is_the_latest_end(toy_training: Callable) -> None:
-    training = toy_training(build_method(Config(window=1, tolerance=0.0))).fit(2)
-    assert "awc" not in training.losses
+    method = build_method(Config(window=1, tolerance=0.0, **AWC.published))
+    assert [method.acts_in(epoch) for epoch in range(3)] == [True, False, False]
+    assert "awc" not in toy_training(method).fit(2).losses
 
 
 @pytest.mark.parametrize(

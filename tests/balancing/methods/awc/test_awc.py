@@ -17,6 +17,11 @@ from equipose.balancing.registry import build_method
 from equipose.models.batch import rows_of
 from equipose.models.randomness import torch_rng
 
+def published(**fields: Any) -> AWC.Config:
+    """The AWC paper's weights, with the scores of the validation pass unless others are given."""
+    return AWC.Config(**{**AWC.published, "contributions": "validation", **fields})
+
+
 SCORES = {2: [9.0, 1.0], 3: [9.0, 1.0, 8.0], 4: [9.0, 1.0, 8.0, 0.5]}
 
 
@@ -63,7 +68,7 @@ def test_loss_and_gradients_equal_the_equations(
     toy_model: Callable,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    method = AWC(AWC.Config(alpha_s=20.0, alpha_i=10.0, loss_unit=unit))  # type: ignore[arg-type]
+    method = AWC(published(alpha_s=20.0, alpha_i=10.0, loss_unit=unit))  # type: ignore[arg-type]
     training = toy_training(method, num_modalities, dtype=torch.float64)
     scores = torch.tensor(SCORES[num_modalities])
     monkeypatch.setattr(training, "contributions", lambda: scores)
@@ -90,7 +95,7 @@ def test_loss_and_gradients_equal_the_equations(
 
 @pytest.mark.parametrize("contributions", ["validation", "batch"])
 def test_penalty_starts_every_epoch_at_zero(contributions: str, toy_training: Callable) -> None:
-    method = AWC(AWC.Config(contributions=contributions))  # type: ignore[arg-type]
+    method = AWC(published(contributions=contributions))  # type: ignore[arg-type]
     training = toy_training(method)
     for _ in range(2):
         training.fit(training.epoch)
@@ -106,7 +111,7 @@ def test_penalty_starts_every_epoch_at_zero(contributions: str, toy_training: Ca
 
 
 def test_initial_anchor_stays(toy_training: Callable) -> None:
-    method = AWC(AWC.Config(anchor="init"))
+    method = AWC(published(anchor="init"))
     training = toy_training(method)
     before = {name: p.detach().clone() for name, p in training.model.named_parameters()}
     training.fit(2)
@@ -116,7 +121,7 @@ def test_initial_anchor_stays(toy_training: Callable) -> None:
 
 def test_fisher_schedule(toy_training: Callable) -> None:
     def diagonals(schedule: str) -> list[Tensor]:
-        method = AWC(AWC.Config(fisher_schedule=schedule))  # type: ignore[arg-type]
+        method = AWC(published(fisher_schedule=schedule))  # type: ignore[arg-type]
         training = toy_training(method)
         return [
             training.fit(epochs) and torch.cat([f.flatten() for f in method.fisher.values()])
@@ -140,7 +145,7 @@ def test_off_is_plain_without_any_extra_pass(
     options = {"norm": "batch", "dropout": 0.4}
     plain = toy_training(Method(), **options).fit(2)
     for contributions in ("validation", "batch"):
-        method = build_method(AWC.Config(contributions=contributions, **off))  # type: ignore[arg-type]
+        method = build_method(published(contributions=contributions, **off))  # type: ignore[arg-type]
         assert not method.needs
         assert torch.equal(toy_training(method, **options).fit(2).weights(), plain.weights())
 
@@ -149,7 +154,7 @@ def test_batches_that_are_squared_whole_are_shuffled(toy_training: Callable) -> 
     """In index order neighbours are alike, and their gradients add up instead of cancelling."""
 
     def trace(batches: Callable[[Any], Any]) -> float:
-        method = AWC(AWC.Config(fisher="per_batch"))
+        method = AWC(published(fisher="per_batch"))
         training = toy_training(method)
         copies = [torch.full((8,), row) for row in range(8)]
         training.batches = [rows_of(batch, rows) for batch in training.batches for rows in copies]
@@ -161,14 +166,14 @@ def test_batches_that_are_squared_whole_are_shuffled(toy_training: Callable) -> 
 
 
 def test_after_the_window_only_the_task_loss_remains(toy_training: Callable) -> None:
-    training = toy_training(build_method(AWC.Config(window=1)))
+    training = toy_training(build_method(published(window=1)))
     training.fit(1)
     assert training.method.shape_losses(*one_step(training)[::-1]).keys() == {POSE}
 
 
 def test_stronger_alpha_holds_weights_closer(toy_training: Callable) -> None:
     def travel(alpha: float) -> float:
-        training = toy_training(AWC(AWC.Config(alpha_s=alpha, alpha_i=alpha)))
+        training = toy_training(AWC(published(alpha_s=alpha, alpha_i=alpha)))
         start = training.weights()
         training.fit(1)
         encoders = sum(p.numel() for p in training.model.encoders.parameters())
@@ -178,15 +183,16 @@ def test_stronger_alpha_holds_weights_closer(toy_training: Callable) -> None:
 
 
 def test_metrics(toy_training: Callable) -> None:
-    training = toy_training(AWC()).fit(1)
+    training = toy_training(AWC(published())).fit(1)
     modalities = training.model.modalities
-    assert set(training.logged) == {f"{kind}/{m}" for kind in ("fisher", "method/alpha") for m in modalities}
+    kinds = ("fisher", "method/alpha", "method/penalty_ratio")
+    assert set(training.logged) == {f"{kind}/{m}" for kind in kinds for m in modalities}
     assert all(value > 0 for value in training.logged.values())
     assert {training.logged[f"method/alpha/{m}"] for m in modalities} == {20_000.0, 10_000.0}
 
 
 def test_only_encoders_are_held(toy_training: Callable) -> None:
-    method = AWC()
+    method = AWC(published())
     toy_training(method).fit(1)
     assert method.anchor.keys() == method.fisher.keys()
     assert all(name.startswith("encoders.") for name in method.anchor)
@@ -194,7 +200,7 @@ def test_only_encoders_are_held(toy_training: Callable) -> None:
 
 def test_penalties_of_two_in_a_chain_add_up(toy_training: Callable) -> None:
     """Neither overwrites the other's penalty under their common name."""
-    one, two = AWC(AWC.Config(anchor="init")), AWC(AWC.Config(alpha_s=1e3, alpha_i=5e2, anchor="init"))
+    one, two = AWC(published(anchor="init")), AWC(published(alpha_s=1e3, alpha_i=5e2, anchor="init"))
     training = toy_training(chain(one=one, two=two), dtype=torch.float64).fit(2)
     step, losses = one_step(training)
     each = [method.shape_losses(losses, step)[PENALTY] for method in (one, two)]
@@ -203,19 +209,19 @@ def test_penalties_of_two_in_a_chain_add_up(toy_training: Callable) -> None:
 
 
 def test_needs() -> None:
-    assert AWC().needs == {"contributions"}
-    assert not AWC(AWC.Config(contributions="batch")).needs
+    assert AWC(published()).needs == {"contributions"}
+    assert not AWC(published(contributions="batch")).needs
 
 
 def test_missing_contributions(toy_training: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
-    training = toy_training(AWC())
+    training = toy_training(AWC(published()))
     monkeypatch.setattr(training, "contributions", lambda: None)
     with pytest.raises(ValueError, match="no validation pass has run yet"):
         training.fit(1)
 
 
 def test_state_of_another_model(toy_training: Callable) -> None:
-    config = AWC.Config(anchor="init")
+    config = published(anchor="init")
     saved = toy_training(AWC(config), 2).fit(1).method.state_dict()
     other = toy_training(AWC(config), 3)
     other.method.load_state_dict(saved)
@@ -238,6 +244,10 @@ def test_state_of_another_model(toy_training: Callable) -> None:
         ({"loss_unit": "cm"}, r"awc\.loss_unit must"),
         ({"value_function": "mse"}, r"awc\.value_function must"),
         ({"momentum": 2.0}, r"awc\.momentum"),
+        ({"strength": "beta"}, r"awc\.strength must be one of .*ratio.* 'beta'"),
+        ({"ratio_s": -0.1}, r"awc\.ratio_s .* -0\.1"),
+        ({"free_epochs": -1}, r"awc\.free_epochs must be at least 0, got -1"),
+        ({"window_steps": -1}, r"awc\.window_steps must be at least 0, got -1"),
     ],
 )
 def test_config_messages(fields: dict[str, Any], message: str) -> None:

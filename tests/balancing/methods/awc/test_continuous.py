@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -33,14 +34,23 @@ def test_excess_share_is_continuous_where_clusters_jump() -> None:
         excess_share(torch.tensor([1.0, torch.nan]))
 
 
-@pytest.mark.parametrize("method", [ContinuousAWC(), AWC(AWC.Config(weights="continuous"))])
-def test_alphas_by_hand(method: AWC, toy_training: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
+SETTINGS: dict[str, Any] = {"contributions": "validation", "ratio_s": 0.75, "ratio_i": 0.5}
+
+
+@pytest.mark.parametrize(
+    "method",
+    [
+        ContinuousAWC(ContinuousAWC.Config(**SETTINGS)),
+        AWC(AWC.Config(weights="continuous", **SETTINGS)),
+    ],
+)
+def test_strengths_by_hand(method: AWC, toy_training: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
     training = toy_training(method)
     monkeypatch.setattr(training, "contributions", lambda: torch.tensor([6.0, 2.0, 1.0]))
     training.fit(1)
     # Shares 2/3, 2/9, 1/9: only the first exceeds 1/3, by half of what is possible.
-    assert method.alphas == pytest.approx({"rgb": 15_000.0, "lidar": 10_000.0, "mmwave": 10_000.0})
-    assert training.logged["method/alpha/rgb"] == pytest.approx(15_000)
+    assert method.strengths == pytest.approx({"rgb": 0.625, "lidar": 0.5, "mmwave": 0.5})
+    assert training.logged["method/ratio/rgb"] == pytest.approx(0.625)
 
 
 def test_unknown_weights() -> None:
