@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from equipose.experiments.presets.names import DEFAULT_OUT, FusionName, PresetName
+from equipose.experiments.presets.names import DEFAULT_OUT, ComparisonPresetName, FusionName
 
 if TYPE_CHECKING:
     from equipose.experiments.presets.comparison import ComparisonOptions
@@ -17,7 +17,7 @@ def compare(
     data: str | None = None,
     data_root: Path | None = None,
     store: str | None = None,
-    preset: PresetName = "quick",
+    preset: ComparisonPresetName = "quick",
     methods: tuple[str, ...] = (),
     seeds: int | None = None,
     fusions: tuple[FusionName, ...] = (),
@@ -41,7 +41,8 @@ def compare(
         data: Where the frames come from; by default the simulator, which needs no download.
         data_root: Folder of the raw files, for `mars` and `mmfi`.
         store: Path or URI of a prepared store, in place of raw data.
-        preset: `smoke`, `quick` (ten methods, three seeds) or `paper` (all methods, fusions and protocols).
+        preset: `smoke`; `quick` (six people to train on, ten methods, three seeds); `few_subjects` and
+            `missing_sensor` (all methods, five seeds); `paper` (all methods, fusions and protocols).
         methods: Instead of the preset's; `plain` is always included.
         seeds: How many, counted from 0; with `--resume` the number to extend the newest comparison to.
         fusions: Instead of the preset's.
@@ -78,7 +79,7 @@ def compare(
         protocols=protocols or preset_protocols(sizes.protocols, default[0]),
         split=split or default[1],
         budget=sizes.budget if budget is None else budget,
-        epochs=sizes.epochs if epochs is None else epochs,
+        epochs=sizes.sizes.epochs if epochs is None else epochs,
         alone=alone,
         workers=workers,
         gpu=gpu,

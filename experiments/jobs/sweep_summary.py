@@ -93,4 +93,6 @@ def setting_line(row: dict[str, Any]) -> str:
     if row["window"] == 0:
         return f"{row['trial']}: plain training, {row['fusion']} fusion"
     strong, weak = strengths(row)
-    return f"{row['trial']}: {row['fusion']} fusion, strength {strong}, weak sensors {weak}, K {row['window']}"
+    return (
+        f"{row['trial']}: {row['fusion']} fusion, strength {strong}, weak sensors {weak}, K {row['window']}"
+    )

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from equipose.balancing.method import MethodConfig
 from equipose.balancing.registry import METHODS, method_class
-from equipose.balancing.schedules import PAPER_EPOCHS, fitted
-from equipose.experiments.presets.names import FusionName, PresetName
+from equipose.balancing.schedules import fitted
+from equipose.experiments.presets.names import ComparisonPresetName, FusionName
 from equipose.experiments.presets.options import ResumableOptions
-from equipose.experiments.presets.sizes import PRESETS, SimulatedSelection
+from equipose.experiments.presets.sizes import MANY_SUBJECTS, PRESETS, Preset, SimulatedSelection
 from equipose.orchestrator.jobs.location import Kind
+from equipose.orchestrator.training.config import OptimizerConfig
 
 if TYPE_CHECKING:
     from equipose.orchestrator.comparison.config import ComparisonConfig
@@ -22,45 +23,61 @@ if TYPE_CHECKING:
 class ComparisonSizes:
     """What a preset decides about a comparison."""
 
+    sizes: Preset
+    """Data, widths, batches, optimiser and length of every run."""
     methods: tuple[str, ...]
     seeds: int
     fusions: tuple[FusionName, ...] = ("concat",)
     protocols: tuple[str, ...] | None = None
     """None: the data source's own protocol."""
-    budget: int = 2
-    epochs: int
+    budget: int = 3
     fisher_fraction: float = 1.0
+    published: bool = False
+    """Methods in the setting of their own paper, where their defaults depart from it."""
 
 
-COMPARISONS: dict[PresetName, ComparisonSizes] = {
-    "smoke": ComparisonSizes(methods=("plain", "awc", "mmpareto"), seeds=2, epochs=2),
-    "quick": ComparisonSizes(
-        methods=(
-            "plain",
-            "awc",
-            "awc_continuous",
-            "ogm_ge",
-            "agm",
-            "opm",
-            "g_blending",
-            "mmpareto",
-            "modality_resampling",
-            "relearning",
-        ),
-        seeds=3,
-        epochs=10,
+RIVALS = (
+    "plain",
+    "awc",
+    "info_reg",
+    "ogm_ge",
+    "agm",
+    "opm",
+    "dgl",
+    "mmpareto",
+    "modality_resampling",
+    "modality_dropout",
+)
+"""One of every kind: penalties, gradient modulation, feature dropout, unimodal losses, resampling."""
+
+COMPARISONS: dict[ComparisonPresetName, ComparisonSizes] = {
+    "smoke": ComparisonSizes(sizes=PRESETS["smoke"], methods=("plain", "awc", "mmpareto"), seeds=2, budget=2),
+    "quick": ComparisonSizes(sizes=PRESETS["quick"], methods=RIVALS, seeds=3, fisher_fraction=0.25),
+    "few_subjects": ComparisonSizes(
+        sizes=replace(PRESETS["quick"], model="small", epochs=60, optimizer=OptimizerConfig()),
+        methods=tuple(METHODS),
+        seeds=5,
+        fisher_fraction=0.25,
+    ),
+    "missing_sensor": ComparisonSizes(
+        sizes=replace(PRESETS["quick"], simulated=MANY_SUBJECTS),
+        methods=tuple(METHODS),
+        seeds=5,
         fisher_fraction=0.25,
     ),
     "paper": ComparisonSizes(
+        sizes=PRESETS["paper"],
         methods=tuple(METHODS),
         seeds=3,
         fusions=("concat", "mlp", "attention"),
         protocols=("P1", "P2", "P3"),
         budget=5,
-        epochs=PAPER_EPOCHS,
+        published=True,
     ),
 }
-"""`smoke` is for tests, `quick` fits 20 minutes on two cores, `paper` has all methods, fusions, protocols."""
+"""`smoke` is for tests. `quick` (six people to train on, eight others to test) fits 30 minutes on two cores.
+`few_subjects` has the same people, wider models and every method; `missing_sensor` has 28 people to train
+on, so that what is left to win is with a sensor missing at test. `paper` has all methods, fusions, protocols."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +88,7 @@ class ComparisonOptions(ResumableOptions):
     verb: ClassVar[str] = "compare"
     grows = "seeds"
 
-    preset: PresetName
+    preset: ComparisonPresetName
     methods: tuple[str, ...]
     seeds: int
     """How many, counted from 0."""
@@ -96,21 +113,24 @@ class ComparisonOptions(ResumableOptions):
 
     @property
     def simulated(self) -> SimulatedSelection:
-        return PRESETS[self.preset].simulated
+        return COMPARISONS[self.preset].sizes.simulated
 
     @property
     def extent(self) -> int:
         return self.seeds
 
 
-def method_configs(names: tuple[str, ...], epochs: int, fisher_fraction: float) -> tuple[MethodConfig, ...]:
+def method_configs(
+    names: tuple[str, ...], epochs: int, fisher_fraction: float, *, published: bool = False
+) -> tuple[MethodConfig, ...]:
     """The methods' defaults, with schedules fitted to the run and Fisher passes over a share of the batches.
 
-    Raises ValueError for an unknown name.
+    published: in the setting of their own paper instead. Raises ValueError for an unknown name.
     """
     configs = []
     for name in names:
-        config = fitted(method_class(name).Config(), epochs)
+        method = method_class(name)
+        config = fitted(method.Config(**(method.published if published else {})), epochs)
         known: dict[str, Any] = {"fisher_fraction": fisher_fraction}
         names_here = {f.name for f in fields(config)}
         configs.append(replace(config, **{k: v for k, v in known.items() if k in names_here}))
@@ -146,15 +166,18 @@ def comparison_config(name: str, options: ComparisonOptions, store: str) -> Comp
     from equipose.orchestrator.comparison.config import ComparisonConfig
 
     _check_overrides(options.override)
-    preset = PRESETS[options.preset].resized(options.epochs, None)
+    sizes = COMPARISONS[options.preset]
+    preset = sizes.sizes.resized(options.epochs, None)
     protocol, split = options.protocols[0], options.split
     real = options.source.real
     base = preset.train_config(store, protocol, split, 0, real=real, sensors=options.sensors)
-    fisher_fraction = COMPARISONS[options.preset].fisher_fraction
+    methods = method_configs(
+        options.methods, options.epochs, sizes.fisher_fraction, published=sizes.published
+    )
     return ComparisonConfig(
         name=name,
         base=with_overrides(base, options.override),
-        methods=method_configs(options.methods, options.epochs, fisher_fraction),
+        methods=methods,
         seeds=tuple(range(options.seeds)),
         fusions=options.fusions,
         splits=tuple((protocol, split) for protocol in options.protocols),

@@ -154,7 +154,7 @@ def imbalance_config(options: ControlledOptions, levels: tuple[Level, ...]) -> I
     named += [[level.store for level in levels]] if options.stores else []
     content = json.dumps([methods, seeds, epochs, options.lr, options.workers, *named])
     base = TrainConfig(
-        data=DataConfig(store=levels[0].store, train_stride=preset.train_stride, batch=batch),
+        data=DataConfig(store=levels[0].store, split="S2", train_stride=preset.train_stride, batch=batch),
         model=ModelConfig(preset=preset.model, modalities=batch.modalities),
         optimizer=fitted(OptimizerConfig(lr=options.lr), epochs),
         epochs=epochs,

@@ -9,6 +9,7 @@ from typing import Literal
 FusionName = Literal["concat", "mlp", "attention"]
 """The same names as `equipose.models.build.Fusion`, without torch."""
 PresetName = Literal["smoke", "quick", "paper"]
+ComparisonPresetName = Literal["smoke", "quick", "few_subjects", "missing_sensor", "paper"]
 PaperPresetName = Literal["smoke", "quick", "mars", "paper"]
 ImbalancePresetName = Literal["smoke", "small"]
 

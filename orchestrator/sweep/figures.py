@@ -32,7 +32,9 @@ def sweep_figures(
 ) -> dict[str, Figure]:
     """Name -> figure. `runs`: trial -> MLflow run id; `importance` may be empty."""
     provenance, modalities = outcome.provenance, outcome.modalities
-    trials = outcome.table.finished.sort("trial").select("fusion", "strength", "weak_share", "window", OBJECTIVE)
+    trials = outcome.table.finished.sort("trial").select(
+        "fusion", "strength", "weak_share", "window", OBJECTIVE
+    )
     figures = {
         "sweep-history": sweep_history(trials, OBJECTIVE, provenance),
         "parallel-coordinates": parallel_coordinates(trials, OBJECTIVE, provenance),

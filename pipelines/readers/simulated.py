@@ -37,7 +37,7 @@ class SimulatedSource:
 class SimulatedReader:
     """Reads a `SimulatedSource`: simulates the sequence that is asked for."""
 
-    default_split: ClassVar[tuple[str, str]] = ("P1", "S1")
+    default_split: ClassVar[tuple[str, str]] = ("P1", "S2")
 
     def sequences(self, root: SimulatedSource) -> list[SequenceKey]:
         """Every subject with every action."""

@@ -83,9 +83,7 @@ VARIANTS: dict[str, MethodConfig] = {
 COMPOSED: dict[str, Callable[[], Method]] = {
     "awc after a window": lambda: within(range(1, 3), AWC(AWC.Config(anchor="init"))),
     "opm, ogm_ge and g_blending": lambda: chain(opm=OPM(), ogm=OGMGE(), blend=GBlending()),
-    "awc and mmpareto": lambda: chain(
-        awc=AWC(), pmr=PMR(), pareto=MMPareto(), ogm=OGMGE()
-    ),
+    "awc and mmpareto": lambda: chain(awc=AWC(), pmr=PMR(), pareto=MMPareto(), ogm=OGMGE()),
     "agm, ogm_ge and awc": lambda: chain(agm=AGM(), ogm=OGMGE(OGMGE.Config(unimodal="heads")), awc=AWC()),
     "two of them": lambda: chain(
         early=within(range(2), AWC(AWC.Config(strength="alpha", alpha_s=1e3, alpha_i=1e3))),

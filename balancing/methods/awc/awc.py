@@ -46,8 +46,8 @@ class AWC(Method):
         """Strength and window; every field below `window` is a choice that the AWC paper leaves open."""
 
         strength: Strength = "ratio"
-        """What sets the penalty's weight: `ratio`, the norm of its gradient against the task's (ours: it means
-        the same on any data and for any number of steps), or `alpha`, the paper's absolute weights."""
+        """What sets the penalty's weight: `ratio`, the norm of its gradient against the task's (ours: the same
+        on any data and for any number of steps), or `alpha`, the paper's absolute weights."""
         ratio_s: float = searched(0.3, low=0.1, high=1.0, when=("strength", "ratio"))
         """Penalty gradient / task gradient on the encoders of strong modalities."""
         ratio_i: float = 0.0
@@ -80,7 +80,7 @@ class AWC(Method):
         momentum: float | None = 0.05
         """For `contributions="batch"`: weight of the newest batch; None weights all batches equally."""
         weights: Literal["clusters", "continuous"] = "clusters"
-        """From scores to strengths: two clusters, as in the paper, or by how far a share exceeds 1/M (ours)."""
+        """From scores to strengths: two clusters, as in the paper, or how far a share exceeds 1/M (ours)."""
         loss_unit: Literal["m", "mm"] = "m"
         """Unit of the loss for which the alphas were tuned."""
 

@@ -12,8 +12,8 @@ class ContinuousAWC(AWC):
     """AWC with `weights="continuous"` as a method of its own, so that comparisons can list both.
 
     The strength of m is i + (s - i) * max(0, p_m - 1/M) / (1 - 1/M), s and i being those of AWC's strong and
-    weak group and p_m the modality's share of the Shapley scores. Two clusters give the full s to the modality ahead, however small its lead;
-    here the weight grows with the lead.
+    weak group and p_m the modality's share of the Shapley scores. Two clusters give the full s to the
+    modality ahead, however small its lead; here the strength grows with the lead.
     """
 
     @dataclass(frozen=True, kw_only=True)

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from equipose.experiments.jobs.sweep_summary import alphas, setting_line, verdict_line
+from equipose.experiments.jobs.sweep_summary import setting_line, strengths, verdict_line
 from equipose.orchestrator.sweep.config import OBJECTIVE
 
 
 def trial(name: str, window: int, value: float, tries: int = 1) -> dict[str, Any]:
     return {
-        "trial": name, "fusion": "mlp", "alpha_s": 2e4, "ratio": 0.5, "window": window, OBJECTIVE: value,
+        "trial": name, "fusion": "mlp", "strength": 0.4, "weak_share": 0.5, "window": window, OBJECTIVE: value,
         "tries": tries,
     }  # fmt: skip
 
@@ -46,7 +46,7 @@ def test_verdict_without_a_reference() -> None:
     assert "nothing to compare" in verdict_line({"awc": trial("trial-004", 3, 50.0)})
 
 
-def test_plain_training_has_no_alphas() -> None:
-    assert alphas(trial("trial-001", 0, 1.0)) == ("-", "-")
+def test_plain_training_has_no_strength() -> None:
+    assert strengths(trial("trial-001", 0, 1.0)) == ("-", "-")
     assert setting_line(trial("trial-001", 0, 1.0)) == "trial-001: plain training, mlp fusion"
-    assert "alpha_S 2e+04, alpha_I 1e+04, K 3" in setting_line(trial("trial-004", 3, 1.0))
+    assert "strength 0.4, weak sensors 0.2, K 3" in setting_line(trial("trial-004", 3, 1.0))

@@ -37,7 +37,7 @@ def decisions(points: list[dict[str, Any]], values: list[float], epoch: int) -> 
 
 def good(count: int) -> tuple[list[dict[str, Any]], list[float]]:
     """Proposals that are better than those that follow."""
-    return [{**PROPOSAL, "alpha_s": 1e3 + i} for i in range(count)], [10.0 + i for i in range(count)]
+    return [{**PROPOSAL, "strength": 0.1 + i} for i in range(count)], [10.0 + i for i in range(count)]
 
 
 def test_a_hopeless_proposal_is_stopped_and_a_hopeless_reference_is_not() -> None:

@@ -44,7 +44,7 @@ def tracked(finished_sweep: Any) -> Iterator[Tracked]:
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
         with tracking_server(finished_sweep.out) as server:
             mlflow = client(server.uri)
-            experiment = mlflow.get_experiment_by_name("equipose/simulated-P1-S1")
+            experiment = mlflow.get_experiment_by_name("equipose/simulated-P1-S2")
             runs = mlflow.search_runs([experiment.experiment_id])
             (parent,) = (run for run in runs if PARENT_TAG not in run.data.tags)
             children = {run.info.run_name: run for run in runs if PARENT_TAG in run.data.tags}
@@ -61,8 +61,8 @@ def test_outcome_lists_every_trial(finished_sweep: Any) -> None:
     assert [trial["trial"] for trial in trials] == [f"trial-{i:03d}" for i in range(TRIALS)]
     assert {trial["fusion"] for trial in trials} == {"concat", "mlp", "attention"}
     assert {(trial["state"], trial["epochs"]) for trial in trials} == {("done", EPOCHS)}
-    paper = trials[0]
-    assert (paper["alpha_s"], paper["ratio"], paper["window"]) == (20_000.0, 0.5, 1)
+    first = trials[0]
+    assert (first["strength"], first["weak_share"], first["window"]) == (0.3, 0.0, 1)
     best = min(trials, key=lambda trial: trial["best/mpjpe_mm"])
     assert outcome(finished_sweep)["best"] == best
     for path in outcome(finished_sweep)["checkpoints"].values():

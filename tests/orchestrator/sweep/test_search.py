@@ -71,7 +71,7 @@ def test_reference_points_come_first_then_the_sampler(config: SweepConfig, datab
     assert points[:6] == config.enqueued()
     for point in points[6:]:
         assert point not in config.enqueued()
-        assert 1e3 <= point["alpha_s"] <= 1e6
+        assert 0.03 <= point["strength"] <= 3.0
         assert 0 <= point["window"] <= 2
 
 
@@ -162,7 +162,7 @@ def test_importance_needs_four_different_trials(config: SweepConfig, database: P
         search.on_trial_complete(str(i))
     shares = parameter_importance(study, 0)
     assert sum(shares.values()) == pytest.approx(1.0)
-    assert shares.keys() <= {"alpha_s", "ratio", "window", "fusion"}
+    assert shares.keys() <= {"strength", "weak_share", "window", "fusion"}
 
 
 def test_tune_may_pickle_and_save_it(config: SweepConfig, database: Path, tmp_path: Path) -> None:

@@ -17,12 +17,12 @@ from equipose.balancing.registry import build_method
 from equipose.models.batch import rows_of
 from equipose.models.randomness import torch_rng
 
+SCORES = {2: [9.0, 1.0], 3: [9.0, 1.0, 8.0], 4: [9.0, 1.0, 8.0, 0.5]}
+
+
 def published(**fields: Any) -> AWC.Config:
     """The AWC paper's weights, with the scores of the validation pass unless others are given."""
     return AWC.Config(**{**AWC.published, "contributions": "validation", **fields})
-
-
-SCORES = {2: [9.0, 1.0], 3: [9.0, 1.0, 8.0], 4: [9.0, 1.0, 8.0, 0.5]}
 
 
 def one_step(training: Any, index: int = 0) -> tuple[Step, dict[str, Tensor]]:
