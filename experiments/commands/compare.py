@@ -26,6 +26,7 @@ def compare(
     budget: int | None = None,
     epochs: int | None = None,
     alone: bool = True,
+    checks: bool = True,
     out: Path = DEFAULT_OUT,
     workers: int = 1,
     gpu: bool = False,
@@ -51,6 +52,8 @@ def compare(
         budget: Settings tried per method on the validation part; 1 tunes nothing.
         epochs: Instead of the preset's number; schedules keep their share.
         alone: Also train every sensor alone, as the reference of what it can reach.
+        checks: Also measure convergence and headroom, and repeat decided verdicts on fresh seeds; without,
+            the verdicts are those of the tests alone.
         out: Results folder; jobs may share it, and equal runs are trained once.
         workers: Ray Train workers per run (DDP ranks).
         gpu: Give every worker a GPU.
@@ -81,6 +84,7 @@ def compare(
         budget=sizes.budget if budget is None else budget,
         epochs=sizes.sizes.epochs if epochs is None else epochs,
         alone=alone,
+        checks=checks,
         workers=workers,
         gpu=gpu,
         sensors=source.model_sensors(),

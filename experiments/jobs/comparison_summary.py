@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import os
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 from rich.console import Console
 
+from equipose.orchestrator.comparison.check_tables import repetition_words
 from equipose.orchestrator.comparison.job import ComparisonOutcome
-from equipose.orchestrator.comparison.results import SettingOutcome
+from equipose.orchestrator.comparison.judgements import Judgements
+from equipose.orchestrator.comparison.methods_table import methods_table
 from equipose.orchestrator.grid.variants import REFERENCE
-from equipose.pipelines.statistics.comparison import VERDICTS
+from equipose.pipelines.statistics.judgement import JUDGEMENTS
+from equipose.pipelines.statistics.missing import ONE_MISSING
 from equipose.pipelines.tables.formats import to_rich
 
 WIDTH = 150
@@ -21,7 +26,7 @@ def print_comparison(outcome: ComparisonOutcome, out: Path, console: Console | N
     """Print a table and the verdicts of each setting, and where the files are."""
     console = console or wide_console()
     for setting in outcome.settings:
-        console.print(to_rich(setting.table()))
+        console.print(to_rich(methods_table(setting)))
         for line in verdict_lines(setting):
             console.print(line)
     shown = os.path.relpath(out) if out.is_relative_to(Path.cwd()) else str(out)
@@ -35,36 +40,54 @@ def wide_console() -> Console:
     return console if console.is_terminal else Console(width=WIDTH)
 
 
-def verdict_lines(setting: SettingOutcome) -> list[str]:
-    """One line per verdict that occurs, and a warning if there is too little data to decide."""
-    if len(setting.methods) < 2:
+def verdict_lines(judgements: Judgements) -> list[str]:
+    """One line per question and verdict that occurs, and a warning if there is too little data to decide."""
+    setting = judgements.outcome
+    if not judgements.several:
         return [f"only {setting.methods[0]}: nothing to compare it with"]
-    comparison = setting.comparison()
     lines = []
-    for verdict in VERDICTS:
-        names = [row["method"] for row in comparison.iter_rows(named=True) if row["verdict"] == verdict]
-        if names:
-            lines.append(f"{verdict} ({len(names)} of {len(comparison)}): {', '.join(names)}")
-    weak = comparison.filter("underpowered")
-    if len(weak):
-        lines.append(
-            f"underpowered ({len(weak)} of {len(comparison)}): {weak['why'][0]}; add seeds or subjects"
-        )
+    for subset in judgements.questions:
+        judged = judgements.judged(subset)
+        where = f"{subset}: " if subset else ""
+        for verdict in JUDGEMENTS:
+            names = judged.filter(pl.col("judgement") == verdict)["method"].to_list()
+            if names:
+                lines.append(f"{where}{verdict} ({len(names)} of {len(judged)}): {', '.join(names)}")
+        weak = judged.filter("underpowered")
+        if len(weak):
+            why = f"{weak['why'][0]}; add seeds or subjects"
+            lines.append(f"{where}underpowered ({len(weak)} of {len(judged)}): {why}")
+    if setting.again:
+        lines.append(repetition_words(judgements))
     lines.append(f"differences to {REFERENCE} on the test part, {setting.runs[0].result.provenance}")
     return lines
 
 
 def outcome_json(outcome: ComparisonOutcome) -> dict[str, Any]:
-    """The comparison for scripts: test error and difference to plain, per setting and method."""
+    """The comparison for scripts: test error, difference to plain and checks, per setting and method."""
     settings = {}
-    for setting in outcome.settings:
-        rows = setting.comparison().fill_nan(None).to_dicts() if len(setting.methods) > 1 else []
+    for judgements in outcome.settings:
+        setting, convergence = judgements.outcome, judgements.convergence
+        questions = judgements.questions if judgements.several else ()
         settings[setting.setting.slug] = {
             "fingerprint": setting.runs[0].result.fingerprint,
             "provenance": setting.runs[0].result.provenance,
-            "comparison": rows,
+            "comparison": _rows(judgements.judged()) if judgements.several else [],
+            "one_missing": _rows(judgements.judged(ONE_MISSING)) if ONE_MISSING in questions else [],
+            "convergence": None if convergence is None else asdict(convergence) | {"gain": convergence.gain},
+            "headroom": {subset or "all": judgements.headroom(subset) for subset in judgements.questions},
+            "repetition": {
+                subset or "all": [] if found is None else _rows(found)
+                for subset in questions
+                for found in [judgements.repetition(subset)]
+            },
             "test_mpjpe_mm": {
                 method: [run.evaluation.mpjpe_mm for run in setting.of(method)] for method in setting.methods
             },
         }
     return {"settings": settings}
+
+
+def _rows(table: pl.DataFrame) -> list[dict[str, Any]]:
+    """Rows as JSON takes them."""
+    return table.fill_nan(None).to_dicts()

@@ -42,23 +42,29 @@ def plan_comparison(options: ComparisonOptions, out: Path) -> None:
 
     Raises ValueError that names the option that is wrong.
     """
+    from equipose.orchestrator.comparison.checks import check_runs
+
     config = comparison_config("plan", replace(options, gpu=False), planned_store(options, out)[0])
     tuning = [spec for specs in config.tuning_runs().values() for spec in specs]
     finals = len(config.settings) * len(config.methods) * len(config.seeds)
-    alone = len(config.alone_runs())
-    total = len(tuning) + finals + alone
+    alone, checks = len(config.alone_runs()), len(check_runs(config, config.defaults()))
+    total = len(tuning) + finals + alone + checks
     kept = kept_runs(config, out) if planned_store(options, out)[1] else 0
     print(
         f"comparison of {total} runs, {config.base.epochs} epochs each: {len(tuning)} to tune, {finals} to "
-        f"compare {len(config.methods)} methods over {len(config.seeds)} seeds, {alone} of sensors alone; "
-        f"{kept} are kept already, {total - kept} to train"
+        f"compare {len(config.methods)} methods over {len(config.seeds)} seeds, {alone} of sensors alone, "
+        f"{checks} to measure convergence and headroom; {kept} are kept already, {total - kept} to train"
     )
+    if config.checks:
+        again = len(config.seeds) * len(config.settings) * len(config.methods)
+        print(f"verdicts that are decided are repeated on fresh seeds: up to {again} runs more")
     _finish(options, config.base, out, total - kept)
 
 
 def kept_runs(config: ComparisonConfig, out: Path) -> int:
     """Number of runs that need no training; compared runs count once tuning has decided their settings."""
     from equipose.orchestrator.cluster.capacity import Resources
+    from equipose.orchestrator.comparison.checks import check_runs
     from equipose.orchestrator.comparison.config import best_candidate
     from equipose.orchestrator.grid.run_one import RunsFolder, result_of
     from equipose.orchestrator.jobs.location import runs_folder
@@ -71,6 +77,7 @@ def kept_runs(config: ComparisonConfig, out: Path) -> int:
     if len(kept) == len(results):
         chosen = {which: best_candidate(tried, kept) for which, tried in candidates.items()}
         others += config.final_runs(chosen or config.defaults())
+        others += check_runs(config, chosen or config.defaults())
     return len(kept) + sum(result_of(spec, folder) is not None for spec in others)
 
 

@@ -77,7 +77,8 @@ COMPARISONS: dict[ComparisonPresetName, ComparisonSizes] = {
 }
 """`smoke` is for tests. `quick` (six people to train on, eight others to test) fits 30 minutes on two cores.
 `few_subjects` has the same people, wider models and every method; `missing_sensor` has 28 people to train
-on, so that what is left to win is with a sensor missing at test. `paper` has all methods, fusions, protocols."""
+on, so that what is left to win is with a sensor missing at test. `paper` has all methods, fusions and
+protocols."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,6 +101,8 @@ class ComparisonOptions(ResumableOptions):
     epochs: int
     alone: bool = True
     """Also train every sensor alone."""
+    checks: bool = True
+    """Also measure convergence and headroom, and repeat decided verdicts."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -183,5 +186,6 @@ def comparison_config(name: str, options: ComparisonOptions, store: str) -> Comp
         splits=tuple((protocol, split) for protocol in options.protocols),
         budget=options.budget,
         alone=options.alone,
+        checks=options.checks,
         workers=options.workers,
     )

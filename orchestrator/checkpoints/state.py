@@ -16,7 +16,7 @@ from equipose.pipelines.files.atomic import atomic, remove_leftovers
 from equipose.pipelines.files.errors import DataError
 
 FILE = "state.pt"
-FORMAT = 4
+FORMAT = 5
 
 DAMAGE = (
     RuntimeError,
@@ -93,7 +93,7 @@ def load(directory: Path | str) -> dict[str, Any]:
     if found != FORMAT:
         raise DataError(
             f"{path}: checkpoint format {found!r}, expected {FORMAT}; train again, or use the version that "
-            "wrote it (up to format 3, inputs were scaled by constants instead of the training data)"
+            "wrote it (up to format 4, running statistics of batch normalisation lagged behind the weights)"
         )
     check_state(state, path)
     return state

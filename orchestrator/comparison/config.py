@@ -21,6 +21,8 @@ from equipose.orchestrator.training.config import TrainConfig
 
 LR_FACTORS = (1 / 3, 3.0)
 """Range of the learning rate that tuning tries, as factors on the preset's."""
+TEST, TUNING = "test", "tuning"
+"""What a run is for: to be compared, or to choose settings."""
 SECOND_LR = 0.85
 """Position in that range of the second candidate: about twice the preset's learning rate."""
 
@@ -63,6 +65,8 @@ class ComparisonConfig:
     """Of weights and batches while tuning; not among `seeds`, so no setting is chosen for luck with one."""
     alone: bool = True
     """Also train every sensor alone: an upper bound for that sensor in a joint model."""
+    checks: bool = True
+    """Also measure convergence and headroom, and repeat decided verdicts on fresh seeds; see `checks.py`."""
     workers: int = 1
     select: Literal["best", "last"] = "best"
 
@@ -105,6 +109,8 @@ class ComparisonConfig:
     def candidates(self, setting: Setting, method: MethodConfig) -> list[TrainConfig]:
         """What tuning tries: the defaults, another learning rate, then both at points of a Halton sequence.
 
+        From a budget of 3 on, the third turns the method's own dial.
+
         The points are the same for every method and do not depend on results, so all run in parallel. The
         second candidate changes the learning rate alone; otherwise a short search would change a method's
         setting just to get the other learning rate. The first two points of the sequence are skipped: a
@@ -131,7 +137,7 @@ class ComparisonConfig:
             return {}
         return {
             (setting, method_name(method)): [
-                self._spec(f"tune-{number} {method_name(method)}", setting, config, "tuning")
+                self.spec(f"tune-{number} {method_name(method)}", setting, config, TUNING)
                 for number, config in enumerate(self.candidates(setting, method))
             ]
             for setting in self.settings
@@ -144,7 +150,10 @@ class ComparisonConfig:
         Seeds vary slowest, so an interrupted comparison has complete seeds.
         """
         return [
-            self._spec(f"{name} s{seed}", setting, replace(chosen[setting, name], seed=seed))
+            replace(
+                self.spec(f"{name} s{seed}", setting, replace(chosen[setting, name], seed=seed)),
+                refit=self.checks and name == REFERENCE,
+            )
             for seed in self.seeds
             for setting in self.settings
             for name in map(method_name, self.methods)
@@ -156,14 +165,14 @@ class ComparisonConfig:
             return []
         first = [setting for setting in self.settings if setting.fusion == self.fusions[0]]
         return [
-            self._spec(f"{modality} alone s{seed}", setting, replace(one, seed=seed))
+            self.spec(f"{modality} alone s{seed}", setting, replace(one, seed=seed))
             for seed in self.seeds
             for setting in first
             for modality in self.base.model.modalities
             for one in [with_modalities(self.in_setting(setting), (modality,))]
         ]
 
-    def _spec(self, name: str, setting: Setting, config: TrainConfig, stage: str = "test") -> RunSpec:
+    def spec(self, name: str, setting: Setting, config: TrainConfig, stage: str = TEST) -> RunSpec:
         """A run; its name includes the setting where there are several."""
         full = name if len(self.settings) == 1 else f"{name} {setting.name}"
         return RunSpec(
@@ -171,7 +180,7 @@ class ComparisonConfig:
             config=config,
             stage=stage,
             workers=self.workers,
-            evaluate=stage == "test",
+            evaluate=stage != TUNING,
             select=self.select,
         )
 

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from equipose.orchestrator.cluster.session import SessionConfig
+from equipose.orchestrator.comparison.checks import check_runs, repetition_runs
 from equipose.orchestrator.comparison.config import ComparisonConfig, Setting, best_candidate
+from equipose.orchestrator.comparison.judgements import Judgements
 from equipose.orchestrator.comparison.record import record
 from equipose.orchestrator.comparison.results import SettingOutcome, collect
 from equipose.orchestrator.grid.job import GridJob, grid_job
@@ -23,7 +25,7 @@ Chosen = dict[tuple[Setting, str], TrainConfig]
 class ComparisonOutcome:
     """The results of a comparison, and the folder of its files."""
 
-    settings: tuple[SettingOutcome, ...]
+    settings: tuple[Judgements, ...]
     chosen: Chosen
     """(setting, method) -> the settings that tuning chose."""
     folder: Path
@@ -55,14 +57,31 @@ def run_comparison_job(
 def _tune_train_collect(config: ComparisonConfig, job: GridJob) -> ComparisonOutcome:
     candidates = config.tuning_runs()
     tuning = [spec for specs in candidates.values() for spec in specs]
-    finals = len(config.settings) * len(config.methods) * len(config.seeds)
-    job.progress.trials = len(tuning) + finals + len(config.alone_runs())
+    later = [*config.final_runs(config.defaults()), *check_runs(config, config.defaults())]
+    job.progress.trials = len(tuning) + len(later) + len(config.alone_runs())
     tried = job.run(tuning, "tuning on the validation part") if tuning else {}
     chosen = _choose(config, candidates, tried)
-    specs = [*config.final_runs(chosen), *config.alone_runs()]
+    specs = [*config.final_runs(chosen), *check_runs(config, chosen), *config.alone_runs()]
     results = job.run(specs, "training and testing")
     outcomes = collect({spec.name: spec for spec in specs}, results, job.runs)
-    return ComparisonOutcome(settings=outcomes, chosen=chosen, folder=job.root)
+    again = _repetition(config, chosen, outcomes)
+    if again:
+        job.progress.trials += len(again)
+        results |= job.run(again, "decided verdicts again, on fresh seeds")
+        specs += again
+        outcomes = collect({spec.name: spec for spec in specs}, results, job.runs)
+    judged = tuple(Judgements(outcome) for outcome in outcomes)
+    return ComparisonOutcome(settings=judged, chosen=chosen, folder=job.root)
+
+
+def _repetition(
+    config: ComparisonConfig, chosen: Chosen, outcomes: tuple[SettingOutcome, ...]
+) -> list[RunSpec]:
+    """Runs that repeat the decided verdicts of every setting; none without checks."""
+    if not config.checks:
+        return []
+    methods = {outcome.setting: Judgements(outcome).worth_repeating() for outcome in outcomes}
+    return repetition_runs(config, chosen, methods)
 
 
 def _choose(

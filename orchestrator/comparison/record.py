@@ -4,24 +4,28 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 
 from equipose.orchestrator.comparison.config import ComparisonConfig, Setting
 from equipose.orchestrator.comparison.figures import comparison_figures
 from equipose.orchestrator.comparison.files import log_files, write_figures, write_tables
-from equipose.orchestrator.comparison.results import EvaluatedRun, SettingOutcome
+from equipose.orchestrator.comparison.judgements import Judgements
+from equipose.orchestrator.comparison.results import EvaluatedRun
 from equipose.orchestrator.comparison.tables import comparison_tables, tuned_frame, tuned_row
 from equipose.orchestrator.grid.run_one import result_metrics
 from equipose.orchestrator.tracking.run_logger import RunLogger
 from equipose.orchestrator.tracking.runs import Tracking, create_run
 from equipose.orchestrator.training.config import TrainConfig, to_json
+from equipose.pipelines.statistics.missing import ONE_MISSING, worst_cases
+
+PREFIXES: dict[str | None, str] = {None: "", ONE_MISSING: "one_missing/"}
+"""Question -> what stands before its numbers' names."""
 
 
 def record(
     config: ComparisonConfig,
-    outcomes: tuple[SettingOutcome, ...],
+    settings: tuple[Judgements, ...],
     chosen: dict[tuple[Setting, str], TrainConfig],
     tracking: Tracking,
     root: Path,
@@ -34,14 +38,15 @@ def record(
     """
     with RunLogger(tracking.uri, tracking.parent_run, Path(tracking.outbox)) as logger:
         logger.log_artifact(json.dumps(to_json(config.base), indent=2), "config.json")
-        for outcome in outcomes:
+        for judgements in settings:
+            outcome = judgements.outcome
             folder = root / outcome.setting.slug
-            write_tables(comparison_tables(outcome), folder / "tables")
+            write_tables(comparison_tables(judgements), folder / "tables")
             mine = {name: run for (setting, name), run in chosen.items() if setting == outcome.setting}
             (folder / "tables" / "tuned.csv").write_text(tuned_frame(mine).write_csv())
             write_figures(comparison_figures(outcome), folder / "figures")
             log_files(logger, [*folder.glob("tables/*"), *folder.glob("figures/*.png")], root)
-            numbers = method_numbers(outcome)
+            numbers = method_numbers(judgements)
             logger.log_metrics(
                 {
                     f"test/{outcome.setting.slug}/{method}/mpjpe_mm": row["test/mpjpe_mm"]
@@ -50,15 +55,19 @@ def record(
                 step=len(config.seeds),
             )
             for method, metrics in numbers.items():
-                _summary_run(outcome, method, metrics, tracking, several=len(outcomes) > 1)
+                _summary_run(judgements, method, metrics, tracking, several=len(settings) > 1)
 
 
-def method_numbers(outcome: SettingOutcome) -> dict[str, dict[str, float]]:
+def method_numbers(judgements: Judgements) -> dict[str, dict[str, float]]:
     """method -> means over seeds under the tracking names, `<name>/std` of test numbers over several seeds.
 
-    `test/minus_plain_mm` with `/low` and `/high` is the difference to plain and its 95 % interval. The test
-    error comes first, since MLflow's compare view draws the first metric by default.
+    `test/minus_plain_mm` with `/low` and `/high` is the difference to plain and its 95 % interval, and
+    `test/one_missing/minus_plain_mm` the same with one sensor missing; `test/worst_case_mm` is the largest
+    error over which sensor that is. The test error comes first, since MLflow's compare view draws the first
+    metric by default.
     """
+    outcome = judgements.outcome
+    worst = dict(worst_cases(outcome.sums).group_by("method").agg(pl.col("error_mm").mean()).iter_rows())
     numbers = {}
     for method in outcome.methods:
         rows = pl.DataFrame([_own_numbers(run) for run in outcome.of(method)])
@@ -66,12 +75,16 @@ def method_numbers(outcome: SettingOutcome) -> dict[str, dict[str, float]]:
         if len(rows) > 1:
             spread = rows.select(pl.col("^test/.*$").std()).row(0, named=True)
             numbers[method] |= {f"{name}/std": float(value) for name, value in spread.items()}
-    for row in _compared(outcome):
-        numbers[row["method"]] |= {
-            "test/minus_plain_mm": row["difference_mm"],
-            "test/minus_plain_mm/low": row["low_mm"],
-            "test/minus_plain_mm/high": row["high_mm"],
-        }
+        if method in worst:
+            numbers[method]["test/worst_case_mm"] = worst[method]
+    for subset in judgements.questions if judgements.several else ():
+        name = f"test/{PREFIXES[subset]}minus_plain_mm"
+        for row in judgements.judged(subset).iter_rows(named=True):
+            numbers[row["method"]] |= {
+                name: row["difference_mm"],
+                f"{name}/low": row["low_mm"],
+                f"{name}/high": row["high_mm"],
+            }
     return numbers
 
 
@@ -82,10 +95,6 @@ def _own_numbers(run: EvaluatedRun) -> dict[str, float]:
     return first | {name: v for name, v in numbers.items() if not name.endswith(("/low", "/high"))}
 
 
-def _compared(outcome: SettingOutcome) -> list[dict[str, Any]]:
-    return outcome.comparison().to_dicts() if len(outcome.methods) > 1 else []
-
-
 def _tuned(config: TrainConfig) -> dict[str, str]:
     """What tuning chose; a method's own settings are one parameter: their names differ between methods."""
     row = {name: f"{value:.4g}" for name, value in tuned_row(config).items()}
@@ -93,16 +102,24 @@ def _tuned(config: TrainConfig) -> dict[str, str]:
     return {"tuned.lr": lr, "tuned.dial": ", ".join(f"{k} {v}" for k, v in row.items()) or "none"}
 
 
+def _verdicts(judgements: Judgements, method: str) -> dict[str, str]:
+    """Tags `verdict` and `verdict/one_missing` of a method."""
+    tags = {"verdict": "what all are compared to"}
+    for subset in judgements.questions if judgements.several else ():
+        for row in judgements.judged(subset).filter(pl.col("method") == method).iter_rows(named=True):
+            tags[f"verdict/{PREFIXES[subset]}".rstrip("/")] = row["judgement"]
+    return tags
+
+
 def _summary_run(
-    outcome: SettingOutcome, method: str, numbers: dict[str, float], tracking: Tracking, *, several: bool
+    judgements: Judgements, method: str, numbers: dict[str, float], tracking: Tracking, *, several: bool
 ) -> None:
     """A child run that stands for a method, over its seeds; named by its setting where there are several.
 
     In a job that was extended it exists already, and gets the name, tags and numbers of all seeds.
     """
-    runs = outcome.of(method)
-    setting = outcome.setting
-    verdicts = {row["method"]: row["verdict"] for row in _compared(outcome)}
+    outcome = judgements.outcome
+    runs, setting = outcome.of(method), outcome.setting
     seeds = f"{len(runs)} seeds" if len(runs) > 1 else "1 seed"
     name = f"{method} {setting.name} ({seeds})" if several else f"{method} ({seeds})"
     run_id = create_run(
@@ -128,7 +145,6 @@ def _summary_run(
         },
     )
     with RunLogger(tracking.uri, run_id, Path(tracking.outbox)) as logger:
-        verdict = verdicts.get(method, "what all are compared to")
         listed = ",".join(str(run.seed) for run in runs)
-        logger.set_tags({"mlflow.runName": name, "seeds": listed, "verdict": verdict})
+        logger.set_tags({"mlflow.runName": name, "seeds": listed, **_verdicts(judgements, method)})
         logger.log_metrics(numbers, step=len(runs))

@@ -10,15 +10,19 @@ import polars as pl
 
 from equipose.balancing.registry import method_name
 from equipose.models.sensors import subset_name
+from equipose.orchestrator.comparison.checks import CONVERGENCE, HEADROOM, REPETITION
 from equipose.orchestrator.comparison.config import Setting
 from equipose.orchestrator.evaluation.evaluation import Evaluation
-from equipose.orchestrator.grid.run_one import RunsFolder, evaluation_of
+from equipose.orchestrator.grid.run_one import RunsFolder, evaluation_of, refitted_of
 from equipose.orchestrator.grid.run_spec import RunResult, RunSpec
 from equipose.orchestrator.grid.variants import REFERENCE
-from equipose.pipelines.statistics.comparison import EvidenceRule, compare, method_errors, resampled_unit
+from equipose.pipelines.statistics.comparison import EvidenceRule, compare, resampled_unit
+from equipose.pipelines.statistics.missing import ONE_MISSING, one_missing
 from equipose.pipelines.statistics.subset_errors import clustered, full_subset, recording_sums
-from equipose.pipelines.tables.results_table import results_table, score_rows
-from equipose.pipelines.tables.table import Caption, Table
+from equipose.pipelines.tables.table import Caption
+
+CHECKS = (CONVERGENCE, HEADROOM, REPETITION)
+"""Stages whose runs are not compared, but show what the comparison is worth."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +35,8 @@ class EvaluatedRun:
     spec: RunSpec
     result: RunResult
     evaluation: Evaluation
+    refitted: pl.DataFrame | None = None
+    """Frame table under heads fitted for every subset, see `equipose.orchestrator.evaluation.refit`."""
 
     @property
     def spread(self) -> pl.DataFrame:
@@ -54,6 +60,12 @@ class SettingOutcome:
     """
     joints: pl.DataFrame
     """The same per joint, of the full model."""
+    longer: tuple[EvaluatedRun, ...] = ()
+    """Plain training with half as many epochs again; empty where convergence was not measured."""
+    upper: tuple[EvaluatedRun, ...] = ()
+    """Encoders trained alone under a joint head; empty where headroom was not measured."""
+    again: tuple[EvaluatedRun, ...] = ()
+    """Methods with a decided verdict, and plain training, on fresh seeds."""
 
     @property
     def modalities(self) -> tuple[str, ...]:
@@ -76,17 +88,20 @@ class SettingOutcome:
 
     def errors(self, subset: str | None = None, metric: str = "mpjpe_mm") -> pl.DataFrame:
         """The table that `statistics.comparison.compare` takes: of one subset, or of all sensors."""
-        mine = self.sums.filter(pl.col("subset") == (subset or full_subset(self.sums)))
-        return clustered(mine, cluster=self.cluster, metric=metric).drop("subset")
+        return errors_of(self.sums, subset or full_subset(self.sums), self.cluster, metric)
 
-    def comparison(self) -> pl.DataFrame:
-        """Every method against plain training; see `statistics.comparison.compare`."""
-        return self._comparison
+    def comparison(self, subset: str | None = None) -> pl.DataFrame:
+        """Every method against plain training, of one subset, of `ONE_MISSING`, or of all sensors.
+
+        See `statistics.comparison.compare`. Kept, since tables, MLflow and the printed verdicts use it.
+        """
+        if subset not in self._compared:
+            self._compared[subset] = compare(self.errors(subset), EvidenceRule(reference=REFERENCE))
+        return self._compared[subset]
 
     @functools.cached_property
-    def _comparison(self) -> pl.DataFrame:
-        """Cached: the table, every summary in MLflow and the printed verdicts use it."""
-        return compare(self.errors(), EvidenceRule(reference=REFERENCE))
+    def _compared(self) -> dict[str | None, pl.DataFrame]:
+        return {}
 
     def costs(self) -> pl.DataFrame:
         """Means over seeds: parameters, seconds per epoch, Shapley's share of them, peak memory."""
@@ -112,22 +127,6 @@ class SettingOutcome:
             fingerprint=first.result.fingerprint,
         )
 
-    def table(self) -> Table:
-        """The main table: errors, difference to plain with its test, costs."""
-        fingerprint = self.runs[0].result.fingerprint
-        scores = pl.concat(
-            score_rows(method_errors(self.errors(metric=metric)), column, fingerprint)
-            for metric, column in (("mpjpe_mm", "MPJPE"), ("pa_mpjpe_mm", "PA-MPJPE"))
-        )
-        return results_table(
-            scores,
-            self.caption(f"Balancing methods, {self.setting.fusion} fusion, test part"),
-            comparison=self.comparison() if len(self.methods) > 1 else None,
-            costs=self.costs(),
-            reference=REFERENCE,
-            units=f"{self.cluster}s",
-        )
-
 
 def collect(
     specs: Mapping[str, RunSpec], results: Mapping[str, RunResult], runs_folder: RunsFolder
@@ -142,9 +141,11 @@ def collect(
     outcomes = []
     for setting in settings:
         same = [run for run in trained if run.spec.config.model.modalities == full]
-        runs = [run for run in same if setting_of(run.spec) == setting]
+        mine = [run for run in same if setting_of(run.spec) == setting]
+        runs = [run for run in mine if run.spec.stage not in CHECKS]
         if not runs:
             continue
+        checks = {name: tuple(run for run in mine if run.spec.stage == name) for name in CHECKS}
         data = runs[0].spec.config.data
         alone = [
             run
@@ -152,7 +153,7 @@ def collect(
             if run.spec.config.model.modalities != full
             and (run.spec.config.data.protocol, run.spec.config.data.split) == (data.protocol, data.split)
         ]
-        outcomes.append(_outcome(setting, runs, alone))
+        outcomes.append(_outcome(setting, runs, alone, checks))
     return tuple(outcomes)
 
 
@@ -171,11 +172,18 @@ def _trained(spec: RunSpec, result: RunResult, runs_folder: RunsFolder) -> Evalu
         spec=spec,
         result=result,
         evaluation=evaluation_of(spec, runs_folder),
+        refitted=refitted_of(spec, runs_folder) if spec.refit else None,
     )
 
 
-def _outcome(setting: Setting, runs: list[EvaluatedRun], alone: list[EvaluatedRun]) -> SettingOutcome:
-    prints = sorted({run.result.fingerprint for run in [*runs, *alone]})
+def _outcome(
+    setting: Setting,
+    runs: list[EvaluatedRun],
+    alone: list[EvaluatedRun],
+    checks: Mapping[str, tuple[EvaluatedRun, ...]],
+) -> SettingOutcome:
+    every = [*runs, *alone, *(run for several in checks.values() for run in several)]
+    prints = sorted({run.result.fingerprint for run in every})
     if len(prints) > 1:
         raise ValueError(
             f"{setting.name}: runs on different data, fingerprints {prints}; compare each on its own"
@@ -188,7 +196,16 @@ def _outcome(setting: Setting, runs: list[EvaluatedRun], alone: list[EvaluatedRu
         alone=tuple(sorted(alone, key=lambda run: run.seed)),
         sums=pl.concat(recording_sums(labels(run.evaluation.frames, run)) for run in ordered),
         joints=pl.concat(labels(run.evaluation.joints, run) for run in ordered),
+        longer=checks[CONVERGENCE],
+        upper=checks[HEADROOM],
+        again=checks[REPETITION],
     )
+
+
+def errors_of(sums: pl.DataFrame, subset: str, cluster: str, metric: str = "mpjpe_mm") -> pl.DataFrame:
+    """The table that `statistics.comparison.compare` takes, of one subset or `ONE_MISSING`."""
+    mine = one_missing(sums) if subset == ONE_MISSING else sums.filter(pl.col("subset") == subset)
+    return clustered(mine, cluster=cluster, metric=metric).drop("subset")
 
 
 def labels(table: pl.DataFrame, run: EvaluatedRun) -> pl.DataFrame:

@@ -7,7 +7,10 @@ from collections.abc import Mapping
 import polars as pl
 
 from equipose.balancing.search_spaces import search_space
-from equipose.orchestrator.comparison.results import SettingOutcome, labels
+from equipose.orchestrator.comparison.check_tables import check_tables
+from equipose.orchestrator.comparison.judgements import Judgements
+from equipose.orchestrator.comparison.methods_table import methods_table
+from equipose.orchestrator.comparison.results import labels
 from equipose.orchestrator.grid.variants import REFERENCE
 from equipose.orchestrator.training.config import TrainConfig
 from equipose.pipelines.statistics.subset_errors import recording_sums
@@ -23,13 +26,15 @@ from equipose.pipelines.tables.subset_tables import (
 from equipose.pipelines.tables.table import Table
 
 
-def comparison_tables(outcome: SettingOutcome) -> dict[str, Table]:
-    """File name -> table: the methods, then every subset, step, sensor, action, environment and joint."""
+def comparison_tables(judgements: Judgements) -> dict[str, Table]:
+    """File name -> table: methods and their checks, then subsets, steps, sensors, actions, rooms, joints."""
+    outcome = judgements.outcome
     units = f"{outcome.cluster}s"
     of_reference = outcome.sums.filter(pl.col("method") == REFERENCE)
     spreads = pl.concat(run.spread for run in outcome.runs)
     tables = {
-        "methods": outcome.table(),
+        "methods": methods_table(judgements),
+        **check_tables(judgements),
         "subsets": subset_table(outcome.sums, outcome.caption("Every subset of sensors")),
         "steps": step_table(
             step_effects(of_reference, cluster=outcome.cluster),

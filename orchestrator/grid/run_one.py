@@ -7,11 +7,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import polars as pl
+
 from equipose.balancing.shapley.statistics import DivergedError
 from equipose.orchestrator.checkpoints import state as checkpoints
 from equipose.orchestrator.checkpoints.trained_model import load_model
 from equipose.orchestrator.cluster.capacity import Resources
 from equipose.orchestrator.evaluation.evaluation import Evaluation, evaluate, load_evaluation, save_evaluation
+from equipose.orchestrator.evaluation.refit import refitted_errors
 from equipose.orchestrator.evaluation.report_formats import report_metrics
 from equipose.orchestrator.grid.launch import train
 from equipose.orchestrator.grid.run_spec import RunResult, RunSpec
@@ -21,6 +24,7 @@ from equipose.orchestrator.tracking.runs import Tracked, Tracking, create_run, f
 from equipose.orchestrator.training.build import build_training, own_device, run_facts
 from equipose.orchestrator.training.data import OpenedData, RunData
 from equipose.orchestrator.training.run_tags import run_tags
+from equipose.pipelines.files.atomic import atomic
 from equipose.pipelines.files.locks import locked
 
 TRAIN = "train"
@@ -54,9 +58,14 @@ def result_of(spec: RunSpec, runs: RunsFolder) -> RunResult | None:
     """The result of a run that has ended, with its evaluation if it asks for one; None otherwise."""
     folder = runs.folder(spec)
     result = RunResult.load(folder)
-    if result is None or (spec.evaluate and not (folder / spec.evaluation).exists()):
+    if result is None or not all((folder / name).exists() for name in _asked_for(spec)):
         return None
     return result
+
+
+def _asked_for(spec: RunSpec) -> list[str]:
+    """Names of the evaluations that a run must have."""
+    return [spec.evaluation] * spec.evaluate + [spec.refitted] * spec.refit
 
 
 def evaluation_of(spec: RunSpec, runs: RunsFolder) -> Evaluation:
@@ -82,6 +91,9 @@ def work_on(spec: RunSpec, runs: RunsFolder) -> RunResult:
         shutil.rmtree(folder / TRAIN, ignore_errors=True)
         if spec.evaluate and not (folder / spec.evaluation).exists():
             save_evaluation(_evaluate(spec, runs), folder / spec.evaluation)
+        if spec.refit and not (folder / spec.refitted).exists():
+            with atomic(folder / spec.refitted) as file:
+                _refit(spec, runs).write_parquet(file)
         if tracked:
             _record(spec, runs, result, tracked, curves=not fresh)
         return result
@@ -127,6 +139,18 @@ def _evaluate(spec: RunSpec, runs: RunsFolder) -> Evaluation:
         value_function=spec.config.value_function,
         seed=spec.config.seed,
     )
+
+
+def _refit(spec: RunSpec, runs: RunsFolder) -> pl.DataFrame:
+    """Errors on the test part under heads that are fitted for every subset of sensors."""
+    data = runs.data(spec)
+    trained = load_model(runs.folder(spec) / spec.select, store=data.store)
+    return refitted_errors(trained.model.to(own_device()), data, spec.config.data.batch)
+
+
+def refitted_of(spec: RunSpec, runs: RunsFolder) -> pl.DataFrame:
+    """The frame table of a run that asks for refitted heads and has ended."""
+    return pl.read_parquet(runs.folder(spec) / spec.refitted)
 
 
 def _open_run(spec: RunSpec, runs: RunsFolder) -> Tracked | None:

@@ -18,7 +18,7 @@ from equipose.orchestrator.training.config import TrainConfig, from_json, to_jso
 from equipose.pipelines.files.atomic import remove_leftovers, write_json
 from equipose.pipelines.files.errors import DataError
 
-FORMAT = 4
+FORMAT = 5
 """Raised when the meaning of what a run keeps changes; older runs are then trained again."""
 RESULT = "result.json"
 
@@ -36,6 +36,8 @@ class RunSpec:
     """DDP ranks; part of the key, since each rank has its own batch statistics."""
     evaluate: bool = True
     """Evaluate on the test part after training; off while tuning, which sees the validation part only."""
+    refit: bool = False
+    """Also test what its features are worth under a head fitted for every subset of sensors."""
     select: Literal["best", "last"] = "best"
     """Which checkpoint is tested: the best on validation, or the last (the papers do not say)."""
 
@@ -43,6 +45,11 @@ class RunSpec:
     def evaluation(self) -> str:
         """Name of the folder of its evaluation."""
         return f"test-{self.select}"
+
+    @property
+    def refitted(self) -> str:
+        """Name of the file of errors under refitted heads."""
+        return f"refit-{self.select}.parquet"
 
     def key(self, fingerprint: str) -> str:
         """16 hex digits that stand for everything the trained weights depend on.
@@ -79,6 +86,11 @@ class RunResult:
     def validation_mm(self) -> float:
         """The least validation MPJPE over all epochs, mm; tuning selects by it."""
         return self.history[-1]["best/mpjpe_mm"]
+
+    @property
+    def training_mm(self) -> float:
+        """MPJPE on training rows in evaluation mode, at the epoch with the least validation error, mm."""
+        return self.best["train/mpjpe_mm"]
 
     def series(self, name: str) -> list[float]:
         """A metric over the epochs; NaN where an epoch has none."""

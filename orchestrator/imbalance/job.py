@@ -12,6 +12,7 @@ import polars as pl
 from equipose.orchestrator.cluster.session import SessionConfig
 from equipose.orchestrator.comparison.figures import curve_figures
 from equipose.orchestrator.comparison.files import log_files, write_tables
+from equipose.orchestrator.comparison.judgements import Judgements
 from equipose.orchestrator.comparison.tables import comparison_tables
 from equipose.orchestrator.grid.job import grid_job
 from equipose.orchestrator.grid.run_one import RunsFolder
@@ -97,7 +98,7 @@ def _table(claims: Sequence[Claim], level: LevelOutcome) -> Table:
 
 def _write_level(level: LevelOutcome, folder: Path) -> None:
     """The tables of every comparison for one level, and the curves that the claims are about."""
-    write_tables(comparison_tables(level.outcome), folder / "tables")
+    write_tables(comparison_tables(Judgements(level.outcome)), folder / "tables")
     provenance = level.outcome.runs[0].result.provenance
     for method in level.outcome.methods:
         figures = curve_figures(method, level.outcome.of(method), provenance)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -30,6 +30,7 @@ def results_table(
     caption: Caption,
     *,
     comparison: pl.DataFrame | None = None,
+    others: Mapping[str, pl.DataFrame] | None = None,
     costs: pl.DataFrame | None = None,
     reference: str = "plain",
     higher_is_better: Collection[str] = (),
@@ -38,7 +39,8 @@ def results_table(
     """The table of a comparison; methods and columns in their order of appearance.
 
     scores: `SCORE_COLUMNS`, one row per (method, column). comparison: from `statistics.comparison.compare`,
-    gives the difference and the verdict. costs: `method` and any number columns, headed by their names.
+    gives the difference and the verdict, or what `statistics.judgement.judged` concludes from it. others:
+    further comparisons by name, such as `one missing`. costs: `method` and number columns, by their names.
     In every score column the lowest mean (`higher_is_better`: the highest) is best and the next is second,
     as printed, so what looks equal is ranked equal. units: what the clusters of the comparison are, for
     the notes. Raises ValueError where fingerprints differ, or two columns have one name.
@@ -49,6 +51,9 @@ def results_table(
     parts.append(_scores(scores, higher_is_better))
     if comparison is not None:
         parts.append(_differences(comparison, reference))
+    for name, other in (others or {}).items():
+        found = _differences(other, reference)
+        parts.append({f"{column}, {name}": cells for column, cells in found.items()})
     if costs is not None:
         parts.append(_costs(costs))
     columns = columns_named(name for part in parts for name in part)
@@ -98,7 +103,7 @@ def _differences(comparison: pl.DataFrame, reference: str) -> Columns:
             mark=mark_of(row["p_holm"], row["underpowered"]),
             signed=True,
         )
-        verdicts[row["method"]] = Cell(text=row["verdict"])
+        verdicts[row["method"]] = Cell(text=row.get("judgement", row["verdict"]), hint=row.get("because", ""))
     return {f"Δ {reference}": deltas, "verdict": verdicts}
 
 

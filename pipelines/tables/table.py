@@ -143,6 +143,10 @@ class Table:
         if self.sections and len(self.sections) != len(self.rows):
             raise ValueError(f"{len(self.sections)} sections for {len(self.rows)} rows; give one per row")
 
+    def with_notes(self, *notes: str) -> Table:
+        """The table with further notes after its own."""
+        return replace(self, notes=(*self.notes, *notes))
+
     @property
     def header(self) -> tuple[str, ...]:
         """The names of the columns."""

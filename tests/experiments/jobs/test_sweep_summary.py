@@ -13,7 +13,8 @@ from equipose.orchestrator.sweep.config import OBJECTIVE
 
 def trial(name: str, window: int, value: float, tries: int = 1) -> dict[str, Any]:
     return {
-        "trial": name, "fusion": "mlp", "strength": 0.4, "weak_share": 0.5, "window": window, OBJECTIVE: value,
+        "trial": name,
+        "fusion": "mlp", "strength": 0.4, "weak_share": 0.5, "window": window, OBJECTIVE: value,
         "tries": tries,
     }  # fmt: skip
 

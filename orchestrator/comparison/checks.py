@@ -1,0 +1,71 @@
+"""The runs that show what a comparison's verdicts are worth: convergence, headroom, fresh seeds."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from equipose.balancing.registry import METHODS
+from equipose.balancing.schedules import fitted
+from equipose.orchestrator.comparison.config import ComparisonConfig, Setting
+from equipose.orchestrator.grid.run_spec import RunSpec
+from equipose.orchestrator.grid.variants import REFERENCE
+from equipose.orchestrator.training.config import TrainConfig
+
+UPPER = "frozen_unimodal"
+"""The method whose encoders are trained alone: an upper reference that shows what can be won."""
+CONVERGENCE, HEADROOM, REPETITION = "convergence", "headroom", "repetition"
+"""What a run is for, beside `config.TEST`."""
+LONGER = 1.5
+"""Epochs of the convergence runs, as a factor."""
+
+Chosen = Mapping[tuple[Setting, str], TrainConfig]
+"""(setting, method) -> the run that tuning chose."""
+
+
+def check_runs(config: ComparisonConfig, chosen: Chosen) -> list[RunSpec]:
+    """Per setting and seed, plain training with more epochs, and the upper reference; none without checks."""
+    if not config.checks:
+        return []
+    return [
+        run
+        for seed in config.seeds
+        for setting in config.settings
+        for plain in [replace(chosen[setting, REFERENCE], seed=seed)]
+        for run in (
+            config.spec(f"{REFERENCE} longer s{seed}", setting, longer(plain), CONVERGENCE),
+            replace(config.spec(f"{UPPER} s{seed}", setting, _upper(plain), HEADROOM), refit=True),
+        )
+    ]
+
+
+def longer(run: TrainConfig) -> TrainConfig:
+    """The run with half as many epochs again; its learning rate drops at the same share."""
+    epochs = math.ceil(LONGER * run.epochs)
+    step = max(1, round(run.optimizer.step_epochs * epochs / run.epochs))
+    return replace(run, epochs=epochs, optimizer=replace(run.optimizer, step_epochs=step))
+
+
+def _upper(plain: TrainConfig) -> TrainConfig:
+    return replace(plain, method=fitted(METHODS[UPPER].Config(), plain.epochs))
+
+
+def repetition_runs(
+    config: ComparisonConfig, chosen: Chosen, methods: Mapping[Setting, Sequence[str]]
+) -> list[RunSpec]:
+    """The named methods of every setting, and plain training, on as many seeds again, used nowhere else."""
+    return [
+        config.spec(f"{name} again s{seed}", setting, replace(chosen[setting, name], seed=seed), REPETITION)
+        for seed in fresh_seeds(config)
+        for setting, names in methods.items()
+        if names
+        for name in (REFERENCE, *names)
+    ]
+
+
+def fresh_seeds(config: ComparisonConfig) -> tuple[int, ...]:
+    """As many seeds as the comparison has, after its own and not that of tuning."""
+    first = max(config.seeds) + 1
+    several = range(first, first + len(config.seeds) + 1)
+    return tuple(seed for seed in several if seed != config.tuning_seed)[: len(config.seeds)]
