@@ -11,10 +11,8 @@ paper takes the fusion's own output without the other modalities and drops the g
 weights; a head of its own needs no dropping and no untrained kind of input.
 
 Each parameter has one loss, so `alpha` is no trade-off between losses but how fast encoders learn compared
-with the fusion. As a factor on the loss it is that under SGD only, Adam would cancel it; so here the step
-that the optimiser takes in encoders and heads is alpha times as long, with either. The published 4 was tuned
-for SGD; Adam's step at the same learning rate is already as long for an encoder as for the fusion, so the
-default is 1.
+with the fusion. As a factor on the loss it is that under SGD only; Adam would cancel it. So here the step
+that the optimiser takes in encoders and heads is alpha times as long, with either.
 """
 
 from __future__ import annotations
@@ -37,9 +35,9 @@ class DGL(Method):
 
     @dataclass(frozen=True, kw_only=True)
     class Config(MethodConfig):
-        """See the module docstring for why `alpha` is not the published 4."""
+        """The paper's alpha."""
 
-        alpha: float = searched(1.0, low=0.25, high=4.0)
+        alpha: float = searched(4.0, low=1.0, high=16.0)
         """Length of the step of encoders and heads, in steps of the optimiser."""
 
         def __post_init__(self) -> None:

@@ -22,11 +22,12 @@ Readings for poses:
   code. It is read before the pull is added and after gradients are averaged over ranks. Heads are probes, so
   it is the gradient of the joint loss, as the equation reads, and of the penalties of methods chained before.
 - Pull. The public code adds alpha_m (w - w*) to the gradient and steps with SGD, whose learning rate fixes
-  what it weighs. Adam divides by the size of the gradient, and a pull in units of the loss, whose gradients
-  are small, would drown it or be drowned. So the pull has a scale: `strength` 1 makes it alpha_m times as
-  long as a gradient of the last epoch when the encoder has come as far as in the last epoch. A decoupled
-  step would need the learning rate, which a method does not see; this needs none and stays in the gradient,
-  where clipping and Adam treat it as they treat the task.
+  what it weighs. Adam divides by the size of the gradient, so such a pull would drown a small gradient or be
+  drowned by a large one. It has a scale instead: with `strength` 1 it is alpha_m times as long as a gradient
+  of the last epoch once the encoder is as far from the anchor as it came in its last epoch with a closed
+  window (not in the last epoch of all: a held encoder moves less, so each pull would be stronger than the one
+  before). A decoupled step would need the learning rate, which a method does not see; the scaled pull stays
+  in the gradient, where clipping and Adam treat it as they treat the task.
 """
 
 from __future__ import annotations
@@ -100,14 +101,14 @@ class InfoReg(Method):
         """How much stronger the pull on a modality far ahead is; it lies between 1 and e^beta."""
         threshold: float = 0.04
         """K: growth of the trace, relative, above which the learning window is open."""
-        strength: float = searched(1.0, low=0.1, high=10.0)
+        strength: float = searched(1.0, low=0.03, high=30.0)
         """Scale of the pull; 0 adds none."""
 
         def __post_init__(self) -> None:
             super().__post_init__()
             checks.positive(NAME, self, "beta", zero=True)
             checks.positive(NAME, self, "strength", zero=True)
-            if not -1e9 < self.threshold < 1:
+            if not self.threshold < 1:
                 raise ValueError(
                     f"{NAME}.threshold must be below 1, got {self.threshold}; a trace never grows by more "
                     "than itself"
@@ -126,25 +127,17 @@ class InfoReg(Method):
         self.steps = 0
         self.finished: Tensor | None = None
         """[M] trace of the last finished epoch."""
+        self.reach: Tensor | None = None
+        """[M] float64 how far each encoder came in its last epoch with a closed window."""
         self.scale: Tensor | None = None
-        """[M] pull per distance from the anchor, 0 where the window is closed; None: no window is open."""
+        """[M] pull per distance from the anchor, 0 where the window is closed; None in the first epoch."""
         self.recorded = EpochMeans("pull")
 
     def on_epoch_start(self, run: Run) -> None:
         """Close the trace of the epoch before, open or close the windows, and take the new anchor."""
         groups = run.model.encoder_parameters()
-        self.scale = None
         if self.trace is not None:
-            latest, before = self.trace / self.steps, self.finished
-            if before is not None:
-                opened = open_windows(latest, before, self.config.threshold)
-                moved = distances(groups, self.anchor).clamp_min(1e-300)
-                self.scale = torch.where(opened, self.config.strength * latest.sqrt() / moved, 0.0)
-                for name, value in zip(run.model.modalities, opened.tolist(), strict=True):
-                    run.log(f"method/window_open/{name}", float(value))
-            for name, value in zip(run.model.modalities, latest.tolist(), strict=True):
-                run.log(f"method/trace/{name}", value)
-            self.finished = latest
+            self._finish_epoch(run, self.trace / self.steps, distances(groups, self.anchor))
         self.trace, self.steps = None, 0
         self.anchor = {name: p.detach().clone() for g in groups.values() for name, p in g.items()}
 
@@ -157,7 +150,7 @@ class InfoReg(Method):
         squares = squared_norms(step.groups)
         self.trace = squares if self.trace is None else self.trace + squares
         self.steps += 1
-        if self.scale is None:
+        if self.scale is None or not self.scale.any():
             return
         errors = unimodal_errors(step, unimodal_predictions(step, "heads"), centred=False)
         factors = self.scale.to(errors) * pulls(leads(-relative_errors(errors, None)), self.config.beta)
@@ -167,16 +160,32 @@ class InfoReg(Method):
                 if factor > 0 and parameter.grad is not None:
                     parameter.grad.add_(parameter.detach() - self.anchor[name], alpha=factor)
 
+    def _finish_epoch(self, run: Run, trace: Tensor, moved: Tensor) -> None:
+        """Open or close the windows after an epoch with this trace [M], in which encoders moved so far [M]."""
+        free = self.reach is None or self.scale is None
+        self.reach = moved if free else moved.where(self.scale == 0, self.reach)
+        opened = torch.zeros_like(trace, dtype=torch.bool)
+        if self.finished is not None:
+            opened = open_windows(trace, self.finished, self.config.threshold)
+        per_distance = self.config.strength * trace.sqrt() / self.reach.clamp_min(1e-300)
+        self.scale, self.finished = torch.where(opened, per_distance, 0.0), trace
+        for m, name in enumerate(run.model.modalities):
+            run.log(f"method/trace/{name}", float(trace[m]))
+            run.log(f"method/window_open/{name}", float(opened[m]))
+
     def state_dict(self) -> dict[str, Any]:
-        """The traces of the last two epochs, and where the last one started."""
+        """The traces of the last two epochs, how far encoders came, and which of them were held."""
         return {
             "anchor": self.anchor,
             "trace": self.trace,
             "steps": self.steps,
             "finished": self.finished,
+            "reach": self.reach,
+            "scale": self.scale,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Inverse of `state_dict`."""
         self.anchor, self.steps = dict(state["anchor"]), state["steps"]
         self.trace, self.finished = state["trace"], state["finished"]
+        self.reach, self.scale = state["reach"], state["scale"]
