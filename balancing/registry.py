@@ -8,6 +8,8 @@ from equipose.balancing.methods.agm import AGM
 from equipose.balancing.methods.awc.adaptive import AdaptiveAWC
 from equipose.balancing.methods.awc.awc import AWC
 from equipose.balancing.methods.awc.continuous import ContinuousAWC
+from equipose.balancing.methods.decoupled.dgl import DGL
+from equipose.balancing.methods.decoupled.frozen_unimodal import FrozenUnimodal
 from equipose.balancing.methods.g_blending import GBlending
 from equipose.balancing.methods.mla import MLA
 from equipose.balancing.methods.mmpareto import MMPareto
@@ -17,8 +19,12 @@ from equipose.balancing.methods.opm import OPM
 from equipose.balancing.methods.plain import Plain
 from equipose.balancing.methods.pmr import PMR
 from equipose.balancing.methods.recon_boost import ReconBoost
+from equipose.balancing.methods.regulated.cggm import CGGM
+from equipose.balancing.methods.regulated.info_reg import InfoReg
 from equipose.balancing.methods.relearning import Relearning
 from equipose.balancing.methods.sample_resampling import SampleResampling
+from equipose.balancing.methods.subsets.modality_dropout import ModalityDropout
+from equipose.balancing.methods.subsets.random_subsets import RandomSubsets
 
 METHODS: dict[str, type[Method]] = {
     "plain": Plain,
@@ -36,6 +42,12 @@ METHODS: dict[str, type[Method]] = {
     "relearning": Relearning,
     "mla": MLA,
     "recon_boost": ReconBoost,
+    "info_reg": InfoReg,
+    "cggm": CGGM,
+    "dgl": DGL,
+    "modality_dropout": ModalityDropout,
+    "random_subsets": RandomSubsets,
+    "frozen_unimodal": FrozenUnimodal,
 }
 
 

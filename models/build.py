@@ -28,7 +28,8 @@ from equipose.models.sensors import DEFAULT_SENSORS, GridView, View, sensor_of
 T = TypeVar("T")
 
 
-Fusion = Literal["concat", "mlp", "attention"]
+Missing = Literal["zero", "token"]
+Fusion = Literal["concat", "mlp", "attention", "cross_attention"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +46,9 @@ class ModelConfig:
     fusion: Fusion = "concat"
     absent: Absent = "zero"
     """What attention sees of an absent modality: its zero feature (AWC paper) or nothing (`mask`)."""
+    missing: Missing = "zero"
+    """What stands for the feature of an absent modality: zeros (AWC paper), or a learnt `token` per modality,
+    which starts at zero. It needs training rows that lack sensors, in the data or by `modality_dropout`."""
     feature_dim: int | None = None
     """D, the same for every encoder; None uses the preset's."""
     norm: Norm = "batch"
@@ -64,6 +68,7 @@ class ModelConfig:
         _choice("fusion", self.fusion, FUSIONS)
         _choice("norm", self.norm, NORMS)
         _choice("absent", self.absent, ("zero", "mask"))
+        _choice("missing", self.missing, ("zero", "token"))
         _choice("head_init", self.head_init, ("zeros", "mean_pose"))
         for name in self.modalities:
             sensor_of(name)
@@ -71,6 +76,11 @@ class ModelConfig:
             raise ValueError(f"modalities={self.modalities}: name each sensor once, and at least one")
         if self.absent == "mask" and self.fusion != "attention":
             raise ValueError(f"absent='mask' has no effect with fusion={self.fusion!r}; use absent='zero'")
+        if self.missing == "token" and (self.absent == "mask" or self.fusion == "cross_attention"):
+            raise ValueError(
+                f"missing='token' has no effect with fusion={self.fusion!r} and absent={self.absent!r}: absent "
+                "modalities are left out; use missing='zero'"
+            )
         if self.feature_dim is not None and self.feature_dim < 1:
             raise ValueError(f"feature_dim={self.feature_dim}: use a positive width or None")
         if self.dropout is not None and not 0 <= self.dropout < 1:
@@ -153,7 +163,8 @@ def build_model(
     heads = None
     if config.unimodal_heads:
         heads = _seeded(lambda: UnimodalHeads(config.modalities, width, mean_pose), seed, "heads")
-    return PoseModel(encoders, fusion, head, heads, inputs)
+    missing = torch.zeros(count, width) if config.missing == "token" else None
+    return PoseModel(encoders, fusion, head, heads, inputs, missing)
 
 
 def _encoder(config: ModelConfig, modality: str, view: View | None) -> Encoder:

@@ -27,10 +27,13 @@ class PoseModel(nn.Module):
         head: PoseHead,
         heads: UnimodalHeads | None = None,
         inputs: Mapping[str, InputNorm] | None = None,
+        missing: Tensor | None = None,
     ) -> None:
         """The order of `encoders` is the order of M; each is called as `encoder(inputs, mask or None)`.
 
         inputs: modality -> scaling of its input; what is left out is encoded as it is.
+        missing: [M, D] first values of learnt tokens that the fusion sees in place of the features of absent
+        modalities; None: it sees zeros.
         """
         super().__init__()
         self.modalities: tuple[str, ...] = tuple(encoders)
@@ -39,6 +42,7 @@ class PoseModel(nn.Module):
         self.fusion = fusion
         self.head = head
         self.heads = heads
+        self.missing = None if missing is None else nn.Parameter(missing)
 
     def fit_inputs(self, statistics: Mapping[str, InputStatistics]) -> None:
         """Scale inputs by the statistics of a training part: modality -> centre and scale."""
@@ -76,6 +80,9 @@ class PoseModel(nn.Module):
         if present is None:
             present = features.new_ones(features.shape[:2], dtype=torch.bool)
         present = present.expand(features.shape[:2])
+        if self.missing is not None:
+            # To the fusion a token is a feature like any other, never something to leave out.
+            features, present = features.where(present[..., None], self.missing), torch.ones_like(present)
         pose: Tensor = self.head(self.fusion(features.where(present[..., None], 0), present))
         return pose
 
@@ -87,6 +94,10 @@ class PoseModel(nn.Module):
         kept = masks[:, None].expand(-1, len(features), -1)
         if present is not None:
             kept = kept & present
+        if self.missing is not None:
+            # The fusions' shortcuts rely on zeros.
+            return torch.stack([self.fuse(features, chosen) for chosen in kept])
+        if present is not None:
             # A dropped feature can be infinite, and zero times infinity is NaN.
             features = features.where(present[..., None], 0)
         return self.fusion.coalitions(features, kept, self.head)

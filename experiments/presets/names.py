@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Literal
 
-FusionName = Literal["concat", "mlp", "attention"]
+FusionName = Literal["concat", "mlp", "attention", "cross_attention"]
 """The same names as `equipose.models.build.Fusion`, without torch."""
 PresetName = Literal["smoke", "quick", "paper"]
 ComparisonPresetName = Literal["smoke", "quick", "few_subjects", "missing_sensor", "paper"]
