@@ -48,13 +48,14 @@ def run_comparison_job(
     with grid_job(
         "comparisons", config, location, progress, experiment=experiment, gpu=gpu, session=session
     ) as job:
-        outcome = _tune_train_collect(config, job)
+        outcome = tune_train_judge(config, job)
         progress.stage("tables and figures")
         record(config, outcome.settings, outcome.chosen, job.tracking, job.root)
     return outcome
 
 
-def _tune_train_collect(config: ComparisonConfig, job: GridJob) -> ComparisonOutcome:
+def tune_train_judge(config: ComparisonConfig, job: GridJob) -> ComparisonOutcome:
+    """All runs of a comparison, stage by stage, and what they say."""
     candidates = config.tuning_runs()
     tuning = [spec for specs in candidates.values() for spec in specs]
     later = [*config.final_runs(config.defaults()), *check_runs(config, config.defaults())]

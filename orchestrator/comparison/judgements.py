@@ -12,7 +12,7 @@ from equipose.orchestrator.comparison.results import EvaluatedRun, SettingOutcom
 from equipose.orchestrator.grid.variants import REFERENCE
 from equipose.pipelines.statistics.comparison import EvidenceRule, compare
 from equipose.pipelines.statistics.judgement import Convergence, Headroom, headroom_of, judged
-from equipose.pipelines.statistics.missing import ONE_MISSING
+from equipose.pipelines.statistics.missing import ONE_MISSING, lacking_one
 from equipose.pipelines.statistics.repetition import decided, repeated
 from equipose.pipelines.statistics.subset_errors import full_subset, recording_sums
 
@@ -38,7 +38,8 @@ class Judgements:
     @functools.cached_property
     def questions(self) -> tuple[str | None, ...]:
         """What methods are judged by: the full model, and the mean over one missing sensor."""
-        return (None, ONE_MISSING) if len(self.outcome.modalities) > 1 else (None,)
+        missing = lacking_one(self.outcome.sums["subset"].unique(maintain_order=True))
+        return (None, ONE_MISSING) if missing else (None,)
 
     @functools.cached_property
     def convergence(self) -> Convergence | None:

@@ -44,7 +44,7 @@ class Convergence:
     @property
     def gain(self) -> float:
         """Share of the error that the additional epochs take away; negative where they add to it."""
-        return 1 - self.longer_mm / self.error_mm
+        return (self.error_mm - self.longer_mm) / self.error_mm
 
     @property
     def converged(self) -> bool:

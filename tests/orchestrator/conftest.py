@@ -160,7 +160,7 @@ class FinishedComparison:
 
 
 def comparison_options() -> dict[str, Any]:
-    """The job options of a small comparison, as `compare_methods.py` keeps them: two sensors, 12 runs."""
+    """The job options of a small comparison, as `compare_methods.py` keeps them: two sensors, 16 runs."""
     sensors = "rgb,lidar"
     return {
         "data": "simulated",
@@ -170,7 +170,7 @@ def comparison_options() -> dict[str, Any]:
         "seeds": 2,
         "fusions": ["concat"],
         "protocols": ["P1"],
-        "split": "S1",
+        "split": "S2",
         "budget": 2,
         "epochs": 2,
         "alone": True,

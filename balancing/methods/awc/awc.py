@@ -46,8 +46,8 @@ class AWC(Method):
         """Strength and window; every field below `window` is a choice that the AWC paper leaves open."""
 
         strength: Strength = "ratio"
-        """What sets the penalty's weight: `ratio`, the norm of its gradient against the task's (ours: the same
-        on any data and for any number of steps), or `alpha`, the paper's absolute weights."""
+        """What sets the penalty's weight: `ratio`, its gradient's norm against the task's (ours: the same
+        on any data and for any number of steps); or `alpha`, the paper's absolute weights."""
         ratio_s: float = searched(0.3, low=0.1, high=1.0, when=("strength", "ratio"))
         """Penalty gradient / task gradient on the encoders of strong modalities."""
         ratio_i: float = 0.0

@@ -18,6 +18,8 @@ from equipose.experiments.jobs.comparison_summary import outcome_json, print_com
 from equipose.models.sensors import subset_name
 from equipose.orchestrator.comparison.config import Setting
 from equipose.orchestrator.comparison.job import ComparisonOutcome
+from equipose.orchestrator.comparison.judgements import Judgements
+from equipose.orchestrator.comparison.methods_table import methods_table
 from equipose.orchestrator.comparison.results import EvaluatedRun, SettingOutcome
 from equipose.orchestrator.grid.run_spec import RunResult
 from equipose.orchestrator.training.config import DataConfig, TrainConfig
@@ -73,7 +75,14 @@ def outcome(
 ) -> SettingOutcome:
     """A finished setting with these true differences to plain, mm."""
     effects = {"plain": 0.0, **effects}
-    times = {"time/train_s": 1.0, "time/validation_s": 0.5, "time/shapley_s": 0.1, "memory/peak_mib": 700.0}
+    epoch = {
+        "time/train_s": 1.0,
+        "time/validation_s": 0.5,
+        "time/shapley_s": 0.1,
+        "memory/peak_mib": 700.0,
+        "best/epoch": 0.0,
+        "train/mpjpe_mm": 90.0,
+    }
     runs = []
     for method in effects:
         for seed in range(seeds):
@@ -83,7 +92,7 @@ def outcome(
                 fingerprint="f00d",
                 provenance="simulated data",
                 parameters=10,
-                history=(times,),
+                history=(epoch,),
                 folder=Path(),
             )
             evaluation = cast(Any, Measured(mpjpe_mm=100 + effects[method]))
@@ -96,8 +105,12 @@ def outcome(
     return SettingOutcome(setting=SETTING, runs=tuple(runs), alone=(), sums=table, joints=pl.DataFrame())
 
 
+def verdicts(found: SettingOutcome) -> list[str]:
+    return verdict_lines(Judgements(found))
+
+
 def test_all_four_verdicts_are_said_in_the_same_words() -> None:
-    lines = verdict_lines(outcome({"good": -9.0, "bad": 9.0, "idle": 0.0, "better": -12.0}))
+    lines = verdicts(outcome({"good": -9.0, "bad": 9.0, "idle": 0.0, "better": -12.0}))
     assert lines == [
         "helped (2 of 4): good, better",
         "did not help (1 of 4): idle",
@@ -107,19 +120,19 @@ def test_all_four_verdicts_are_said_in_the_same_words() -> None:
 
 
 def test_nothing_helped_is_said_first_and_plainly() -> None:
-    lines = verdict_lines(outcome({"one": 0.0, "two": 0.0}))
+    lines = verdicts(outcome({"one": 0.0, "two": 0.0}))
     assert lines[0] == "did not help (2 of 2): one, two"
 
 
 def test_what_cannot_be_known_is_undecided_and_underpowered() -> None:
-    lines = verdict_lines(outcome({"one": -1.0}, seeds=2, subjects=5, noise=20.0))
+    lines = verdicts(outcome({"one": -1.0}, seeds=2, subjects=5, noise=20.0))
     assert lines[0] == "undecided (1 of 1): one"
     assert lines[1].startswith("underpowered (1 of 1): 2 seeds, fewer than 3")
     assert lines[1].endswith("add seeds or subjects")
 
 
 def test_alone_there_is_nothing_to_compare() -> None:
-    assert verdict_lines(outcome({})) == ["only plain: nothing to compare it with"]
+    assert verdicts(outcome({})) == ["only plain: nothing to compare it with"]
 
 
 @pytest.mark.parametrize(("subjects", "cluster"), [(4, "recording"), (5, "subject")])
@@ -129,12 +142,13 @@ def test_few_subjects_are_resampled_by_recording(subjects: int, cluster: str) ->
     clusters = subjects * 2 if cluster == "recording" else subjects
     assert found.comparison()["clusters"].to_list() == [clusters]
     assert found.errors()["cluster"].n_unique() == clusters
-    assert any(cluster in note for note in (*found.table().notes, *found.table().header))
+    table = methods_table(Judgements(found))
+    assert any(cluster in note for note in (*table.notes, *table.header))
 
 
 def printed(found: SettingOutcome, out: Path) -> str:
     text = io.StringIO()
-    whole = ComparisonOutcome(settings=(found,), chosen={}, folder=out / "comparisons" / "c-001")
+    whole = ComparisonOutcome(settings=(Judgements(found),), chosen={}, folder=out / "comparisons" / "c-001")
     print_comparison(whole, out, Console(file=text, width=150))
     return text.getvalue()
 
@@ -163,7 +177,7 @@ def test_costs_are_means_over_seeds() -> None:
 @pytest.mark.parametrize("seeds", [1, 3])
 def test_outcome_for_scripts_is_strict_json(seeds: int) -> None:
     found = outcome({"good": -9.0}, seeds=seeds)
-    whole = ComparisonOutcome(settings=(found,), chosen={}, folder=Path())
+    whole = ComparisonOutcome(settings=(Judgements(found),), chosen={}, folder=Path())
     plain = outcome_json(whole)
     text = json.dumps(plain, allow_nan=False)
     (setting,) = json.loads(text)["settings"].values()

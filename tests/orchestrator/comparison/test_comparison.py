@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import polars as pl
 import pytest
 import torch
 
-from equipose.orchestrator.comparison.config import best_candidate
+from equipose.orchestrator.comparison.job import tune_train_judge
+from equipose.orchestrator.comparison.judgements import Judgements
 from equipose.orchestrator.comparison.record import method_numbers
-from equipose.orchestrator.comparison.results import SettingOutcome, collect
+from equipose.orchestrator.comparison.results import SettingOutcome
 from equipose.orchestrator.comparison.tables import comparison_tables
 from equipose.orchestrator.grid.run_one import RunsFolder, work_on
+from equipose.orchestrator.grid.run_spec import RunResult, RunSpec
 from equipose.orchestrator.ray_train.run import Resources
 from equipose.orchestrator.tracking.client import client
 from equipose.orchestrator.tracking.runs import PARENT_TAG
@@ -25,43 +29,59 @@ from equipose.pipelines.tables.formats import to_csv
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(900)]
 COSTS = ["s/epoch", "Shapley, % of time", "peak memory, MiB"]
-TABLES = {"methods", "subsets", "steps", "spread", "joints", "actions", "environments", "alone"}
+TABLES = {
+    "methods", "training", "headroom", "subsets", "steps", "spread", "joints", "actions", "environments",
+    "alone",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
 class Reference:
     """The same comparison, never interrupted, run after run in this process."""
 
-    outcome: SettingOutcome
+    judgements: Judgements
     chosen: dict[str, Any]
     """Method -> its tuned run."""
     tables: dict[str, str]
     """Name -> CSV."""
 
+    @property
+    def outcome(self) -> SettingOutcome:
+        return self.judgements.outcome
+
+
+@dataclass(frozen=True, kw_only=True)
+class InProcess:
+    """A job that works on its runs one after the other, in this process."""
+
+    root: Path
+    progress: Any = field(default_factory=lambda: SimpleNamespace(trials=0))
+
+    @property
+    def runs(self) -> RunsFolder:
+        return RunsFolder(root=self.root, resources=Resources())
+
+    def run(self, specs: Sequence[RunSpec], stage: str) -> dict[str, RunResult]:
+        return {spec.name: work_on(spec, self.runs) for spec in specs}
+
 
 @pytest.fixture(scope="module")
 def reference(finished_comparison: Any, tmp_path_factory: pytest.TempPathFactory) -> Reference:
     config = finished_comparison.config
-    runs_folder = RunsFolder(root=tmp_path_factory.mktemp("reference"), resources=Resources())
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # as in a Ray worker with one CPU
-    tuning = config.tuning_runs()
-    tried = {spec.name: work_on(spec, runs_folder) for specs in tuning.values() for spec in specs}
-    chosen = {which: best_candidate(specs, tried) for which, specs in tuning.items()}
-    specs = {spec.name: spec for spec in [*config.final_runs(chosen), *config.alone_runs()]}
-    (outcome,) = collect(
-        specs, {name: work_on(spec, runs_folder) for name, spec in specs.items()}, runs_folder
-    )
+    found = tune_train_judge(config, cast(Any, InProcess(root=tmp_path_factory.mktemp("reference"))))
     torch.set_num_threads(threads)
+    (judgements,) = found.settings
     return Reference(
-        outcome=outcome,
-        chosen={name: run for (_, name), run in chosen.items()},
-        tables={name: to_csv(table) for name, table in comparison_tables(outcome).items()},
+        judgements=judgements,
+        chosen={name: run for (_, name), run in found.chosen.items()},
+        tables={name: to_csv(table) for name, table in comparison_tables(judgements).items()},
     )
 
 
 def written(comparison: Any, name: str, kind: str = "csv") -> str:
-    return str((comparison.root / "concat-P1-S1" / "tables" / f"{name}.{kind}").read_text())
+    return str((comparison.root / "concat-P1-S2" / "tables" / f"{name}.{kind}").read_text())
 
 
 def without_costs(csv: str) -> pl.DataFrame:
@@ -87,18 +107,18 @@ def test_every_table_is_there_in_every_form(finished_comparison: Any) -> None:
         assert "simulated data" in written(finished_comparison, name, "md")
         assert r"\toprule" in written(finished_comparison, name, "tex")
     tuned = written(finished_comparison, "tuned")
-    assert re.search(r'awc,"lr .*, alpha_s .*, alpha_i .*"', tuned)
-    figures = {path.stem for path in (finished_comparison.root / "concat-P1-S1" / "figures").glob("*.pdf")}
+    assert re.search(r'awc,"lr .*, ratio_s .*"', tuned)
+    figures = {path.stem for path in (finished_comparison.root / "concat-P1-S2" / "figures").glob("*.pdf")}
     assert {"subsets", "joints", "features", "skeletons", "cost-against-gain", "lattice-awc"} <= figures
     assert {"contributions-plain", "gradients-awc", "fisher-awc"} <= figures
 
 
 def test_finished_runs_are_not_repeated(finished_comparison: Any) -> None:
     before = finished_comparison.ended_first
-    assert 5 <= len(before) < 12, "killed too early or too late to show anything"
+    assert 5 <= len(before) < 16, "killed too early or too late to show anything"
     assert {path: path.stat().st_mtime_ns for path in before} == before
     specs = list(finished_comparison.out.glob("cells/*/result.json"))
-    assert len(specs) == 12
+    assert len(specs) == 16
     again = set(re.findall(r"(\S.*?) running", finished_comparison.resumed.output))
     done = set(re.findall(r"\d\d (\S.*?) done", finished_comparison.killed.output))
     assert done
@@ -144,7 +164,7 @@ def test_nothing_is_left_running(finished_comparison: Any) -> None:
 def runs(comparison_server: TrackingServer) -> tuple[Any, list[Any]]:
     """(MLflow, all runs of the comparison)."""
     mlflow = client(comparison_server.uri)
-    experiment = mlflow.get_experiment_by_name("equipose/simulated-P1-S1")
+    experiment = mlflow.get_experiment_by_name("equipose/simulated-P1-S2")
     return mlflow, mlflow.search_runs([experiment.experiment_id])
 
 
@@ -157,20 +177,26 @@ def test_runs_in_mlflow(runs: tuple[Any, list[Any]], finished_comparison: Any, r
     assert parent.info.run_name == finished_comparison.config.name
     finals = [f"{name} s{seed}" for name in ("plain", "awc", "rgb alone", "lidar alone") for seed in (0, 1)]
     tuning = [f"tune-{i} {name}" for name in ("plain", "awc") for i in (0, 1)]
-    assert set(children) == {*finals, *tuning, "plain (2 seeds)", "awc (2 seeds)"}
+    checks = {
+        f"{name} s{seed}": stage
+        for seed in (0, 1)
+        for name, stage in (("plain longer", "convergence"), ("frozen_unimodal", "headroom"))
+    }
+    assert set(children) == {*finals, *tuning, *checks, "plain (2 seeds)", "awc (2 seeds)"}
     for name, run in children.items():
         tags = run.data.tags
         assert tags[PARENT_TAG] == parent.info.run_id
         assert tags["comparison"] == finished_comparison.config.name
-        assert tags["stage"] == ("test" if name in finals else "tuning" if name in tuning else "summary")
+        stage = "test" if name in finals else "tuning" if name in tuning else "summary"
+        assert tags["stage"] == checks.get(name, stage)
         assert tags["fusion"] == "concat"
         assert tags["fingerprint"] == reference.outcome.runs[0].result.fingerprint
         assert ("seed" in tags) == (tags["stage"] != "summary")
         assert ("test/mpjpe_mm" in run.data.metrics) == (tags["stage"] != "tuning")
     check_numbers(mlflow, children, reference)
-    tables = {item.path for item in mlflow.list_artifacts(parent.info.run_id, "concat-P1-S1/tables")}
-    assert {f"concat-P1-S1/tables/{name}.md" for name in TABLES} <= tables
-    assert parent.data.metrics["test/concat-P1-S1/awc/mpjpe_mm"] == pytest.approx(
+    tables = {item.path for item in mlflow.list_artifacts(parent.info.run_id, "concat-P1-S2/tables")}
+    assert {f"concat-P1-S2/tables/{name}.md" for name in TABLES} <= tables
+    assert parent.data.metrics["test/concat-P1-S2/awc/mpjpe_mm"] == pytest.approx(
         children["awc (2 seeds)"].data.metrics["test/mpjpe_mm"]
     )
 
@@ -183,18 +209,18 @@ def check_numbers(mlflow: Any, children: dict[str, Any], reference: Reference) -
         points = mlflow.get_metric_history(child.info.run_id, "val/mpjpe_mm")
         curve = [(point.step, point.value) for point in sorted(points, key=lambda point: point.step)]
         assert curve == list(enumerate(run.result.series("val/mpjpe_mm")))
-    for method, numbers in method_numbers(reference.outcome).items():
+    for method, numbers in method_numbers(reference.judgements).items():
         shown = children[f"{method} (2 seeds)"].data
         for name in ("test/mpjpe_mm", "test/mpjpe_mm/std", "test/pa_mpjpe_mm", "cost/parameters"):
             assert shown.metrics[name] == pytest.approx(numbers[name])
         chosen = reference.chosen[method]
         assert float(shown.params["tuned.lr"]) == pytest.approx(chosen.optimizer.lr, rel=1e-3)
-        dial = f"alpha_s {chosen.method.alpha_s:.4g}" if method == "awc" else "none"
+        dial = f"ratio_s {chosen.method.ratio_s:.4g}" if method == "awc" else "none"
         assert shown.params["tuned.dial"].startswith(dial)
         assert not [name for name in shown.metrics if name.endswith(("low/std", "cost/parameters/std"))]
-    (row,) = reference.outcome.comparison().to_dicts()
+    (row,) = reference.judgements.judged().to_dicts()
     awc = children["awc (2 seeds)"].data
-    assert awc.tags["verdict"] == row["verdict"]
+    assert awc.tags["verdict"] == row["judgement"]
     found = [awc.metrics[f"test/minus_plain_mm{bound}"] for bound in ("", "/low", "/high")]
     assert found == pytest.approx([row["difference_mm"], row["low_mm"], row["high_mm"]])
 

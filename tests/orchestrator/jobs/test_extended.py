@@ -25,7 +25,7 @@ def recorded(out: Path) -> Iterator[tuple[Any, dict[str, Any]]]:
     """The run of the only job below `out`, and its children by name."""
     with tracking_server(out) as server:
         mlflow = client(server.uri)
-        experiment = mlflow.get_experiment_by_name("equipose/simulated-P1-S1")
+        experiment = mlflow.get_experiment_by_name("equipose/simulated-P1-S2")
         runs = mlflow.search_runs([experiment.experiment_id])
         (parent,) = (run for run in runs if PARENT_TAG not in run.data.tags)
         children = {run.info.run_name: run for run in runs if run is not parent}
@@ -90,4 +90,4 @@ def test_a_comparison_gets_more_seeds(tmp_path: Path) -> None:
         assert summary.tags["seeds"] == "0,1"
         mean = sum(setting["test_mpjpe_mm"]["awc"]) / 2
         assert summary.metrics["test/mpjpe_mm"] == pytest.approx(mean)
-        assert parent.data.metrics["test/concat-P1-S1/awc/mpjpe_mm"] == pytest.approx(mean)
+        assert parent.data.metrics["test/concat-P1-S2/awc/mpjpe_mm"] == pytest.approx(mean)

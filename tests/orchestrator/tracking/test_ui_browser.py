@@ -114,14 +114,14 @@ def test_pages_of_a_finished_sweep(
     finished_sweep: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    check_pages(finished_sweep.out, tmp_path, "equipose/simulated-P1-S1")
+    check_pages(finished_sweep.out, tmp_path, "equipose/simulated-P1-S2")
 
 
 def test_compare_view_of_a_comparison(comparison_server: TrackingServer, tmp_path: Path) -> None:
     """The runs of the methods are named after them, and the error is plotted by default."""
     uri = comparison_server.uri
     mlflow = client(uri)
-    number = mlflow.get_experiment_by_name("equipose/simulated-P1-S1").experiment_id
+    number = mlflow.get_experiment_by_name("equipose/simulated-P1-S2").experiment_id
     runs = mlflow.search_runs([number], "tags.stage = 'summary'")
     url = compare_page(uri, number, [run.info.run_id for run in runs])
     wanted = ["Comparing 2 Runs", "plain (2 seeds)", "awc (2 seeds)", "tuned.dial", "simulated data"]
