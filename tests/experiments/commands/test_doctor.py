@@ -57,7 +57,7 @@ def test_what_would_hang_is_status_1_with_the_remedy(say: Say) -> None:
     ("verb", "words"),
     [
         ("sweep", "sweep of 6 trials, 2 epochs each"),
-        ("compare", "comparison of 20 runs"),
+        ("compare", "comparison of 24 runs"),
     ],
 )
 def test_plans_start_nothing(say: Say, tmp_path: Path, verb: str, words: str) -> None:

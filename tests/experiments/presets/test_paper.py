@@ -26,7 +26,8 @@ def test_the_paper_preset_has_the_papers_settings() -> None:
     base = paper.base
     assert (base.epochs, base.data.batch.batch_size, base.model.preset) == (50, 192, "paper")
     assert asdict(base.optimizer) == {
-        "lr": 1e-3, "weight_decay": 0.0, "step_epochs": 30, "gamma": 0.1, "clip_norm": None,
+        "name": "adam", "lr": 1e-3, "momentum": 0.9, "weight_decay": 0.0, "step_epochs": 30, "gamma": 0.1,
+        "clip_norm": None,
     }  # fmt: skip
     assert base.method == Plain.Config()
     assert base.data.train_stride == 1, "every frame"

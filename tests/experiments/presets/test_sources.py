@@ -69,7 +69,7 @@ def refused(*args: str, capsys: pytest.CaptureFixture[str]) -> str:
 def test_kind_and_split_come_from_the_header(store_path: Path, timed: str) -> None:
     simulated, ours = chosen_source(None, None, str(store_path)), chosen_source(None, None, timed)
     assert simulated == DataSource(kind="simulated", store=str(store_path))
-    assert (simulated.real, simulated.default_split()) == (False, ("P1", "S1"))
+    assert (simulated.real, simulated.default_split()) == (False, ("P1", "S2"))
     assert (ours.kind, ours.real, ours.default_split()) == ("ours", True, ("MARS", "time"))
     assert chosen_source("simulated", None, str(store_path)) == simulated
     assert chosen_source(None, None, None, (), "mmfi") == DataSource(kind="mmfi")
