@@ -78,8 +78,8 @@ class ModelConfig:
             raise ValueError(f"absent='mask' has no effect with fusion={self.fusion!r}; use absent='zero'")
         if self.missing == "token" and (self.absent == "mask" or self.fusion == "cross_attention"):
             raise ValueError(
-                f"missing='token' has no effect with fusion={self.fusion!r} and absent={self.absent!r}: absent "
-                "modalities are left out; use missing='zero'"
+                f"missing='token' has no effect with fusion={self.fusion!r} and absent={self.absent!r}; "
+                "they leave out absent modalities, so use missing='zero'"
             )
         if self.feature_dim is not None and self.feature_dim < 1:
             raise ValueError(f"feature_dim={self.feature_dim}: use a positive width or None")

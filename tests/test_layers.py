@@ -47,7 +47,8 @@ ROOMS = {
     "balancing.evaluation_mode": "",
     "balancing.fisher": "evaluation_mode method",
     "balancing.method": "schedules",
-    "balancing.methods": "checks fisher method parts schedules search_spaces shapley train_step",
+    "balancing.methods": "checks evaluation_mode fisher method parts schedules search_spaces shapley "
+    "train_step",
     "balancing.parts": "checks evaluation_mode method schedules shapley",
     "balancing.registry": "compose method methods",
     "balancing.schedules": "",

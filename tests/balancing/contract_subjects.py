@@ -12,6 +12,8 @@ from equipose.balancing.methods.agm import AGM
 from equipose.balancing.methods.awc.adaptive import AdaptiveAWC
 from equipose.balancing.methods.awc.awc import AWC
 from equipose.balancing.methods.awc.continuous import ContinuousAWC
+from equipose.balancing.methods.decoupled.dgl import DGL
+from equipose.balancing.methods.decoupled.frozen_unimodal import FrozenUnimodal
 from equipose.balancing.methods.g_blending import GBlending
 from equipose.balancing.methods.mla import MLA
 from equipose.balancing.methods.mmpareto import MMPareto
@@ -20,8 +22,12 @@ from equipose.balancing.methods.ogm_ge import OGMGE
 from equipose.balancing.methods.opm import OPM
 from equipose.balancing.methods.pmr import PMR
 from equipose.balancing.methods.recon_boost import ReconBoost
+from equipose.balancing.methods.regulated.cggm import CGGM
+from equipose.balancing.methods.regulated.info_reg import InfoReg
 from equipose.balancing.methods.relearning import Relearning
 from equipose.balancing.methods.sample_resampling import SampleResampling
+from equipose.balancing.methods.subsets.modality_dropout import ModalityDropout
+from equipose.balancing.methods.subsets.random_subsets import RandomSubsets
 from equipose.balancing.registry import METHODS, build_method
 
 
@@ -77,6 +83,13 @@ VARIANTS: dict[str, MethodConfig] = {
     "mla, normalised": MLA.Config(normalise=True, damping=1.0),
     "mla, without projection": MLA.Config(projection=False, window=2),
     "recon_boost, reweighted": ReconBoost.Config(reading="reweighted", rectify_after=2, window=3),
+    "info_reg, always open": InfoReg.Config(threshold=-1e6, strength=10.0),
+    "info_reg, short window": InfoReg.Config(window=3),
+    "cggm, short window": CGGM.Config(window=2, unit=0.1),
+    "dgl, slow encoders": DGL.Config(alpha=0.5, window=3),
+    "modality_dropout, rates": ModalityDropout.Config(rates={"rgb": 0.8, "lidar": 0.0}, window=3),
+    "random_subsets, probabilities": RandomSubsets.Config(probabilities={"rgb": 0.2, "mmwave": 1.0}),
+    "frozen_unimodal, soon": FrozenUnimodal.Config(share=0.25, window=3),
 }
 """Other variants of the registered methods."""
 
@@ -97,6 +110,12 @@ COMPOSED: dict[str, Callable[[], Method]] = {
     "relearning and resampling": lambda: chain(
         again=Relearning(Relearning.Config(every=1)),
         modality=ModalityResampling(ModalityResampling.Config(warmup=1, scale_mm=2900.0)),
+    ),
+    "dropout on resampled rows, subsets, info_reg": lambda: chain(
+        modality=ModalityResampling(ModalityResampling.Config(warmup=1, scale_mm=2900.0)),
+        dropout=ModalityDropout(),
+        subsets=RandomSubsets(),
+        hold=InfoReg(InfoReg.Config(threshold=-1e6)),
     ),
     "mla on resampled rows": lambda: chain(
         modality=ModalityResampling(ModalityResampling.Config(warmup=1, scale_mm=2900.0)),

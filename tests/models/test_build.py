@@ -10,6 +10,7 @@ from equipose.models.encoders import PRESETS
 from equipose.models.encoders.metafi import MetaFi
 from equipose.models.encoders.point_transformer import PointTransformer
 from equipose.models.encoders.videopose import VideoPose3D
+from equipose.models.fusion import FUSIONS
 from equipose.models.sensors import GridView
 
 MEAN = torch.arange(51.0).view(17, 3)
@@ -35,7 +36,7 @@ def test_encoders_start_alike_in_every_model() -> None:
     assert same(full.encoders["wifi"].state_dict(), one.encoders["wifi"].state_dict())
 
 
-@pytest.mark.parametrize("fusion", ["concat", "mlp", "attention"])
+@pytest.mark.parametrize("fusion", FUSIONS)
 def test_heads_start_at_the_mean_pose_or_at_zero(fusion: str) -> None:
     config = ModelConfig(preset="tiny", fusion=fusion, unimodal_heads=True)  # type: ignore[arg-type]
     model = build_model(config, mean_pose=MEAN, seed=0)
@@ -55,6 +56,16 @@ def test_a_concat_model_without_sensors_predicts_the_mean_pose() -> None:
     model = build_model(ModelConfig(preset="tiny"), mean_pose=MEAN, seed=0)
     pose = model.fuse(torch.randn(2, 4, 16), torch.zeros(4, dtype=torch.bool))
     assert torch.equal(pose, MEAN.expand(2, -1, -1))
+
+
+def test_a_model_has_missing_tokens_on_demand_and_starts_as_one_without() -> None:
+    plain, tokens = (
+        build_model(ModelConfig(preset="tiny", missing=missing), mean_pose=MEAN, seed=0)  # type: ignore[arg-type]
+        for missing in ("zero", "token")
+    )
+    state = tokens.state_dict()
+    assert torch.equal(state.pop("missing"), torch.zeros(4, 16))
+    assert same(plain.state_dict(), state)
 
 
 def test_options_reach_the_encoders() -> None:
@@ -98,6 +109,12 @@ def test_every_preset_builds_with_its_width(preset: str) -> None:
         ({"modalities": ()}, "at least one"),
         ({"modalities": ("rgb", "rgb")}, "name each sensor once"),
         ({"absent": "mask"}, "absent='mask' has no effect with fusion='concat'"),
+        ({"missing": "mean"}, "missing='mean'"),
+        (
+            {"missing": "token", "fusion": "cross_attention"},
+            "missing='token' has no effect with fusion='cross",
+        ),
+        ({"missing": "token", "fusion": "attention", "absent": "mask"}, "missing='token' has no effect"),
         ({"feature_dim": 0}, "feature_dim=0"),
         ({"dropout": 1.0}, "dropout=1.0"),
         ({"encoders": {"mmwave": {"levels": (0, None)}}}, r"levels=\(0"),

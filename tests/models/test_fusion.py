@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from equipose.models.fusion import FUSIONS, Fusion, FusionOptions, linear_coalitions, linear_parts
+from equipose.models.fusion.cross_attention import TOKENS, CrossAttentionFusion, pooled
 from equipose.models.heads import PoseHead
 from equipose.models.model import PoseModel
 
@@ -103,6 +104,71 @@ def test_a_masked_model_equals_one_that_never_had_the_modality() -> None:
     two.load_state_dict(state)
     mask = torch.tensor([True, False, True])
     torch.testing.assert_close(three.fuse(features, mask), two.fuse(features[:, [0, 2]]))
+
+
+def test_cross_attention_equals_a_model_that_never_had_the_modality() -> None:
+    features = some_features(3)
+    three, two = build("cross_attention", "zero", 3), build("cross_attention", "zero", 2)
+    state = {
+        n.replace("asking.2", "asking.1"): v for n, v in three.state_dict().items() if "asking.1" not in n
+    }
+    for name in ("fusion.spread", "fusion.places"):
+        state[name] = state[name][[0, 2]]
+    two.load_state_dict(state)
+    mask = torch.tensor([True, False, True])
+    torch.testing.assert_close(three.fuse(features, mask), two.fuse(features[:, [0, 2]]))
+
+
+def test_cross_attention_pools_what_is_present_by_place() -> None:
+    tokens = torch.arange(12.0).view(1, 3, 2, 2)
+    assert pooled(tokens, torch.tensor([[True, False, True]])).tolist() == [[[4, 5], [6, 7]]]
+    assert not pooled(tokens, torch.zeros(1, 3, dtype=torch.bool)).any()
+
+
+def test_cross_attention_asks_every_token_of_a_modality() -> None:
+    """Keys and values are those of T tokens, not of one, so what is asked for depends on the state."""
+    model, features = build("cross_attention", "zero", 1), some_features(1)
+    fusion = model.fusion
+    assert isinstance(fusion, CrossAttentionFusion)
+    memory = fusion._memories(fusion._tokens(features))[0]
+    assert memory.shape == (5, TOKENS, 2 * D)
+    ask = fusion.asking[0]
+    states = [torch.zeros(5, TOKENS, D).double(), some_features(TOKENS)]
+    found = [ask(state, memory) - ask(state, torch.zeros_like(memory)) for state in states]
+    assert (found[0] - found[1]).abs().max() > 1e-3
+
+
+@cases
+def test_rows_without_any_modality_have_finite_gradients(name: str, absent: str) -> None:
+    model, features = build(name, absent, 3), some_features(3).requires_grad_()
+    present = torch.ones(5, 3, dtype=torch.bool)
+    present[1] = False
+    model.fuse(features, present).square().sum().backward()
+    assert features.grad is not None
+    assert not features.grad[1].any()
+    assert all(
+        g is not None and g.isfinite().all() for g in (features.grad, *(p.grad for p in model.parameters()))
+    )
+
+
+@pytest.mark.parametrize("name", ["concat", "mlp", "attention"])
+def test_a_missing_token_stands_for_the_feature_of_an_absent_modality(name: str) -> None:
+    zero, features, masks = build(name, "zero", 3), some_features(3), all_masks(3)
+    tokens = torch.randn(3, D, dtype=torch.float64, generator=torch.Generator().manual_seed(3))
+    model = PoseModel(dict(zero.encoders), zero.fusion, zero.head, missing=tokens)
+    present = torch.rand(5, 3, generator=torch.Generator().manual_seed(2)) < 0.7
+    together = model.fuse_coalitions(features, masks, present)
+    assert torch.equal(model.fuse(features), zero.fuse(features))
+    for c, mask in enumerate(masks):
+        filled = features.where((mask & present)[..., None], tokens)
+        torch.testing.assert_close(model.fuse(features, mask & present), zero.fuse(filled))
+        torch.testing.assert_close(together[c], zero.fuse(filled))
+    spoilt = features.where(present[..., None], torch.inf)
+    assert torch.equal(model.fuse_coalitions(spoilt, masks, present), together)
+    model.fuse(features, present).sum().backward()
+    assert model.missing is not None
+    assert model.missing.grad is not None
+    assert torch.equal(model.missing.grad.any(dim=1), ~present.all(dim=0))
 
 
 def test_nothing_of_an_absent_modality_but_an_empty_token_enters_attention() -> None:

@@ -10,6 +10,7 @@ import torch
 
 from equipose.models.batch import Batch
 from equipose.models.build import ModelConfig, build_model
+from equipose.models.fusion import FUSIONS
 from equipose.models.model import PoseModel
 
 Make = Callable[..., Batch]
@@ -20,7 +21,7 @@ def tiny(**changes: object) -> PoseModel:
     return build_model(ModelConfig(**changes), seed=1).double()  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("fusion", ["concat", "mlp", "attention"])
+@pytest.mark.parametrize("fusion", FUSIONS)
 @pytest.mark.parametrize("norm", ["batch", "layer"])
 @pytest.mark.parametrize(
     "modalities", [("rgb",), ("wifi", "lidar"), ("mmwave", "rgb", "wifi"), ("rgb", "lidar", "mmwave", "wifi")]
@@ -120,7 +121,7 @@ def test_a_model_without_heads_has_no_unimodal_output(make_batch: Make) -> None:
     assert model(make_batch(2)).unimodal == {}
 
 
-@pytest.mark.parametrize("fusion", ["concat", "mlp", "attention"])
+@pytest.mark.parametrize("fusion", FUSIONS)
 def test_it_can_learn_a_handful_of_poses(fusion: str, make_batch: Make) -> None:
     batch = make_batch(6)
     model = build_model(ModelConfig(preset="tiny", fusion=fusion), mean_pose=batch.pose.mean(0), seed=0)  # type: ignore[arg-type]

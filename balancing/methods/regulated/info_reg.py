@@ -18,6 +18,8 @@ Readings for poses:
 - Sign. In print a score is a loss, of which a smaller value is better, while the text and the equation of
   Delta_m take the larger for the stronger; the public code uses the probability of the true class. Here
   `s_m = -L_m / mean_k L_k` with L_m the MPJPE of the modality's own head, so the larger is the stronger.
+- Windows. Before the first epoch there is no information, Tr^0 = 0, as the public code has it; so all windows
+  are open in the second epoch.
 - Trace. The squared norm of the training gradient, averaged over the steps of an epoch, as in the public
   code. It is read before the pull is added and after gradients are averaged over ranks. Heads are probes, so
   it is the gradient of the joint loss, as the equation reads, and of the penalties of methods chained before.
@@ -161,12 +163,11 @@ class InfoReg(Method):
                     parameter.grad.add_(parameter.detach() - self.anchor[name], alpha=factor)
 
     def _finish_epoch(self, run: Run, trace: Tensor, moved: Tensor) -> None:
-        """Open or close the windows after an epoch with this trace [M], in which encoders moved so far [M]."""
+        """Open or close the windows after an epoch with this trace [M] and these distances moved [M]."""
         free = self.reach is None or self.scale is None
         self.reach = moved if free else moved.where(self.scale == 0, self.reach)
-        opened = torch.zeros_like(trace, dtype=torch.bool)
-        if self.finished is not None:
-            opened = open_windows(trace, self.finished, self.config.threshold)
+        before = torch.zeros_like(trace) if self.finished is None else self.finished
+        opened = open_windows(trace, before, self.config.threshold)
         per_distance = self.config.strength * trace.sqrt() / self.reach.clamp_min(1e-300)
         self.scale, self.finished = torch.where(opened, per_distance, 0.0), trace
         for m, name in enumerate(run.model.modalities):

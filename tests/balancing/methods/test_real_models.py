@@ -49,7 +49,12 @@ def real_batches(names: tuple[str, ...], count: int, seed: int) -> list[Batch]:
 
 @pytest.mark.parametrize(
     ("fusion", "names"),
-    [("concat", DEFAULT_SENSORS[:2]), ("mlp", DEFAULT_SENSORS[1:]), ("attention", DEFAULT_SENSORS)],
+    [
+        ("concat", DEFAULT_SENSORS[:2]),
+        ("mlp", DEFAULT_SENSORS[1:]),
+        ("attention", DEFAULT_SENSORS),
+        ("cross_attention", DEFAULT_SENSORS[:3]),
+    ],
 )
 @pytest.mark.parametrize("name", [name for name in METHODS if name != "plain"])
 def test_trains(name: str, fusion: str, names: tuple[str, ...], toy_training: Callable) -> None:
