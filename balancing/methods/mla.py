@@ -61,8 +61,12 @@ class MLA(Method):
     class Config(MethodConfig):
         """What the paper and the public code leave open is documented field by field."""
 
-        damping: float = searched(0.1, low=0.01, high=1.0)
-        """a. The public code lowers it tenfold within each epoch; here it is constant."""
+        share: float = searched(1.0, low=0.1, high=1.0)
+        """How much of the head's gradient g is projected, g <- (1 - share) g + share g P. Ours; 1 is published,
+        near 0 is plain alternation."""
+        damping: float = 0.1
+        """a. The public code lowers it tenfold within each epoch; here it is constant. It hardly acts, so tuning
+        leaves it: P remembers every step, and soon holds far more than a in every direction it has seen."""
         projection: bool = True
         """Project the head's gradient; False is plain alternation."""
         normalise: bool = False
@@ -71,6 +75,7 @@ class MLA(Method):
         def __post_init__(self) -> None:
             super().__post_init__()
             checks.positive(NAME, self, "damping")
+            checks.share(NAME, self, "share")
 
     config: Config
     needs = frozenset({"unimodal_heads"})
@@ -119,4 +124,5 @@ class MLA(Method):
         before = before.to(feature)
         after = narrowed(before, feature, self.config.damping)
         self.projection = after / after.norm() if self.config.normalise else after
-        return projected(gradient, head, before)
+        share = self.config.share
+        return projected(gradient, head, torch.lerp(torch.eye(len(feature)).to(feature), before, share))
