@@ -54,7 +54,7 @@ class PMR(Method):
     class Config(MethodConfig):
         """Published values where they exist."""
 
-        alpha: float = searched(0.6, low=0.1, high=3.0)
+        alpha: float = searched(0.6, low=0.1, high=10.0)
         """Weight of the prototype loss."""
         momentum: float = 0.5
         """Weight of the old prototypes."""

@@ -47,6 +47,12 @@ ACTING: dict[str, MethodConfig] = {
 }
 """Settings for methods whose defaults would hardly act within the suite's few small epochs."""
 
+NO_DIAL: dict[str, str] = {
+    "plain": "it has no setting",
+    "mla": "projection and damping leave the errors of a regression within the seeds",
+}
+"""Methods that tuning gives only another learning rate, and why."""
+
 VARIANTS: dict[str, MethodConfig] = {
     "awc, initial anchor": AWC.Config(anchor="init"),
     "awc, one estimate": AWC.Config(anchor="init", fisher_schedule="once"),
