@@ -3,6 +3,9 @@
 A method declares its space where it declares the fields, with `searched`. Tuning varies the learning rate and
 one position in this space. All fields of a method move together along the position, and every method is tried
 at the same positions equally often, so none is tuned harder than another.
+
+A field belongs here only if it changes what a run with Adam learns (`tests/balancing/test_dials_act.py`). A
+constant factor on a gradient does not: Adam divides it out.
 """
 
 from __future__ import annotations
@@ -55,7 +58,7 @@ def search_space(config: MethodConfig | type[MethodConfig]) -> dict[str, SearchR
     Examples:
         >>> from equipose.balancing.registry import METHODS
         >>> search_space(METHODS["mmpareto"].Config)
-        {'gamma': SearchRange(low=0.75, high=3.0, when=None)}
+        {'weight': SearchRange(low=0.1, high=10.0, when=None)}
         >>> search_space(METHODS["plain"].Config)
         {}
     """
@@ -75,8 +78,8 @@ def at_position(config: Config, position: float) -> Config:
 
     Examples:
         >>> from equipose.balancing.methods.mmpareto import MMPareto
-        >>> at_position(MMPareto.Config(), 0.5).gamma
-        1.5
+        >>> at_position(MMPareto.Config(), 0.5).weight
+        1.0
     """
     if not 0 <= position <= 1:
         raise ValueError(f"position in a search space must lie in [0, 1], got {position}")

@@ -9,6 +9,10 @@ encoder, with g_mm the gradient of the joint loss and g_u that of the modality's
 The official code takes both norms of the last step tensor by tensor (`stretch="tensor"`). Fusion and heads
 keep the plain sum. Nothing here is specific to classification, so poses need no change. Other losses, such as
 penalties, are added after the mixing.
+
+`gamma` and the length are for SGD. Adam divides a gradient by its own running size, so a constant factor on it
+changes nothing there; what acts is the direction. So the losses of the heads have a `weight` against the joint
+loss (ours; 1 is published): g_u is that of the weighted loss.
 """
 
 from __future__ import annotations
@@ -63,8 +67,11 @@ class MMPareto(Method):
     class Config(MethodConfig):
         """The official code's values, but for `stretch`: there it is by tensor."""
 
-        gamma: float = searched(1.5, low=0.75, high=3.0)
-        """Factor on every encoder's gradient; makes up for the gradient noise that shorter gradients lose."""
+        weight: float = searched(1.0, low=0.1, high=10.0)
+        """Of the heads' losses; the more, the more each encoder learns for itself. Ours, 1 is published."""
+        gamma: float = 1.5
+        """Factor on every encoder's gradient; makes up for the gradient noise that shorter gradients lose. With
+        Adam it only acts against clipping, weight decay or a penalty, so tuning leaves it."""
         keep_length: bool = True
         """Lengthen a mix that is shorter than the plain sum."""
         stretch: Literal["encoder", "tensor"] = "encoder"
@@ -73,7 +80,8 @@ class MMPareto(Method):
 
         def __post_init__(self) -> None:
             super().__post_init__()
-            checks.positive("mmpareto", self, "gamma")
+            for name in ("weight", "gamma"):
+                checks.positive("mmpareto", self, name)
             checks.choice("mmpareto", self, "stretch", ("encoder", "tensor"))
 
     config: Config
@@ -91,7 +99,7 @@ class MMPareto(Method):
         A head's loss reaches only its own encoder, so one pass over their sum keeps them apart.
         """
         own_names = [f"{POSE}/{modality}" for modality in step.run.model.modalities]
-        own = torch.stack([losses[name] for name in own_names]).sum()
+        own = self.config.weight * torch.stack([losses[name] for name in own_names]).sum()
         others = [loss for name, loss in losses.items() if name not in {POSE, *own_names}]
         parts = [losses[POSE], own] + ([torch.stack(others).sum()] if others else [])
         parameters, encoders = encoders_first(step)

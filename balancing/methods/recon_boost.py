@@ -6,10 +6,12 @@ turn of modality m is `-w1 y log p_m + w2 y p_joint log p_m + alpha MSE(previous
 
 Regression, o_n being the pose of modality n's own head, y the true pose, and only o_m being trained:
 
-    residual:     w1 e(o_m, y) + w2 e(o_m, M y - sum over n != m of o_n) + alpha |o_m - o_previous|^2
-    reweighted:   (w1 - w2 q) e(o_m, y) + alpha |o_m - o_previous|^2,    q = exp(-e(joint pose, y) / scale)
+    residual:     w1 e(o_m, y) + w2 e(o_m, M y - sum over n != m of o_n) + alpha e(o_m, o_previous)
+    reweighted:   (w1 - w2 q) e(o_m, y) + alpha e(o_m, o_previous),    q = exp(-e(joint pose, y) / scale)
 
-with e the mean joint error. The second target in the first line is what o_m must be for the average of all
+with e the mean distance of joints in metres. The public code has a mean square of logits in the last term,
+beside a cross-entropy; squared metres beside metres would leave it a few thousandths of the gradient, so here
+all terms are distances, and the published weights compare them. The second target in the first line is what o_m must be for the average of all
 heads to be right; the second line keeps the form of the public loss, q standing for p_joint. Per row, M
 counts the modalities that the row has. The rectification trains encoders, fusion and pose head on the
 joint pose.
@@ -60,7 +62,7 @@ class ReconBoost(Method):
         w2: float = 1.0
         """Weight of the boosting term."""
         alpha: float = searched(0.5, low=0.05, high=5.0)
-        """Weight of the agreement with the previous modality; mean square in m^2."""
+        """Weight of the agreement with the previous modality, a mean distance of joints like the others."""
         scale_mm: float = 100.0
         """For `reading="reweighted"`."""
         rectify_after: int = fixed_count(1)
@@ -133,6 +135,5 @@ class ReconBoost(Method):
         else:
             joint = run.loss(outputs.pose.detach(), batch.pose)
             value = (c.w1 - c.w2 * torch.exp(-1000 * joint / c.scale_mm)) * errors
-        apart = (mine - fixed[:, modality - 1]).square().mean(dim=(1, 2))
-        agreeing = c.alpha * apart * present[:, modality - 1]
+        agreeing = c.alpha * run.loss(mine, fixed[:, modality - 1]) * present[:, modality - 1]
         return shared_mean(value + agreeing, present[:, modality], run.mean)

@@ -1,11 +1,15 @@
 """Class prototypes: the mean feature of each class per modality, and how close a sample is to them.
 
+Features are standardised before any distance is taken, dimension by dimension: their scale is the network's
+own choice, and raw distances much below 1 would give every class the same probability.
+
 Legend: B samples, M modalities, K classes (27 actions), D feature width.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import asdict, dataclass
 
 import torch
 from torch import Tensor
@@ -17,6 +21,40 @@ from equipose.models.batch import Batch
 NUM_ACTIONS = 27
 UNKNOWN = -1e9
 """Logit of a class without a prototype; finite, so that no sample has a NaN gradient."""
+LEAST_VARIANCE = 1e-3
+"""Added to each dimension's variance, as a share of the modality's mean variance: a dimension that hardly
+moves would otherwise be blown up."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prototypes:
+    """What one pass over data says about the features of every class."""
+
+    means: Tensor
+    """[M, K, D] standardised mean feature of each class."""
+    known: Tensor
+    """[M, K] bool, which classes have one."""
+    centre: Tensor
+    """[M, D] mean of all features of the pass."""
+    spread: Tensor
+    """[M, D] their standard deviation, never 0."""
+
+    def standardised(self, features: Tensor) -> Tensor:
+        """[B, M, D] features without unit; their gradient passes, that of the statistics does not."""
+        return (features - self.centre.to(features)) / self.spread.to(features)
+
+    def renewed(self, new: Prototypes, momentum: float) -> Prototypes:
+        """The next epoch's: class means mixed with the new ones, the statistics replaced by theirs.
+
+        momentum: weight of the old prototype of a class that has both.
+        """
+        old, known = self.means.to(new.means), self.known.to(new.known.device)
+        means, known = renewed(old, known, new.means, new.known, momentum)
+        return Prototypes(means=means, known=known, centre=new.centre, spread=new.spread)
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """The tensors by name."""
+        return asdict(self)
 
 
 def prototype_log_probabilities(features: Tensor, prototypes: Tensor, known: Tensor) -> Tensor:
@@ -28,17 +66,16 @@ def prototype_log_probabilities(features: Tensor, prototypes: Tensor, known: Ten
     return (-apart).where(known, UNKNOWN).log_softmax(dim=-1)
 
 
-def entropies_of_actions(step: Step, prototypes: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
+def entropies_of_actions(step: Step, prototypes: Prototypes) -> tuple[Tensor, Tensor]:
     """[B, M] cross-entropy in nats of each sample's action, and [B, M] bool: where it is defined.
 
-    It is defined where the sample has the modality and its action has a prototype. prototypes: [M, K, D];
-    known: [M, K].
+    It is defined where the sample has the modality and its action has a prototype.
     """
-    features = step.outputs.features
-    logs = prototype_log_probabilities(features, prototypes.to(features), known)
+    features, known = prototypes.standardised(step.outputs.features), prototypes.known
+    logs = prototype_log_probabilities(features, prototypes.means.to(features), known.to(features.device))
     action = actions_of(step.batch)
     entropies = -logs.gather(2, action[:, None, None].expand(-1, logs.shape[1], 1))[..., 0]
-    return entropies, step.run.model.present_of(step.batch) & known[:, action].T
+    return entropies, step.run.model.present_of(step.batch) & known.to(action.device)[:, action].T
 
 
 def renewed(old: Tensor, known: Tensor, new: Tensor, seen: Tensor, momentum: float) -> tuple[Tensor, Tensor]:
@@ -58,13 +95,13 @@ def actions_of(batch: Batch) -> Tensor:
     return batch.labels["action"].to(batch.pose.device) - 1
 
 
-def class_means(run: Run, batches: Iterable[Batch]) -> tuple[Tensor, Tensor]:
-    """Mean feature of every class [M, 27, D], and which classes were seen [M, 27], over all ranks.
+def prototypes_of(run: Run, batches: Iterable[Batch]) -> Prototypes:
+    """Prototypes and feature statistics of one pass, over the samples of all ranks that have the modality.
 
-    Computed in evaluation mode, over the samples that have the modality.
+    Computed in evaluation mode, from sums in float64 that are reduced over ranks before anything else.
     """
     model = run.model
-    sums, counts = torch.zeros(()), torch.zeros(())
+    sums, squares, counts = torch.zeros(()), torch.zeros(()), torch.zeros(())
     with torch.no_grad(), evaluating(model):
         for batch in batches:
             features = model.encode(batch).double().transpose(0, 1)
@@ -72,7 +109,20 @@ def class_means(run: Run, batches: Iterable[Batch]) -> tuple[Tensor, Tensor]:
             members = torch.nn.functional.one_hot(actions_of(batch), NUM_ACTIONS).to(features)
             weights = present[:, :, None] * members
             sums = sums.to(features.device) + weights.transpose(1, 2) @ features
+            squares = squares.to(features.device) + (present[:, :, None] * features.square()).sum(dim=1)
             counts = counts.to(features.device) + weights.sum(dim=1)
-    sums, counts = run.mean(sums), run.mean(counts)
-    dtype = next(model.parameters()).dtype
-    return (sums / counts[..., None].clamp_min(1e-12)).to(dtype), counts > 0
+    return _from_sums(*(run.mean(part) for part in (sums, squares, counts)), next(model.parameters()).dtype)
+
+
+def _from_sums(sums: Tensor, squares: Tensor, counts: Tensor, dtype: torch.dtype) -> Prototypes:
+    """From sums of features [M, K, D] by class, squares [M, D] over all, and counts [M, K]."""
+    rows = counts.sum(dim=1, keepdim=True).clamp_min(1e-12)
+    centre = sums.sum(dim=1) / rows
+    variance = (squares / rows - centre.square()).clamp_min(0)
+    variance = variance + LEAST_VARIANCE * variance.mean(dim=1, keepdim=True)
+    spread = torch.where(variance > 1e-20, variance, 1.0).sqrt()
+    means = sums / counts[..., None].clamp_min(1e-12)
+    means = ((means - centre[:, None]) / spread[:, None]) * (counts > 0)[..., None]
+    return Prototypes(
+        means=means.to(dtype), known=counts > 0, centre=centre.to(dtype), spread=spread.to(dtype)
+    )

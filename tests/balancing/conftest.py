@@ -42,22 +42,32 @@ class ToyPoseModel(nn.Module):
         dropout: float = 0.0,
         seed: int = 0,
         heads: bool = False,
+        hidden: int = 8,
+        features: int = 6,
     ) -> None:
         super().__init__()
         torch.manual_seed(seed)
         self.modalities = DEFAULT_SENSORS[:num_modalities]
-        norms = {"none": nn.Identity, "batch": lambda: nn.BatchNorm1d(8), "layer": lambda: nn.LayerNorm(8)}
+        norms = {
+            "none": nn.Identity,
+            "batch": lambda: nn.BatchNorm1d(hidden),
+            "layer": lambda: nn.LayerNorm(hidden),
+        }
         self.encoders = nn.ModuleDict(
             {
                 name: nn.Sequential(
-                    nn.Linear(INPUTS, 8), norms[norm](), nn.Tanh(), nn.Dropout(dropout), nn.Linear(8, 6)
+                    nn.Linear(INPUTS, hidden),
+                    norms[norm](),
+                    nn.Tanh(),
+                    nn.Dropout(dropout),
+                    nn.Linear(hidden, features),
                 )
                 for name in self.modalities
             }
         )
-        self.fusion = nn.Linear(6 * num_modalities, JOINTS * 3)
+        self.fusion = nn.Linear(features * num_modalities, JOINTS * 3)
         names = self.modalities if heads else ()
-        self.heads = nn.ModuleDict({name: nn.Linear(6, JOINTS * 3) for name in names})
+        self.heads = nn.ModuleDict({name: nn.Linear(features, JOINTS * 3) for name in names})
 
     def present_of(self, batch: Batch) -> Tensor:
         return batch.present
@@ -280,7 +290,8 @@ class ToyTraining:
     def planned(self, plan: EpochPlan) -> list[Batch]:
         """The global batches of a plan without the incomplete last one."""
         known = torch.cat([batch.index for batch in self.batches])
-        position = torch.stack([(known == row).nonzero()[0, 0] for row in plan.indices])
+        ordered, position = known.sort()
+        position = position[torch.searchsorted(ordered, plan.indices)]
         everything = joined(self.batches)
         size = min(len(self.batches[0]), len(position) - len(position) % self.world_size)
         starts = range(0, len(position) - size + 1, size)

@@ -54,6 +54,12 @@ ACTING: dict[str, MethodConfig] = {
 }
 """Settings for methods whose defaults would hardly act within the suite's few small epochs."""
 
+NO_DIAL: dict[str, str] = {
+    "plain": "it has no setting",
+    "mla": "projection and damping leave the errors of a regression within the seeds",
+}
+"""Methods that tuning gives only another learning rate, and why."""
+
 VARIANTS: dict[str, MethodConfig] = {
     "awc, as published": AWC.Config(**AWC.published),
     "awc, validation": AWC.Config(contributions="validation", ratio_i=0.1),

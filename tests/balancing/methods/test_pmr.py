@@ -8,7 +8,7 @@ import torch
 
 from equipose.balancing.method import POSE, Method, Step
 from equipose.balancing.methods.pmr import PENALTY, PMR, shortfall
-from equipose.balancing.parts.prototypes import class_means
+from equipose.balancing.parts.prototypes import prototypes_of
 from equipose.balancing.train_step import task_losses
 from equipose.models.randomness import torch_rng
 
@@ -31,18 +31,49 @@ def test_prototypes_and_their_momentum(toy_training: Callable) -> None:
     method.on_epoch_start(run)
     first = method.prototypes
     assert first is not None
-    assert method.known is not None
-    assert method.known.sum(dim=1).tolist() == [4, 4, 4]
+    assert first.known.sum(dim=1).tolist() == [4, 4, 4]
     for m in range(3):
+        kept = features[present[:, m], m]
+        variance = kept.var(dim=0, correction=0)
+        spread = (variance + 1e-3 * variance.mean()).sqrt()
+        torch.testing.assert_close(first.centre[m], kept.mean(dim=0))
+        torch.testing.assert_close(first.spread[m], spread)
         for code in range(1, 5):
-            mine = features[(action == code) & present[:, m], m]
-            torch.testing.assert_close(first[m, code - 1], mine.mean(dim=0))
+            mine = (features[(action == code) & present[:, m], m] - kept.mean(dim=0)) / spread
+            torch.testing.assert_close(first.means[m, code - 1], mine.mean(dim=0))
     with torch.no_grad():
         for parameter in model.encoders.parameters():
             parameter += 0.1
-    new, _ = class_means(run, training.batches)
+    new = prototypes_of(run, training.batches)
     method.on_epoch_start(run)
-    torch.testing.assert_close(method.prototypes, 0.75 * first + 0.25 * new)
+    assert method.prototypes is not None
+    torch.testing.assert_close(method.prototypes.means, 0.75 * first.means + 0.25 * new.means)
+    torch.testing.assert_close(method.prototypes.centre, new.centre)
+    torch.testing.assert_close(method.prototypes.spread, new.spread)
+
+
+def test_scale_and_offset_of_features_change_nothing(toy_training: Callable) -> None:
+    """Prototypes and scores stay when the last layer of an encoder is stretched and moved."""
+    plain, other = (toy_training(PMR(PMR.Config(fraction=1.0)), dtype=torch.float64) for _ in range(2))
+    with torch.no_grad():
+        for encoder in other.model.encoders.values():
+            encoder[-1].weight *= 0.01
+            encoder[-1].bias.mul_(0.01).add_(7.0)
+    for training in (plain, other):
+        training.method.on_epoch_start(training.view())
+        step, losses = step_of(training)
+        training.method.shape_losses(losses, step)
+    torch.testing.assert_close(plain.method.prototypes.means, other.method.prototypes.means)
+    torch.testing.assert_close(plain.method.scores, other.method.scores)
+
+
+def test_prototypes_come_from_rows_in_random_order(toy_training: Callable) -> None:
+    """One batch in index order would hold one action; the share of the rows does, in random order, all."""
+    training = toy_training(PMR(PMR.Config(fraction=0.3)))
+    for code, batch in enumerate(training.batches, start=1):
+        batch.labels["action"][:] = code
+    training.method.on_epoch_start(training.view())
+    assert training.method.prototypes.known.any(dim=0).nonzero().flatten().tolist() == [0, 1, 2]
 
 
 def test_a_class_that_appears_late_or_goes(toy_training: Callable) -> None:
@@ -53,13 +84,13 @@ def test_a_class_that_appears_late_or_goes(toy_training: Callable) -> None:
         batch.labels["action"][:] = 9
     method.on_epoch_start(training.view())
     assert method.prototypes is not None
-    ninth = method.prototypes[:, 8].clone()
+    ninth = method.prototypes.means[:, 8].clone()
     for batch, label in zip(training.batches, labels, strict=True):
         batch.labels["action"][:] = label
-    new, _ = class_means(training.view(), training.batches)
+    new = prototypes_of(training.view(), training.view().shuffled())
     method.on_epoch_start(training.view())
-    assert torch.equal(method.prototypes[:, 8], ninth)
-    assert torch.equal(method.prototypes[:, 0], new[:, 0])
+    assert torch.equal(method.prototypes.means[:, 8], ninth)
+    assert torch.equal(method.prototypes.means[:, 0], new.means[:, 0])
 
 
 def step_of(training: Callable) -> tuple[Step, dict[str, torch.Tensor]]:
@@ -75,20 +106,21 @@ def test_loss_by_hand(unit: float | None, toy_training: Callable) -> None:
     training = toy_training(method, dtype=torch.float64)
     method.on_epoch_start(training.view())
     step, losses = step_of(training)
-    batch, features = step.batch, step.outputs.features
+    batch = step.batch
     scores, entropies = [], []
     assert method.prototypes is not None
+    features = (step.outputs.features - method.prototypes.centre) / method.prototypes.spread
     for m in range(3):
         rows = [i for i in range(len(batch)) if batch.present[i, m]]
         probabilities = []
         for i in rows:
-            apart = (features[i, m] - method.prototypes[m, :4]).norm(dim=-1)
+            apart = (features[i, m] - method.prototypes.means[m, :4]).norm(dim=-1)
             probabilities.append(torch.softmax(-apart, 0)[batch.labels["action"][i] - 1])
         scores.append(torch.stack(probabilities).mean().detach())
         entropies.append(-torch.stack(probabilities).log().mean())
     weights = shortfall(torch.stack(scores))
     assert 0 < weights.max() < 1
-    worth = unit or losses[POSE].item() / log(27)
+    worth = unit or losses[POSE].item() / log(4)
     expected = 0.6 * worth * sum(w * e for w, e in zip(weights, entropies, strict=True))
     found = method.shape_losses(losses, step)
     assert set(found) == {POSE, PENALTY}

@@ -58,7 +58,7 @@ def test_loss_of_a_turn_by_hand(reading: str, toy_training: Callable) -> None:
         else:
             joint = (outputs.pose[row] - batch.pose[row]).norm(dim=-1).mean()
             value = (3 - 2 * torch.exp(-joint / 0.9)) * error
-        apart = (own[row, 1] - own[row, 0]).square().mean() * batch.present[row, 0]
+        apart = (own[row, 1] - own[row, 0]).norm(dim=-1).mean() * batch.present[row, 0]
         total, rows = total + (value + 0.7 * apart).item(), rows + 1
     assert found.item() == pytest.approx(total / rows, rel=1e-12)
     grown = torch.autograd.grad(found, list(training.model.parameters()), allow_unused=True)
