@@ -42,20 +42,21 @@ def tables(
     Finished runs of any job are not repeated.
 
     Args:
-        preset: `quick` (simulated, small), `mars` (real radar and motion), `paper` (the paper's settings).
+        preset: `quick` (simulated; six people to train on, eight others to test), `mars` (real radar and
+            motion), `paper` (the paper's settings).
         data: Instead of the preset's source.
         data_root: Folder of the raw files, for `mars` and `mmfi`.
         store: Path or URI of a prepared store, in place of raw data.
         tables: Only these of main, cost, modalities, alpha, window, profit.
-        columns: Only these of P1, P2, P3; the ablations use the first. Leave out a protocol whose subjects or
-            actions the data lack.
+        columns: Which of P1, P2, P3; not given, `quick` has P1 and the others have all. The ablations use the
+            first. Leave out a protocol whose subjects or actions the data lack.
         seeds: How many, counted from 0, instead of the preset's; with `--resume` to extend the newest job to.
         epochs: Instead of the preset's; schedules and windows keep their share.
         out: Results folder; jobs may share it, and equal runs are trained once.
         workers: Ray Train workers per run (DDP ranks).
         gpu: Give every worker a GPU.
         sensors: Of the models, e.g. `rgb lidar`, for `--tables modalities`; the other tables need all.
-        override: Any other setting of every run or of one method, e.g. `optimizer.lr=3e-4 awc.alpha_s=15000`.
+        override: Any other setting of every run or of one method, e.g. `optimizer.lr=3e-4 awc.ratio_s=0.5`.
         plan: Print the runs, which of them are kept, and how long the others will take; then stop.
         mlflow_url: Target of the report's links; by default what `equipose ui OUT --port 5000` serves.
         resume: Resume the newest unfinished job of this preset in `out`, with its own options.

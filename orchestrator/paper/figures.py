@@ -1,25 +1,28 @@
 """The figures of the paper's tables: sensors while they train, and skeletons.
 
-Each comes with a caption and with words for readers who cannot see it.
+Curves stand side by side without balancing, with OGM-GE and with AWC: in the ablations' fusion, and the
+contributions also under attention, as the paper shows them. Each figure comes with a caption and with words
+for readers who cannot see it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from matplotlib.figure import Figure
 
-from equipose.orchestrator.comparison.figures import curve_figures, curves, skeletons
+from equipose.orchestrator.comparison.figures import curves, skeletons
 from equipose.orchestrator.comparison.results import EvaluatedRun, SettingOutcome
 from equipose.orchestrator.grid.variants import REFERENCE
+from equipose.pipelines.figures import curve_panels
 from equipose.pipelines.paper.awc import FUSIONS
 from equipose.pipelines.report.html import ReportFigure, png_bytes
 
-SHOWN = (REFERENCE, "awc")
-"""The methods whose training the figures show."""
-METHOD_NAMES: dict[str, str] = {REFERENCE: "no balancing", "awc": "AWC"}
+METHOD_NAMES: dict[str, str] = {REFERENCE: "no balancing", "ogm_ge": "OGM-GE", "awc": "AWC"}
+"""The methods whose training the figures show, as they are called there."""
+WITH_SKELETONS = (REFERENCE, "awc")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +34,9 @@ class CurveKind:
     metric: str
     """Tracking name, `{}` for the sensor."""
     unit: str = ""
+    ylabel: str
+    zero: bool = True
+    """Whether the axis shows the line of zero."""
 
 
 CURVES: dict[str, CurveKind] = {
@@ -38,6 +44,7 @@ CURVES: dict[str, CurveKind] = {
         title="Contribution of each sensor",
         caption="Shapley value of every sensor after each epoch, on the validation part.",
         metric="shapley/{}",
+        ylabel="Shapley contribution",
     ),
     "spread": CurveKind(
         title="Standard deviation of the joint predictions",
@@ -45,15 +52,18 @@ CURVES: dict[str, CurveKind] = {
         "epoch: a sensor whose predictions hardly move has collapsed to one pose.",
         metric="spread/{}_mm",
         unit=" mm",
+        ylabel="standard deviation (mm)",
     ),
     "mean": CurveKind(
         title="Mean of the joint predictions",
         caption="Of the predictions from one sensor alone, over frames and coordinates, after each epoch.",
         metric="mean/{}_mm",
         unit=" mm",
+        ylabel="mean (mm)",
+        zero=False,
     ),
 }
-"""Kind of figure, as `comparison.figures.curve_figures` names it -> what it shows."""
+"""Kind of figure -> what it shows."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,32 +89,53 @@ class PaperFigure:
 
 
 def paper_figures(settings: Sequence[SettingOutcome], provenance: str) -> list[PaperFigure]:
-    """Of the first setting (concatenation, P1): each quantity without and with AWC, then skeletons."""
+    """Every quantity in the first setting (concatenation, P1), contributions under attention, skeletons."""
     if not settings:
         return []
-    first = settings[0]
-    where = f"{FUSIONS[first.setting.fusion]}, {first.setting.protocol}"
-    shown = [method for method in SHOWN if method in first.methods]
-    drawn = {m: curve_figures(METHOD_NAMES[m], first.of(m), provenance) for m in shown}
-    made = [
-        _curve(kind, method, first.of(method), drawn[method][f"{kind}-{METHOD_NAMES[method]}"], where)
-        for kind in CURVES
-        for method in shown
-    ]
-    return [*made, _skeletons(first, shown, provenance, where)]
+    first, *others = settings
+    attention = replace(first.setting, fusion="attention")
+    made = [_curves(kind, first, provenance) for kind in CURVES]
+    made += [_curves("contributions", other, provenance) for other in others if other.setting == attention]
+    return [*made, _skeletons(first, provenance)]
 
 
-def _curve(kind: str, method: str, runs: Sequence[EvaluatedRun], figure: Figure, where: str) -> PaperFigure:
-    what, seeds = CURVES[kind], len(runs)
-    name = METHOD_NAMES[method]
+def _shown(setting: SettingOutcome) -> dict[str, list[EvaluatedRun]]:
+    """Name of a method -> its runs, seed by seed."""
+    return {name: setting.of(method) for method, name in METHOD_NAMES.items() if method in setting.methods}
+
+
+def _where(setting: SettingOutcome) -> str:
+    return f"{FUSIONS[setting.setting.fusion]}, {setting.setting.protocol}"
+
+
+def _curves(kind: str, setting: SettingOutcome, provenance: str) -> PaperFigure:
+    """One quantity over the epochs, a panel per method."""
+    what, shown, where = CURVES[kind], _shown(setting), _where(setting)
+    seeds = len(next(iter(shown.values())))
+    windows = {name: window for name, runs in shown.items() if (window := _window(runs[0])) is not None}
     return PaperFigure(
-        name=f"{kind}-{method}",
-        title=f"{what.title}, {name}",
-        caption=f"{what.caption} {where}; "
+        name=f"{kind}-{setting.setting.fusion}",
+        title=f"{what.title}, {where}",
+        caption=f"{what.caption} From left to right: {', '.join(shown)}; "
         + ("one seed." if seeds == 1 else f"line and band: mean and spread over {seeds} seeds."),
-        alt=f"{what.title} over the epochs, {name}: {last_values(runs, what)}.",
-        figure=figure,
+        alt=f"{what.title} over the epochs. "
+        + " ".join(f"{name}: {last_values(runs, what)}." for name, runs in shown.items()),
+        figure=curve_panels(
+            {name: curves(runs, what.metric, setting.modalities) for name, runs in shown.items()},
+            provenance,
+            windows=windows,
+            ylabel=what.ylabel,
+            title=f"{what.title} ({where})",
+            zero=what.zero,
+        ),
     )
+
+
+def _window(run: EvaluatedRun) -> range | None:
+    """The epochs of a run in which its method acts; None where it acts in all of them."""
+    config = run.result.config
+    active = config.method.active
+    return None if active is None else range(active.start, min(active.stop, config.epochs))
 
 
 def last_values(runs: Sequence[EvaluatedRun], kind: CurveKind) -> str:
@@ -115,16 +146,19 @@ def last_values(runs: Sequence[EvaluatedRun], kind: CurveKind) -> str:
     return f"after the last of {epochs} epochs {values}" if epochs > 1 else f"after the only epoch {values}"
 
 
-def _skeletons(setting: SettingOutcome, shown: Sequence[str], provenance: str, where: str) -> PaperFigure:
-    runs = [setting.of(method)[0] for method in shown]
-    names = " and ".join(METHOD_NAMES[method] for method in shown)
-    errors = ", ".join(f"{METHOD_NAMES[r.method]} {r.evaluation.mpjpe_mm:.1f} mm" for r in runs)
+def _skeletons(setting: SettingOutcome, provenance: str) -> PaperFigure:
+    runs = [setting.of(method)[0] for method in WITH_SKELETONS if method in setting.methods]
+    called = [METHOD_NAMES[run.method] for run in runs]
+    names = " and ".join(called)
+    errors = ", ".join(
+        f"{name} {run.evaluation.mpjpe_mm:.1f} mm" for name, run in zip(called, runs, strict=True)
+    )
     return PaperFigure(
         name="skeletons",
         title="Predicted skeletons",
-        caption=f"The test frames with the best, median and worst error of {METHOD_NAMES[shown[0]]}, from "
-        f"the front and the side: truth thick and grey, predictions of {names} in colour. {where}, seed "
-        f"{runs[0].seed}.",
+        caption=f"The test frames with the best, median and worst error of {called[0]}, from "
+        f"the front and the side: truth thick and grey, predictions of {names} in colour. {_where(setting)}, "
+        f"seed {runs[0].seed}.",
         alt=f"Best, median and worst test frame as skeletons, truth beside the predictions of {names}; "
         f"MPJPE over all test frames: {errors}.",
         figure=skeletons(runs, provenance),

@@ -12,9 +12,10 @@ from equipose.orchestrator.grid.job import GridJob, grid_job
 from equipose.orchestrator.grid.run_spec import RunSpec
 from equipose.orchestrator.jobs.location import JobLocation
 from equipose.orchestrator.jobs.progress import JobProgress
+from equipose.orchestrator.paper.notes import counted
 from equipose.orchestrator.paper.plan import PaperConfig, distinct
 from equipose.orchestrator.paper.report import write_report
-from equipose.orchestrator.paper.results import Finished, Links, counted
+from equipose.orchestrator.paper.results import Finished, Links
 from equipose.orchestrator.tracking.client import client
 from equipose.orchestrator.tracking.run_logger import RunLogger
 from equipose.orchestrator.tracking.runs import PARENT_TAG, Tracking

@@ -50,6 +50,8 @@ class PaperConfig:
     """Plain training with concat fusion; every run varies it."""
     columns: Mapping[str, tuple[str, str]]
     """Column of a table -> (protocol, split); the first is what the ablations use."""
+    other_columns: tuple[str, ...] = ()
+    """Those that could be asked for too; the report says that they are left out."""
     methods: Mapping[str, MethodConfig]
     """Methods of the main table, their schedules fitted to the run."""
     seeds: tuple[int, ...] = (0, 1, 2)
@@ -69,7 +71,7 @@ class PaperConfig:
 
     @property
     def awc(self) -> AWC.Config:
-        """AWC with the paper's strengths and a window fitted to the run."""
+        """AWC as in the main table; its window is fitted to the run."""
         method = self.methods["awc"]
         assert isinstance(method, AWC.Config)
         return method
@@ -189,8 +191,24 @@ def _alpha(paper: PaperConfig, seed: int) -> Needed:
         row = alpha_row(high, low)
         assert row in ALPHAS.rows
         # Without any penalty it is plain training, whose run other tables need too.
-        method = replace(paper.awc, alpha_s=high, alpha_i=low) if high or low else None
+        method = absolute_awc(paper.awc, high, low) if high or low else None
         yield row, paper.ablated, paper.run(paper.ablated, seed, method=method)
+
+
+def absolute_awc(awc: AWC.Config, alpha_s: float, alpha_i: float) -> AWC.Config:
+    """AWC with the paper's kind of strength, whatever sets it in the other tables.
+
+    What only a ratio of gradients reads is as by default, so that another ratio leaves these runs alone.
+    """
+    unread = AWC.Config()
+    return replace(
+        awc,
+        **AWC.published,
+        alpha_s=alpha_s,
+        alpha_i=alpha_i,
+        ratio_s=unread.ratio_s,
+        ratio_i=unread.ratio_i,
+    )
 
 
 def _window(paper: PaperConfig, seed: int) -> Needed:

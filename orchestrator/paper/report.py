@@ -8,15 +8,9 @@ from pathlib import Path
 
 from equipose.orchestrator.comparison.files import write_figures
 from equipose.orchestrator.paper.figures import PaperFigure, paper_figures
+from equipose.orchestrator.paper.notes import counted, left_out
 from equipose.orchestrator.paper.plan import distinct
-from equipose.orchestrator.paper.results import (
-    Finished,
-    Links,
-    counted,
-    main_settings,
-    overview,
-    paper_tables,
-)
+from equipose.orchestrator.paper.results import Finished, Links, main_settings, overview, paper_tables
 from equipose.orchestrator.tracking.runs import git_tags
 from equipose.pipelines.paper.formats import paper_csv, paper_latex, paper_markdown
 from equipose.pipelines.paper.table import PaperTable
@@ -49,6 +43,7 @@ def write_report(finished: Finished, links: Links, folder: Path, *, command: str
         _sections(tables, figures, finished.provenance),
         finished.provenance,
         verdicts=overview(settings, finished, links),
+        left_out=left_out(finished.config),
         facts=facts(finished, command),
     )
     path = folder / "report.html"

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from equipose.balancing.schedules import PAPER_EPOCHS
 from equipose.orchestrator.comparison.results import SettingOutcome, collect
 from equipose.orchestrator.evaluation.evaluation import Evaluation
 from equipose.orchestrator.grid.run_one import RunsFolder, evaluation_of
 from equipose.orchestrator.grid.run_spec import RunResult, RunSpec
-from equipose.orchestrator.paper.plan import WINDOW_LENGTHS, PaperConfig, Position
+from equipose.orchestrator.paper.notes import notes
+from equipose.orchestrator.paper.plan import PaperConfig, Position
 from equipose.pipelines.paper.awc import AWC_TABLES, FUSIONS, METHODS, main_row
 from equipose.pipelines.paper.table import (
     MPJPE,
@@ -129,40 +129,6 @@ def _lines(
             }
         )
     return lines
-
-
-def notes(table: str, config: PaperConfig) -> list[str]:
-    """How our runs differ from the paper's, where they do."""
-    found = []
-    if config.base.epochs != PAPER_EPOCHS:
-        found.append(
-            f"Ours trains for {counted(config.base.epochs, 'epoch')}, the paper for {PAPER_EPOCHS}; windows "
-            f"and schedules keep their share of them (K = 20 is {counted(config.window(20), 'epoch')} here)."
-        )
-        if table == "window":
-            found.append(_windows(config))
-    if config.base.model.preset != "paper":
-        found.append(f"Ours has the {config.base.model.preset} widths, not the paper's.")
-    if table == "main":
-        found.append("The MM-Fi baseline is another code base and is not run here.")
-    if table == "cost":
-        found.append(
-            "Ours: time of the coalitions in each validation pass as a share of the epoch, AWC training; "
-            "other runs shared the machine."
-        )
-    return found
-
-
-def _windows(config: PaperConfig) -> str:
-    """How many epochs the paper's windows are here; equal ones are one and the same run."""
-    lengths = ", ".join(f"K = {k}: {config.window(k)}" for k in WINDOW_LENGTHS)
-    same = len({config.window(k) for k in WINDOW_LENGTHS}) < len(WINDOW_LENGTHS)
-    return f"Epochs here: {lengths}{'; equal ones are the same run' if same else ''}."
-
-
-def counted(number: int, noun: str) -> str:
-    """`1 epoch`, `12 epochs`."""
-    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def main_settings(finished: Finished) -> tuple[SettingOutcome, ...]:

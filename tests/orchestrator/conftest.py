@@ -210,7 +210,7 @@ def comparison_server(finished_comparison: FinishedComparison) -> Iterator[Track
 
 @dataclass(frozen=True, kw_only=True)
 class FinishedTables:
-    """Two tables (8 runs) whose job was killed once, and resumed, with its state in between."""
+    """Two tables (9 runs) whose job was killed once, and resumed, with its state in between."""
 
     out: Path
     killed: TablesProcess
@@ -224,7 +224,7 @@ def finished_tables(tmp_path_factory: pytest.TempPathFactory) -> FinishedTables:
     """The tables of strengths and profits, their driver killed (signal 9) on the way, and resumed."""
     out = tmp_path_factory.mktemp("tables") / "out"
     killed = TablesProcess(out, "--tables", "alpha", "profit")
-    killed.wait_for(r"\[3/8 runs")
+    killed.wait_for(r"\[3/9 runs")
     killed.process.kill()
     killed.process.wait()
     assert killed.survivors(patience=30, besides="Agent") == {}  # Ray's agents take a minute to notice

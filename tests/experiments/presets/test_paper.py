@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,7 +14,9 @@ from equipose.experiments.commands import tables
 from equipose.experiments.commands.tables import pages_address
 from equipose.experiments.presets.names import PaperPresetName
 from equipose.experiments.presets.paper import PAPER_PRESETS, TablesOptions, paper_config
-from equipose.orchestrator.paper.plan import TABLES
+from equipose.experiments.presets.sizes import PRESETS
+from equipose.orchestrator.paper.plan import TABLES, distinct
+from equipose.orchestrator.training.config import OptimizerConfig
 from equipose.pipelines.paper.awc import METHODS
 from equipose.pipelines.protocols import splits
 
@@ -25,17 +27,17 @@ def test_the_paper_preset_has_the_papers_settings() -> None:
     paper = paper_config("t", OPTIONS, "store")
     base = paper.base
     assert (base.epochs, base.data.batch.batch_size, base.model.preset) == (50, 192, "paper")
-    assert asdict(base.optimizer) == {
-        "name": "adam", "lr": 1e-3, "momentum": 0.9, "weight_decay": 0.0, "step_epochs": 30, "gamma": 0.1,
-        "clip_norm": None,
-    }  # fmt: skip
+    assert base.optimizer == OptimizerConfig(lr=1e-3, weight_decay=0.0, step_epochs=30, gamma=0.1)
+    assert (base.optimizer.name, base.optimizer.clip_norm) == ("adam", None)
     assert base.method == Plain.Config()
     assert base.data.train_stride == 1, "every frame"
     assert (paper.awc.alpha_s, paper.awc.alpha_i, paper.awc.window) == (20_000, 10_000, 20)
+    assert (paper.awc.strength, paper.awc.active) == ("alpha", range(20))
     assert (paper.awc.fisher_fraction, paper.awc.loss_unit) == (1.0, "m")
-    assert paper.awc == AWC.Config(window=20)
+    assert paper.awc == AWC.Config(window=20, **AWC.published)
     assert paper.seeds == (0, 1, 2)
     assert paper.columns == {name: (name, "S1") for name in ("P1", "P2", "P3")}
+    assert paper.other_columns == ()
     assert tuple(paper.methods) == tuple(METHODS)
     assert paper.tables == TABLES
     assert [paper.window(k) for k in (5, 10, 15, 20, 25, 30)] == [5, 10, 15, 20, 25, 30]
@@ -58,11 +60,53 @@ def test_every_preset_makes_every_table(preset: PaperPresetName) -> None:
 
 
 @pytest.mark.parametrize("preset", ["smoke", "quick"])
-def test_simulated_presets_fill_every_column(preset: str) -> None:
-    chosen = PAPER_PRESETS[preset].sizes.simulated  # type: ignore[index]
-    there = {(s, a) for s in chosen.subjects for a in chosen.actions}
-    for protocol, split in PAPER_PRESETS[preset].columns.values():  # type: ignore[index]
+def test_simulated_presets_fill_every_column(preset: PaperPresetName) -> None:
+    there = pairs_of(preset)
+    for protocol, split in PAPER_PRESETS[preset].columns.values():
         assert all(there & set(pairs) for pairs in splits(protocol, split).values()), protocol
+
+
+def pairs_of(preset: PaperPresetName) -> set[tuple[str, str]]:
+    chosen = PAPER_PRESETS[preset].sizes.simulated
+    return {(s, a) for s in chosen.subjects for a in chosen.actions}
+
+
+@pytest.mark.parametrize("protocol", ["P1", "P2", "P3"])
+def test_quick_trains_on_six_people_and_tests_on_eight_others(protocol: str) -> None:
+    parts = splits(*PAPER_PRESETS["quick"].columns[protocol])
+    there = pairs_of("quick")
+    people = {part: {s for s, _ in there & set(pairs)} for part, pairs in parts.items()}
+    assert {part: len(found) for part, found in people.items()} == {"train": 6, "validation": 4, "test": 8}
+    assert not people["train"] & people["test"]
+    actions = {action for _, action in there & set(parts["train"])}
+    assert len(actions) == {"P1": 4, "P2": 4, "P3": 8}[protocol]
+    for part, pairs in parts.items():
+        assert {action for _, action in there & set(pairs)} == actions, part
+
+
+def test_quick_is_long_enough_and_counts_its_runs() -> None:
+    quick = paper_config("t", replace(OPTIONS, preset="quick", data="simulated"), "")
+    compared = PRESETS["quick"].train_config("", "P1", "S2", 0)
+    assert quick.base == compared, "the size of the other verbs' quick: small, and trained to the end"
+    assert (quick.base.epochs, quick.base.optimizer.lr, quick.base.data.batch.batch_size) == (40, 3e-3, 64)
+    assert quick.seeds == (0, 1, 2)
+    assert quick.columns == {"P1": ("P1", "S2")}
+    assert quick.other_columns == ("P2", "P3")
+    assert len(distinct(quick.plan())) == 3 * 50, "the docs say so"
+    every = paper_config("t", replace(OPTIONS, preset="quick", columns=("P1", "P2", "P3")), "")
+    assert every.other_columns == ()
+    assert len(distinct(every.plan())) == 3 * (50 + 2 * 24)
+
+
+@pytest.mark.parametrize("preset", PAPER_PRESETS)
+def test_strengths_of_awc(preset: PaperPresetName) -> None:
+    config = paper_config("t", replace(OPTIONS, preset=preset), "")
+    assert config.awc.strength == ("alpha" if preset == "paper" else "ratio")
+    for position, runs in config.plan().items():
+        for method in (run.config.method for run in runs):
+            if isinstance(method, AWC.Config):
+                absolute = position.table == "alpha" or preset == "paper"
+                assert method.strength == ("alpha" if absolute else "ratio"), position
 
 
 def test_chosen_columns_keep_their_order() -> None:
@@ -80,7 +124,7 @@ def test_overrides_reach_every_run_or_one_method() -> None:
     config = paper_config("t", replace(OPTIONS, override=("optimizer.lr=3e-4", "awc.alpha_s=15000")), "")
     assert config.base.optimizer.lr == 3e-4
     assert config.base.method == Plain.Config()
-    assert config.awc == AWC.Config(window=20, alpha_s=15_000)
+    assert config.awc == AWC.Config(window=20, alpha_s=15_000, **AWC.published)
 
 
 @pytest.mark.parametrize(
@@ -88,7 +132,7 @@ def test_overrides_reach_every_run_or_one_method() -> None:
     [
         ("seed=1", "use --seeds"),
         ("epochs=3", "use --epochs"),
-        ("method=awc", "use the method's name, such as awc.alpha_s=15000"),
+        ("method=awc", "use the method's name, such as awc.ratio_s=0.5"),
         ("method.alpha_s=1", "use the method's name"),
         ("model.fusion=mlp", "use --tables"),
         ("data.protocol=P3", "use --columns"),
@@ -106,11 +150,11 @@ def test_the_printed_command_asks_for_the_same_tables() -> None:
     assert OPTIONS.command(Path("OUT")) == "equipose tables --preset paper --data mmfi --out OUT"
     full = replace(
         OPTIONS, data_root=Path("/my data"), tables=("alpha", "profit"), columns=("P1",), seeds=1, epochs=2,
-        workers=2, gpu=True, override=("awc.alpha_s=15000",),
+        workers=2, gpu=True, override=("awc.ratio_s=0.5",),
     )  # fmt: skip
     assert full.command(Path("OUT")) == (
         "equipose tables --preset paper --data mmfi --data-root '/my data' --tables alpha profit "
-        "--columns P1 --seeds 1 --epochs 2 --override awc.alpha_s=15000 --workers 2 --gpu --out OUT"
+        "--columns P1 --seeds 1 --epochs 2 --override awc.ratio_s=0.5 --workers 2 --gpu --out OUT"
     )
 
 

@@ -18,7 +18,7 @@ from equipose.orchestrator.ray_train.run import Resources
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(600)]
 CHOSEN = ("alpha", "profit")
-CHANGE = "awc.alpha_s=15000"
+CHANGE = "awc.ratio_s=0.5"
 
 
 def config_of(out: Path, *override: str) -> PaperConfig:
@@ -33,9 +33,9 @@ def kept(out: Path) -> RunsFolder:
 
 def test_finished_runs_are_not_repeated(finished_tables: Any) -> None:
     before = finished_tables.ended_first
-    assert 3 <= len(before) < 8, "killed too early or too late to show anything"
+    assert 3 <= len(before) < 9, "killed too early or too late to show anything"
     assert {path: path.stat().st_mtime_ns for path in before} == before
-    assert len(list(finished_tables.out.glob("cells/*/result.json"))) == 8
+    assert len(list(finished_tables.out.glob("cells/*/result.json"))) == 9
     done = set(re.findall(r"\d\d (\S.*?) done", finished_tables.killed.output))
     again = set(re.findall(r"\d\d (\S.*?) running", finished_tables.resumed.output))
     assert len(done) >= 3
@@ -55,18 +55,18 @@ def test_the_report_is_written_and_its_links_lead_to_the_runs(finished_tables: A
         runs = dict(database.execute(query).fetchall())
     keys = {kept(out).key(spec) for spec in distinct(config_of(out).plan())}
     assert {runs[run] for run in linked} == keys
-    assert len(linked) == len(runs) == len(keys) == 8, "one MLflow run each, however often it was started"
+    assert len(linked) == len(runs) == len(keys) == 9, "one MLflow run each, however often it was started"
 
 
 def test_what_people_read(finished_tables: Any) -> None:
     text = finished_tables.resumed.output
-    assert "2 tables: 8 runs" in text
+    assert "2 tables: 9 runs" in text
     assert "its links work while this runs: equipose ui" in text
     for noise in ("INFO", "WARNING", "Warning", "Traceback", "(raylet)"):
         assert noise not in finished_tables.killed.output + text
 
 
-def test_another_alpha_trains_only_what_uses_it(
+def test_another_ratio_trains_only_what_uses_it(
     finished_tables: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = finished_tables.out

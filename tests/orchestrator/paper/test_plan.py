@@ -28,6 +28,10 @@ def paper(store_path: Path) -> PaperConfig:
 KEPT = RunsFolder(root=Path("cells"), resources=Resources())
 
 
+def with_awc(config: PaperConfig, awc: AWC.Config) -> PaperConfig:
+    return replace(config, methods={**config.methods, "awc": awc})
+
+
 def keys(config: PaperConfig, kept: RunsFolder = KEPT) -> dict[Position, list[str]]:
     return {position: [kept.key(spec) for spec in specs] for position, specs in config.plan().items()}
 
@@ -43,6 +47,7 @@ def changed(before: PaperConfig, after: PaperConfig) -> set[tuple[str, str]]:
 
 
 def test_runs_that_several_tables_need_are_one_spec(paper: PaperConfig) -> None:
+    paper = with_awc(paper, AWC.Config(**AWC.published))
     plan = paper.plan()
 
     def spec_of(table: str, row: str, column: str = "P1") -> Any:
@@ -70,12 +75,27 @@ def test_every_row_has_a_place_in_the_papers_table(paper: PaperConfig) -> None:
 
 
 def test_another_alpha_touches_only_what_uses_it(paper: PaperConfig) -> None:
-    other = replace(paper, methods={**paper.methods, "awc": AWC.Config(alpha_s=15e3)})
-    rows = changed(paper, other)
+    published = with_awc(paper, AWC.Config(**AWC.published))
+    rows = changed(published, with_awc(paper, AWC.Config(**AWC.published, alpha_s=15e3)))
     # The rows of the alpha table name their own strengths, and plain training has none.
     assert {table for table, _ in rows} == {"main", "cost", "window", "profit"}
     assert {row for table, row in rows if table == "main"} == {"concat/awc", "mlp/awc", "attention/awc"}
     assert {row for table, row in rows if table == "window"} == {f"K{k}" for k in WINDOW_LENGTHS}
+
+
+def test_the_table_of_strengths_has_the_papers_kind_of_strength(paper: PaperConfig) -> None:
+    assert paper.awc.strength == "ratio"
+    runs = {p.row: specs[0].config.method for p, specs in paper.plan().items() if p.table == "alpha"}
+    for row, method in runs.items():
+        if row != "0/0":
+            assert isinstance(method, AWC.Config)
+            assert (method.strength, method.active) == ("alpha", range(20)), row
+    plan = paper.plan()
+    main = plan[Position(table="main", row="concat/awc", column="P1")][0]
+    assert main is not plan[Position(table="alpha", row="20k/10k", column="P1")][0]
+    assert len(distinct(plan)) == 2 * 32, "one more than where both have absolute weights"
+    rows = changed(paper, with_awc(paper, AWC.Config(ratio_s=0.5)))
+    assert {table for table, _ in rows} == {"main", "cost", "window", "profit"}
 
 
 def test_another_optimiser_touches_everything(paper: PaperConfig) -> None:

@@ -13,8 +13,12 @@ import pytest
 from made_tables import finished, links, small_paper
 from matplotlib.figure import Figure
 
+from equipose.balancing.methods.awc.awc import AWC
+from equipose.balancing.methods.ogm_ge import OGMGE
+from equipose.balancing.methods.plain import Plain
 from equipose.orchestrator.paper import figures as figures_module
 from equipose.orchestrator.paper.figures import CURVES, paper_figures
+from equipose.orchestrator.paper.notes import left_out
 from equipose.orchestrator.paper.report import CHAPTERS, facts, write_report
 from equipose.orchestrator.paper.results import Finished, main_settings
 from equipose.pipelines.paper.awc import AWC_TABLES
@@ -34,7 +38,7 @@ def test_the_folder_holds_every_table_and_figure(done: Finished, tmp_path: Path)
     tables = {file.name for file in (tmp_path / "results" / "tables").iterdir()}
     assert tables == {f"{name}.{kind}" for name in AWC_TABLES for kind in ("md", "tex", "csv")}
     drawn = {file.name for file in (tmp_path / "results" / "figures").iterdir()}
-    names = [f"{kind}-{method}" for kind in CURVES for method in ("plain", "awc")]
+    names = [*(f"{kind}-concat" for kind in CURVES), "contributions-attention"]
     assert drawn == {f"{name}.{kind}" for name in (*names, "skeletons") for kind in ("png", "pdf")}
     page = path.read_text()
     text = re.sub(r"\s+", " ", html.unescape(re.sub(r"<[^>]*>", " ", page)))
@@ -49,7 +53,7 @@ def test_the_folder_holds_every_table_and_figure(done: Finished, tmp_path: Path)
 
 def test_facts_are_in_words(done: Finished) -> None:
     found = facts(done, "again")
-    assert found["runs"] == "62"
+    assert found["runs"] == "64"
     assert found["seeds"] == "2 (0, 1)"
     assert found["training"] == "50 epochs, batches of 24, Adam 0.001, tiny widths"
     assert found["rebuild"] == "again"
@@ -57,16 +61,52 @@ def test_facts_are_in_words(done: Finished) -> None:
 
 def test_figures_have_words_for_those_who_cannot_see_them(done: Finished) -> None:
     made = {figure.name: figure for figure in paper_figures(main_settings(done), "simulated data")}
-    contributions = made["contributions-awc"]
-    assert contributions.title == "Contribution of each sensor, AWC"
+    contributions = made["contributions-concat"]
+    assert contributions.title == "Contribution of each sensor, Concatenation fusion, P1"
     assert contributions.alt.endswith(
-        "after the last of 2 epochs rgb 4.00, lidar 3.00, mmwave 2.00, wifi 1.00."
+        " AWC: after the last of 2 epochs rgb 4.00, lidar 3.00, mmwave 2.00, wifi 1.00."
     )
-    assert "Concatenation fusion, P1; line and band: mean and spread over 2 seeds." in contributions.caption
-    assert "rgb 30.00 mm" in made["spread-plain"].alt
+    assert "no balancing, AWC; line and band: mean and spread over 2 seeds." in contributions.caption
+    assert "rgb 30.00 mm" in made["spread-concat"].alt
     assert made["skeletons"].alt.endswith("no balancing 100.0 mm, AWC 90.0 mm.")
     report = contributions.in_report("simulated data")
     assert (report.alt, report.provenance) == (contributions.alt, "simulated data")
+
+
+def panels(figure: Figure) -> list[str]:
+    """What stands above the panels of a figure, from left to right."""
+    return [axes.get_title() for axes in figure.axes]
+
+
+def test_ogm_ge_stands_beside_awc_and_attention_has_its_contributions(
+    store_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(figures_module, "skeletons", lambda runs, provenance: Figure())
+    methods = {"plain": Plain.Config(), "ogm_ge": OGMGE.Config(), "awc": AWC.Config(window=20)}
+    done = finished(small_paper(store_path, methods=methods, tables=("main",)), monkeypatch)
+    made = paper_figures(main_settings(done), "simulated data")
+    assert [figure.name for figure in made] == [
+        "contributions-concat", "spread-concat", "mean-concat", "contributions-attention", "skeletons",
+    ]  # fmt: skip
+    for figure in made[:-1]:
+        assert panels(figure.figure) == ["no balancing", "OGM-GE", "AWC"]
+        assert "OGM-GE: after the last of 2 epochs" in figure.alt
+    assert made[3].title == "Contribution of each sensor, Attention fusion, P1"
+    acting = made[0].figure.axes[-1].patches
+    assert [(p.get_x(), p.get_width()) for p in acting] == [(1, 19)], (
+        "grey where AWC acts: after a free epoch"
+    )
+    assert "predictions of no balancing and AWC" in made[-1].alt
+
+
+def test_what_is_left_out_is_in_the_overview(
+    store_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = small_paper(store_path, tables=("alpha",), other_columns=("P2", "P3"))
+    page = write_report(finished(config, monkeypatch), links, tmp_path, command="again").read_text()
+    overview = page[page.index('id="overview"') : page.index('id="s1"')]
+    (sentence,) = left_out(config)
+    assert f'<p class="left-out">{sentence}</p>' in overview
 
 
 def test_without_the_main_table_there_are_no_figures(
@@ -114,4 +154,4 @@ def test_the_whole_page_fits_a_phone_and_a_laptop(done: Finished, tmp_path: Path
         assert view["scroll"] <= view["client"] <= width
         assert view["tables"] == len(AWC_TABLES) + 1, "every table, and the verdicts"
         assert view["boxed"], "wide tables scroll in a box of their own"
-        assert view["pictures"] == 2 * len(CURVES) + 1
+        assert view["pictures"] == len(CURVES) + 2

@@ -3,21 +3,13 @@
 from __future__ import annotations
 
 import statistics
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from made_tables import AWC_GAIN_MM, FRAMES, SUBJECTS, error_mm, finished, links, small_paper
 
 from equipose.orchestrator.paper.plan import Position
-from equipose.orchestrator.paper.results import (
-    Finished,
-    counted,
-    main_settings,
-    notes,
-    overview,
-    paper_tables,
-)
+from equipose.orchestrator.paper.results import Finished, main_settings, overview, paper_tables
 from equipose.pipelines.paper.awc import AWC_TABLES, FUSIONS
 from equipose.pipelines.paper.table import PaperTable
 
@@ -80,21 +72,6 @@ def test_costs_come_from_the_runs_with_awc(done: Finished) -> None:
     assert values == {"shapley_share": 12.5, "epoch_s": 4.0, "peak_memory_mib": 700.0}
 
 
-def test_notes_say_how_ours_differs(store_path: Path) -> None:
-    like_paper = small_paper(store_path)
-    assert notes("alpha", like_paper) == ["Ours has the tiny widths, not the paper's."]
-    paper_widths = replace(
-        like_paper, base=replace(like_paper.base, model=replace(like_paper.base.model, preset="paper"))
-    )
-    assert notes("alpha", paper_widths) == []
-    assert any("MM-Fi baseline" in note for note in notes("main", paper_widths))
-    short = replace(like_paper, base=replace(like_paper.base, epochs=1))
-    assert "Ours trains for 1 epoch, the paper for 50" in notes("alpha", short)[0]
-    assert notes("window", short)[1].endswith("K = 30: 1; equal ones are the same run.")
-    twelve = replace(like_paper, base=replace(like_paper.base, epochs=12))
-    assert "K = 5: 1, K = 10: 2, K = 15: 4, K = 20: 5, K = 25: 6, K = 30: 7." in notes("window", twelve)[1]
-
-
 def test_verdicts_of_every_fusion_are_linked(done: Finished) -> None:
     settings = main_settings(done)
     assert [setting.setting.fusion for setting in settings] == list(FUSIONS)
@@ -112,7 +89,3 @@ def test_without_the_main_table_nothing_is_judged(store_path: Path, monkeypatch:
     alone = finished(small_paper(store_path, tables=("alpha",)), monkeypatch)
     assert main_settings(alone) == ()
     assert overview((), alone, links) == []
-
-
-def test_counts_are_words() -> None:
-    assert (counted(1, "epoch"), counted(2, "epoch")) == ("1 epoch", "2 epochs")

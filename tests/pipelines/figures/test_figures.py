@@ -37,6 +37,13 @@ POSES = np.random.default_rng(0).normal(size=(3, 17, 3))
 def all_figures() -> dict[str, Figure]:
     return {
         "contribution_curves": figures.contribution_curves(CURVES, LABEL, window=range(2, 5)),
+        "curve_panels": figures.curve_panels(
+            {"plain": CURVES, "AWC": CURVES},
+            LABEL,
+            windows={"AWC": range(2, 5)},
+            ylabel="score",
+            title="Scores",
+        ),
         "fisher_traces": figures.fisher_traces({"rgb": CURVES["rgb"]}, LABEL),
         "alpha_heatmap": figures.alpha_heatmap(CURVES, LABEL),
         "subset_bars": figures.subset_bars({"R": 100.0, "RL": 80.0}, LABEL),
@@ -77,6 +84,20 @@ def test_a_figure_without_provenance_is_refused() -> None:
 def test_no_pyplot() -> None:
     code = "import sys, equipose.pipelines.figures; sys.exit('matplotlib.pyplot' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], timeout=60).returncode == 0
+
+
+def test_panels_share_one_scale_and_one_legend() -> None:
+    histories = {"plain": {"rgb": np.arange(4.0)}, "AWC": {"rgb": np.arange(4.0) + 96}}
+    figure = figures.curve_panels(histories, LABEL, windows={"AWC": range(1, 3)}, ylabel="mm", title="Mean")
+    plain, awc = figure.axes
+    assert [axes.get_title() for axes in (plain, awc)] == ["plain", "AWC"]
+    assert plain.get_ylim() == awc.get_ylim()
+    assert plain.get_ylim()[1] >= 99
+    assert [len(axes.patches) for axes in (plain, awc)] == [0, 1], "only AWC's epochs are shaded"
+    (legend,) = figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == ["rgb", "balancing on"]
+    with pytest.raises(ValueError, match="panels are empty"):
+        figures.curve_panels({}, LABEL, ylabel="mm", title="Mean")
 
 
 def test_curves_are_the_mean_over_seeds_with_a_band() -> None:

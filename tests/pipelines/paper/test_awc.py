@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from equipose.pipelines.paper.awc import (
@@ -16,7 +18,7 @@ from equipose.pipelines.paper.awc import (
     main_row,
     window_row,
 )
-from equipose.pipelines.paper.published import UNKNOWN, Published, PublishedRange, PublishedTable
+from equipose.pipelines.paper.published import CERTAINTIES, UNKNOWN, Published, PublishedRange, PublishedTable
 
 PRINTED = {
     "main": """
@@ -93,6 +95,26 @@ def test_certainties() -> None:
     assert SUBSETS.cell("RL", "P1").certainty == "certain"
     assert ALPHAS.cell("10k/0", "P1").certainty == "single source"
     assert PROFITS.cell("pearson", "P1").certainty == "inferred"
+
+
+def texts() -> list[str]:
+    """Every word that a reader of the tables gets to see."""
+    found = [*CERTAINTIES.values()]
+    for table in AWC_TABLES.values():
+        found += [table.title, *table.notes]
+        for row in table.rows.values():
+            found += [row.label, row.section]
+        for cell in table.known.values():
+            found += [cell.source, cell.note, cell.certainty]
+    return found
+
+
+def test_readers_see_words_and_no_codes_of_sources() -> None:
+    assert len(texts()) > 100
+    for text in texts():
+        assert not re.search(r"\bN\d+\b|famil(y|ies)|[βγ]|\bsummar", text), text
+    sources = {cell.source for table in AWC_TABLES.values() for cell in table.known.values()}
+    assert all(source.startswith("table") for source in sources), sources
 
 
 def test_the_window_and_mlp_rows_are_unknown() -> None:

@@ -38,7 +38,7 @@ Ours: mean ± standard deviation (seeds). Δ: ours minus the paper's, for errors
 
 The data are not all real recordings, so Δ says nothing about the published result.
 
-‡ conflict: readings contradict each other.
+‡ conflict: descriptions of the paper contradict each other, so it may be wrong.
 
 unknown: the paper's number was not recovered.
 

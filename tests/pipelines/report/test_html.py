@@ -100,6 +100,18 @@ def test_the_overview_counts_every_verdict(hand_table: PaperTable) -> None:
     assert "No method was compared" in report(hand_table)
 
 
+def test_the_overview_says_what_is_left_out(hand_table: PaperTable) -> None:
+    left_out = ("Left out: the column P2.", HOSTILE)
+    for page in (
+        report(hand_table, left_out=left_out),
+        report(hand_table, verdicts=[VERDICT], left_out=left_out),
+    ):
+        overview = page[page.index('id="overview"') : page.index('id="s1"')]
+        assert '<p class="left-out">Left out: the column P2.</p>' in overview
+        assert "<script" not in page
+    assert "left-out" not in report(hand_table)
+
+
 def test_hostile_text_stays_text(hand_table: PaperTable, picture: ReportFigure) -> None:
     rows = {key: TableRow(label=HOSTILE, section=HOSTILE) for key in hand_table.rows}
     p1 = hand_table.columns[0]

@@ -1,0 +1,103 @@
+"""What a reader of the tables must know besides the numbers: how ours differs, and what was left out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from equipose.balancing.methods.awc.awc import AWC
+from equipose.balancing.schedules import PAPER_EPOCHS
+from equipose.orchestrator.paper.plan import TABLES, WINDOW_LENGTHS, PaperConfig
+from equipose.pipelines.paper.awc import ALPHAS, alpha_row
+
+NEW_PEOPLE = "S2"
+"""The split whose test people were not in training."""
+
+
+def notes(table: str, config: PaperConfig) -> list[str]:
+    """How our runs differ from the paper's, where they do, and which strength AWC has."""
+    found = []
+    if config.base.epochs != PAPER_EPOCHS:
+        found.append(
+            f"Ours trains for {counted(config.base.epochs, 'epoch')}, the paper for {PAPER_EPOCHS}; windows "
+            f"and schedules keep their share of them (K = 20 is {counted(config.window(20), 'epoch')} here)."
+        )
+        if table == "window":
+            found.append(_windows(config))
+    if config.base.model.preset != "paper":
+        found.append(f"Ours has the {config.base.model.preset} widths, not the paper's.")
+    if config.columns[config.ablated][1] == NEW_PEOPLE:
+        found.append(
+            "Ours is tested on people who were not in training (S2); the paper's split is probably S1, which "
+            "is easier."
+        )
+    if table == "alpha":
+        found.append(_absolute(config.awc))
+    elif table != "modalities":
+        found.append(_strength(config.awc))
+    if table == "main":
+        found.append("The MM-Fi baseline is another code base and is not run here.")
+    if table == "cost":
+        found.append(
+            "Ours: time of the coalitions in each validation pass as a share of the epoch, AWC training; "
+            "other runs shared the machine."
+        )
+    return found
+
+
+def _strength(awc: AWC.Config) -> str:
+    """Which strength AWC has in all tables but that of the strengths."""
+    if awc.strength == "alpha":
+        pair = ALPHAS.rows.get(row := alpha_row(awc.alpha_s, awc.alpha_i))
+        return f"AWC has absolute weights, as in the paper: {pair.label if pair else row}."
+    free = f", after {counted(awc.free_epochs, 'epoch')} of plain training" if awc.free_epochs else ""
+    return (
+        "AWC's strength is a ratio of gradients here, which is ours: the penalty's is "
+        f"{awc.ratio_s:g} of the task's on strong sensors and {awc.ratio_i:g} on the others{free}. "
+        "The paper's absolute weights are in the table of strengths."
+    )
+
+
+def _absolute(awc: AWC.Config) -> str:
+    """Which strength AWC has in the table of strengths."""
+    if awc.strength == "alpha":
+        return "AWC has absolute weights, as in the paper, in all tables."
+    return (
+        "AWC has absolute weights here, as in the paper. Its strength is a ratio of gradients in the other "
+        "tables, so their AWC runs are not among these."
+    )
+
+
+def _windows(config: PaperConfig) -> str:
+    """How many epochs the paper's windows are here; equal ones are one and the same run."""
+    lengths = ", ".join(f"K = {k}: {config.window(k)}" for k in WINDOW_LENGTHS)
+    same = len({config.window(k) for k in WINDOW_LENGTHS}) < len(WINDOW_LENGTHS)
+    return f"Epochs here: {lengths}{'; equal ones are the same run' if same else ''}."
+
+
+def left_out(config: PaperConfig) -> list[str]:
+    """What the same data could fill and the report lacks, with the option that asks for it."""
+    found = []
+    if config.other_columns and "main" in config.tables:
+        every = " ".join((*config.columns, *config.other_columns))
+        found.append(
+            f"Left out of the main comparison: {_named('column', config.other_columns)}. The command with "
+            f"--columns {every} adds what is missing; finished runs are not repeated."
+        )
+    missing = [table for table in TABLES if table not in config.tables]
+    if missing:
+        found.append(
+            f"Left out: {_named('table', missing)}. The command without --tables adds what is missing; "
+            "finished runs are not repeated."
+        )
+    return found
+
+
+def _named(noun: str, names: Sequence[str]) -> str:
+    """`the column P2`, `the columns P2 and P3`."""
+    *most, last = names
+    return f"the {noun}s {', '.join(most)} and {last}" if most else f"the {noun} {last}"
+
+
+def counted(number: int, noun: str) -> str:
+    """`1 epoch`, `12 epochs`."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
