@@ -29,6 +29,7 @@ MAY_IMPORT = {
 ROOMS = {
     "models": "batch build fusion model sensors",
     "models.batch": "",
+    "models.batch_statistics": "batch",
     "models.build": "encoders fusion heads inputs model randomness sensors",
     "models.encoders": "",
     "models.fusion": "heads",
