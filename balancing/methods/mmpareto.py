@@ -11,8 +11,8 @@ keep the plain sum. Nothing here is specific to classification, so poses need no
 penalties, are added after the mixing.
 
 `gamma` and the length are for SGD. Adam divides a gradient by its own running size, so a constant factor
-changes nothing there; what acts is the direction. So the losses of the heads have a `weight` against the joint
-loss (ours; 1 is published): g_u is that of the weighted loss.
+changes nothing there; what acts is the direction. So the losses of the heads have a `weight` against the
+joint loss (ours; 1 is published): g_u is that of the weighted loss.
 """
 
 from __future__ import annotations
