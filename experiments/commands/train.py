@@ -47,7 +47,7 @@ def train(
         workers: Ray Train workers (DDP ranks).
         gpu: Give every worker a GPU.
         sensors: Of the model, e.g. `rgb lidar`; by default those of the AWC paper.
-        override: Any other setting, e.g. `method.alpha_s=1e4 optimizer.lr=3e-4 model.norm=layer`.
+        override: Any other setting, e.g. `method.ratio_s=0.5 optimizer.lr=3e-4 model.norm=layer`.
         dry_run: Print the resolved settings and stop before training.
     """
     from equipose.experiments.jobs.preflight import stop_at_absent_sensors, stop_at_problems, wanted_by
