@@ -31,7 +31,7 @@ ROOMS = {
     "models.alignment": "",
     "models.batch": "",
     "models.build": "encoders fusion heads inputs model randomness sensors",
-    "models.encoders": "",
+    "models.encoders": "skeleton",
     "models.fusion": "heads",
     "models.heads": "skeleton",
     "models.inputs": "sensors",
