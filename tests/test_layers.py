@@ -28,7 +28,7 @@ MAY_IMPORT = {
 
 ROOMS = {
     "models": "batch build fusion model sensors",
-    "models.alignment": "",
+    "models.alignment": "encoders skeleton",
     "models.batch": "",
     "models.build": "encoders fusion heads inputs model randomness sensors",
     "models.encoders": "skeleton",

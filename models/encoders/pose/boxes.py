@@ -39,7 +39,8 @@ def box_token(centre: Tensor, side: Tensor, picture: Tensor, focal: Tensor | Non
     """[B, 3]: where the box is in the picture and how large, as angles.
 
     centre [B, 2] and side [B] px; picture [B, 2] is its width and height in px; focal [B] px, taken for the
-    picture's diagonal where it is unknown. ((c_x - W/2) 2.8/f, (c_y - H/2) 2.8/f, (s - 0.24 f)/(0.06 f)) of CLIFF (Li et al., ECCV 2022); that UniHPE's bounding-box token holds these numbers is inferred.
+    picture's diagonal where it is unknown. The numbers are those of CLIFF (Li et al., ECCV 2022):
+    ((c_x - W/2) 2.8/f, (c_y - H/2) 2.8/f, (s - 0.24 f)/(0.06 f)). That UniHPE's token holds them is inferred.
     """
     if focal is None:
         focal = picture.norm(dim=-1)
