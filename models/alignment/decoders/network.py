@@ -66,6 +66,20 @@ class TimedLayer(nn.Module):
         return out
 
 
+class TimedBlock(nn.Module):
+    """Two layers and a shortcut: [B, hidden] to [B, hidden]."""
+
+    def __init__(self, config: NetworkConfig) -> None:
+        super().__init__()
+        self.first = TimedLayer(config.hidden, config)
+        self.second = TimedLayer(config.hidden, config)
+
+    def forward(self, x: Tensor, time: Tensor, condition: Tensor) -> Tensor:
+        """x plus the layers of x."""
+        out: Tensor = x + self.second(self.first(x, time, condition), time, condition)
+        return out
+
+
 class ScoreNetwork(nn.Module):
     """Noisy coordinates [B, N], times [B], condition [B, D] to [B, N]."""
 
@@ -75,17 +89,14 @@ class ScoreNetwork(nn.Module):
         self.time = nn.Sequential(nn.Linear(config.time, config.time), nn.SiLU())
         self.condition = nn.Sequential(nn.Linear(condition, config.hidden), nn.SiLU())
         self.enter = TimedLayer(numbers, config)
-        pairs = (
-            nn.ModuleList(TimedLayer(config.hidden, config) for _ in range(2)) for _ in range(config.blocks)
-        )
-        self.blocks = nn.ModuleList(pairs)
+        self.blocks = nn.ModuleList(TimedBlock(config) for _ in range(config.blocks))
         self.leave = nn.Linear(config.hidden, numbers)
 
     def forward(self, x: Tensor, t: Tensor, condition: Tensor) -> Tensor:
         """What the decoder's `predicts` says: the noise, or the pose."""
         time, condition = self.time(time_waves(t, self.width)), self.condition(condition)
         x = self.enter(x, time, condition)
-        for first, second in self.blocks:  # type: ignore[misc]
-            x = x + second(first(x, time, condition), time, condition)
+        for block in self.blocks:
+            x = block(x, time, condition)
         out: Tensor = self.leave(x)
         return out

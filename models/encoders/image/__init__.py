@@ -16,7 +16,7 @@ from equipose.models.encoders.image.weights import LoadedWeights, load_image_wei
 IMAGE_ENCODERS: Mapping[str, HRNet.Config | ViT.Config] = MappingProxyType(
     {
         "tiny": HRNet.Config(width=4, stem=8, modules=(1, 1, 1), bottlenecks=1, blocks=1),
-        "small": HRNet.Config(width=16, stem=32, modules=(1, 1, 1), bottlenecks=1, blocks=2),
+        "small": HRNet.Config(width=16, stem=16, modules=(1, 1, 1), bottlenecks=1, blocks=1),
         "hrnet_w32": HRNet.Config(width=32),
         "hrnet_w48": HRNet.Config(width=48),
         "vit_s": ViT.Config(width=384),

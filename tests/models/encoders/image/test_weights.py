@@ -75,16 +75,13 @@ class HRNetFile:
         for b in range(len(maps)):
             for k in range(BLOCKS):
                 maps[b] = self.basic(maps[b], f"{at}.branches.{b}.{k}")
-        return [
-            sum(
-                (
-                    x if i == j else self.moved(x, f"{at}.fuse_layers.{i}.{j}", i, j)
-                    for j, x in enumerate(maps)
-                ),
-                start=torch.zeros((), dtype=torch.float64),
-            ).relu()
-            for i in range(outputs)
-        ]
+        joined = []
+        for i in range(outputs):
+            total = torch.zeros((), dtype=torch.float64)
+            for j, x in enumerate(maps):
+                total = total + (x if i == j else self.moved(x, f"{at}.fuse_layers.{i}.{j}", i, j))
+            joined.append(total.relu())
+        return joined
 
     def maps(self, x: Tensor) -> list[Tensor]:
         x = self.step(x, "conv1", "bn1", STEM, 3, 2).relu()
