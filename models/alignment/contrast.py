@@ -25,7 +25,7 @@ def pair_loss(
 ) -> Tensor:
     """L_pair(S -> T) = -log exp(x_S . x_T / tau) / sum_i exp(x_S . x_T,i / tau), mean over this rank's rows.
 
-    The sum runs over all B rows of the global batch; x are unit vectors (UniHPE, section 3.2; InfoNCE).
+    The sum runs over all B rows of the global batch; x are unit vectors (UniHPE; InfoNCE).
     """
     loss = true_class(rows.cosines(source, target) * inverse_tau, rows.index)
     if direction == "one_way":

@@ -13,7 +13,7 @@ from equipose.models.encoders.pose.residual import ResidualMLP
 
 
 class MLPDecoder(Decoder):
-    """Three residual blocks and a squared error (UniHPE, section 4.4); it has one hypothesis."""
+    """Three residual blocks and a squared error, as in UniHPE; it has one hypothesis."""
 
     @dataclass(frozen=True, kw_only=True)
     class Config(DecoderConfig):

@@ -1,7 +1,7 @@
 """The sub-VP diffusion: how a clean pose becomes noise as t goes from 0 to 1.
 
-Song et al., "Score-based generative modeling through stochastic differential equations" (ICLR 2021), appendix
-C, with beta from 0.1 to 20 as in GFPose: dx = -1/2 beta x dt + g dw, and x_t = alpha x_0 + sigma z.
+Song et al., "Score-based generative modeling through stochastic differential equations" (ICLR 2021), section
+3.4, with beta from 0.1 to 20 as in GFPose: dx = -1/2 beta x dt + g dw, and x_t = alpha x_0 + sigma z.
 """
 
 from __future__ import annotations
