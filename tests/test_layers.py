@@ -28,10 +28,11 @@ MAY_IMPORT = {
 
 ROOMS = {
     "models": "batch build fusion model sensors",
+    "models.alignment": "encoders skeleton",
     "models.batch": "",
     "models.batch_statistics": "batch",
     "models.build": "encoders fusion heads inputs model randomness sensors",
-    "models.encoders": "",
+    "models.encoders": "skeleton",
     "models.fusion": "heads",
     "models.heads": "skeleton",
     "models.inputs": "sensors",
