@@ -164,8 +164,10 @@ class InfoReg(Method):
 
     def _finish_epoch(self, run: Run, trace: Tensor, moved: Tensor) -> None:
         """Open or close the windows after an epoch with this trace [M] and these distances moved [M]."""
-        free = self.reach is None or self.scale is None
-        self.reach = moved if free else moved.where(self.scale == 0, self.reach)
+        if self.reach is None or self.scale is None:
+            self.reach = moved
+        else:
+            self.reach = moved.where(self.scale == 0, self.reach)
         before = torch.zeros_like(trace) if self.finished is None else self.finished
         opened = open_windows(trace, before, self.config.threshold)
         per_distance = self.config.strength * trace.sqrt() / self.reach.clamp_min(1e-300)
