@@ -109,9 +109,8 @@ def test_a_masked_model_equals_one_that_never_had_the_modality() -> None:
 def test_cross_attention_equals_a_model_that_never_had_the_modality() -> None:
     features = some_features(3)
     three, two = build("cross_attention", "zero", 3), build("cross_attention", "zero", 2)
-    state = {
-        n.replace("asking.2", "asking.1"): v for n, v in three.state_dict().items() if "asking.1" not in n
-    }
+    state = {n: value for n, value in three.state_dict().items() if "asking.1" not in n}
+    state = {n.replace("asking.2", "asking.1"): value for n, value in state.items()}
     for name in ("fusion.spread", "fusion.places"):
         state[name] = state[name][[0, 2]]
     two.load_state_dict(state)
@@ -146,9 +145,8 @@ def test_rows_without_any_modality_have_finite_gradients(name: str, absent: str)
     model.fuse(features, present).square().sum().backward()
     assert features.grad is not None
     assert not features.grad[1].any()
-    assert all(
-        g is not None and g.isfinite().all() for g in (features.grad, *(p.grad for p in model.parameters()))
-    )
+    gradients = [features.grad, *(parameter.grad for parameter in model.parameters())]
+    assert all(gradient is not None and gradient.isfinite().all() for gradient in gradients)
 
 
 @pytest.mark.parametrize("name", ["concat", "mlp", "attention"])

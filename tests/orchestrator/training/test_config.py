@@ -62,6 +62,13 @@ def test_unknown_fields_are_named(path: tuple[str, ...], message: str) -> None:
         from_json(plain)
 
 
+def test_configs_from_before_a_field_existed_get_its_default() -> None:
+    """Runs were kept without `model.missing`, when an absent modality was always a zero feature."""
+    plain = to_json(config())
+    assert plain["model"].pop("missing") == "zero"
+    assert from_json(plain) == config()
+
+
 def test_unknown_method_is_named() -> None:
     plain = to_json(config())
     plain["method"] = {"name": "magic"}
