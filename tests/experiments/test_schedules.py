@@ -27,14 +27,18 @@ def at_its_share(value: int, default: int, epochs: int) -> bool:
     return value >= 1 and (abs(value - exact) <= 0.5 or exact < 1 == value)
 
 
-def check(run: TrainConfig, epochs: int) -> None:
-    """The run's learning rate drops once, and its method's schedules act, each at its share."""
+def check(run: TrainConfig, epochs: int, *, published: bool = False) -> None:
+    """The run's learning rate drops once, and its method's schedules act, each at its share.
+
+    published: whether the method is in the setting of its own paper.
+    """
     assert run.epochs == epochs
     rates = [run.optimizer.lr_at(epoch) for epoch in range(epochs)]
     drops = [epoch for epoch in range(1, epochs) if rates[epoch] != rates[epoch - 1]]
     assert len(drops) == (epochs > 1)
     assert all(at_its_share(epoch, LR_DROP, epochs) for epoch in drops)
-    default = method_class(method_name(run.method)).Config()
+    method = method_class(method_name(run.method))
+    default = method.Config(**(method.published if published else {}))
     for name in schedule_fields(default):
         given, value = getattr(default, name), getattr(run.method, name)
         off = value == method_class(method_name(run.method)).published.get(name)
@@ -58,7 +62,7 @@ def test_of_a_comparison(preset: str, epochs: int) -> None:
     runs = comparison_config("c", options, "store").defaults()
     assert len(runs) == len(METHODS)
     for run in runs.values():
-        check(run, epochs)
+        check(run, epochs, published=preset == "paper")
 
 
 @pytest.mark.parametrize("epochs", LENGTHS)
@@ -67,7 +71,7 @@ def test_of_the_tables(preset: str, epochs: int) -> None:
     options = TablesOptions(preset=preset, data="simulated", epochs=epochs)
     config = paper_config("t", options, "store")
     for method in config.methods.values():
-        check(config.run(config.ablated, 0, method=method), epochs)
+        check(config.run(config.ablated, 0, method=method), epochs, published=preset == "paper")
 
 
 @pytest.mark.parametrize("epochs", LENGTHS)
@@ -75,7 +79,7 @@ def test_of_the_tables(preset: str, epochs: int) -> None:
 def test_of_a_sweep(preset: str, epochs: int) -> None:
     options = SweepOptions(data="simulated", preset=preset, protocol="P1", split="S1", epochs=epochs)
     config = sweep_config("s", options, "store")
-    check(config.run_config(config.enqueued()[0]), epochs)
+    check(config.run_config(config.enqueued()[0]), epochs, published=preset == "paper")
     assert config.space.window[0] == 0
     assert at_its_share(config.space.window[1], 30, epochs)
 
