@@ -80,7 +80,7 @@ def prepare(
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     store = prepare("simulated", source, folder)
     >>> len(store), store.provenance["lidar"]
-    (6, {'simulated:1': 2})
+    (6, {'simulated:2': 2})
     >>> store.index["valid_pose"].sum(), len(store.defects)
     (6, 0)
     """

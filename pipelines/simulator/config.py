@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from equipose.models.sensors import DEFAULT_SENSORS, SENSORS
 
-SIMULATOR_VERSION = "1"
+SIMULATOR_VERSION = "2"
 """Raised whenever the same configuration would give other numbers; part of every provenance."""
 
 SUBJECTS: tuple[str, ...] = tuple(f"S{number:02d}" for number in range(1, 41))
@@ -19,6 +19,20 @@ def environment_of(subject: str) -> str:
     if not re.fullmatch(r"S\d\d", subject) or subject not in SUBJECTS:
         raise ValueError(f"subject: {subject!r} is unknown; use S01..S40")
     return f"E{(int(subject[1:]) - 1) // 10 + 1:02d}"
+
+
+KEY_POINT_SENSORS = ("rgb", "infra1", "infra2")
+"""Sensors whose frames are key points that a detector found in a picture."""
+_PER_SENSOR: dict[str, tuple[float, float]] = {
+    "noise": (1.0, float("inf")),
+    "informativeness": (1.0, 1.0),
+    "noise_room_spread": (0.0, 3.0),
+    "noise_subject_spread": (0.0, 3.0),
+    "keypoint_bias_room": (0.0, 100.0),
+    "keypoint_bias_subject": (0.0, 100.0),
+    "dropout": (0.0, 1.0),
+}
+"""Setting per sensor -> its value where none is given, and the largest that is allowed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +50,21 @@ class SimulatorConfig:
     informativeness: dict[str, float] = field(default_factory=dict)
     """modality -> share of the time in which the sensor sees the person of the ground truth; the rest of
     the time it sees an unrelated person and motion, so outputs still look real. Missing means 1."""
+    noise_room_spread: dict[str, float] = field(default_factory=dict)
+    """modality -> how much its noise multiple differs between rooms: standard deviation of its natural
+    logarithm; at 0.5 two thirds of the rooms have 0.6 to 1.6 times the noise. Missing means 0, all alike."""
+    noise_subject_spread: dict[str, float] = field(default_factory=dict)
+    """As `noise_room_spread`, between subjects; the two multiply."""
+    keypoint_bias_room: dict[str, float] = field(default_factory=dict)
+    """Sensor of key points -> by how much all of them are off in a room, the same in each of its frames:
+    standard deviation over rooms, pixels per axis. Missing means 0."""
+    keypoint_bias_subject: dict[str, float] = field(default_factory=dict)
+    """Sensor of key points -> by how much each of them is off for a subject, the same in each frame: standard
+    deviation over subjects and key points, pixels per axis. Missing means 0."""
+    dropout: dict[str, float] = field(default_factory=dict)
+    """modality -> share of its frames in which it gives nothing, in bursts. Missing means 0."""
+    dropout_seconds: float = 1.0
+    """Mean length of a burst of `dropout`, seconds."""
     lidar_points: int = 500
     """Points that fall on a standing person 3.1 m away, before dropouts."""
     radar_clutter: float = 1.0
@@ -55,8 +84,9 @@ class SimulatorConfig:
         for name in ("radar_ghosts", "radar_empty", "csi_infinite"):
             value = getattr(self, name)
             _require(0 <= value <= 1, name, value, "use a probability in [0, 1]")
-        for name, high in (("noise", float("inf")), ("informativeness", 1.0)):
-            object.__setattr__(self, name, _complete(name, getattr(self, name), high))
+        _require(self.dropout_seconds > 0, "dropout_seconds", self.dropout_seconds, "use a positive number")
+        for name in _PER_SENSOR:
+            object.__setattr__(self, name, _complete(name, getattr(self, name)))
 
 
 def _require(condition: bool, name: str, value: object, remedy: str) -> None:
@@ -64,11 +94,14 @@ def _require(condition: bool, name: str, value: object, remedy: str) -> None:
         raise ValueError(f"{name}: {value!r} is not allowed; {remedy}")
 
 
-def _complete(name: str, given: dict[str, float], high: float) -> dict[str, float]:
-    """The default sensors with their value, 1 where none was given, and whatever else was given."""
-    unknown = sorted(set(given) - set(SENSORS))
-    _require(not unknown, name, unknown, f"known sensors are {list(SENSORS)}")
+def _complete(name: str, given: dict[str, float]) -> dict[str, float]:
+    """The default sensors with the value given or the usual one, and other sensors where they were given."""
+    usual, high = _PER_SENSOR[name]
+    known = KEY_POINT_SENSORS if name.startswith("keypoint_") else tuple(SENSORS)
+    unknown = sorted(set(given) - set(known))
+    _require(not unknown, name, unknown, f"known sensors are {list(known)}")
     for sensor, value in given.items():
         _require(0 <= value <= high, f"{name}[{sensor}]", value, f"use a number in [0, {high}]")
-    values = dict.fromkeys(DEFAULT_SENSORS, 1.0) | {sensor: float(value) for sensor, value in given.items()}
-    return {sensor: values[sensor] for sensor in SENSORS if sensor in values}
+    values = {sensor: usual for sensor in DEFAULT_SENSORS if sensor in known}
+    values |= {sensor: float(value) for sensor, value in given.items()}
+    return {sensor: values[sensor] for sensor in known if sensor in values}

@@ -15,6 +15,7 @@ from equipose.models.sensors import DEFAULT_SENSORS
 from equipose.models.skeleton import NUM_JOINTS
 from equipose.pipelines.sequence import Defect, RawSequence
 from equipose.pipelines.simulator.config import SIMULATOR_VERSION, SUBJECTS, SimulatorConfig, environment_of
+from equipose.pipelines.simulator.dials import keypoint_bias, nothing, silent_frames, with_noise_of
 from equipose.pipelines.simulator.people.actions import ACTIONS
 from equipose.pipelines.simulator.people.body import body
 from equipose.pipelines.simulator.people.motion import simulate_motion
@@ -49,7 +50,8 @@ class Scene:
 
 
 def _rgb(scene: Scene) -> Readings:
-    return {"rgb": list(observe_rgb(scene.pose, scene.girth, scene.config.noise["rgb"], scene.rng))}
+    bias = keypoint_bias(scene.config, "rgb", scene.environment, scene.subject)
+    return {"rgb": list(observe_rgb(scene.pose, scene.girth, scene.config.noise["rgb"], scene.rng, bias))}
 
 
 def _lidar(scene: Scene) -> Readings:
@@ -69,12 +71,13 @@ def _wifi(scene: Scene) -> Readings:
 
 
 def _infra(scene: Scene, which: str) -> Readings:
-    noise = scene.config.noise.get(which, 1.0)
-    return {which: list(observe_infra(which, scene.pose, scene.girth, noise, scene.rng))}
+    bias = keypoint_bias(scene.config, which, scene.environment, scene.subject)
+    noise = scene.config.noise[which]
+    return {which: list(observe_infra(which, scene.pose, scene.girth, noise, scene.rng, bias))}
 
 
 def _depth(scene: Scene) -> Readings:
-    capsules, noise = body(scene.pose, scene.girth), scene.config.noise.get("depth", 1.0)
+    capsules, noise = body(scene.pose, scene.girth), scene.config.noise["depth"]
     return {"depth": list(observe_depth(capsules, scene.config.seed, scene.environment, noise, scene.rng))}
 
 
@@ -112,9 +115,16 @@ def readings(
         rng = numpy_rng(config.seed, "simulator", modality, environment, subject, key)
         seen = _seen(pose, environment, subject, key, modality, config)
         scene = Scene(
-            pose=seen, girth=girth, subject=subject, environment=environment, config=config, rng=rng
+            pose=seen,
+            girth=girth,
+            subject=subject,
+            environment=environment,
+            config=with_noise_of(config, modality, environment, subject),
+            rng=rng,
         )
-        found |= SENSORS[modality](scene)
+        lost = silent_frames(config, modality, environment, subject, key, len(pose))
+        for name, frames in SENSORS[modality](scene).items():
+            found[name] = [nothing(f, name) if gone else f for f, gone in zip(frames, lost, strict=True)]
     return found
 
 
@@ -131,8 +141,10 @@ def observe(
 
     `rgb`, `infra1` and `infra2` [17, 2] pixels, `lidar` [N, 3] m, `mmwave` [N, 5] (x, y, z m, Doppler m/s,
     intensity dB; N may be 0), `wifi` [3, 114, 10] dB with -inf where lost, all float64; `depth` [480, 640]
-    whole millimetres, uint16, 0 where there is no reading. `key` names the recording: equal
-    (seed, environment, subject, key, pose) give equal readings, whichever modalities are asked for.
+    whole millimetres, uint16, 0 where there is no reading. Frames in which a sensor gives nothing
+    (`dropout`) hold no points, NaN key points, -inf throughout or a black picture. `key` names the
+    recording: equal (seed, environment, subject, key, pose) give equal readings, whichever modalities are
+    asked for.
     """
     found = readings(
         pose, environment=environment, subject=subject, key=key, config=config, modalities=modalities

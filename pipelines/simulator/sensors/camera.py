@@ -19,6 +19,7 @@ PIXEL_ERROR, DRIFT_ERROR, HIDDEN_ERROR = 1.5, 2.0, 14.0
 _FACE = {"nose": (0.0, -0.01, 0.1), "left_eye": (0.032, 0.025, 0.085), "right_eye": (-0.032, 0.025, 0.085),
          "left_ear": (0.075, 0.0, 0.0), "right_ear": (-0.075, 0.0, 0.0)}  # fmt: skip
 """(left, up, forward) of the face points from the head joint, metres."""
+NO_BIAS: Array = np.zeros((len(COCO_KEYPOINTS), 2))
 _PAIRS = (("left_ankle", "right_ankle"), ("left_knee", "right_knee"), ("left_wrist", "right_wrist"))
 
 
@@ -57,10 +58,15 @@ def hidden(points: Array, pose: Array, girth: float) -> NDArray[np.bool_]:
     return first < distance - 0.17
 
 
-def observe_rgb(pose: Array, girth: float, noise: float, rng: np.random.Generator) -> Array:
-    """Key points [F, 17, 2], pixels, COCO order, inside the image; errors scale with `noise`."""
+def observe_rgb(
+    pose: Array, girth: float, noise: float, rng: np.random.Generator, bias: Array = NO_BIAS
+) -> Array:
+    """Key points [F, 17, 2], pixels, COCO order, inside the image; errors scale with `noise`.
+
+    `bias` [17, 2], pixels, moves each throughout.
+    """
     points = keypoints_3d(pose)
-    return detections(project(points), points, pose, girth, noise, rng)
+    return detections(project(points) + bias, points, pose, girth, noise, rng)
 
 
 def detections(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from equipose.pipelines.simulator.render.pinhole import Pinhole
-from equipose.pipelines.simulator.sensors.camera import Array, detections, keypoints_3d
+from equipose.pipelines.simulator.sensors.camera import NO_BIAS, Array, detections, keypoints_3d
 
 BASELINE = 0.05
 """Metres between the two cameras."""
@@ -26,9 +26,14 @@ CAMERAS: dict[str, Pinhole] = {
 """Left and right camera, on the right of the RGB camera; rectified: they differ along x alone."""
 
 
-def observe_infra(which: str, pose: Array, girth: float, noise: float, rng: np.random.Generator) -> Array:
-    """Key points [F, 17, 2], pixels, COCO order, of `infra1` or `infra2`; errors scale with `noise`."""
+def observe_infra(
+    which: str, pose: Array, girth: float, noise: float, rng: np.random.Generator, bias: Array = NO_BIAS
+) -> Array:
+    """Key points [F, 17, 2], pixels, COCO order, of `infra1` or `infra2`; errors scale with `noise`.
+
+    `bias` [17, 2], pixels, moves each throughout.
+    """
     camera = CAMERAS[which]
     points = keypoints_3d(pose)
     pixels, seen = camera.project(points), camera.to_camera(points)
-    return detections(pixels, seen, camera.to_camera(pose), girth, ERROR * noise, rng)
+    return detections(pixels + bias, seen, camera.to_camera(pose), girth, ERROR * noise, rng)

@@ -18,6 +18,14 @@ def test_missing_multipliers_are_one() -> None:
     assert dataclasses.replace(config, seed=3).noise == config.noise
 
 
+def test_missing_spreads_biases_and_dropouts_are_zero() -> None:
+    config = SimulatorConfig(dropout={"wifi": 0.1}, keypoint_bias_room={"infra2": 2})
+    assert config.dropout == {"rgb": 0.0, "lidar": 0.0, "mmwave": 0.0, "wifi": 0.1}
+    assert config.noise_room_spread == config.noise_subject_spread == dict.fromkeys(DEFAULT_SENSORS, 0.0)
+    assert config.keypoint_bias_room == {"rgb": 0.0, "infra2": 2.0}
+    assert config.keypoint_bias_subject == {"rgb": 0.0}
+
+
 @pytest.mark.parametrize(
     ("field", "value"),
     [
@@ -32,6 +40,17 @@ def test_missing_multipliers_are_one() -> None:
         ("noise", {"sonar": 1.0}),
         ("informativeness", {"wifi": 1.2}),
         ("informativeness", {"wifi": float("nan")}),
+        ("noise_room_spread", {"wifi": -0.1}),
+        ("noise_room_spread", {"sonar": 0.1}),
+        ("noise_subject_spread", {"rgb": 4.0}),
+        ("noise_subject_spread", {"rgb": float("nan")}),
+        ("keypoint_bias_room", {"rgb": -1.0}),
+        ("keypoint_bias_room", {"lidar": 1.0}),
+        ("keypoint_bias_subject", {"rgb": float("inf")}),
+        ("keypoint_bias_subject", {"depth": 1.0}),
+        ("dropout", {"mmwave": 1.5}),
+        ("dropout", {"sonar": 0.5}),
+        ("dropout_seconds", 0.0),
     ],
 )
 def test_bad_values_name_field(field: str, value: object) -> None:

@@ -13,7 +13,7 @@ from equipose.pipelines.simulator import SimulatorConfig, observe, simulate_moti
 from equipose.pipelines.simulator.people.body import Capsules, body, ray_distance
 from equipose.pipelines.simulator.people.person import person
 from equipose.pipelines.simulator.sensors.camera import FOCAL
-from equipose.pipelines.simulator.sensors.csi import TRANSMITTER, _sum_paths, frequencies, shadowing
+from equipose.pipelines.simulator.sensors.channel import TRANSMITTER, _sum_paths, frequencies, shadowing
 from equipose.pipelines.simulator.sensors.radar import radial_velocity
 
 SHARED = Path(__file__).resolve().parents[5] / "shared/data/mmfi"
