@@ -58,7 +58,7 @@ class AGM(Method):
         """The official code also clips the gradient to norm 1: `optimizer.clip_norm`."""
 
         alpha: float = searched(1.0, low=0.2, high=20.0)
-        """Strength; 0 changes no gradient. Scores over the mean error move little around their running mean, so
+        """Strength; 0 changes no gradient. Scores over the mean error hardly leave their running mean, so
         it takes more than the paper's few units before it acts with Adam."""
         scale: Literal["responses", "encoders"] = "responses"
         """Where kappa acts: on the gradient at phi_m, as published, hence on the fusion too, or on the

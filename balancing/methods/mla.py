@@ -61,7 +61,7 @@ class MLA(Method):
         """What the paper and the public code leave open is documented field by field.
 
         Nothing here is tuned but the learning rate. P keeps every step, so it soon outweighs any damping, and
-        the direction that it takes away, the mean feature, is what the head's bias covers in a regression: with
+        the direction that it takes away, the mean feature, is covered by the head's bias in regression: with
         and without projection the errors agree within the seeds.
         """
 

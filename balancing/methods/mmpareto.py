@@ -10,9 +10,9 @@ The official code takes both norms of the last step tensor by tensor (`stretch="
 keep the plain sum. Nothing here is specific to classification, so poses need no change. Other losses, such as
 penalties, are added after the mixing.
 
-`gamma` and the length are for SGD. Adam divides a gradient by its own running size, so a constant factor on it
-changes nothing there; what acts is the direction. So the losses of the heads have a `weight` against the joint
-loss (ours; 1 is published): g_u is that of the weighted loss.
+`gamma` and the length are for SGD. Adam divides a gradient by its own running size, so a constant factor
+changes nothing there; what acts is the direction. So the losses of the heads have a `weight` against the
+joint loss (ours; 1 is published): g_u is that of the weighted loss.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class MMPareto(Method):
         weight: float = searched(1.0, low=0.1, high=10.0)
         """Of the heads' losses; the more, the more each encoder learns for itself. Ours, 1 is published."""
         gamma: float = 1.5
-        """Factor on every encoder's gradient; makes up for the gradient noise that shorter gradients lose. With
+        """Factor on every encoder's gradient, for the gradient noise that shorter gradients lose. With
         Adam it only acts against clipping, weight decay or a penalty, so tuning leaves it."""
         keep_length: bool = True
         """Lengthen a mix that is shorter than the plain sum."""

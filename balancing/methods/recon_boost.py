@@ -11,10 +11,10 @@ Regression, o_n being the pose of modality n's own head, y the true pose, and on
 
 with e the mean distance of joints in metres. The public code has a mean square of logits in the last term,
 beside a cross-entropy; squared metres beside metres would leave it a few thousandths of the gradient, so here
-all terms are distances, and the published weights compare them. The second target in the first line is what o_m must be for the average of all
-heads to be right; the second line keeps the form of the public loss, q standing for p_joint. Per row, M
-counts the modalities that the row has. The rectification trains encoders, fusion and pose head on the
-joint pose.
+all terms are distances, and the published weights compare them. The second target in the first line is what
+o_m must be for the average of all heads to be right; the second line keeps the form of the public loss, q
+standing for p_joint. Per row, M counts the modalities that the row has. The rectification trains encoders,
+fusion and pose head on the joint pose.
 """
 
 from __future__ import annotations

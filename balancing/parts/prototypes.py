@@ -111,7 +111,8 @@ def prototypes_of(run: Run, batches: Iterable[Batch]) -> Prototypes:
             sums = sums.to(features.device) + weights.transpose(1, 2) @ features
             squares = squares.to(features.device) + (present[:, :, None] * features.square()).sum(dim=1)
             counts = counts.to(features.device) + weights.sum(dim=1)
-    return _from_sums(*(run.mean(part) for part in (sums, squares, counts)), next(model.parameters()).dtype)
+    sums, squares, counts = (run.mean(part) for part in (sums, squares, counts))
+    return _from_sums(sums, squares, counts, next(model.parameters()).dtype)
 
 
 def _from_sums(sums: Tensor, squares: Tensor, counts: Tensor, dtype: torch.dtype) -> Prototypes:

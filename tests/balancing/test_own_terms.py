@@ -31,7 +31,7 @@ MEASURED = range(2, 5)
 
 
 def own_share(toy_training: Callable[..., Any], config: MethodConfig, without: dict[str, float]) -> float:
-    """Norm of the method's change to the encoders' gradient over the task's; means over the steps measured."""
+    """Norm of the method's change to the encoders' gradient over the task's; means over some steps."""
     training = problem(toy_training, config)
     method, move = training.method, training.step
     norms = []
