@@ -234,6 +234,8 @@ class ToyTraining:
     logged: dict[str, float] = field(default_factory=dict)
     epoch: int = 0
     lr: float = 0.02
+    epochs: int = 4
+    """Planned; `fit` says how many run."""
 
     def __post_init__(self) -> None:
         held_out = toy_batches(len(self.model.modalities), sizes=(8, 8, 8, 8, 8))[3:]
@@ -254,7 +256,7 @@ class ToyTraining:
         return Run(
             model=self.model,  # type: ignore[arg-type]
             epoch=self.epoch,
-            epochs=4,
+            epochs=self.epochs,
             seed=self.seed,
             loss=sample_mpjpe,
             batches=share,

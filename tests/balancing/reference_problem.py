@@ -65,7 +65,7 @@ def problem(toy_training: Callable[..., Any], config: MethodConfig, seed: int = 
 
     The seed decides first weights, order and the method's own randomness, never the data.
     """
-    training = toy_training(build_method(fitted(config, EPOCHS)), MODALITIES, seed=seed, lr=LR)
+    training = toy_training(build_method(fitted(config, EPOCHS)), MODALITIES, seed=seed, lr=LR, epochs=EPOCHS)
     heads = bool(len(training.model.heads))
     model = type(training.model)(MODALITIES, seed=seed, heads=heads, hidden=HIDDEN, features=FEATURES)
     train = people("train", 4, ROWS)

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from equipose.balancing.method import POSE, Method
-from equipose.balancing.methods.g_blending import GBlending, blend
+from equipose.balancing.methods.g_blending import GBlending, blend, favoured
 from equipose.balancing.parts.passes import head_losses, head_names
 
 
@@ -85,3 +85,10 @@ def test_needs_validation_data(toy_training: Callable) -> None:
 def test_rejects(field: str, value: object) -> None:
     with pytest.raises(ValueError, match=rf"g_blending\.{field} must"):
         GBlending.Config(**{field: value})  # type: ignore[arg-type]
+
+
+def test_the_joint_head_can_be_favoured() -> None:
+    """(1, 2, 1) / 4 with a doubled first: (2, 2, 1) / 5; a factor of 1 changes nothing."""
+    weights = torch.tensor([0.25, 0.5, 0.25], dtype=torch.float64)
+    assert favoured(weights, 2.0).tolist() == pytest.approx([0.4, 0.4, 0.2])
+    assert favoured(weights, 1.0).tolist() == pytest.approx(weights.tolist())

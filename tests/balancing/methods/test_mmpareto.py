@@ -66,7 +66,8 @@ class Summed(Method):
 @pytest.mark.parametrize("stretch", ["encoder", "tensor"])
 @pytest.mark.parametrize("num_modalities", [2, 3, 4])
 def test_step_equals_two_backward_passes(num_modalities: int, stretch: Any, toy_training: Callable) -> None:
-    training = toy_training(MMPareto(MMPareto.Config(stretch=stretch)), num_modalities, dtype=torch.float64)
+    config = MMPareto.Config(stretch=stretch, weight=0.25)
+    training = toy_training(MMPareto(config), num_modalities, dtype=torch.float64)
     reference = toy_training(Summed(), num_modalities, dtype=torch.float64)
     training.batches = training.batches[:1]
     training.run_epoch()
@@ -75,7 +76,8 @@ def test_step_equals_two_backward_passes(num_modalities: int, stretch: Any, toy_
     for pick in (lambda name: name == POSE, lambda name: name != POSE):
         model.zero_grad()
         losses = task_losses(model(batch), batch)
-        sum(loss for name, loss in losses.items() if pick(name)).backward()  # type: ignore[union-attr]
+        weighed = {name: loss if name == POSE else 0.25 * loss for name, loss in losses.items()}
+        sum(loss for name, loss in weighed.items() if pick(name)).backward()  # type: ignore[union-attr]
         gradients.append({n: p.grad.clone() for n, p in model.named_parameters() if p.grad is not None})
     joint, own = gradients
     for name, parameter in training.model.named_parameters():
@@ -109,7 +111,8 @@ def test_penalties_are_not_mixed(toy_training: Callable) -> None:
 
 
 def test_rejects() -> None:
-    with pytest.raises(ValueError, match=r"mmpareto\.gamma must"):
-        MMPareto.Config(gamma=0)
+    for field in ("gamma", "weight"):
+        with pytest.raises(ValueError, match=rf"mmpareto\.{field} must"):
+            MMPareto.Config(**{field: 0})
     with pytest.raises(ValueError, match=r"mmpareto\.stretch"):
         MMPareto.Config(stretch="layer")  # type: ignore[arg-type]

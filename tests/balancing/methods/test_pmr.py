@@ -10,7 +10,13 @@ from equipose.balancing.method import POSE, Method, Step
 from equipose.balancing.methods.pmr import PENALTY, PMR, shortfall
 from equipose.balancing.parts.prototypes import prototypes_of
 from equipose.balancing.train_step import task_losses
+from equipose.models.build import ModelConfig
 from equipose.models.randomness import torch_rng
+from equipose.orchestrator.training.build import build_training
+from equipose.orchestrator.training.config import DataConfig, TrainConfig
+from equipose.orchestrator.training.loop import fit
+from equipose.pipelines.batches.source import BatchConfig
+from equipose.pipelines.store import Store
 
 
 def test_shortfall_by_hand() -> None:
@@ -145,6 +151,18 @@ def test_gradient_variant(toy_training: Callable) -> None:
                 parameter.grad, reference[f"encoders.{modality}.{name}"].grad * factors[-1]
             )
     assert min(factors) < 1 == max(factors)
+
+
+def test_scores_leave_chance_on_simulated_frames(small_store: Store) -> None:
+    """Two actions: raw features scored 0.50 to 0.51. The loss of those that fall behind then weighs."""
+    data = DataConfig(store=str(small_store.path), batch=BatchConfig(batch_size=16))
+    config = TrainConfig(
+        data=data, model=ModelConfig(preset="tiny"), method=PMR.Config(fraction=1.0), epochs=3
+    )
+    *_, last = fit(build_training(config))
+    scores = [last.metrics[f"method/prototype_score/{name}"] for name in config.model.modalities]
+    assert max(scores) > 0.6
+    assert last.metrics[f"train/loss/{PENALTY}"] > 0.05 * last.metrics["train/loss/pose"]
 
 
 def test_needs_labels(toy_training: Callable) -> None:
