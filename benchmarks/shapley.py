@@ -42,7 +42,7 @@ from equipose.pipelines.prepare import prepare
 from equipose.pipelines.readers.simulated import SimulatedSource
 from equipose.pipelines.simulator import SimulatorConfig
 
-BOUNDS = {"concat": 1.0, "mlp": 1.0, "attention": 5.0, "cross_attention": 20.0}
+BOUNDS = {"concat": 1.0, "mlp": 1.0, "attention": 5.0, "cross_attention": 50.0}
 """Per cent of an epoch that validates anyway."""
 SUBJECTS = (1, 7, 8, 9, 14, 17, 18, 19, 21, 24, 28, 29, 34, 35, 36, 40)
 ACTIONS = ("A03", "A13", "A19", "A22")

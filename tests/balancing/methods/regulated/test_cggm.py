@@ -69,7 +69,7 @@ def test_the_direction_loss_by_hand(toy_training: Callable) -> None:
     for m, name in enumerate(training.model.modalities):
         cosine = (unit(step.outputs.unimodal[name]) * unit(step.outputs.pose)).sum(-1).mean(-1)
         expected += 2 / 3 * float((1 - cosine)[present[:, m]].mean()) / 3
-    assert float(found.detach()) == pytest.approx(0.2 * float(pose_loss.detach()) * expected)
+    assert float(found.detach()) == pytest.approx(float(pose_loss.detach()) * expected)
 
 
 def test_gradients_are_scaled_by_rho_and_the_coefficient(toy_training: Callable) -> None:
