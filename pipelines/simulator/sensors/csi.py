@@ -30,10 +30,10 @@ from equipose.pipelines.simulator.sensors.channel import (
 )
 from equipose.pipelines.simulator.sensors.signals import drift
 
-DIRECT_POWER, ROOM_POWER, DAY_POWER, BODY_POWER = 0.05, 0.925, 0.015, 0.01
-"""Shares of the received power: the direct path, paths of the room, paths that changed between visitors, the
+DIRECT_POWER, ROOM_POWER, DAY_POWER, BODY_POWER = 0.05, 0.925, 0.009, 0.01
+"""Relative powers of the direct path, of paths of the room, of paths that changed between visitors, and of the
 body. A strong direct path would leave fades shallower than MM-Fi's; what changes between visitors (a chair, a
-door) is little, yet enough that a network can learn few people by heart."""
+door) is little, yet enough that a network learns few people by heart instead of their poses."""
 PROFILE_KNOTS = (0, 6, 12, 18, 36, 48, 60, 72, 84, 90, 96, 102, 108, 113)
 PROFILE_DB = {
     "E01": (32.5, 36.1, 37.6, 38.0, 39.1, 39.7, 38.8, 39.8, 42.1, 43.0, 43.5, 43.1, 40.9, 37.0),
