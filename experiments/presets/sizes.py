@@ -123,7 +123,7 @@ PRESETS: dict[str, Preset] = {
         model="tiny",
         batch=BatchConfig(batch_size=64, views=point_views(lidar=32, mmwave=16)),
         optimizer=OptimizerConfig(lr=3e-3),
-        epochs=40,
+        epochs=50,
         trials=10,
         awc=AWC.Config(fisher_fraction=0.25),
     ),

@@ -21,6 +21,7 @@ NO_TERM: dict[str, str] = {
     "modality_resampling": "it changes which rows an epoch visits, not the gradient of a step",
     "sample_resampling": "it changes which rows an epoch visits, not the gradient of a step",
     "relearning": "it moves weights between epochs",
+    "modality_dropout": "it hides readings before the step",
 }
 """Methods that leave the gradient of a step as it is, and why."""
 WITHOUT: dict[str, dict[str, float]] = {"recon_boost": {"alpha": 0.0}}

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from equipose.balancing.methods.awc.awc import AWC
+from equipose.balancing.search_spaces import searched
 
 
 class ContinuousAWC(AWC):
@@ -18,8 +19,10 @@ class ContinuousAWC(AWC):
 
     @dataclass(frozen=True, kw_only=True)
     class Config(AWC.Config):
-        """AWC's settings."""
+        """AWC's settings. Shares are seldom far above 1/M, so the full strength is larger than AWC's."""
 
+        ratio_s: float = searched(2.0, low=0.2, high=20.0, when=("strength", "ratio"))
+        """Strength of a modality that contributes everything; two of five shares above 1/M give 0.4."""
         weights: Literal["clusters", "continuous"] = "continuous"
 
     config: Config
