@@ -59,7 +59,7 @@ PAPER_PRESETS: dict[PaperPresetName, PaperPreset] = {
             real_stride=16,
             model="tiny",
             batch=BatchConfig(batch_size=32, views=point_views(lidar=32, mmwave=16)),
-            epochs=1,
+            epochs=2,
         ),
         columns=MMFI_COLUMNS,
         seeds=1,
@@ -86,9 +86,9 @@ PAPER_PRESETS: dict[PaperPresetName, PaperPreset] = {
     ),
     "paper": PaperPreset(sizes=PRESETS["paper"], columns=MMFI_COLUMNS, published=True),
 }
-"""`smoke` is for tests, `mars` has real radar and motion, `paper` has the paper's settings: Adam 1e-3, x0.1
-at epoch 30, batch 192, 50 epochs, alpha 20k/10k, K 20, three seeds. Without a GPU a batch of 192 at the
-paper's widths takes about 20 GiB, so runs go one at a time there.
+"""`smoke` is for tests; AWC trains plainly in the first of its two epochs. `mars` has real radar and motion.
+`paper` has the paper's settings: Adam 1e-3, x0.1 at epoch 30, batch 192, 50 epochs, alpha 20k/10k, K 20,
+three seeds. Without a GPU a batch of 192 at the paper's widths takes about 20 GiB, so runs go one at a time.
 
 `quick` trains on six people and tests on eight others: 150 runs in P1, about half an hour on two cores. P2
 takes 72 runs more, and so does P3, with twice the frames. Its learning rate is higher than that of the other

@@ -103,6 +103,8 @@ def test_quick_is_long_enough_and_counts_its_runs() -> None:
 def test_strengths_of_awc(preset: PaperPresetName) -> None:
     config = paper_config("t", replace(OPTIONS, preset=preset), "")
     assert config.awc.strength == ("alpha" if preset == "paper" else "ratio")
+    assert config.awc.active is not None
+    assert set(config.awc.active) & set(range(config.base.epochs)), "a run too short for it is plain training"
     for position, runs in config.plan().items():
         for method in (run.config.method for run in runs):
             if isinstance(method, AWC.Config):
