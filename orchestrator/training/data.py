@@ -30,7 +30,9 @@ from equipose.pipelines.sensor_validity import (
 from equipose.pipelines.store import Store, open_store
 
 STATISTICS_ROWS = 512
-"""Rows of the training part on which inputs, batch statistics and the training error are measured."""
+"""Rows of the training part on which the scale of inputs is measured."""
+SAMPLE_ROWS = 256
+"""Rows on which batch statistics and the error on training data are measured, every epoch."""
 
 Rows = Mapping[str, NDArray[np.integer]]
 """`train`, `validation`, `test` -> rows of the store."""
@@ -92,10 +94,10 @@ class RunData:
     def training_sample(self, batch: BatchConfig) -> BatchSource:
         """Whole batches of training rows spread over the part, in mixed order, the same on every rank.
 
-        About `STATISTICS_ROWS` rows, at least one batch; the whole part where it holds less than a batch.
+        About `SAMPLE_ROWS` rows, at least one batch; the whole part where it holds less than a batch.
         """
         rows, size = self.rows["train"], batch.batch_size
-        batches = max(1, min(len(rows), STATISTICS_ROWS) // size)
+        batches = max(1, min(len(rows), SAMPLE_ROWS) // size)
         chosen = spread_rows(rows, batches * size)
         return BatchSource(self.store, numpy_rng(batch.seed, "training sample").permutation(chosen), batch)
 
