@@ -65,9 +65,7 @@ PAPER_PRESETS: dict[PaperPresetName, PaperPreset] = {
         seeds=1,
     ),
     "quick": PaperPreset(
-        sizes=replace(
-            PRESETS["quick"], simulated=DAILY_AND_REHABILITATION, optimizer=OptimizerConfig(lr=1e-2)
-        ),
+        sizes=replace(PRESETS["quick"], simulated=DAILY_AND_REHABILITATION),
         columns=_mmfi_columns("S2"),
         unasked=("P1",),
         fisher_fraction=0.25,
@@ -91,10 +89,7 @@ PAPER_PRESETS: dict[PaperPresetName, PaperPreset] = {
 three seeds. Without a GPU a batch of 192 at the paper's widths takes about 20 GiB, so runs go one at a time.
 
 `quick` trains on six people and tests on eight others: 150 runs in P1, about half an hour on two cores. P2
-takes 72 runs more, and so does P3, with twice the frames. Its learning rate is higher than that of the other
-verbs' `quick`, because MLP and attention fusion are far from converged after 40 epochs of 3e-3: without
-balancing (one seed) they validate at 93 and 92 mm, after 80 epochs at 88 and 80, with 1e-2 at 83 and 76 after
-40, with 2e-2 at 82 and 79. Concatenation gains too: 62 with 3e-3, 56 with 1e-2."""
+takes 72 runs more, and so does P3, with twice the frames."""
 
 
 @dataclass(frozen=True, kw_only=True)
