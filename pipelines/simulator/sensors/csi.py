@@ -31,8 +31,8 @@ from equipose.pipelines.simulator.sensors.channel import (
 from equipose.pipelines.simulator.sensors.signals import drift
 
 DIRECT_POWER, ROOM_POWER, DAY_POWER, BODY_POWER = 0.05, 0.925, 0.009, 0.01
-"""Relative powers of the direct path, of paths of the room, of paths that changed between visitors, and of the
-body. A strong direct path would leave fades shallower than MM-Fi's. What changes between visitors (a chair, a
+"""Relative powers of the direct path, of paths of the room, of paths that changed between visitors, of the
+body. A strong direct path would leave fades shallower than MM-Fi's; what changes between visitors (a chair, a
 door) is little, yet enough that a network learns few people by heart instead of their poses."""
 PROFILE_KNOTS = (0, 6, 12, 18, 36, 48, 60, 72, 84, 90, 96, 102, 108, 113)
 PROFILE_DB = {
