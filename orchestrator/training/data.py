@@ -31,6 +31,8 @@ from equipose.pipelines.store import Store, open_store
 
 STATISTICS_ROWS = 512
 """Rows of the training part on which the scale of inputs is measured."""
+EVALUATION_BATCH = 256
+"""Rows that are evaluated together: small models spend more time between layers than in them."""
 SAMPLE_ROWS = 256
 """Rows on which batch statistics and the error on training data are measured, every epoch."""
 
@@ -88,8 +90,9 @@ class RunData:
         return doubtful(self._invalid, sensors)
 
     def source(self, part: str, batch: BatchConfig) -> BatchSource:
-        """Batches of `train`, `validation` or `test`."""
-        return BatchSource(self.store, self.rows[part], batch)
+        """Batches of `train`, `validation` or `test`; the latter two at least `EVALUATION_BATCH` large."""
+        size = batch.batch_size if part == "train" else max(batch.batch_size, EVALUATION_BATCH)
+        return BatchSource(self.store, self.rows[part], replace(batch, batch_size=size))
 
     def training_sample(self, batch: BatchConfig) -> BatchSource:
         """Whole batches of training rows spread over the part, in mixed order, the same on every rank.
