@@ -10,8 +10,9 @@ Changes = Mapping[str, Any]
 """Dotted setting -> value, as in the JSON form of a run."""
 
 ACTING: dict[str, Changes] = {
-    "awc_continuous": {"alpha_s": 1e6},
-    "awc_adaptive": {"tolerance": 1e9, "patience": 1},
+    "awc": {"free_epochs": 0},
+    "awc_continuous": {"free_epochs": 0},
+    "awc_adaptive": {"free_epochs": 0, "tolerance": 1e9, "patience": 1},
     "pmr": {"fraction": 1.0},
     "g_blending": {"super_epoch": 1},
     "modality_resampling": {"warmup": 1, "scale_mm": 250.0},
@@ -22,10 +23,11 @@ ACTING: dict[str, Changes] = {
 
 READINGS: dict[str, tuple[str, Changes]] = {
     "awc, initial anchor": ("awc", {"anchor": "init", "fisher_schedule": "once"}),
-    "awc, batch contributions": ("awc", {"contributions": "batch", "alpha_s": 5e4, "alpha_i": 1e3}),
-    "awc, batch gradients": ("awc", {"fisher": "per_batch", "fisher_fraction": 0.5}),
-    "awc, short window": ("awc", {"window": 1, "loss_unit": "mm"}),
-    "awc_adaptive, gap": ("awc_adaptive", {"watch": "gap", "contributions": "batch", "alpha_s": 1e6}),
+    "awc, as published": ("awc", {"strength": "alpha", "free_epochs": 0, "contributions": "validation"}),
+    "awc, other alphas": ("awc", {"strength": "alpha", "alpha_s": 5e4, "alpha_i": 1e3, "momentum": None}),
+    "awc, batch gradients": ("awc", {"free_epochs": 0, "fisher": "per_batch", "fisher_fraction": 0.5}),
+    "awc, short window": ("awc", {"strength": "alpha", "free_epochs": 0, "window": 1, "loss_unit": "mm"}),
+    "awc_adaptive, gap": ("awc_adaptive", {"free_epochs": 0, "watch": "gap"}),
     "ogm_ge, heads": ("ogm_ge", {"unimodal": "heads", "ratio": "weakest", "window": 1}),
     "ogm_ge, without noise": ("ogm_ge", {"noise": 0.0, "temperature": 0.1, "centred": False}),
     "agm, encoders": ("agm", {"scale": "encoders", "temperature": 0.1}),
@@ -37,6 +39,8 @@ READINGS: dict[str, tuple[str, Changes]] = {
     "modality_resampling, validation": ("modality_resampling", {"warmup": 0, "value": "validation"}),
     "sample_resampling, soft": ("sample_resampling", {"warmup": 0, "value": "soft", "which": "weakest"}),
     "relearning, purity": ("relearning", {"every": 1, "diagnosis": "purity", "fraction": 0.5}),
+    "modality_dropout, RGB": ("modality_dropout", {"rates": {"rgb": 0.7}}),
+    "random_subsets, RGB": ("random_subsets", {"probabilities": {"rgb": 0.2}}),
     "mla, normalised": ("mla", {"normalise": True, "damping": 1.0}),
     "recon_boost, reweighted": ("recon_boost", {"reading": "reweighted", "rectify_after": 2}),
 }
@@ -44,6 +48,9 @@ READINGS: dict[str, tuple[str, Changes]] = {
 
 MODELS: dict[str, Changes] = {
     "MLP fusion": {"model.fusion": "mlp"},
+    "cross-attention": {"model.fusion": "cross_attention"},
+    "missing token": {"model.missing": "token"},
+    "SGD": {"optimizer.name": "sgd", "optimizer.lr": 0.05},
     "attention that masks": {"model.fusion": "attention", "model.absent": "mask"},
     "small widths": {"model.preset": "small", "model.unimodal_heads": True, "model.dropout": 0.1},
     "layer norm": {

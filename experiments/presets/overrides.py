@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import typing
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, is_dataclass, replace
 from typing import Any
 
@@ -73,12 +73,16 @@ class _Group:
     values: dict[str, Any]
     plain: dict[str, Any]
     """The whole config, which says what the method and the sensors' encoders are."""
+    entries: Any = None
+    """Type of the values of a mapping with an entry per sensor, such as `method.rates.rgb`; else None."""
 
     def enter(self, name: str, path: str) -> _Group:
         """The config in a field; or of a sensor, in the mapping of its class that has one entry a sensor."""
         if (mapping := SENSOR_GROUPS.get(self.cls)) and name in self.values["modalities"]:
             cls = type(self._of_sensor(name))
             return _Group(cls, self.values[mapping].setdefault(name, {}), self.plain)
+        if self.entries is None and (kind := _entries_of(self, name)) is not None:
+            return _Group(self.cls, self.values.setdefault(name, {}), self.plain, entries=kind)
         method = self.cls is TrainConfig and name == "method"
         cls = METHODS[self.plain["method"]["name"]].Config if method else self.kind(name, path)
         if not is_dataclass(cls):
@@ -87,6 +91,9 @@ class _Group:
 
     def kind(self, name: str, path: str) -> Any:
         """The type of a field."""
+        if self.entries is not None:
+            sensor_of(name)
+            return self.entries
         hints = typing.get_type_hints(self.cls)
         mapping = SENSOR_GROUPS.get(self.cls)
         kinds = {key: kind for key, kind in hints.items() if not key.startswith("_") and key != mapping}
@@ -98,6 +105,12 @@ class _Group:
     def _of_sensor(self, name: str) -> Any:
         sensor = sensor_of(name)
         return sensor.view if self.cls is BatchConfig else sensor.encoder(self.values["preset"])
+
+
+def _entries_of(group: _Group, name: str) -> Any:
+    """Type of the entries of a field that maps names to values; None for any other field."""
+    kind = typing.get_type_hints(group.cls).get(name)
+    return typing.get_args(kind)[1] if typing.get_origin(kind) is Mapping else None
 
 
 def parse(path: str, text: str, kind: Any) -> Any:

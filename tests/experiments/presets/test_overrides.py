@@ -9,6 +9,7 @@ from typing import Any, Literal
 import pytest
 
 from equipose.balancing.methods.awc.awc import AWC
+from equipose.balancing.methods.subsets.modality_dropout import ModalityDropout
 from equipose.experiments.presets.overrides import parse, with_overrides
 from equipose.models.sensors import GridView, PointsView
 from equipose.orchestrator.training.config import DataConfig, TrainConfig, from_json, to_json
@@ -47,6 +48,20 @@ def test_a_method_fits_the_run_and_what_is_typed_stays() -> None:
 def test_fields_that_must_agree_change_together() -> None:
     config = with_overrides(BASE, ["model.modalities=rgb,wifi", "data.batch.modalities=rgb,wifi"])
     assert config.model.modalities == config.data.batch.modalities == ("rgb", "wifi")
+
+
+def test_a_method_may_have_a_number_per_sensor() -> None:
+    config = with_overrides(
+        BASE, ["method=modality_dropout", "method.rates.rgb=0.6", "method.rates.wifi=0.1", "method.rate=0.2"]
+    )
+    assert config.method == ModalityDropout.Config(rate=0.2, rates={"rgb": 0.6, "wifi": 0.1})
+    assert from_json(to_json(config)) == config
+    with pytest.raises(ValueError, match="sonar"):
+        with_overrides(BASE, ["method=modality_dropout", "method.rates.sonar=0.6"])
+    with pytest.raises(ValueError, match=r"method.rates.rgb is 'much'; give a value of float"):
+        with_overrides(BASE, ["method=modality_dropout", "method.rates.rgb=much"])
+    with pytest.raises(ValueError, match=r"modality_dropout.rates\['rgb'\] must lie in"):
+        with_overrides(BASE, ["method=modality_dropout", "method.rates.rgb=1.5"])
 
 
 def test_a_sensor_has_its_view_and_its_encoder() -> None:

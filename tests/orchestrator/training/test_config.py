@@ -79,6 +79,8 @@ def test_unknown_method_is_named() -> None:
 @pytest.mark.parametrize(
     ("build", "message"),
     [
+        (lambda: OptimizerConfig(name="lion"), "optimizer.name must be 'adam' or 'sgd', got 'lion'"),  # type: ignore[arg-type]
+        (lambda: OptimizerConfig(momentum=1.0), r"optimizer.momentum must lie in \[0, 1\), got 1.0"),
         (lambda: DataConfig(store="s", train_stride=0), "data.train_stride must be at least 1, got 0"),
         (lambda: OptimizerConfig(lr=0.0), "optimizer.lr must be positive and finite, got 0"),
         (lambda: OptimizerConfig(gamma=float("nan")), "optimizer.gamma must be positive"),
