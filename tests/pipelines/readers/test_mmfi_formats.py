@@ -81,7 +81,7 @@ def test_a_column_more_is_named(place: Path, rows: int) -> None:
     lambda points: points.astype("<f4").astype("<f8"),
     lambda points: np.round(points * 8) / 8,
     lambda points: points[:1],
-    lambda points: points - points.mean(0),
+    lambda points: points - points.sum(0) / max(1, len(points)),
 ], ids=["as it is", "rounded to float32", "rounded to 1/8", "one point", "centred"])  # fmt: skip
 @pytest.mark.parametrize("sensor", ["lidar", "mmwave"])
 def test_the_expected_format_is_believed(place: Path, sensor: str, how: Convert) -> None:
