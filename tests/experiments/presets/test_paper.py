@@ -89,7 +89,7 @@ def test_quick_is_long_enough_and_counts_its_runs() -> None:
     compared = PRESETS["quick"].train_config("", "P1", "S2", 0)
     faster = replace(compared.optimizer, lr=1e-2)
     assert quick.base == replace(compared, optimizer=faster), "the size of the other verbs' quick"
-    assert (quick.base.epochs, quick.base.data.batch.batch_size) == (40, 64)
+    assert quick.base.epochs >= 40, "shorter runs are far from converged"
     assert quick.seeds == (0, 1, 2)
     assert quick.columns == {"P1": ("P1", "S2")}
     assert quick.other_columns == ("P2", "P3")
