@@ -1,17 +1,18 @@
-"""Settings as typed on the command line: `optimizer.lr=1e-4 model.norm=layer method.alpha_s=2e4`."""
+"""Settings as typed on the command line: `optimizer.lr=1e-4 model.norm=layer method.ratio_s=0.5`."""
 
 from __future__ import annotations
 
 import contextlib
 import typing
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, is_dataclass, replace
+from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
 from equipose.balancing.registry import METHODS
 from equipose.balancing.schedules import fitted
+from equipose.balancing.search_spaces import SEARCH
 from equipose.models.build import ModelConfig
 from equipose.models.sensors import sensor_of
 from equipose.orchestrator.training.config import TrainConfig, from_json, to_json
@@ -43,7 +44,25 @@ def with_overrides(config: TrainConfig, overrides: Iterable[str]) -> TrainConfig
     for path, text in pairs:
         if path != "method":
             _set(plain, path, text)
-    return from_json(plain)
+    changed = from_json(plain)
+    _check_effect(changed, [path for path, _ in pairs])
+    return changed
+
+
+def _check_effect(config: TrainConfig, paths: Iterable[str]) -> None:
+    """Raise ValueError for a setting of the method that another one makes useless."""
+    kinds = {field.name: field.metadata.get(SEARCH) for field in fields(config.method)}
+    for path in paths:
+        scale = kinds.get(path.removeprefix("method."))
+        if scale is None or scale.when is None:
+            continue
+        other, needed = scale.when
+        found = getattr(config.method, other)
+        if found != needed:
+            raise ValueError(
+                f"override {path} has no effect while method.{other} is {found!r}; "
+                f"set method.{other}={needed} too"
+            )
 
 
 def _split(text: str) -> tuple[str, str]:

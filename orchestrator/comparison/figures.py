@@ -146,8 +146,9 @@ def _coefficients(run: EvaluatedRun, modalities: Sequence[str]) -> list[str]:
 
 
 def _window(run: EvaluatedRun) -> range | None:
-    window = run.result.config.method.window
-    return None if window is None else range(window)
+    """The epochs in which the method acts, as far as the run has them; None for all."""
+    active = run.result.config.method.active
+    return None if active is None else range(active.start, min(active.stop, run.result.config.epochs))
 
 
 def _cost_against_gain(outcome: SettingOutcome, provenance: str) -> Figure:

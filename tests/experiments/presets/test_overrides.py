@@ -34,8 +34,8 @@ def test_fields_are_set_with_their_types() -> None:
 
 
 def test_a_method_is_chosen_by_name_whatever_the_order() -> None:
-    config = with_overrides(BASE, ["method.alpha_s=5", "method=awc", "method.window=2"])
-    assert config.method == AWC.Config(alpha_s=5.0, window=2)
+    config = with_overrides(BASE, ["method.ratio_s=5", "method=awc", "method.window=2"])
+    assert config.method == AWC.Config(ratio_s=5.0, window=2)
 
 
 def test_a_method_fits_the_run_and_what_is_typed_stays() -> None:
@@ -48,6 +48,18 @@ def test_a_method_fits_the_run_and_what_is_typed_stays() -> None:
 def test_fields_that_must_agree_change_together() -> None:
     config = with_overrides(BASE, ["model.modalities=rgb,wifi", "data.batch.modalities=rgb,wifi"])
     assert config.model.modalities == config.data.batch.modalities == ("rgb", "wifi")
+
+
+def test_a_setting_without_effect_is_refused() -> None:
+    alpha = ["method=awc", "method.alpha_s=15000"]
+    with pytest.raises(
+        ValueError, match=r"override method.alpha_s has no effect .*set method.strength=alpha too"
+    ):
+        with_overrides(BASE, alpha)
+    config = with_overrides(BASE, [*alpha, "method.strength=alpha"])
+    assert config.method == AWC.Config(strength="alpha", alpha_s=15_000.0)
+    with pytest.raises(ValueError, match=r"set method\.strength=ratio too"):
+        with_overrides(config, ["method.ratio_s=0.5"])
 
 
 def test_a_method_may_have_a_number_per_sensor() -> None:
