@@ -38,6 +38,14 @@ REPLAY_SECONDS = 2.0
 PATIENCE = 30.0
 """Seconds that the end of a sweep waits for a trial's process to release its outbox."""
 
+SEARCHED = ("strength", "ratio_s", "ratio_i", "alpha_s", "alpha_i", "window")
+"""Fields of AWC that every trial sets, from what the sweep searches."""
+OMITTED = (
+    "base.data.store", "base.method", "resources", "concurrency", "trials",
+    *(f"awc.{name}" for name in SEARCHED),
+)  # fmt: skip
+"""What is no parameter of the parent run: it says nothing about the science, or is the trials' own."""
+
 
 def run_sweep_job(
     config: SweepConfig, location: JobLocation, progress: JobProgress, session: SessionConfig | None = None
@@ -52,7 +60,7 @@ def run_sweep_job(
         experiment_name(location.dataset, config.base.data),
         key=f"sweep/{config.name}",
         tags=tags,
-        params=flatten_config(config, omit=("base.data.store", "resources", "concurrency", "trials")),
+        params=flatten_config(config, omit=OMITTED),
         child_tags=tags,
         progress=progress,
         session=session,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import subprocess
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass
@@ -62,7 +63,8 @@ def flatten_config(config: object, omit: Collection[str] = ()) -> dict[str, str]
     """A nested dataclass as flat dotted parameters, e.g. `{"method.alpha": "20000.0"}`.
 
     omit: dotted names, or prefixes of them, that say nothing about the science (paths, worker counts).
-    Raises `ValueError` when more than `MAX_PARAMS` remain.
+    Where more than `MAX_PARAMS` remain, what a config has per sensor is one parameter per sensor. Raises
+    `ValueError` when that does not help.
     """
     hidden = tuple(f"{name}." for name in omit)
     flat = {
@@ -71,11 +73,26 @@ def flatten_config(config: object, omit: Collection[str] = ()) -> dict[str, str]
         if key not in omit and not key.startswith(hidden)
     }
     if len(flat) > MAX_PARAMS:
+        flat = _one_per_sensor(flat)
+    if len(flat) > MAX_PARAMS:
         raise ValueError(
             f"{type(config).__name__} has {len(flat)} parameters, MLflow gets at most {MAX_PARAMS}: "
             f"omit some of {sorted(flat)}"
         )
     return flat
+
+
+PER_SENSOR = re.compile(r"(.*(?:views|encoders)\.[^.]+)\.(.+)")
+"""Names such as `data.batch.views.lidar.points`: group and sensor, then the field."""
+
+
+def _one_per_sensor(flat: dict[str, str]) -> dict[str, str]:
+    """`views.lidar.frames` and `views.lidar.points` as `views.lidar`: `frames 1, points 32`."""
+    joined: dict[str, list[str]] = {}
+    for name, value in flat.items():
+        found = PER_SENSOR.fullmatch(name)
+        joined.setdefault(found[1] if found else name, []).append(f"{found[2]} {value}" if found else value)
+    return {name: ", ".join(values) for name, values in joined.items()}
 
 
 def git_tags(folder: Path | None = None) -> dict[str, str]:

@@ -57,6 +57,21 @@ def test_too_many_parameters() -> None:
     assert len(flatten_config(big(), omit=["p60"])) == 60
 
 
+def test_what_a_config_has_per_sensor_is_joined_where_it_is_too_much() -> None:
+    @dataclass(frozen=True)
+    class Views:
+        views: dict[str, dict[str, int]]
+        more: dict[str, int]
+
+    views = {f"s{i}": {"frames": i, "points": 10 * i} for i in range(20)}
+    few = flatten_config(Views(views=views, more={"a": 1}))
+    assert few["views.s3.points"] == "30"
+    many = flatten_config(Views(views=views, more={str(i): i for i in range(30)}))
+    assert len(many) == 50
+    assert many["views.s3"] == "frames 3, points 30"
+    assert many["more.7"] == "7"
+
+
 def test_git_tags(tmp_path: Path) -> None:
     assert git_tags(tmp_path) == {"git_sha": "unknown", "dirty": "unknown"}
     identity = ["-c", "user.name=a", "-c", "user.email=a@b.c"]
