@@ -34,6 +34,7 @@ Readings for poses:
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,6 +49,8 @@ from equipose.balancing.parts.unimodal_scores import relative_errors, unimodal_e
 from equipose.balancing.search_spaces import searched
 
 NAME = "info_reg"
+ROUNDING = 100.0
+"""Gradients below so many times the precision, relative to the encoder's largest, are taken for rounding."""
 
 
 def leads(scores: Tensor) -> Tensor:
@@ -90,6 +93,23 @@ def distances(groups: dict[str, dict[str, nn.Parameter]], anchor: dict[str, Tens
             for group in groups.values()
         ]
     ).sqrt()
+
+
+def pull_back(group: Mapping[str, nn.Parameter], anchor: Mapping[str, Tensor], factor: float) -> None:
+    """Add `factor` (w - anchor) to the gradients of an encoder, where they are more than rounding.
+
+    A bias before a softmax has no gradient but rounding, which differs between ranks. Pulled back from where
+    that has moved it, it would take whole steps of Adam, in a direction that rounding decides.
+    """
+    gradients = [p.grad for p in group.values() if p.grad is not None]
+    if not gradients:
+        return
+    largest = torch.stack([gradient.abs().max() for gradient in gradients]).max()
+    for name, parameter in group.items():
+        if parameter.grad is not None:
+            moved = parameter.detach() - anchor[name]
+            floor = ROUNDING * torch.finfo(parameter.dtype).eps * largest
+            parameter.grad.add_(moved.where(parameter.grad.abs() > floor, 0), alpha=factor)
 
 
 class InfoReg(Method):
@@ -158,9 +178,8 @@ class InfoReg(Method):
         factors = self.scale.to(errors) * pulls(leads(-relative_errors(errors, None)), self.config.beta)
         self.recorded.add(step, factors)
         for group, factor in zip(step.groups.values(), factors.tolist(), strict=True):
-            for name, parameter in group.items():
-                if factor > 0 and parameter.grad is not None:
-                    parameter.grad.add_(parameter.detach() - self.anchor[name], alpha=factor)
+            if factor > 0:
+                pull_back(group, self.anchor, factor)
 
     def _finish_epoch(self, run: Run, trace: Tensor, moved: Tensor) -> None:
         """Open or close the windows after an epoch with this trace [M] and these distances moved [M]."""

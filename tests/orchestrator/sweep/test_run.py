@@ -93,12 +93,15 @@ def test_every_point_is_there_once(tracked: Tracked) -> None:
     names += [f"shapley/{m}" for m in DEFAULT_SENSORS]
     names += [f"subset/{subset_name(mask, DEFAULT_SENSORS)}/mpjpe_mm" for mask in masks]
     for run in tracked.children.values():
-        acting = int(run.data.params["method.window"])
+        free, window = (int(run.data.params[f"method.{name}"]) for name in ("free_epochs", "window"))
         for key in {*names, *run.data.metrics}:
             inside_window = key.startswith(("fisher/", "method/", "train/loss/awc"))
             steps = [step for step, _ in tracked.history(run, key)]
-            assert steps == list(range(acting if inside_window else EPOCHS)), (run.info.run_name, key)
-        assert ("fisher/rgb" in run.data.metrics) == (acting > 0)
+            assert steps == list(range(free, free + window) if inside_window else range(EPOCHS)), (
+                run.info.run_name,
+                key,
+            )
+        assert ("fisher/rgb" in run.data.metrics) == (window > 0)
         values = dict(tracked.history(run, "val/mpjpe_mm")).values()
         assert tracked.history(run, "best/mpjpe_mm")[-1][1] == min(values)
 

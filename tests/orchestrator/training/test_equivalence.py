@@ -127,8 +127,6 @@ VARIANTS = {
     "recon_boost-reweighted": ReconBoost.Config(reading="reweighted", window=1),
 }
 """Readings that take another way through the backward pass, or change it during the run."""
-ROUNDING = {"info_reg": 1e-9}
-"""Its pull adds to weights without a gradient (a bias before a softmax), which only rounding moves."""
 
 
 def every_method(store: Path) -> dict[str, TrainConfig]:
@@ -158,8 +156,7 @@ def test_two_ranks_equal_one_with_every_method(store_path: Path, tmp_path: Path)
     for name, config in configs.items():
         ranks = [torch.load(tmp_path / f"{name}-{rank}.pt", weights_only=True) for rank in range(2)]
         assert_close(ranks[0]["model"], ranks[1]["model"], 0.0, name)
-        rounding = ROUNDING.get(name.split("-")[0], 1e-10)
-        assert_close(state_of(*train(config)), ranks[0], rounding, name)
+        assert_close(state_of(*train(config)), ranks[0], 1e-10, name)
 
 
 @pytest.mark.system

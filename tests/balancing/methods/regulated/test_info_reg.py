@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from equipose.balancing.method import Method
-from equipose.balancing.methods.regulated.info_reg import InfoReg, leads, open_windows, pulls
+from equipose.balancing.methods.regulated.info_reg import InfoReg, leads, open_windows, pull_back, pulls
 
 Config = InfoReg.Config
 
@@ -113,3 +113,17 @@ def test_windows_are_open_from_the_second_epoch(toy_training: Callable) -> None:
 def test_config_messages(fields: dict[str, float], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         Config(**fields)  # type: ignore[arg-type]
+
+
+def test_rounding_is_not_pulled_back() -> None:
+    """A weight without a real gradient stays where it is, however far rounding has moved it."""
+    weight = torch.nn.Parameter(torch.tensor([1.0, 1.0, 1.0], dtype=torch.float64))
+    weight.grad = torch.tensor([2.0, 1e-16, 0.0], dtype=torch.float64)
+    pull_back({"w": weight}, {"w": torch.zeros(3, dtype=torch.float64)}, 0.5)
+    assert weight.grad.tolist() == [2.5, 1e-16, 0.0]
+
+
+def test_an_encoder_without_gradients_is_left_alone() -> None:
+    weight = torch.nn.Parameter(torch.ones(2))
+    pull_back({"w": weight}, {"w": torch.zeros(2)}, 0.5)
+    assert weight.grad is None
