@@ -75,7 +75,7 @@ COMPARISONS: dict[ComparisonPresetName, ComparisonSizes] = {
         published=True,
     ),
 }
-"""`smoke` is for tests. `quick` (six people to train on, eight others to test) fits 30 minutes on two cores.
+"""`smoke` is for tests. `quick` has six people to train on and eight others to test.
 `few_subjects` has the same people, wider models and every method; `missing_sensor` has 28 people to train
 on, so that what is left to win is with a sensor missing at test. `paper` has all methods, fusions and
 protocols."""

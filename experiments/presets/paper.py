@@ -88,8 +88,8 @@ PAPER_PRESETS: dict[PaperPresetName, PaperPreset] = {
 `paper` has the paper's settings: Adam 1e-3, x0.1 at epoch 30, batch 192, 50 epochs, alpha 20k/10k, K 20,
 three seeds. Without a GPU a batch of 192 at the paper's widths takes about 20 GiB, so runs go one at a time.
 
-`quick` trains on six people and tests on eight others: 150 runs in P1, about half an hour on two cores. P2
-takes 72 runs more, and so does P3, with twice the frames."""
+`quick` trains on six people and tests on eight others: 150 runs in P1, by estimate half an hour on two
+cores. P2 takes 72 runs more, and so does P3, with twice the frames."""
 
 
 @dataclass(frozen=True, kw_only=True)

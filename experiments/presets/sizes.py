@@ -146,8 +146,9 @@ PRESETS: dict[str, Preset] = {
 settings (Adam 1e-3, x0.1 at epoch 30, batch 192, 50 epochs, 27 frames of key points, absolute alphas) for a
 machine with GPUs.
 
-`quick` trains on six people and tests on eight others, to convergence: where a weak sensor can memorise
-people, there is something for balancing to win. With a learning rate of 3e-3, MLP and attention fusion are
-far from converged after its 40 epochs: without balancing (one seed) they validate at 93 and 92 mm, with 1e-2
-at 83 and 76, with 2e-2 at 82 and 79; concatenation at 62 with 3e-3 and 56 with 1e-2. It estimates Fisher
-information on a quarter of the batches, which halves the time of an epoch inside the window."""
+`quick` trains on six people and tests on eight others, where a weak sensor can memorise people; whether there
+is anything to win, and whether runs have converged, is what a comparison measures. With a learning rate of
+3e-3, MLP and attention fusion are far from converged after its 40 epochs: without balancing (one seed,
+simulated data) they validate at 93 and 92 mm, with 1e-2 at 83 and 76, with 2e-2 at 82 and 79; concatenation
+at 62 with 3e-3 and 56 with 1e-2. It estimates Fisher information on a quarter of the batches, which halves
+the time of an epoch inside the window."""

@@ -41,6 +41,7 @@ class _LargestEigenvalue(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, a: Tensor, b: Tensor, c: Tensor) -> Tensor:
+        """lambda1 of cosines of equal shape."""
         scale, a, b, c = _scaled(a, b, c)
         m = _largest_root((a * b).mul_(c).clamp_(-1, 1))
         ctx.save_for_backward(a, b, c, m)
@@ -50,6 +51,7 @@ class _LargestEigenvalue(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Gradients in the three cosines; 0 at a double root."""
         a, b, c, m = ctx.saved_tensors
         simple = _slope(m)
         factor = (2 * grad).div_(simple).masked_fill_(simple <= _tolerance(m.dtype), 0)

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import polars as pl
 
 from equipose.models.sensors.registry import letter_of
 from equipose.orchestrator.comparison.judgements import Judgements
 from equipose.orchestrator.grid.variants import REFERENCE
-from equipose.pipelines.statistics.subset_errors import in_size_order
-from equipose.pipelines.tables.table import Cell, Table, columns_named, mark_of
+from equipose.pipelines.statistics.subset_errors import in_size_order, subset_scores
+from equipose.pipelines.tables.results_table import difference_cell
+from equipose.pipelines.tables.table import Cell, Table, columns_named
 
 
 def check_tables(judgements: Judgements) -> dict[str, Table]:
@@ -29,14 +28,15 @@ def headroom_table(judgements: Judgements) -> Table:
     sums = judgements.reference_sums
     assert sums is not None
     subsets = in_size_order(sums["subset"].unique(maintain_order=True))
-    plain = _means(sums.filter(pl.col("method") == REFERENCE))
+    scores = subset_scores(sums).filter(pl.col("method") == REFERENCE)
+    plain = dict(scores.select("subset", "mean").iter_rows())
     rows, names = [], list[str]()
     for subset in reversed(subsets):
         references = judgements.references(subset)
         assert references is not None
         found = {row["method"]: row for row in references.iter_rows(named=True)}
         names = names or list(found)
-        cells = [_difference(found[name]) for name in names]
+        cells = [difference_cell(found[name]) for name in names]
         state = judgements.headroom(subset)
         rows.append((Cell(text=subset), Cell(value=plain[subset]), *cells, Cell(text=str(state))))
     return Table(
@@ -49,23 +49,6 @@ def headroom_table(judgements: Judgements) -> Table:
             "Joint head: trained on all sensors, as plain training's is. Refitted head: ridge regression "
             "from the features of just these sensors, its strength chosen on validation data.",
         ),
-    )
-
-
-def _means(sums: pl.DataFrame) -> dict[str, float]:
-    """Subset -> mean error over seeds, mm."""
-    by_seed = sums.group_by("subset", "seed", maintain_order=True).agg(
-        error=pl.col("mpjpe_mm").sum() / pl.col("count").sum()
-    )
-    return dict(by_seed.group_by("subset").agg(pl.col("error").mean()).iter_rows())
-
-
-def _difference(row: dict[str, Any]) -> Cell:
-    return Cell(
-        value=row["difference_mm"],
-        interval=(row["low_mm"], row["high_mm"]) if np.isfinite(row["low_mm"]) else None,
-        mark=mark_of(row["p_holm"], row["underpowered"]),
-        signed=True,
     )
 
 

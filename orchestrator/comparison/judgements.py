@@ -68,12 +68,18 @@ class Judgements:
         return pl.concat(tables)
 
     def references(self, subset: str | None = None) -> pl.DataFrame | None:
-        """The upper references against plain training, see `statistics.comparison.compare`."""
+        """The upper references against plain training, see `statistics.comparison.compare`; kept."""
         sums = self.reference_sums
         if sums is None:
             return None
-        errors = errors_of(sums, subset or full_subset(sums), self.outcome.cluster)
-        return compare(errors, EvidenceRule(reference=REFERENCE))
+        if subset not in self._references:
+            errors = errors_of(sums, subset or full_subset(sums), self.outcome.cluster)
+            self._references[subset] = compare(errors, EvidenceRule(reference=REFERENCE))
+        return self._references[subset]
+
+    @functools.cached_property
+    def _references(self) -> dict[str | None, pl.DataFrame]:
+        return {}
 
     def headroom(self, subset: str | None = None) -> Headroom | None:
         """Whether there is anything to win; None where it was not measured."""

@@ -97,14 +97,20 @@ def _scores(scores: pl.DataFrame, higher_is_better: Collection[str]) -> Columns:
 def _differences(comparison: pl.DataFrame, reference: str) -> Columns:
     deltas, verdicts = {}, {}
     for row in comparison.iter_rows(named=True):
-        deltas[row["method"]] = Cell(
-            value=row["difference_mm"],
-            interval=(row["low_mm"], row["high_mm"]) if np.isfinite(row["low_mm"]) else None,
-            mark=mark_of(row["p_holm"], row["underpowered"]),
-            signed=True,
-        )
+        deltas[row["method"]] = difference_cell(row)
         verdicts[row["method"]] = Cell(text=row.get("judgement", row["verdict"]), hint=row.get("because", ""))
     return {f"Δ {reference}": deltas, "verdict": verdicts}
+
+
+def difference_cell(row: dict[str, Any]) -> Cell:
+    """A row of `statistics.comparison.compare` as a signed difference with its interval and marks."""
+    low, high = row["low_mm"], row["high_mm"]
+    return Cell(
+        value=row["difference_mm"],
+        interval=(low, high) if np.isfinite(low) else None,
+        mark=mark_of(row["p_holm"], row["underpowered"]),
+        signed=True,
+    )
 
 
 def _notes(reference: str, units: str) -> tuple[str, ...]:

@@ -25,8 +25,8 @@ from equipose.pipelines.statistics.subset_errors import (
     seed_errors,
     subset_scores,
 )
-from equipose.pipelines.tables.results_table import results_table
-from equipose.pipelines.tables.table import WEAK, Caption, Cell, Table, columns_named, mark_of
+from equipose.pipelines.tables.results_table import difference_cell, results_table
+from equipose.pipelines.tables.table import WEAK, Caption, Cell, Table, columns_named
 
 GROUPS: tuple[str, ...] = ("action", "environment", "subject")
 ALIGNMENTS: dict[str, str] = {
@@ -131,7 +131,7 @@ def _change_and_sign(row: dict[str, Any] | None) -> tuple[Cell, Cell]:
     if row is None:
         return Cell(), Cell()
     sign = "hurts" if row["hurts"] else "helps" if row["helps"] else "unclear"
-    return _difference(row), Cell(text=sign)
+    return difference_cell(row), Cell(text=sign)
 
 
 def alone_table(
@@ -160,17 +160,7 @@ def alone_table(
 
 
 def _joint_and_difference(row: dict[str, Any]) -> list[Cell]:
-    return [Cell(value=row["mean_mm"]), _difference(row)]
-
-
-def _difference(row: dict[str, Any]) -> Cell:
-    low, high = row["low_mm"], row["high_mm"]
-    return Cell(
-        value=row["difference_mm"],
-        interval=(low, high) if np.isfinite(low) else None,
-        mark=mark_of(row["p_holm"], row["underpowered"]),
-        signed=True,
-    )
+    return [Cell(value=row["mean_mm"]), difference_cell(row)]
 
 
 def _difference_note(what: str, units: str, family: str) -> tuple[str, ...]:

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from equipose.balancing import checks
 from equipose.balancing.fisher.diagonal import fisher_trace
-from equipose.balancing.method import Losses, Run, Step
+from equipose.balancing.method import Run
 from equipose.balancing.methods.awc.awc import AWC
 from equipose.balancing.methods.awc.clustering import two_groups
 from equipose.balancing.schedules import epoch_count, fixed_count
@@ -84,9 +84,14 @@ class AdaptiveAWC(AWC):
         self.settling = Settling(self.config.tolerance, self.config.patience)
         self.ended = False
 
+    @property
+    def over(self) -> bool:
+        """Also once the watched number has settled."""
+        return self.ended or super().over
+
     def on_epoch_start(self, run: Run) -> None:
         """AWC's own start, then check the watched number; nothing after the end."""
-        if self.ended or self.over:
+        if self.over:
             return
         super().on_epoch_start(run)
         value = self._watched(run)
@@ -94,15 +99,6 @@ class AdaptiveAWC(AWC):
         run.log("method/window_open", float(not self.ended))
         if self.ended:
             self.anchor, self.fisher = {}, {}
-
-    def shape_losses(self, losses: Losses, step: Step) -> Losses:
-        """AWC's penalty while the window is open; afterwards it is zero."""
-        return losses if self.ended else super().shape_losses(losses, step)
-
-    def shape_gradients(self, step: Step) -> None:
-        """AWC's while the window is open."""
-        if not self.ended:
-            super().shape_gradients(step)
 
     def state_dict(self) -> dict[str, Any]:
         """AWC's state and the watched numbers."""

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from equipose.models.alignment.decoders.base import Decoder, DecoderConfig
 from equipose.models.encoders.base import Norm
-from equipose.models.encoders.pose.residual import ResidualMLP
+from equipose.models.encoders.pose.residual import ResidualMLP, check_sizes
 
 
 class MLPDecoder(Decoder):
@@ -25,8 +25,7 @@ class MLPDecoder(Decoder):
 
         def __post_init__(self) -> None:
             super().__post_init__()
-            if self.width < 1 or self.blocks < 1:
-                raise ValueError(f"width={self.width}, blocks={self.blocks}: use 1 or more")
+            check_sizes(self.width, self.blocks)
 
         def build(self, width: int, sources: tuple[str, ...], norm: Norm) -> MLPDecoder:
             """The decoder of embeddings [B, width] of these modalities, with new weights."""

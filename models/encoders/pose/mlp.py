@@ -9,7 +9,7 @@ from torch import Tensor
 from equipose.models.encoders.base import Norm
 from equipose.models.encoders.pose.boxes import BOX_NUMBERS
 from equipose.models.encoders.pose.joints import PoseEncoder, PoseEncoderConfig, flat_inputs
-from equipose.models.encoders.pose.residual import ResidualMLP
+from equipose.models.encoders.pose.residual import ResidualMLP, check_sizes
 
 
 class PoseMLP(PoseEncoder):
@@ -25,8 +25,7 @@ class PoseMLP(PoseEncoder):
 
         def __post_init__(self) -> None:
             super().__post_init__()
-            if self.width < 1 or self.blocks < 1:
-                raise ValueError(f"width={self.width}, blocks={self.blocks}: use 1 or more")
+            check_sizes(self.width, self.blocks)
 
         def build(self, feature_dim: int, norm: Norm) -> PoseMLP:
             """The encoder, with new weights."""

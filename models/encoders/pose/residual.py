@@ -18,6 +18,12 @@ def layer(inputs: int, outputs: int, dropout: float, norm: Norm) -> nn.Sequentia
     )
 
 
+def check_sizes(width: int, blocks: int) -> None:
+    """Raise ValueError for sizes that no residual MLP has."""
+    if width < 1 or blocks < 1:
+        raise ValueError(f"width={width}, blocks={blocks}: use 1 or more")
+
+
 class ResidualBlock(nn.Module):
     """Two layers and a shortcut: [B, W] to [B, W]."""
 
