@@ -6,7 +6,8 @@ Pure torch and NumPy; no Ray, no MLflow, no process groups. `docs/methods.md` is
 from equipose.balancing.compose import chain, within
 from equipose.balancing.evaluation_mode import evaluating
 from equipose.balancing.fisher.diagonal import fisher_diagonal, fisher_trace, quadratic_penalty
-from equipose.balancing.method import EpochPlan, Losses, Method, MethodConfig, Run, Step, total_loss
+from equipose.balancing.losses import Losses, total_loss
+from equipose.balancing.method import Method, MethodConfig, Step
 from equipose.balancing.methods.agm import AGM
 from equipose.balancing.methods.awc.awc import AWC
 from equipose.balancing.methods.awc.clustering import two_groups
@@ -16,6 +17,7 @@ from equipose.balancing.methods.ogm_ge import OGMGE
 from equipose.balancing.methods.opm import OPM
 from equipose.balancing.methods.pmr import PMR
 from equipose.balancing.registry import METHODS, build_method, method_class, method_name
+from equipose.balancing.run import EpochPlan, Run
 from equipose.balancing.shapley.coalitions import Coalitions, coalition_predictions, coalitions_of
 from equipose.balancing.shapley.report import ContributionReport, bootstrap_interval, contribution_report
 from equipose.balancing.shapley.running import RunningContributions, batch_contributions

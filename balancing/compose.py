@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from equipose.balancing.method import EpochPlan, Losses, Method, Run, Step, StepContext, total_loss
+import torch
+from torch import Tensor
+
+from equipose.balancing.losses import Losses, total_loss
+from equipose.balancing.method import Method, Step, StepContext
 from equipose.balancing.parts.detached_heads import probe_losses
+from equipose.balancing.run import EpochPlan, Hidden, Run
 from equipose.balancing.train_step import plain_step
 
 
@@ -84,6 +89,17 @@ class _Chain(Method):
         """Whether any of the methods does."""
         return any(method.shapes_step for method in self.methods.values())
 
+    @property
+    def memory(self) -> Tensor | None:
+        """The rows of all methods that have a memory."""
+        kept = [memory for method in self.methods.values() if (memory := method.memory) is not None]
+        return torch.cat(kept).unique() if kept else None
+
+    @property
+    def hidden(self) -> Hidden | None:
+        """That of the first method that hides readings."""
+        return next((found for method in self.methods.values() if (found := method.hidden)), None)
+
     def plan_epoch(self, plan: EpochPlan, run: Run) -> EpochPlan:
         """In order, each on the plan of the last."""
         for method in self.methods.values():
@@ -157,6 +173,16 @@ class _Within(Method):
     def shapes_step(self) -> bool:
         """Whether the method does, unless it never acts."""
         return self.method.shapes_step and len(self.epochs) > 0
+
+    @property
+    def memory(self) -> Tensor | None:
+        """The method's, in any epoch."""
+        return self.method.memory
+
+    @property
+    def hidden(self) -> Hidden | None:
+        """The method's, in any epoch."""
+        return self.method.hidden
 
     def plan_epoch(self, plan: EpochPlan, run: Run) -> EpochPlan:
         """The method's plan in its epochs, else the plan unchanged."""

@@ -7,79 +7,18 @@ statistics first, apply nonlinear functions afterwards.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
+from equipose.balancing.losses import Losses
+from equipose.balancing.run import EpochPlan, Hidden, Run
 from equipose.balancing.schedules import epoch_count
 from equipose.models.batch import Batch, Outputs
-
-if TYPE_CHECKING:
-    from equipose.models.model import PoseModel
-
-Losses = dict[str, Tensor]
-"""Named scalars, each a mean over this rank's batch, in metres. `pose` is the task loss;
-`pose/<modality>` are those of the unimodal heads. Methods touch only the names they know."""
-
-POSE = "pose"
-"""Name of the task loss."""
-
-PerSampleLoss = Callable[[Tensor, Tensor], Tensor]
-"""(prediction [B, J, 3], target [B, J, 3]) -> [B], metres."""
-
-
-def total_loss(losses: Losses) -> Tensor:
-    """The scalar that is minimised: the sum of all named losses."""
-    return torch.stack(list(losses.values())).sum()
-
-
-def with_term(losses: Losses, name: str, term: Tensor) -> Losses:
-    """A new dict with one more scalar in metres; a name that already exists gets the sum of both."""
-    return losses | {name: losses[name] + term if name in losses else term}
-
-
-def _ignore(name: str, value: float | Tensor) -> None:
-    """The default of `Run.log`: record nothing."""
-
-
-def _leave() -> None:
-    """The default of `Run.recalibrate`: change nothing."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Run:
-    """What a method sees of the run at an epoch boundary."""
-
-    model: PoseModel
-    """The unwrapped model. Extra forwards go through it, inside `evaluating(model)`."""
-    epoch: int
-    """0-based."""
-    epochs: int
-    """Planned number of epochs."""
-    seed: int
-    loss: PerSampleLoss
-    """The task loss per sample; MPJPE in metres (AWC paper, eq. for L_MPJPE)."""
-    batches: Callable[[], Iterable[Batch]]
-    """A fresh pass over this rank's share of the training data, in index order, on the right device."""
-    shuffled: Callable[[], Iterable[Batch]]
-    """The same in a random order, a function of (seed, epoch): for statistics of whole batches, which frames
-    in a row would bias because they are nearly alike."""
-    validation_batches: Callable[[], Iterable[Batch]] | None = None
-    """The same for the validation data, or None if there is none. Never the test data."""
-    mean: Callable[[Tensor], Tensor] = field(default=lambda tensor: tensor)
-    """Average of a tensor over ranks; the identity on one rank."""
-    contributions: Tensor | None = None
-    """[M] float64 Shapley scores of the latest validation pass, or None before the first."""
-    recalibrate: Callable[[], None] = field(default=_leave)
-    """Bring the running statistics of normalisation layers to the current weights. They are up to date when
-    an epoch starts; a method that moves weights there calls it afterwards."""
-    log: Callable[[str, float | Tensor], None] = field(default=_ignore)
-    """Record a metric of this epoch, e.g. `log("method/alpha/rgb", 2e4)`; the latest value counts. A tensor
-    of one number is read when the epoch ends, so logging it in a step does not wait for the device."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,19 +37,6 @@ class Step:
     def groups(self) -> dict[str, dict[str, nn.Parameter]]:
         """modality -> name -> encoder parameter."""
         return self.run.model.encoder_parameters()
-
-
-@dataclass(frozen=True, kw_only=True)
-class EpochPlan:
-    """Which rows an epoch visits, in order, and which modalities each visit may use.
-
-    Equal on every rank; the loop shards it afterwards.
-    """
-
-    indices: Tensor
-    """[N] int64 rows of the store's index."""
-    present: Tensor
-    """[N, M] bool; False hides a modality that the row has."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -162,6 +88,20 @@ class Method:
             raise ValueError(
                 f"{type(self).__name__} takes a {self.Config.__qualname__}, got {type(config).__qualname__}"
             )
+
+    joins_late: ClassVar[bool] = False
+    """In a stream of tasks, whether the first task is trained as with `plain`, so that the method may start
+    with the second one: it is then shown the end of the first (`on_task_end`)."""
+
+    @property
+    def memory(self) -> Tensor | None:
+        """[K] int64 rows of earlier tasks that `plan_epoch` may visit; None if only those of its own task."""
+        return None
+
+    @property
+    def hidden(self) -> Hidden | None:
+        """Readings that no pass over training data may use; None if it uses all."""
+        return None
 
     def acts_in(self, epoch: int) -> bool:
         """Whether the method changes anything in a 0-based epoch, as far as that is known beforehand."""

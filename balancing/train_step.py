@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from equipose.balancing.method import POSE, Losses, Method, StepContext, total_loss
+from equipose.balancing.losses import POSE, Losses, total_loss
+from equipose.balancing.method import Method, StepContext
 from equipose.models.batch import Batch, Outputs
 from equipose.models.pose_errors import mpjpe
 

@@ -14,15 +14,17 @@ from pathlib import Path
 import torch
 
 from benchmarks.timing import Measurement, compare, markdown, one_thread
-from equipose.balancing.method import POSE, Method, Run, Step, total_loss
+from equipose.balancing.losses import POSE, total_loss
+from equipose.balancing.method import Method, Step
 from equipose.balancing.methods.awc.awc import AWC
+from equipose.balancing.run import Run
 from equipose.models.build import ModelConfig
 from equipose.models.pose_errors import mpjpe
 from equipose.models.randomness import torch_rng
 from equipose.models.sensors import point_views
 from equipose.orchestrator.training.build import build_training
 from equipose.orchestrator.training.config import DataConfig, TrainConfig
-from equipose.orchestrator.training.loop import Training
+from equipose.orchestrator.training.state import Training
 from equipose.pipelines.batches.source import BatchConfig
 from equipose.pipelines.prepare import prepare
 from equipose.pipelines.readers.simulated import SimulatedSource

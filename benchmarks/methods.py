@@ -17,8 +17,9 @@ import torch
 
 from benchmarks.models import MEAN_POSE, random_batch
 from benchmarks.timing import compare, one_thread
-from equipose.balancing.method import EpochPlan, Method, Run, StepContext
+from equipose.balancing.method import Method, StepContext
 from equipose.balancing.registry import METHODS, build_method
+from equipose.balancing.run import EpochPlan, Run
 from equipose.balancing.train_step import take_step
 from equipose.models.batch import Batch, rows_of
 from equipose.models.build import ModelConfig, build_model

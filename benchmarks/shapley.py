@@ -18,7 +18,8 @@ import torch
 
 from benchmarks.timing import compare, cpu_seconds, markdown, one_thread
 from equipose.balancing.evaluation_mode import evaluating
-from equipose.balancing.method import Run, Step
+from equipose.balancing.method import Step
+from equipose.balancing.run import Run
 from equipose.balancing.shapley.coalitions import coalition_predictions, coalitions_of
 from equipose.balancing.shapley.running import batch_contributions
 from equipose.balancing.shapley.statistics import CoalitionStatistics
@@ -35,7 +36,8 @@ from equipose.orchestrator.cluster.session import ray_session
 from equipose.orchestrator.evaluation.coalition_pool import PoolConfig, evaluate_coalitions
 from equipose.orchestrator.training.build import build_training
 from equipose.orchestrator.training.config import DataConfig, TrainConfig
-from equipose.orchestrator.training.loop import Training, run_epoch
+from equipose.orchestrator.training.loop import run_epoch
+from equipose.orchestrator.training.state import Training
 from equipose.orchestrator.training.validation import recordings, validate
 from equipose.pipelines.batches.source import BatchConfig
 from equipose.pipelines.prepare import prepare

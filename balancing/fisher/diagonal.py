@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from equipose.balancing.evaluation_mode import evaluating
 from equipose.balancing.fisher.per_sample import Squares, Tape, looped_squares, squared_gradients, taped
-from equipose.balancing.method import PerSampleLoss
+from equipose.balancing.losses import PerSampleLoss
 from equipose.models.batch import Batch, rows_of
 
 if TYPE_CHECKING:

@@ -21,7 +21,7 @@ from torch.autograd.graph import GradientEdge, get_gradient_edge
 from torch.func import functional_call
 
 from equipose.balancing.fisher.layer_rules import Outer, rule_of, summed_squares
-from equipose.balancing.method import PerSampleLoss
+from equipose.balancing.losses import PerSampleLoss
 from equipose.models.batch import Batch, rows_of
 
 Squares = dict[str, Tensor]

@@ -20,7 +20,8 @@ import torch
 from torch import Tensor
 
 from equipose.balancing import checks
-from equipose.balancing.method import POSE, Losses, Method, MethodConfig, Step
+from equipose.balancing.losses import POSE, Losses
+from equipose.balancing.method import Method, MethodConfig, Step
 from equipose.balancing.parts.epoch_means import EpochMeans
 from equipose.balancing.parts.gradients import scale_gradients
 from equipose.balancing.parts.unimodal_scores import relative_errors, shapley_responses, unimodal_errors

@@ -23,8 +23,10 @@ import torch
 from torch import Tensor
 
 from equipose.balancing import checks
-from equipose.balancing.method import Losses, Method, MethodConfig, Run, Step
+from equipose.balancing.losses import Losses
+from equipose.balancing.method import Method, MethodConfig, Step
 from equipose.balancing.parts.passes import evenly_spaced, head_losses, head_names
+from equipose.balancing.run import Run
 from equipose.balancing.schedules import epoch_count
 from equipose.balancing.search_spaces import searched
 

@@ -22,7 +22,8 @@ import torch
 from torch import Tensor, nn
 
 from equipose.balancing import checks
-from equipose.balancing.method import POSE, Losses, Method, MethodConfig, StepContext
+from equipose.balancing.losses import POSE, Losses
+from equipose.balancing.method import Method, MethodConfig, StepContext
 from equipose.balancing.parts.alternating import (
     head_parameters,
     joined_gradient,

@@ -26,7 +26,8 @@ import torch
 from torch import Tensor, nn
 
 from equipose.balancing import checks
-from equipose.balancing.method import POSE, Losses, Method, MethodConfig, Step
+from equipose.balancing.losses import POSE, Losses
+from equipose.balancing.method import Method, MethodConfig, Step
 from equipose.balancing.parts.epoch_means import EpochMeans
 from equipose.balancing.parts.gradients import assign_gradients, flat_gradient, min_norm_weights
 from equipose.balancing.search_spaces import searched

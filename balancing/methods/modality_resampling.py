@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from equipose.balancing import checks
-from equipose.balancing.method import EpochPlan, Method, Run
+from equipose.balancing.method import Method
 from equipose.balancing.parts.resampling import (
     ResamplingConfig,
     check_resampling,
@@ -28,6 +28,7 @@ from equipose.balancing.parts.resampling import (
     left_visible,
     log_visits,
 )
+from equipose.balancing.run import EpochPlan, Run
 from equipose.balancing.search_spaces import searched
 from equipose.balancing.shapley.per_row import CORRECTNESS, RowErrors, row_contributions, row_errors
 from equipose.models.randomness import numpy_rng

@@ -21,7 +21,8 @@ import torch
 from torch import nn
 
 from equipose.balancing import checks
-from equipose.balancing.method import Losses, Method, Step
+from equipose.balancing.losses import Losses
+from equipose.balancing.method import Method, Step
 from equipose.balancing.parts.detached_heads import probe_losses
 from equipose.balancing.parts.discrepancy import (
     DiscrepancyConfig,

@@ -19,7 +19,8 @@ import torch
 from torch import Tensor
 
 from equipose.balancing import checks
-from equipose.balancing.method import POSE, Losses, Method, Step
+from equipose.balancing.losses import POSE, Losses
+from equipose.balancing.method import Method, Step
 from equipose.balancing.parts.detached_heads import probe_losses
 from equipose.balancing.parts.discrepancy import DiscrepancyConfig, check_discrepancy, discrepancy_ratios
 from equipose.balancing.parts.epoch_means import EpochMeans

@@ -27,7 +27,8 @@ import torch
 from torch import Tensor
 
 from equipose.balancing import checks
-from equipose.balancing.method import POSE, Losses, Method, MethodConfig, Run, Step, with_term
+from equipose.balancing.losses import POSE, Losses, with_term
+from equipose.balancing.method import Method, MethodConfig, Step
 from equipose.balancing.parts.discrepancy import modulation
 from equipose.balancing.parts.epoch_means import EpochMeans
 from equipose.balancing.parts.gradients import scale_gradients
@@ -35,6 +36,7 @@ from equipose.balancing.parts.passes import evenly_spaced
 from equipose.balancing.parts.prototypes import Prototypes, entropies_of_actions, prototypes_of
 from equipose.balancing.parts.rank_means import joined_means, shared_mean
 from equipose.balancing.parts.unimodal_scores import discrepancy_ratio
+from equipose.balancing.run import Run
 from equipose.balancing.search_spaces import searched
 
 PENALTY = "pmr"

@@ -26,9 +26,11 @@ import torch
 from torch import Tensor
 
 from equipose.balancing import checks
-from equipose.balancing.method import POSE, Losses, Method, MethodConfig, Run, StepContext
+from equipose.balancing.losses import POSE, Losses
+from equipose.balancing.method import Method, MethodConfig, StepContext
 from equipose.balancing.parts.alternating import joined_gradient, move, other_parameters, share_buffers
 from equipose.balancing.parts.rank_means import shared_mean
+from equipose.balancing.run import Run
 from equipose.balancing.schedules import fixed_count
 from equipose.balancing.search_spaces import searched
 from equipose.balancing.train_step import task_losses

@@ -20,9 +20,10 @@ import torch
 from torch import Tensor
 
 from equipose.balancing import checks
-from equipose.balancing.method import Method, MethodConfig, Run
+from equipose.balancing.method import Method, MethodConfig
 from equipose.balancing.parts.diagnosis import Diagnosis, diagnosis_gaps
 from equipose.balancing.parts.passes import evenly_spaced
+from equipose.balancing.run import Run
 from equipose.balancing.schedules import epoch_count, fixed_count
 from equipose.balancing.search_spaces import searched
 

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from equipose.balancing import checks
-from equipose.balancing.method import EpochPlan, Method, Run
+from equipose.balancing.method import Method
 from equipose.balancing.parts.resampling import (
     ResamplingConfig,
     check_resampling,
@@ -27,6 +27,7 @@ from equipose.balancing.parts.resampling import (
     left_visible,
     log_visits,
 )
+from equipose.balancing.run import EpochPlan, Run
 from equipose.balancing.schedules import fixed_count
 from equipose.balancing.search_spaces import searched
 from equipose.balancing.shapley.per_row import CORRECTNESS, RowErrors, row_contributions, row_errors

@@ -11,8 +11,9 @@ from collections.abc import Iterable, Sequence
 import torch
 from torch import Tensor, nn
 
-from equipose.balancing.method import Run, StepContext
+from equipose.balancing.method import StepContext
 from equipose.balancing.parts.gradients import assign_gradients, flat_gradient
+from equipose.balancing.run import Run
 
 
 def share_buffers(run: Run) -> None:

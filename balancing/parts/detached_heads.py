@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from equipose.balancing.method import POSE, Losses, Step
+from equipose.balancing.losses import POSE, Losses
+from equipose.balancing.method import Step
 
 
 def probe_losses(losses: Losses, step: Step) -> Losses:

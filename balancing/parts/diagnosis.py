@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from equipose.balancing.evaluation_mode import evaluating
-from equipose.balancing.method import Run
+from equipose.balancing.run import Run
 from equipose.models.batch import Batch
 from equipose.models.skeleton import NUM_JOINTS
 

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from equipose.balancing.evaluation_mode import evaluating
-from equipose.balancing.method import POSE, Run
+from equipose.balancing.losses import POSE
+from equipose.balancing.run import Run
 from equipose.models.batch import Batch
 
 

@@ -15,7 +15,8 @@ import torch
 from torch import Tensor
 
 from equipose.balancing.evaluation_mode import evaluating
-from equipose.balancing.method import Run, Step
+from equipose.balancing.method import Step
+from equipose.balancing.run import Run
 from equipose.models.batch import Batch
 
 NUM_ACTIONS = 27

@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 
 from equipose.balancing import checks
-from equipose.balancing.method import EpochPlan, MethodConfig, Run
+from equipose.balancing.method import MethodConfig
+from equipose.balancing.run import EpochPlan, Run
 from equipose.balancing.schedules import epoch_count
 
 HIDE = ("stronger", "others")

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from equipose.balancing.evaluation_mode import evaluating
-from equipose.balancing.method import Run
+from equipose.balancing.run import Run
 from equipose.balancing.shapley.coalitions import coalition_predictions, coalitions_of
 from equipose.models.batch import Batch, rows_of
 

@@ -10,7 +10,7 @@ from equipose.orchestrator.checkpoints import state as checkpoints
 from equipose.orchestrator.checkpoints.layout import PREFIX
 from equipose.orchestrator.checkpoints.resume_point import ResumePoint, newest_readable
 from equipose.orchestrator.training.config import TrainConfig
-from equipose.orchestrator.training.loop import Training
+from equipose.orchestrator.training.state import Training
 from equipose.pipelines.files.errors import DataError
 
 KEPT = 2

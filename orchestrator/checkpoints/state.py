@@ -11,7 +11,7 @@ import torch
 
 from equipose.orchestrator.checkpoints.safety import check_container, check_state
 from equipose.orchestrator.training.config import TrainConfig, from_json, to_json
-from equipose.orchestrator.training.loop import Training
+from equipose.orchestrator.training.state import Training
 from equipose.pipelines.files.atomic import atomic, remove_leftovers
 from equipose.pipelines.files.errors import DataError
 

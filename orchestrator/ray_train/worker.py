@@ -20,8 +20,8 @@ from equipose.orchestrator.training.build import build_training, run_facts
 from equipose.orchestrator.training.config import TrainConfig, from_text
 from equipose.orchestrator.training.data import RunData
 from equipose.orchestrator.training.logged_run import run_epochs
-from equipose.orchestrator.training.loop import Training
 from equipose.orchestrator.training.ranks import Ranks
+from equipose.orchestrator.training.state import Training
 
 
 def train_worker(payload: dict[str, Any]) -> dict[str, float]:

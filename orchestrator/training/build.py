@@ -13,8 +13,8 @@ from equipose.balancing.registry import build_method
 from equipose.models.build import ModelConfig, build_model
 from equipose.orchestrator.training.config import OptimizerConfig, TrainConfig
 from equipose.orchestrator.training.data import RunData
-from equipose.orchestrator.training.loop import Training
 from equipose.orchestrator.training.ranks import Ranks
+from equipose.orchestrator.training.state import Training
 
 
 def model_config(config: TrainConfig) -> ModelConfig:

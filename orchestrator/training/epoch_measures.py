@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from equipose.balancing.method import Losses
+from equipose.balancing.losses import Losses
 from equipose.models.model import PoseModel
 from equipose.orchestrator.training.ranks import Ranks
 

@@ -10,7 +10,8 @@ from pathlib import Path
 from equipose.orchestrator.tracking.run_logger import FINISH_SECONDS, RunLogger
 from equipose.orchestrator.tracking.runs import Tracked
 from equipose.orchestrator.training.config import TrainConfig, to_json
-from equipose.orchestrator.training.loop import EpochResult, Training, fit
+from equipose.orchestrator.training.loop import EpochResult, fit
+from equipose.orchestrator.training.state import Training
 
 PATIENCE = 90.0
 """Seconds that an attempt waits for the one before: workers of a lost node live on for a while."""

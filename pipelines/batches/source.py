@@ -139,11 +139,13 @@ class BatchSource:
         rank: int = 0,
         world_size: int = 1,
         drop_last: bool = False,
+        batch_size: int | None = None,
     ) -> Iterator[Batch]:
         """This rank's share of the global batches of `indices` (rows of the index), from `start_step` on.
 
         `present` [len(indices), M] says which modalities each visit may use. The points drawn for a row
-        depend on (seed, epoch, row) alone; `epoch` None is the fixed choice of evaluation.
+        depend on (seed, epoch, row) alone; `epoch` None is the fixed choice of evaluation. `batch_size` None
+        is that of the config.
 
         `drop_last` leaves out the incomplete last batch, so that all ranks take equal steps with equal
         shares; indices fewer than one batch still give one. Without it every index is visited, and the
@@ -157,7 +159,8 @@ class BatchSource:
         if present is not None and present.shape != shape:
             raise ValueError(f"present must have shape {shape} (rows, modalities), got {present.shape}")
         seed = derive_seed(self.config.seed, "points", "evaluation" if epoch is None else epoch)
-        steps = global_batches(len(order), self.config.batch_size, world_size, drop_last)[start_step:]
+        size = batch_size or self.config.batch_size
+        steps = global_batches(len(order), size, world_size, drop_last)[start_step:]
         shares = [share_of(start, stop, rank, world_size) for start, stop in steps]
         return self._blocks(order, present, [share for share in shares if share.stop > share.start], seed)
 

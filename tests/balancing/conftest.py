@@ -13,7 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from equipose.balancing.evaluation_mode import evaluating
-from equipose.balancing.method import EpochPlan, Method, Run, StepContext
+from equipose.balancing.method import Method, StepContext
+from equipose.balancing.run import EpochPlan, Run
 from equipose.balancing.shapley.coalitions import coalition_predictions, coalitions_of
 from equipose.balancing.shapley.statistics import CoalitionStatistics
 from equipose.balancing.shapley.value_functions import pearson_profit

@@ -16,8 +16,9 @@ import torch
 from torch import Tensor
 
 from equipose.balancing.evaluation_mode import evaluating
-from equipose.balancing.method import Method, MethodConfig, Run, StepContext
+from equipose.balancing.method import Method, MethodConfig, StepContext
 from equipose.balancing.registry import build_method
+from equipose.balancing.run import Run
 from equipose.balancing.schedules import fitted, share_of
 from equipose.balancing.train_step import take_step
 from equipose.models.batch import Batch, rows_of

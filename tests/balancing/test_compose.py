@@ -7,7 +7,9 @@ import pytest
 import torch
 
 from equipose.balancing.compose import chain, within
-from equipose.balancing.method import EpochPlan, Losses, Method, Run, Step, StepContext, total_loss
+from equipose.balancing.losses import Losses, total_loss
+from equipose.balancing.method import Method, Step, StepContext
+from equipose.balancing.run import EpochPlan, Run
 
 
 class Recorder(Method):

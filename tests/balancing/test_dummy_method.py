@@ -11,9 +11,11 @@ import torch
 from contract_checks import Toys, checks_of
 from contract_subjects import Subject, configured, registered, subjects
 
-from equipose.balancing.method import POSE, EpochPlan, Losses, Method, MethodConfig, Run, Step
+from equipose.balancing.losses import POSE, Losses
+from equipose.balancing.method import Method, MethodConfig, Step
 from equipose.balancing.parts.gradients import scale_gradients
 from equipose.balancing.registry import METHODS
+from equipose.balancing.run import EpochPlan, Run
 from equipose.balancing.search_spaces import searched
 
 

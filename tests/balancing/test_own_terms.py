@@ -10,10 +10,11 @@ import pytest
 import torch
 from reference_problem import method_gradient, problem, task_gradient
 
-from equipose.balancing.method import Method, MethodConfig, Run
+from equipose.balancing.method import Method, MethodConfig
 from equipose.balancing.methods.pmr import PMR
 from equipose.balancing.methods.recon_boost import ReconBoost
 from equipose.balancing.registry import METHODS
+from equipose.balancing.run import Run
 from equipose.models.batch import Batch
 
 NO_TERM: dict[str, str] = {

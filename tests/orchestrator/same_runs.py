@@ -11,7 +11,8 @@ from equipose.orchestrator.tracking.client import client
 from equipose.orchestrator.tracking.server import TrackingServer
 from equipose.orchestrator.training.build import build_training
 from equipose.orchestrator.training.config import TrainConfig
-from equipose.orchestrator.training.loop import Training, fit
+from equipose.orchestrator.training.loop import fit
+from equipose.orchestrator.training.state import Training
 
 Metrics = list[dict[str, float]]
 Points = dict[str, list[tuple[int, float]]]

@@ -18,9 +18,9 @@ from torch import Tensor
 
 from equipose.balancing import checks
 from equipose.balancing.fisher.diagonal import fisher_trace
-from equipose.balancing.method import Run
 from equipose.balancing.methods.awc.awc import AWC
 from equipose.balancing.methods.awc.clustering import two_groups
+from equipose.balancing.run import Run
 from equipose.balancing.schedules import epoch_count, fixed_count
 
 NAME = "awc_adaptive"

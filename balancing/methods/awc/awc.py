@@ -19,10 +19,12 @@ from torch import Tensor, nn
 
 from equipose.balancing import checks
 from equipose.balancing.fisher.diagonal import fisher_diagonal, fisher_trace, quadratic_penalty
-from equipose.balancing.method import Losses, Method, MethodConfig, Run, Step, with_term
+from equipose.balancing.losses import Losses, with_term
+from equipose.balancing.method import Method, MethodConfig, Step
 from equipose.balancing.methods.awc.clustering import STRENGTHS
 from equipose.balancing.methods.awc.strength import EpochRatios, RunningNorms, Strength, norm_of
 from equipose.balancing.parts.passes import evenly_spaced
+from equipose.balancing.run import Run
 from equipose.balancing.schedules import epoch_count, fixed_count
 from equipose.balancing.search_spaces import searched
 from equipose.balancing.shapley.running import RunningContributions

@@ -22,7 +22,8 @@ from dataclasses import dataclass
 import torch
 
 from equipose.balancing import checks
-from equipose.balancing.method import Losses, Method, MethodConfig, StepContext, total_loss
+from equipose.balancing.losses import Losses, total_loss
+from equipose.balancing.method import Method, MethodConfig, StepContext
 from equipose.balancing.methods.decoupled.own_losses import separate_losses
 from equipose.balancing.parts.alternating import joined_gradient, move, other_parameters, share_buffers
 from equipose.balancing.search_spaces import searched

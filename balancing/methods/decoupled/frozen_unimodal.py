@@ -19,9 +19,11 @@ import torch
 
 from equipose.balancing import checks
 from equipose.balancing.evaluation_mode import evaluating
-from equipose.balancing.method import POSE, Losses, Method, MethodConfig, Run, StepContext, total_loss
+from equipose.balancing.losses import POSE, Losses, total_loss
+from equipose.balancing.method import Method, MethodConfig, StepContext
 from equipose.balancing.methods.decoupled.own_losses import fused_loss, separate_losses
 from equipose.balancing.parts.alternating import joined_gradient, move, other_parameters, share_buffers
+from equipose.balancing.run import Run
 from equipose.balancing.search_spaces import searched
 
 NAME = "frozen_unimodal"

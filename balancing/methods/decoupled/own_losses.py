@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from equipose.balancing.method import POSE, Losses, Run, StepContext
+from equipose.balancing.losses import POSE, Losses
+from equipose.balancing.method import StepContext
 from equipose.balancing.parts.rank_means import shared_mean
+from equipose.balancing.run import Run
 from equipose.models.batch import Batch
 
 

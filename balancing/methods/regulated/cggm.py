@@ -30,7 +30,8 @@ import torch
 from torch import Tensor
 
 from equipose.balancing import checks
-from equipose.balancing.method import POSE, Losses, Method, MethodConfig, PerSampleLoss, Step, with_term
+from equipose.balancing.losses import POSE, Losses, PerSampleLoss, with_term
+from equipose.balancing.method import Method, MethodConfig, Step
 from equipose.balancing.parts.detached_heads import probe_losses
 from equipose.balancing.parts.epoch_means import EpochMeans
 from equipose.balancing.parts.gradients import scale_gradients

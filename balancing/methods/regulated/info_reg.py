@@ -42,10 +42,12 @@ import torch
 from torch import Tensor, nn
 
 from equipose.balancing import checks
-from equipose.balancing.method import Losses, Method, MethodConfig, Run, Step
+from equipose.balancing.losses import Losses
+from equipose.balancing.method import Method, MethodConfig, Step
 from equipose.balancing.parts.detached_heads import probe_losses
 from equipose.balancing.parts.epoch_means import EpochMeans
 from equipose.balancing.parts.unimodal_scores import relative_errors, unimodal_errors, unimodal_predictions
+from equipose.balancing.run import Run
 from equipose.balancing.search_spaces import searched
 
 NAME = "info_reg"

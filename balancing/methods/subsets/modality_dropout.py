@@ -18,8 +18,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from equipose.balancing.method import EpochPlan, Method, MethodConfig, Run
+from equipose.balancing.method import Method, MethodConfig
 from equipose.balancing.methods.subsets.per_sensor import check_per_sensor, per_sensor
+from equipose.balancing.run import EpochPlan, Run
 from equipose.balancing.search_spaces import searched
 from equipose.balancing.shapley.per_row import RowErrors, row_errors
 from equipose.models.randomness import numpy_rng

@@ -18,7 +18,8 @@ import torch
 from torch import Tensor
 
 from equipose.balancing import checks
-from equipose.balancing.method import POSE, Losses, Method, MethodConfig, Step
+from equipose.balancing.losses import POSE, Losses
+from equipose.balancing.method import Method, MethodConfig, Step
 from equipose.balancing.methods.subsets.per_sensor import check_per_sensor, per_sensor
 from equipose.balancing.parts.epoch_means import EpochMeans
 from equipose.balancing.parts.rank_means import shared_mean

@@ -6,7 +6,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from equipose.balancing.method import POSE, Method
+from equipose.balancing.losses import POSE
+from equipose.balancing.method import Method
 from equipose.balancing.methods.g_blending import GBlending, blend, favoured
 from equipose.balancing.parts.passes import head_losses, head_names
 

@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from equipose.balancing.compose import chain
-from equipose.balancing.method import POSE, Losses, Method, Step
+from equipose.balancing.losses import POSE, Losses
+from equipose.balancing.method import Method, Step
 from equipose.balancing.methods.mmpareto import MMPareto, mixed, mixing_weights
 from equipose.balancing.train_step import task_losses
 

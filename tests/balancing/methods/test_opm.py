@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from equipose.balancing.compose import chain
-from equipose.balancing.method import POSE, Method, Step
+from equipose.balancing.losses import POSE
+from equipose.balancing.method import Method, Step
 from equipose.balancing.methods.g_blending import GBlending
 from equipose.balancing.methods.opm import OPM, drop_probabilities, feature_scale
 from equipose.balancing.parts.row_randomness import row_uniforms

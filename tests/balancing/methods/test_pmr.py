@@ -6,7 +6,8 @@ from math import log, tanh
 import pytest
 import torch
 
-from equipose.balancing.method import POSE, Method, Step
+from equipose.balancing.losses import POSE
+from equipose.balancing.method import Method, Step
 from equipose.balancing.methods.pmr import PENALTY, PMR, shortfall
 from equipose.balancing.parts.prototypes import prototypes_of
 from equipose.balancing.train_step import task_losses

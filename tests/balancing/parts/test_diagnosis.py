@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from equipose.balancing.evaluation_mode import evaluating
-from equipose.balancing.method import Method, Run
+from equipose.balancing.method import Method
 from equipose.balancing.parts.diagnosis import RIDGE, diagnosis_gaps, probe_scores, purity
+from equipose.balancing.run import Run
 
 
 def by_hand(f: np.ndarray, y: np.ndarray, g: np.ndarray, z: np.ndarray) -> tuple[float, float]:

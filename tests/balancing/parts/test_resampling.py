@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from equipose.balancing.method import EpochPlan, Method
+from equipose.balancing.method import Method
 from equipose.balancing.methods.modality_resampling import ModalityResampling
 from equipose.balancing.methods.sample_resampling import SampleResampling
 from equipose.balancing.parts.resampling import grown, left_visible, log_visits
+from equipose.balancing.run import EpochPlan
 
 
 @pytest.mark.parametrize("method", [ModalityResampling, SampleResampling])

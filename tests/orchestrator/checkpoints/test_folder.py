@@ -11,7 +11,7 @@ from equipose.orchestrator.checkpoints import state as checkpoints
 from equipose.orchestrator.checkpoints.folder import CheckpointFolder
 from equipose.orchestrator.training.build import build_training
 from equipose.orchestrator.training.config import TrainConfig
-from equipose.orchestrator.training.loop import Training
+from equipose.orchestrator.training.state import Training
 from equipose.pipelines.files.errors import DataError
 
 

@@ -18,7 +18,8 @@ from equipose.orchestrator.ray_train.resume import find_state, readable
 from equipose.orchestrator.ray_train.run_folder import LIST, SCRATCH, tidy
 from equipose.orchestrator.training.build import build_training
 from equipose.orchestrator.training.config import TrainConfig
-from equipose.orchestrator.training.loop import Training, fit
+from equipose.orchestrator.training.loop import fit
+from equipose.orchestrator.training.state import Training
 
 
 @pytest.fixture(scope="module")

@@ -33,8 +33,9 @@ from equipose.orchestrator.checkpoints import state as checkpoints
 from equipose.orchestrator.host import free_port
 from equipose.orchestrator.training.build import build_training
 from equipose.orchestrator.training.config import DataConfig, TrainConfig
-from equipose.orchestrator.training.loop import EpochResult, Training, fit
+from equipose.orchestrator.training.loop import EpochResult, fit
 from equipose.orchestrator.training.ranks import Ranks
+from equipose.orchestrator.training.state import Training
 from equipose.pipelines.batches.source import BatchConfig
 
 

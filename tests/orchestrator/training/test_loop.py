@@ -12,8 +12,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from equipose.balancing.method import Run
 from equipose.balancing.methods.awc.awc import AWC
+from equipose.balancing.run import Run
 from equipose.models.batch import Batch
 from equipose.models.batch_statistics import recalibrate
 from equipose.models.build import ModelConfig
@@ -21,8 +21,10 @@ from equipose.models.pose_errors import mpjpe
 from equipose.models.sensors import point_views
 from equipose.orchestrator.training.build import build_training
 from equipose.orchestrator.training.config import DataConfig, TrainConfig
-from equipose.orchestrator.training.loop import Training, fit, run_of
+from equipose.orchestrator.training.loop import fit
+from equipose.orchestrator.training.passes import run_of
 from equipose.orchestrator.training.ranks import Ranks
+from equipose.orchestrator.training.state import Training
 from equipose.pipelines.batches.source import BatchConfig
 
 Rows = list[list[int]]

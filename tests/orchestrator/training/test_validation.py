@@ -27,8 +27,8 @@ from equipose.orchestrator.evaluation.coalition_pool import CoalitionWorker
 from equipose.orchestrator.evaluation.report_formats import report_markdown, report_metrics
 from equipose.orchestrator.training.build import build_training
 from equipose.orchestrator.training.config import DataConfig, TrainConfig
-from equipose.orchestrator.training.loop import Training
 from equipose.orchestrator.training.ranks import Ranks
+from equipose.orchestrator.training.state import Training
 from equipose.orchestrator.training.validation import Validation, recordings, validate
 from equipose.pipelines.batches.source import BatchConfig
 

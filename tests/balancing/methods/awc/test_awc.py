@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from equipose.balancing.compose import chain
-from equipose.balancing.method import POSE, Method, Step
+from equipose.balancing.losses import POSE
+from equipose.balancing.method import Method, Step
 from equipose.balancing.methods.awc.awc import AWC, PENALTY
 from equipose.balancing.parts.passes import evenly_spaced
 from equipose.balancing.registry import build_method

@@ -5,7 +5,8 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from equipose.balancing.method import StepContext, total_loss
+from equipose.balancing.losses import total_loss
+from equipose.balancing.method import StepContext
 from equipose.balancing.methods.decoupled.dgl import DGL
 from equipose.balancing.methods.decoupled.own_losses import separate_losses
 from equipose.models.randomness import torch_rng

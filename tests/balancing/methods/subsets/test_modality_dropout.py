@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 import torch
 
-from equipose.balancing.method import EpochPlan
 from equipose.balancing.methods.subsets.modality_dropout import ModalityDropout, left_after_dropout
+from equipose.balancing.run import EpochPlan
 
 Config = ModalityDropout.Config
 

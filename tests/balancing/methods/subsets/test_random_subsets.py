@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from equipose.balancing.compose import chain
-from equipose.balancing.method import Losses, Method, Step, with_term
+from equipose.balancing.losses import Losses, with_term
+from equipose.balancing.method import Method, Step
 from equipose.balancing.methods.subsets.random_subsets import RandomSubsets, drawn_subset
 from equipose.balancing.train_step import task_losses
 from equipose.models.randomness import torch_rng

@@ -1,0 +1,105 @@
+"""The passes over data that a run makes, and what of them a method sees."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from equipose.balancing.run import EpochPlan, Run
+from equipose.models.batch import Batch
+from equipose.models.batch_statistics import recalibrate
+from equipose.models.pose_errors import mpjpe
+from equipose.orchestrator.training.state import Training
+
+
+def run_of(training: Training, log: Callable[[str, float | Tensor], None]) -> Run:
+    """The method's view of the epoch about to start."""
+    ranks, source, epoch = training.ranks, training.train, training.epoch
+
+    def validation_share() -> Iterator[Batch]:
+        yield from map(training.to_device, training.validation.share(ranks.rank, ranks.world_size))
+
+    return Run(
+        model=training.model,
+        epoch=training.epoch,
+        epochs=training.epochs,
+        seed=training.seed,
+        loss=mpjpe,
+        batches=lambda: _shown(training, source.rows),
+        shuffled=lambda: _shown(training, source.epoch_order(epoch)),
+        validation_batches=validation_share,
+        mean=ranks.mean,
+        contributions=training.contributions,
+        recalibrate=partial(recalibrate_batch_statistics, training),
+        task=training.task,
+        batch_size=source.config.batch_size,
+        training_rows=torch.from_numpy(np.sort(source.rows)),
+        rows=lambda rows: _shared(training, rows.numpy(), None),
+        log=log,
+    )
+
+
+def _shown(training: Training, rows: NDArray[np.int64]) -> Iterator[Batch]:
+    """This rank's share of rows of the store, without the readings that the method hides."""
+    hidden = training.method.hidden
+    return _shared(training, rows, None if hidden is None else hidden.visible(torch.tensor(rows)).numpy())
+
+
+def _shared(
+    training: Training, rows: NDArray[np.int64], present: NDArray[np.bool_] | None
+) -> Iterator[Batch]:
+    """This rank's share of rows of the store, in their order, on its device."""
+    ranks = training.ranks
+    batches = training.train.batches(rows, present, epoch=None, rank=ranks.rank, world_size=ranks.world_size)
+    return map(training.to_device, batches)
+
+
+def full_plan(training: Training) -> EpochPlan:
+    """Every training row once, in this epoch's order, every modality allowed."""
+    indices = torch.as_tensor(training.train.epoch_order(training.epoch))
+    present = torch.ones(len(indices), len(training.model.modalities), dtype=torch.bool)
+    return EpochPlan(indices=indices, present=present)
+
+
+def planned_batches(training: Training, plan: EpochPlan) -> Iterator[Batch]:
+    """This rank's share of the plan, on its device."""
+    ranks, hidden = training.ranks, training.method.hidden
+    _check_plan(training, plan)
+    present = plan.present if hidden is None else plan.present & hidden.visible(plan.indices)
+    for batch in training.train.batches(
+        plan.indices.numpy(),
+        present=present.numpy(),
+        epoch=training.epoch,
+        rank=ranks.rank,
+        world_size=ranks.world_size,
+        drop_last=True,
+        batch_size=plan.batch_size,
+    ):
+        yield training.to_device(batch)
+
+
+def _check_plan(training: Training, plan: EpochPlan) -> None:
+    """A method may only plan rows of the task and of its own memory, so that "no old data" holds."""
+    allowed, memory = torch.tensor(training.train.rows), training.method.memory
+    if memory is not None:
+        allowed = torch.cat([allowed, memory])
+    foreign = plan.indices[~torch.isin(plan.indices, allowed)]
+    if len(foreign):
+        raise ValueError(
+            f"the method planned {len(foreign)} rows, such as {int(foreign[0])}, that are neither in the "
+            "training part nor in its memory; list what it keeps in Method.memory"
+        )
+
+
+def recalibrate_batch_statistics(training: Training) -> None:
+    """Bring running statistics to the current weights: every rank looks at the same batches.
+
+    Evaluation passes and checkpoints would otherwise hold a lagging mean over the last steps, and each rank
+    its own, of its share of every batch.
+    """
+    recalibrate(training.model, lambda: map(training.to_device, training.sample.in_order()))
