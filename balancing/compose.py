@@ -72,6 +72,8 @@ class _Chain(Method):
                 )
         self.owns_backward = bool(owners)
         self.replaces_step = any(method.replaces_step for method in methods.values())
+        self.joins_late = all(method.joins_late for method in methods.values())
+        self.from_scratch = any(method.from_scratch for method in methods.values())
         shapers = [name for name, method in methods.items() if method.replaces_step or method.shapes_step]
         if self.replaces_step and len(shapers) > 1:
             raise ValueError(
@@ -164,6 +166,7 @@ class _Within(Method):
         self.claims = method.claims if len(epochs) else frozenset()
         self.owns_backward = method.owns_backward and len(epochs) > 0
         self.replaces_step = method.replaces_step and len(epochs) > 0
+        self.joins_late, self.from_scratch = method.joins_late, method.from_scratch
 
     def acts_in(self, epoch: int) -> bool:
         """Only in its epochs, and if the method does."""

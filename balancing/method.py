@@ -89,9 +89,12 @@ class Method:
                 f"{type(self).__name__} takes a {self.Config.__qualname__}, got {type(config).__qualname__}"
             )
 
-    joins_late: ClassVar[bool] = False
+    joins_late: bool = False
     """In a stream of tasks, whether the first task is trained as with `plain`, so that the method may start
     with the second one: it is then shown the end of the first (`on_task_end`)."""
+
+    from_scratch: bool = False
+    """In a stream of tasks, whether every task starts with new weights; what the method keeps carries on."""
 
     @property
     def memory(self) -> Tensor | None:

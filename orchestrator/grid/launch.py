@@ -30,6 +30,7 @@ from equipose.orchestrator.training.build import build_training, own_device, run
 from equipose.orchestrator.training.config import TrainConfig
 from equipose.orchestrator.training.data import RunData
 from equipose.orchestrator.training.logged_run import run_epochs
+from equipose.orchestrator.training.start import start_at
 
 if TYPE_CHECKING:
     from ray.train import Result
@@ -41,22 +42,30 @@ def trains_in_process(spec: RunSpec) -> bool:
 
 
 def train(
-    spec: RunSpec, data: RunData, folder: Path, resources: Resources, tracked: Tracked | None
+    spec: RunSpec,
+    data: RunData,
+    folder: Path,
+    resources: Resources,
+    tracked: Tracked | None,
+    start: Path | None = None,
 ) -> tuple[Path, Path]:
     """Train a run to its end with its checkpoints in `folder`, resuming where it was interrupted.
 
-    Returns the folders of its last checkpoint and its best one.
+    start: folder of the checkpoint of another run at which it starts, see `training.start`. Returns the
+    folders of its last checkpoint and its best one.
     """
     if trains_in_process(spec):
-        return train_alone(spec.config, data, folder, tracked), CheckpointFolder(folder).best
+        return train_alone(spec.config, data, folder, tracked, start), CheckpointFolder(folder).best
     from equipose.orchestrator.ray_train.run import best_checkpoint
 
-    result = _train_on_ray(spec, folder, resources, tracked)
+    result = _train_on_ray(spec, folder, resources, tracked, start)
     assert result.checkpoint is not None
     return Path(result.checkpoint.path), best_checkpoint(result)
 
 
-def train_alone(config: TrainConfig, data: RunData, folder: Path, tracked: Tracked | None) -> Path:
+def train_alone(
+    config: TrainConfig, data: RunData, folder: Path, tracked: Tracked | None, start: Path | None = None
+) -> Path:
     """Train in this process, resuming from the newest readable checkpoint in `folder`; returns the last."""
     training = build_training(config, data, device=own_device())
     facts = run_facts(training, data)
@@ -65,17 +74,26 @@ def train_alone(config: TrainConfig, data: RunData, folder: Path, tracked: Track
     if found.state is not None:
         found.state["config"]["data"]["store"] = config.data.store  # the store may have moved since
         checkpoints.restore(training, found.state, config)
+    elif start is not None:
+        start_at(training, checkpoints.load(start), config, data)
     run_epochs(training, config, tracked, lambda _: kept.save(training, config, facts), found.notes)
     return kept.newest
 
 
-def _train_on_ray(spec: RunSpec, folder: Path, resources: Resources, tracked: Tracked | None) -> Result:
+def _train_on_ray(
+    spec: RunSpec, folder: Path, resources: Resources, tracked: Tracked | None, start: Path | None
+) -> Result:
     """Train on Ray Train; divergence raises the same error as in this process."""
     from equipose.orchestrator.ray_train.run import run_training
 
     try:
         return run_training(
-            spec.config, name=folder.name, storage=folder.parent, resources=resources, tracked=tracked
+            spec.config,
+            name=folder.name,
+            storage=folder.parent,
+            resources=resources,
+            tracked=tracked,
+            start=start,
         )
     except FailedTrainingError as error:
         if isinstance(error.cause, DivergedError):

@@ -12,6 +12,7 @@ from equipose.orchestrator.failures import FailedRunsError
 from equipose.orchestrator.grid.launch import trains_in_process
 from equipose.orchestrator.grid.run_one import RunsFolder, result_of, work_on
 from equipose.orchestrator.grid.run_spec import RunResult, RunSpec
+from equipose.orchestrator.grid.waiting import WaitingRuns
 from equipose.orchestrator.ray_train.parent_watch import end_with_parent
 
 RETRIES = 3
@@ -27,8 +28,10 @@ def run_grid(
 ) -> dict[str, RunResult]:
     """Bring every run to its end, `concurrency` at a time, in their order; name -> result.
 
-    Runs that have ended are not repeated, and runs with the same key are trained once. Raises
-    FailedRunsError once all others have ended if some have failed, ValueError when two have the same name.
+    Runs that have ended are not repeated, and runs with the same key are trained once. A run that starts at
+    another's end waits for it, so that one is in the list too, or has ended. Raises FailedRunsError once all
+    others have ended if some have failed (those that wait for one are not started), ValueError when two have
+    the same name or a run waits for one that is not there.
     """
     names = [spec.name for spec in specs]
     double = sorted({name for name in names if names.count(name) > 1})
@@ -58,24 +61,26 @@ def _run_left(
     After Ctrl-C they end with this job's connection to Ray. They are not cancelled: Ray 2.60 ends the driver
     when a task that it cancels completes at that moment.
     """
-    waiting, flying = list(specs), dict[ray.ObjectRef[Any], RunSpec]()
+    waiting = WaitingRuns(specs, runs.key, lambda spec: result_of(spec, runs) is not None)
+    flying = dict[ray.ObjectRef[Any], RunSpec]()
     results: dict[str, RunResult] = {}
     errors: dict[str, Exception] = {}
     # What a run raises it would raise again, so only dead processes are retried.
     task = ray.remote(max_retries=RETRIES, retry_exceptions=False)(_work_on)
     while waiting or flying:
-        while waiting and len(flying) < concurrency:
-            spec = waiting.pop(0)
+        while len(flying) < concurrency and (spec := waiting.take()):
             on_change(spec, "running", None)
             flying[task.options(**_options(spec, runs)).remote(spec, runs)] = spec
         (ready,), _ = ray.wait(list(flying), num_returns=1)
         spec = flying.pop(ready)
+        failed = False
         try:
             results[spec.name] = ray.get(ready)
             on_change(spec, "done", results[spec.name])
         except ray.exceptions.RayError as error:
-            errors[spec.name] = error
+            errors[spec.name], failed = error, True
             on_change(spec, "failed", None)
+        waiting.end(spec, failed=failed)
     return results, errors
 
 

@@ -47,7 +47,8 @@ class RunsFolder:
 
     def key(self, spec: RunSpec) -> str:
         """The key of a run, see `RunSpec.key`."""
-        return spec.key(self.data(spec).fingerprint)
+        parent = self.key(spec.init_from) if spec.init_from else None
+        return spec.key(self.data(spec).fingerprint, parent)
 
     def folder(self, spec: RunSpec) -> Path:
         """The folder of a run, shared by all grids that need it."""
@@ -114,7 +115,9 @@ def _train_or_give_up(spec: RunSpec, runs: RunsFolder, tracked: Tracked | None) 
 def _train(spec: RunSpec, runs: RunsFolder, tracked: Tracked | None) -> RunResult:
     """Train what is left, and copy the last and the best checkpoint to where they stay."""
     folder = runs.folder(spec)
-    last, best = train(spec, runs.data(spec), folder / TRAIN, runs.resources, tracked)
+    before = spec.init_from
+    start = runs.folder(before) / before.select if before else None
+    last, best = train(spec, runs.data(spec), folder / TRAIN, runs.resources, tracked, start)
     state = checkpoints.load(last)
     for name, checkpoint in (("last", last), ("best", best)):
         shutil.copytree(checkpoint, folder / name, dirs_exist_ok=True)
@@ -131,7 +134,7 @@ def _result(
 
 def _evaluate(spec: RunSpec, runs: RunsFolder) -> Evaluation:
     """Evaluate every subset of sensors on the test part."""
-    data = runs.data(spec)
+    data = runs.opened.of(spec.test_data)
     trained = load_model(runs.folder(spec) / spec.select, store=data.store)
     return evaluate(
         trained.model.to(own_device()),

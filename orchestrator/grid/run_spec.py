@@ -10,11 +10,11 @@ from __future__ import annotations
 import hashlib
 import json
 import statistics
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from equipose.orchestrator.training.config import TrainConfig, from_json, to_json
+from equipose.orchestrator.training.config import DataConfig, TrainConfig, from_json, to_json
 from equipose.pipelines.files.atomic import remove_leftovers, write_json
 from equipose.pipelines.files.errors import DataError
 
@@ -40,25 +40,45 @@ class RunSpec:
     """Also test what its features are worth under a head fitted for every subset of sensors."""
     select: Literal["best", "last"] = "best"
     """Which checkpoint is tested: the best on validation, or the last (the papers do not say)."""
+    init_from: RunSpec | None = None
+    """The run at whose end this one starts, at the checkpoint that is tested there; None starts anew."""
+    tested_on: str | None = None
+    """The split whose test part it is tested on; None is that of its data."""
 
     @property
     def evaluation(self) -> str:
         """Name of the folder of its evaluation."""
-        return f"test-{self.select}"
+        if self.tested_on is None:
+            return f"test-{self.select}"
+        return f"test-{self.select}-{hashlib.sha256(self.tested_on.encode()).hexdigest()[:8]}"
+
+    @property
+    def test_data(self) -> DataConfig:
+        """What it is tested on."""
+        data = self.config.data
+        return data if self.tested_on is None else replace(data, split=self.tested_on)
+
+    @property
+    def line(self) -> list[RunSpec]:
+        """The runs that lead to it, from the first, and itself."""
+        return [*(self.init_from.line if self.init_from else ()), self]
 
     @property
     def refitted(self) -> str:
         """Name of the file of errors under refitted heads."""
         return f"refit-{self.select}.parquet"
 
-    def key(self, fingerprint: str) -> str:
+    def key(self, fingerprint: str, parent: str | None = None) -> str:
         """16 hex digits that stand for everything the trained weights depend on.
 
-        fingerprint: of the run's data; a spec only knows where its store is, not what is in it.
+        fingerprint: of the run's data; a spec only knows where its store is, not what is in it. parent: the
+        key of the run at whose end it starts.
         """
         settings = to_json(self.config)
         del settings["data"]["store"]
-        content = [FORMAT, settings, self.workers, fingerprint]
+        content: list[Any] = [FORMAT, settings, self.workers, fingerprint]
+        if self.init_from is not None:
+            content += [parent, self.init_from.select]
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 

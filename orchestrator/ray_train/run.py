@@ -47,11 +47,14 @@ def run_training(
     storage: Path | str,
     resources: Resources,
     tracked: Tracked | None = None,
+    start: Path | None = None,
 ) -> ray.train.Result:
     """Train on Ray Train V2 and wait for the end; see `run_described`."""
     from equipose.orchestrator.training.config import to_text
 
-    return run_described(to_text(config), name=name, storage=storage, resources=resources, tracked=tracked)
+    return run_described(
+        to_text(config), name=name, storage=storage, resources=resources, tracked=tracked, start=start
+    )
 
 
 def run_described(
@@ -62,8 +65,11 @@ def run_described(
     resources: Resources,
     tracked: Tracked | None = None,
     callbacks: list[Any] | None = None,
+    start: Path | None = None,
 ) -> ray.train.Result:
     """Train on Ray Train V2 and wait for the end; `config` is the text of a TrainConfig.
+
+    start: folder of another run's checkpoint at which this one starts, which every node sees.
 
     Called again with the same `name` and `storage`, it resumes from the newest checkpoint. Raises
     FailedTrainingError when processes keep dying, or when a worker raised what it would raise again.
@@ -79,7 +85,7 @@ def run_described(
         ),
         logging_config=ray.train.LoggingConfig(log_level="WARNING"),
     )
-    payload = {"config": config, "tracked": tracked, "folder": folder}
+    payload = {"config": config, "tracked": tracked, "folder": folder, "start": start}
     for retries_left in reversed(range(RESTARTS + 1)):
         try:
             return _fit(payload, run_config, resources)

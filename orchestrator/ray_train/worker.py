@@ -21,6 +21,7 @@ from equipose.orchestrator.training.config import TrainConfig, from_text
 from equipose.orchestrator.training.data import RunData
 from equipose.orchestrator.training.logged_run import run_epochs
 from equipose.orchestrator.training.ranks import Ranks
+from equipose.orchestrator.training.start import start_at
 from equipose.orchestrator.training.state import Training
 
 
@@ -28,8 +29,9 @@ def train_worker(payload: dict[str, Any]) -> dict[str, float]:
     """Train one run to its end, resuming from the newest checkpoint when Ray Train has one.
 
     If that one is damaged, it resumes from the one before, and the tag `recovered` of the MLflow run says so.
-    payload: `config` (the text of a TrainConfig), `tracked` (Tracked or None) and `folder`, the run's if it
-    is a local path, else None. Returns the last metrics.
+    payload: `config` (the text of a TrainConfig), `tracked` (Tracked or None), `folder`, the run's if it
+    is a local path, else None, and `start`, that of the checkpoint of another run at which it starts, or
+    None. Returns the last metrics.
     """
     end_with_parent()
     config = from_text(payload["config"])
@@ -39,6 +41,8 @@ def train_worker(payload: dict[str, Any]) -> dict[str, float]:
     training = build_training(config, data, ranks=Ranks.current(), device=ray.train.torch.get_device())
     facts = run_facts(training, data)
     notes = _resume(training, config, folder)
+    if training.epoch == 0 and payload["start"] is not None:
+        start_at(training, checkpoints.load(payload["start"]), config, data)
     training.wrapped = _distribute(training)
     if training.epoch == training.epochs:
         # It had ended, but the process that started it may have been killed before receiving the result.

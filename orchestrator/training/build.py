@@ -15,6 +15,7 @@ from equipose.orchestrator.training.config import OptimizerConfig, TrainConfig
 from equipose.orchestrator.training.data import RunData
 from equipose.orchestrator.training.ranks import Ranks
 from equipose.orchestrator.training.state import Training
+from equipose.pipelines.protocols import Task
 
 
 def model_config(config: TrainConfig) -> ModelConfig:
@@ -74,6 +75,11 @@ def build_training(
         train=data.source("train", config.data.batch),
         sample=data.training_sample(config.data.batch),
         validation=data.source("validation", config.data.batch),
+        task=len(config.earlier_tasks),
+        watched={
+            Task.of(split).name: data.of_split(config.data, split).source("validation", config.data.batch)
+            for split in config.earlier_tasks
+        },
         epochs=config.epochs,
         seed=config.seed,
         value_function=config.value_function,

@@ -17,6 +17,7 @@ from equipose.balancing.registry import METHODS, method_class, method_name
 from equipose.balancing.schedules import epoch_count
 from equipose.models.build import ModelConfig
 from equipose.pipelines.batches.source import BatchConfig
+from equipose.pipelines.protocols import Task
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,10 +86,17 @@ class TrainConfig:
     """What a coalition is worth in the Shapley scores of every validation pass."""
     dtype: Literal["float32", "float64"] = "float32"
     """Precision of training; float64 is for equivalence checks."""
+    earlier_tasks: tuple[str, ...] = ()
+    """In a stream, the splits of the tasks before this one, in order; `data.split` is this task. The errors
+    on their validation parts are measured after every epoch, and never trained on."""
 
     def __post_init__(self) -> None:
         if self.epochs < 1:
             raise ValueError(f"epochs must be at least 1, got {self.epochs}")
+        for split in self.earlier_tasks:
+            Task.of(split)
+        if self.data.split in self.earlier_tasks:
+            raise ValueError(f"task {self.data.split} is among its own earlier_tasks; name each task once")
         if tuple(self.data.batch.modalities) != tuple(self.model.modalities):
             raise ValueError(
                 f"data.batch.modalities {self.data.batch.modalities} and model.modalities "
@@ -99,9 +107,14 @@ class TrainConfig:
 
 
 def to_json(config: TrainConfig) -> dict[str, Any]:
-    """The config as JSON-ready dicts; the method's entry carries its registry name."""
+    """The config as JSON-ready dicts; the method's entry carries its registry name.
+
+    What only streams of tasks have is left out elsewhere, so that the keys of all other runs do not change.
+    """
     plain = json.loads(json.dumps(dataclasses.asdict(config)))
     plain["method"] = {"name": method_name(config.method), **plain["method"]}
+    if not config.earlier_tasks:
+        del plain["earlier_tasks"]
     return plain
 
 

@@ -77,6 +77,10 @@ class RunData:
         data.require(config.batch.modalities)
         return data
 
+    def of_split(self, config: DataConfig, split: str) -> RunData:
+        """The same store divided by another split; see `open` for errors."""
+        return RunData.open(replace(config, split=split), self.store)
+
     @cached_property
     def _invalid(self) -> Shares:
         return invalid_shares(self.store.index, self.rows)

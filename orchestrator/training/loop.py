@@ -35,6 +35,7 @@ from equipose.orchestrator.training.passes import (
 )
 from equipose.orchestrator.training.state import Training
 from equipose.orchestrator.training.validation import Validation, validate
+from equipose.pipelines.batches.source import BatchSource
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,7 +94,7 @@ def run_epoch(training: Training) -> EpochResult:
     metrics = measured | mean_losses(losses, training.ranks) | norms.metrics() | moved.metrics()
     metrics |= result.metrics() | _steps(training, run.epoch, len(losses))
     metrics |= {
-        "train/mpjpe_mm": _training_error_mm(training),
+        "train/mpjpe_mm": _error_mm(training, training.sample),
         "best/mpjpe_mm": training.best_mpjpe_mm,
         "best/epoch": float(training.best_epoch),
         "train/lr": lr,
@@ -102,6 +103,8 @@ def run_epoch(training: Training) -> EpochResult:
         "time/shapley_s": result.shapley_seconds,
         "memory/peak_mib": peak_memory_mib(training.device),
     }
+    for name, source in training.watched.items():
+        metrics[f"task/{name}/val/mpjpe_mm"] = _error_mm(training, source)
     training.epoch += 1
     training.history.append(metrics)
     return EpochResult(epoch=run.epoch, metrics=metrics, validation=result, is_best=is_best)
@@ -124,12 +127,16 @@ def _epoch_step(training: Training, run: Run, index: int, batch: Batch, norms: G
     return losses
 
 
-def _training_error_mm(training: Training) -> float:
-    """MPJPE in evaluation mode on the sample of training rows: its gap to held-out errors is memorisation."""
+def _error_mm(training: Training, source: BatchSource) -> float:
+    """MPJPE of the full model in evaluation mode, mm.
+
+    On training rows, its gap to held-out errors is memorisation; on the validation parts of earlier tasks,
+    what it rises is forgetting.
+    """
     ranks, model = training.ranks, training.model
     total = torch.zeros(2, dtype=torch.float64, device=training.device)
     with torch.no_grad(), evaluating(model):
-        for batch in map(training.to_device, training.sample.share(ranks.rank, ranks.world_size)):
+        for batch in map(training.to_device, source.share(ranks.rank, ranks.world_size)):
             error = mpjpe(model(batch).pose, batch.pose).double().sum()
             total += torch.stack([error, error.new_tensor(len(batch))])
     error, count = ranks.mean(total).tolist()

@@ -40,7 +40,7 @@ class Training:
     task: int = 0
     """Position in a stream of tasks, 0-based."""
     watched: dict[str, BatchSource] = field(default_factory=dict)
-    """Earlier tasks by name: the rows on which the error is measured after every epoch."""
+    """Earlier tasks by name -> their validation parts, on which the error is measured after every epoch."""
     epoch: int = 0
     """The next epoch to run."""
     contributions: Tensor | None = None

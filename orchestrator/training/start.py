@@ -1,0 +1,68 @@
+"""A run that starts where another one ended: the next task of a stream, the next stage of a model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from equipose.balancing.registry import method_name
+from equipose.orchestrator.training.build import model_config
+from equipose.orchestrator.training.config import TrainConfig, from_json
+from equipose.orchestrator.training.data import RunData
+from equipose.orchestrator.training.passes import recalibrate_batch_statistics, run_of
+from equipose.orchestrator.training.state import Training
+
+
+def start_at(training: Training, state: Mapping[str, Any], config: TrainConfig, data: RunData) -> None:
+    """Let a freshly built run start with the weights of another run's checkpoint, and what its method kept.
+
+    The inputs stay scaled as in the first run, so a later one never looks back at how. Optimiser, schedules
+    and epochs start anew. Where the other run was trained with `plain`, a method that joins late is shown the
+    end of it, on its rows; otherwise both must have the same method, whose settings may differ.
+
+    state: the other run's, see `equipose.orchestrator.checkpoints.state.load`. config, data: of the run that
+    starts. Raises ValueError where the methods or the models of the two runs do not fit.
+    """
+    earlier = from_json(state["config"])
+    fresh = {name: value.detach().clone() for name, value in training.model.named_parameters()}
+    _check_models(earlier, config)
+    training.model.load_state_dict(state["model"])
+    before, now = method_name(earlier.method), method_name(config.method)
+    if before == now:
+        training.method.load_state_dict(state["method"])
+    elif training.method.joins_late and before == "plain":
+        ended = _at_its_end(training, earlier, data)
+        ended.contributions = state["contributions"]
+        training.method.on_task_end(run_of(ended, lambda name, value: None))
+    else:
+        raise ValueError(
+            f"a run with method {now} cannot start at the end of one with {before}; train both with {now}"
+        )
+    if training.method.from_scratch:
+        for name, parameter in training.model.named_parameters():
+            parameter.data.copy_(fresh[name])
+    training.optimizer.state.clear()
+    recalibrate_batch_statistics(training)
+
+
+def _check_models(earlier: TrainConfig, config: TrainConfig) -> None:
+    """Raise ValueError for models that differ, the heads that a method needs included."""
+    found, wanted = model_config(earlier), model_config(config)
+    if found != wanted:
+        raise ValueError(f"a run with model {wanted} cannot start at the end of one with {found}")
+
+
+def _at_its_end(training: Training, earlier: TrainConfig, data: RunData) -> Training:
+    """The run before, at its end, with the model and the method of the one that starts."""
+    before = data.of_split(earlier.data, earlier.data.split)
+    batch = earlier.data.batch
+    return replace(
+        training,
+        train=before.source("train", batch),
+        sample=before.training_sample(batch),
+        validation=before.source("validation", batch),
+        task=len(earlier.earlier_tasks),
+        epoch=earlier.epochs,
+        epochs=earlier.epochs,
+    )
