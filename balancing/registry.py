@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from equipose.balancing.compose import within
+from equipose.balancing.chained import CHAIN, ChainConfig
+from equipose.balancing.compose import chain, within
 from equipose.balancing.method import Method, MethodConfig
 from equipose.balancing.methods.agm import AGM
 from equipose.balancing.methods.awc.adaptive import AdaptiveAWC
@@ -58,8 +59,15 @@ def method_class(name: str) -> type[Method]:
     return METHODS[name]
 
 
+def config_class(name: str) -> type[MethodConfig]:
+    """The Config of a method, or of a chain of methods, by its name; ValueError for an unknown one."""
+    return ChainConfig if name == CHAIN else method_class(name).Config
+
+
 def method_name(config: MethodConfig) -> str:
-    """The name under which the config's method is registered."""
+    """The name under which the config's method is registered; `chain` for several."""
+    if isinstance(config, ChainConfig):
+        return CHAIN
     for name, method in METHODS.items():
         if type(config) is method.Config:
             return name
@@ -77,5 +85,22 @@ def build_method(config: MethodConfig) -> Method:
         >>> build_method(MMPareto.Config(gamma=1.0)).config.gamma
         1.0
     """
-    method = METHODS[method_name(config)](config)
+    if isinstance(config, ChainConfig):
+        _check_order([method_name(part) for part in config.parts])
+        method = chain(**{method_name(part): build_method(part) for part in config.parts})
+    else:
+        method = method_class(method_name(config))(config)
     return method if config.active is None else within(config.active, method)
+
+
+def _check_order(names: list[str]) -> None:
+    """Raise ValueError for methods that are chained twice or in an order that would mix up their measures."""
+    if len(set(names)) < len(names):
+        raise ValueError(f"the chain {names} has one method twice; name each once")
+    ranks = [0 if name == "nis" else 1 if name in METHODS else 2 for name in names]
+    if ranks != sorted(ranks):
+        ordered = [name for _, name in sorted(zip(ranks, names, strict=True), key=lambda pair: pair[0])]
+        raise ValueError(
+            f"the chain {names} is in the wrong order: noise is separated before anything is measured, "
+            f"balancing comes next, and what keeps earlier tasks last; use {ordered}"
+        )

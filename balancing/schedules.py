@@ -8,7 +8,7 @@ schedule; the contract tests refuse one that declares neither.
 
 from __future__ import annotations
 
-from dataclasses import field, fields, replace
+from dataclasses import field, fields, is_dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
@@ -61,6 +61,8 @@ def share_of(count: int, epochs: int) -> int:
 def fitted(config: Config, epochs: int) -> Config:
     """The config with every schedule, given for `PAPER_EPOCHS`, as the same share of `epochs`.
 
+    Those of the configs that it lists (a chain of methods) too.
+
     Examples:
         >>> from equipose.balancing.registry import METHODS
         >>> fitted(METHODS["awc"].Config(), 8).window
@@ -68,4 +70,8 @@ def fitted(config: Config, epochs: int) -> Config:
     """
     counts = {name: getattr(config, name) for name in schedule_fields(config)}
     changed: dict[str, Any] = {n: share_of(count, epochs) for n, count in counts.items() if count is not None}
+    for f in fields(config):
+        value = getattr(config, f.name)
+        if isinstance(value, tuple) and value and all(is_dataclass(part) for part in value):
+            changed[f.name] = tuple(fitted(part, epochs) for part in value)
     return replace(config, **changed)

@@ -26,6 +26,7 @@ from equipose.orchestrator.training.data import OpenedData, RunData
 from equipose.orchestrator.training.run_tags import run_tags
 from equipose.pipelines.files.atomic import atomic
 from equipose.pipelines.files.locks import locked
+from equipose.pipelines.protocols import Task
 
 TRAIN = "train"
 """Checkpoints of a run in training; removed once its result is there."""
@@ -66,12 +67,17 @@ def result_of(spec: RunSpec, runs: RunsFolder) -> RunResult | None:
 
 def _asked_for(spec: RunSpec) -> list[str]:
     """Names of the evaluations that a run must have."""
-    return [spec.evaluation] * spec.evaluate + [spec.refitted] * spec.refit
+    return [*spec.evaluations, *([spec.refitted] if spec.refit else ())]
 
 
 def evaluation_of(spec: RunSpec, runs: RunsFolder) -> Evaluation:
     """The evaluation on the test part of a run that has ended and asks for one."""
     return load_evaluation(runs.folder(spec) / spec.evaluation)
+
+
+def evaluation_on(spec: RunSpec, task: Task, runs: RunsFolder) -> Evaluation:
+    """The evaluation on a task's test part of a run that has ended and asks for it."""
+    return load_evaluation(runs.folder(spec) / spec.evaluation_on(task))
 
 
 def work_on(spec: RunSpec, runs: RunsFolder) -> RunResult:
@@ -90,8 +96,9 @@ def work_on(spec: RunSpec, runs: RunsFolder) -> RunResult:
             result.save()
         # Only now: an attempt that is killed before the result is there still needs its checkpoints.
         shutil.rmtree(folder / TRAIN, ignore_errors=True)
-        if spec.evaluate and not (folder / spec.evaluation).exists():
-            save_evaluation(_evaluate(spec, runs), folder / spec.evaluation)
+        for name, data in spec.evaluations.items():
+            if not (folder / name).exists():
+                save_evaluation(_evaluate(spec, runs, runs.opened.of(data)), folder / name)
         if spec.refit and not (folder / spec.refitted).exists():
             with atomic(folder / spec.refitted) as file:
                 _refit(spec, runs).write_parquet(file)
@@ -105,7 +112,7 @@ def _train_or_give_up(spec: RunSpec, runs: RunsFolder, tracked: Tracked | None) 
     try:
         return _train(spec, runs, tracked)
     except DivergedError:
-        if spec.evaluate:
+        if spec.evaluations:
             raise
         data = runs.data(spec)
         worst = {"best/epoch": -1.0, "best/mpjpe_mm": float("inf")}
@@ -132,9 +139,8 @@ def _result(
     )
 
 
-def _evaluate(spec: RunSpec, runs: RunsFolder) -> Evaluation:
-    """Evaluate every subset of sensors on the test part."""
-    data = runs.opened.of(spec.test_data)
+def _evaluate(spec: RunSpec, runs: RunsFolder, data: RunData) -> Evaluation:
+    """Evaluate every subset of sensors on the test part of some data."""
     trained = load_model(runs.folder(spec) / spec.select, store=data.store)
     return evaluate(
         trained.model.to(own_device()),
@@ -188,7 +194,18 @@ def _record(spec: RunSpec, runs: RunsFolder, result: RunResult, tracked: Tracked
         for epoch, metrics in enumerate(result.history if curves else ()):
             logger.log_metrics(metrics, step=epoch)
         evaluation = evaluation_of(spec, runs) if spec.evaluate else None
-        logger.log_metrics(result_metrics(result, evaluation), step=len(result.history) - 1)
+        numbers = result_metrics(result, evaluation) | _task_metrics(spec, runs)
+        logger.log_metrics(numbers, step=len(result.history) - 1)
+
+
+def _task_metrics(spec: RunSpec, runs: RunsFolder) -> dict[str, float]:
+    """Errors and contributions on the test parts of the tasks of a stream: `task/E01/test/mpjpe_mm`."""
+    return {
+        f"task/{task.name}/{name}": value
+        for task in spec.tested_on
+        for name, value in report_metrics(evaluation_on(spec, task, runs).report, "test").items()
+        if name == "test/mpjpe_mm" or name.startswith("test/shapley/")
+    }
 
 
 def result_metrics(result: RunResult, evaluation: Evaluation | None) -> dict[str, float]:

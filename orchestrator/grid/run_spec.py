@@ -17,6 +17,7 @@ from typing import Any, Literal
 from equipose.orchestrator.training.config import DataConfig, TrainConfig, from_json, to_json
 from equipose.pipelines.files.atomic import remove_leftovers, write_json
 from equipose.pipelines.files.errors import DataError
+from equipose.pipelines.protocols import Task
 
 FORMAT = 5
 """Raised when the meaning of what a run keeps changes; older runs are then trained again."""
@@ -42,21 +43,24 @@ class RunSpec:
     """Which checkpoint is tested: the best on validation, or the last (the papers do not say)."""
     init_from: RunSpec | None = None
     """The run at whose end this one starts, at the checkpoint that is tested there; None starts anew."""
-    tested_on: str | None = None
-    """The split whose test part it is tested on; None is that of its data."""
+    tested_on: tuple[Task, ...] = ()
+    """Tasks on whose test parts it is evaluated too, each by itself, whatever it was trained on."""
 
     @property
     def evaluation(self) -> str:
         """Name of the folder of its evaluation."""
-        if self.tested_on is None:
-            return f"test-{self.select}"
-        return f"test-{self.select}-{hashlib.sha256(self.tested_on.encode()).hexdigest()[:8]}"
+        return f"test-{self.select}"
 
     @property
-    def test_data(self) -> DataConfig:
-        """What it is tested on."""
+    def evaluations(self) -> dict[str, DataConfig]:
+        """Name of the folder of every evaluation -> the data whose test part is evaluated."""
         data = self.config.data
-        return data if self.tested_on is None else replace(data, split=self.tested_on)
+        own = {self.evaluation: data} if self.evaluate else {}
+        return own | {self.evaluation_on(task): replace(data, split=task.split) for task in self.tested_on}
+
+    def evaluation_on(self, task: Task) -> str:
+        """Name of the folder of its evaluation on a task."""
+        return f"{self.evaluation}-{task.name}"
 
     @property
     def line(self) -> list[RunSpec]:

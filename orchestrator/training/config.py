@@ -12,8 +12,9 @@ import math
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from equipose.balancing.chained import ChainConfig
 from equipose.balancing.method import MethodConfig
-from equipose.balancing.registry import METHODS, method_class, method_name
+from equipose.balancing.registry import METHODS, config_class, method_name
 from equipose.balancing.schedules import epoch_count
 from equipose.models.build import ModelConfig
 from equipose.pipelines.batches.source import BatchConfig
@@ -112,7 +113,7 @@ def to_json(config: TrainConfig) -> dict[str, Any]:
     What only streams of tasks have is left out elsewhere, so that the keys of all other runs do not change.
     """
     plain = json.loads(json.dumps(dataclasses.asdict(config)))
-    plain["method"] = {"name": method_name(config.method), **plain["method"]}
+    plain["method"] = _method_json(config.method)
     if not config.earlier_tasks:
         del plain["earlier_tasks"]
     return plain
@@ -120,17 +121,33 @@ def to_json(config: TrainConfig) -> dict[str, Any]:
 
 def from_json(plain: dict[str, Any]) -> TrainConfig:
     """Inverse of `to_json`. Raises ValueError on unknown methods and fields."""
-    method = dict(plain["method"])
-    method_config = method_class(method.pop("name")).Config
     data = dict(plain["data"])
     fields: dict[str, Any] = {
         **plain,
         "data": _build(DataConfig, {**data, "batch": _build(BatchConfig, data["batch"])}),
         "model": _build(ModelConfig, plain["model"]),
-        "method": _build(method_config, method),
+        "method": _method(plain["method"]),
         "optimizer": _build(OptimizerConfig, plain["optimizer"]),
     }
     return _build(TrainConfig, fields)
+
+
+def _method_json(config: MethodConfig) -> dict[str, Any]:
+    """A method's settings with its registry name, and those of the methods that it chains."""
+    plain = {"name": method_name(config), **json.loads(json.dumps(dataclasses.asdict(config)))}
+    if isinstance(config, ChainConfig):
+        plain["parts"] = [_method_json(part) for part in config.parts]
+    return plain
+
+
+def _method(plain: dict[str, Any]) -> MethodConfig:
+    """Inverse of `_method_json`."""
+    settings = dict(plain)
+    cls = config_class(settings.pop("name"))
+    if cls is ChainConfig:
+        settings["parts"] = [_method(part) for part in settings["parts"]]
+    found: MethodConfig = _build(cls, settings)
+    return found
 
 
 def to_text(config: TrainConfig) -> str:

@@ -12,6 +12,7 @@ from equipose.pipelines.figures.features import feature_map
 from equipose.pipelines.figures.joints import joint_heatmap
 from equipose.pipelines.figures.lattice import subset_lattice
 from equipose.pipelines.figures.poses import best_median_worst, skeleton_overlay
+from equipose.pipelines.figures.streams import forgetting_against_learning, task_curves, task_matrices
 from equipose.pipelines.figures.style import save_png
 from equipose.pipelines.figures.subsets import subset_bars
 from equipose.pipelines.figures.sweeps import parallel_coordinates, sweep_history, sweep_importance
@@ -24,6 +25,7 @@ __all__ = [
     "curve_panels",
     "feature_map",
     "fisher_traces",
+    "forgetting_against_learning",
     "gradient_norms",
     "joint_heatmap",
     "parallel_coordinates",
@@ -33,4 +35,6 @@ __all__ = [
     "subset_lattice",
     "sweep_history",
     "sweep_importance",
+    "task_curves",
+    "task_matrices",
 ]

@@ -43,7 +43,7 @@ def cost_against_gain(
         axes.errorbar(x, mean, whisker, color=method_colour(i + 1), marker=marker, ms=7, lw=1, capsize=2)
     _shade_losses(axes)
     figure.draw_without_rendering()
-    _place_names(axes, found)
+    place_names(axes, found)
     return figure
 
 
@@ -57,7 +57,7 @@ def _shade_losses(axes: Axes) -> None:
     axes.set_ylim(low, high)
 
 
-def _place_names(axes: Axes, points: Mapping[str, tuple[float, float, float]]) -> None:
+def place_names(axes: Axes, points: Mapping[str, tuple[float, float, float]]) -> None:
     """Write every name where it covers no other name, point or whisker, room permitting."""
     taken = [_covered(axes, *point) for point in points.values()]
     for name, (x, y, _) in points.items():

@@ -63,6 +63,9 @@ class Section:
     text: Sequence[str] = field(default=())
     """Paragraphs, plain."""
     tables: Sequence[PaperTable] = field(default=())
+    """Of a paper, ours beside the published numbers."""
+    grids: Sequence[Grid] = field(default=())
+    """All other tables."""
     figures: Sequence[ReportFigure] = field(default=())
 
 
@@ -101,7 +104,7 @@ def html_report(
     environment.trim_blocks = environment.lstrip_blocks = True
     environment.globals["css_class"] = css_class
     chapters = [
-        {"title": s.title, "text": s.text, "grids": [grid_of(t) for t in s.tables], "figures": s.figures}
+        {"title": s.title, "text": s.text, "grids": [*map(grid_of, s.tables), *s.grids], "figures": s.figures}
         for s in sections
     ]
     return environment.get_template("report.html").render(

@@ -1,0 +1,99 @@
+"""Streams of tasks from tables of errors: matrices, their metrics, and paired tests between strategies.
+
+An error table has a row per (strategy, seed, order, after, task, subset, subject): `after` is the position,
+from 0, of the last task that was learnt, `task` the one that is tested; `error_sum_mm` (sum over frames) and
+`count` (frames). A stream is one (strategy, seed, order).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from equipose.pipelines.statistics.comparison import EvidenceRule, compare
+
+STREAM: tuple[str, ...] = ("strategy", "seed", "order")
+FINAL, LEARNED = "after the stream", "as learnt"
+
+
+def matrix(errors: pl.DataFrame, tasks: Sequence[str]) -> NDArray[np.float64]:
+    """[T, T] mm of one stream and subset: rows after which task, columns tested on which; NaN if not tested.
+
+    tasks: in the order in which they were learnt, which is that of rows and columns.
+    """
+    found = np.full((len(tasks), len(tasks)), np.nan)
+    ratio = pl.col("error_sum_mm").sum() / pl.col("count").sum()
+    for after, task, error in errors.group_by("after", "task").agg(ratio).iter_rows():
+        found[after, tasks.index(task)] = error
+    return found
+
+
+def seed_numbers(table: pl.DataFrame) -> pl.DataFrame:
+    """The table with one number per (seed, order) in the column `run`, as tests take them for seeds."""
+    runs = (
+        table.select("seed", "order").unique(maintain_order=True).sort("seed", "order").with_row_index("run")
+    )
+    return table.join(runs, on=["seed", "order"], how="left", maintain_order="left")
+
+
+def _as_compared(table: pl.DataFrame, method: str) -> pl.DataFrame:
+    """`statistics.comparison`'s table of errors, of sums per (method, run, subject)."""
+    return (
+        seed_numbers(table)
+        .group_by(pl.col(method).alias("method"), pl.col("run").cast(pl.Int64).alias("seed"),
+                  pl.col("subject").alias("cluster"), maintain_order=True)
+        .agg(pl.col("error_sum_mm").sum(), pl.col("count").sum())
+    )  # fmt: skip
+
+
+def final_errors(errors: pl.DataFrame) -> pl.DataFrame:
+    """The rows after the last task: the error on all tasks at the end."""
+    last = pl.col("after") == pl.col("after").max().over(STREAM)
+    return errors.filter(last)
+
+
+def compare_final(errors: pl.DataFrame, reference: str) -> pl.DataFrame:
+    """Every strategy's final error against the reference's; see `statistics.comparison.compare`.
+
+    errors: of one subset. Paired over seeds, orders and subjects; all differences strategy minus reference.
+    """
+    return compare(_as_compared(final_errors(errors), "strategy"), EvidenceRule(reference=reference))
+
+
+def compare_with_own_learning(errors: pl.DataFrame, strategy: str) -> pl.DataFrame:
+    """Whether a strategy forgot: its error on earlier tasks after the stream against that as it learnt them.
+
+    One row of `statistics.comparison.compare`: `difference_mm` is minus the backward transfer, and `hurt`
+    means that it forgot beyond chance. errors: of one subset, with `position`, that of the tested task.
+    """
+    mine = errors.filter(
+        (pl.col("strategy") == strategy) & (pl.col("position") < pl.col("after").max().over(STREAM))
+    )
+    learned = mine.filter(pl.col("after") == pl.col("position")).with_columns(when=pl.lit(LEARNED))
+    final = final_errors(mine).with_columns(when=pl.lit(FINAL))
+    return compare(_as_compared(pl.concat([learned, final]), "when"), EvidenceRule(reference=LEARNED))
+
+
+def with_positions(errors: pl.DataFrame, orders: Mapping[int, Sequence[str]]) -> pl.DataFrame:
+    """The table with `position`: that of the tested task in its order."""
+    rows = [(order, task, at) for order, tasks in orders.items() for at, task in enumerate(tasks)]
+    table = pl.DataFrame(
+        rows, schema={"order": pl.Int64, "task": pl.String, "position": pl.Int64}, orient="row"
+    )
+    return errors.join(table, on=["order", "task"], how="left", maintain_order="left")
+
+
+def mean_over_streams(metrics: pl.DataFrame) -> pl.DataFrame:
+    """Per strategy, in the table's order: the mean of every metric, `<metric>/std` and `streams`.
+
+    metrics: a row per stream, `STREAM` and number columns.
+    """
+    names = [name for name in metrics.columns if name not in STREAM]
+    return metrics.group_by("strategy", maintain_order=True).agg(
+        *(pl.col(name).mean() for name in names),
+        *(pl.col(name).std().alias(f"{name}/std") for name in names),
+        streams=pl.len(),
+    )
