@@ -25,6 +25,7 @@ COMMANDS: dict[str, str] = {
     "sweep": "equipose.experiments.commands.sweep:sweep",
     "compare": "equipose.experiments.commands.compare:compare",
     "controlled": "equipose.experiments.commands.controlled:controlled",
+    "continual": "equipose.experiments.commands.continual:continual",
     "tables": "equipose.experiments.commands.tables:tables",
     "doctor": "equipose.experiments.commands.doctor:doctor",
     "ui": "equipose.experiments.commands.ui:ui",
@@ -43,6 +44,8 @@ SUMMARIES: dict[str, str] = {
     "compare.",
     "controlled": "Weaken one simulated sensor level by level, train all levels alike, and decide which "
     "claims hold.",
+    "continual": "Learn tasks one after the other with every strategy, test each task after each, and "
+    "compare.",
     "tables": "Train what the paper's tables need and write them beside the published numbers, as one HTML "
     "report.",
     "doctor": "Check machine, Ray, MLflow and data, and say what to fix; exit status 1 if a job would not "

@@ -10,6 +10,7 @@ FusionName = Literal["concat", "mlp", "attention", "cross_attention"]
 """The same names as `equipose.models.build.Fusion`, without torch."""
 PresetName = Literal["smoke", "quick", "paper"]
 ComparisonPresetName = Literal["smoke", "quick", "few_subjects", "missing_sensor", "paper"]
+ContinualPresetName = Literal["smoke", "quick", "paper"]
 PaperPresetName = Literal["smoke", "quick", "mars", "paper"]
 ImbalancePresetName = Literal["smoke", "small"]
 

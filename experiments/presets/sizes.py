@@ -25,6 +25,10 @@ class SimulatedSelection:
     actions: tuple[str, ...]
     frames: int
     """Per sequence, 10 Hz."""
+    rooms: float = 0.0
+    """How much rooms differ: 0 hardly, 1 as after a sensor rig was installed anew."""
+    contamination: float = 0.0
+    """Share of the frames in which a reading is spoilt, of people whom S2 does not test."""
 
 
 @dataclass(frozen=True, kw_only=True)

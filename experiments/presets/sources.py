@@ -18,7 +18,8 @@ from equipose.pipelines.prepare import prepare
 from equipose.pipelines.protocols import PROTOCOLS, division_of, select, splits
 from equipose.pipelines.readers import READERS, Reader, configured, reader_of
 from equipose.pipelines.readers.simulated import SimulatedSource
-from equipose.pipelines.simulator import SIMULATOR_VERSION, SimulatorConfig
+from equipose.pipelines.protocols.mmfi import SUBJECTS
+from equipose.pipelines.simulator import SIMULATOR_VERSION, Contamination, SimulatorConfig, drawn_rooms
 from equipose.pipelines.store import FORMAT_VERSION, open_store
 
 
@@ -154,10 +155,19 @@ def ensure_store(
         root = SimulatedSource(
             subjects=simulated.subjects,
             actions=simulated.actions,
-            config=SimulatorConfig(frames=simulated.frames),
+            config=SimulatorConfig(frames=simulated.frames, rooms=drawn_rooms(0, simulated.rooms)),
             sensors=source.held(),
+            contamination=_contamination(simulated),
         )
     return str(prepared_store(source.kind, root, Path(path), progress, source.reader()))
+
+
+def _contamination(simulated: SimulatedSelection) -> Contamination | None:
+    """What of a selection is spoilt; nothing of the people whom S2 tests."""
+    if not simulated.contamination:
+        return None
+    tested = tuple(subject for subject in simulated.subjects if subject in SUBJECTS[4::5])
+    return Contamination(rate=simulated.contamination, spared=tested)
 
 
 def store_path(source: DataSource, out: Path, simulated: SimulatedSelection) -> str:
@@ -174,6 +184,8 @@ def store_path(source: DataSource, out: Path, simulated: SimulatedSelection) -> 
     ]
     if source.root is not None:
         content = [FORMAT_VERSION, str(source.root.resolve())]
+    elif simulated.rooms or simulated.contamination:
+        content += [simulated.rooms, simulated.contamination]
     if (held := source.held()) != DEFAULT_SENSORS:
         content.append(held)
     return str(out / "stores" / f"{source.kind}-{_digest(content)}")

@@ -1,0 +1,35 @@
+"""The summary of a finished continual job: the table of strategies, and where the report is."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from equipose.experiments.jobs.comparison_summary import wide_console
+from equipose.orchestrator.continual.job import FinishedContinual
+from equipose.orchestrator.continual.record import strategy_numbers
+from equipose.orchestrator.continual.tables import forgetting_table, strategies_table
+from equipose.pipelines.tables.formats import to_rich
+
+
+def print_continual(finished: FinishedContinual, out: Path, console: Console | None = None) -> None:
+    """Print the strategies, what each forgot, and where the report is."""
+    console = console or wide_console()
+    console.print(to_rich(strategies_table(finished.outcome)))
+    console.print(to_rich(forgetting_table(finished.outcome)))
+    shown = os.path.relpath(out) if out.is_relative_to(Path.cwd()) else str(out)
+    report = Path(shown) / finished.report.relative_to(out)
+    console.print(f"report: {report}\nlook at it: equipose ui {shown}", soft_wrap=True)
+
+
+def outcome_json(finished: FinishedContinual) -> dict[str, Any]:
+    """The numbers of every strategy, for scripts."""
+    outcome = finished.outcome
+    return {
+        "report": str(finished.report),
+        "fingerprint": outcome.fingerprint,
+        "strategies": strategy_numbers(outcome),
+    }
