@@ -16,9 +16,9 @@ from equipose.pipelines.files.locks import locked
 from equipose.pipelines.files.path_safety import check_name
 from equipose.pipelines.prepare import prepare
 from equipose.pipelines.protocols import PROTOCOLS, division_of, select, splits
+from equipose.pipelines.protocols.mmfi import SUBJECTS
 from equipose.pipelines.readers import READERS, Reader, configured, reader_of
 from equipose.pipelines.readers.simulated import SimulatedSource
-from equipose.pipelines.protocols.mmfi import SUBJECTS
 from equipose.pipelines.simulator import SIMULATOR_VERSION, Contamination, SimulatorConfig, drawn_rooms
 from equipose.pipelines.store import FORMAT_VERSION, open_store
 
