@@ -3,6 +3,18 @@
 from __future__ import annotations
 
 from equipose.balancing.compose import within
+from equipose.balancing.continual.distilled.lwf import LwF
+from equipose.balancing.continual.memory.agem import AGEM
+from equipose.balancing.continual.memory.derpp import DERpp
+from equipose.balancing.continual.memory.gdumb import GDumb
+from equipose.balancing.continual.memory.replay import Replay
+from equipose.balancing.continual.penalties.ewc import EWC
+from equipose.balancing.continual.penalties.ewc_adaptive import AdaptiveEWC
+from equipose.balancing.continual.penalties.ewc_online import OnlineEWC
+from equipose.balancing.continual.penalties.l2 import L2
+from equipose.balancing.continual.penalties.mas import MAS
+from equipose.balancing.continual.penalties.si import SI
+from equipose.balancing.continual.penalties.weight_averaging import WeightAveraging
 from equipose.balancing.method import Method, MethodConfig
 from equipose.balancing.methods.agm import AGM
 from equipose.balancing.methods.awc.adaptive import AdaptiveAWC
@@ -51,19 +63,41 @@ METHODS: dict[str, type[Method]] = {
 }
 
 
+CONTINUAL: dict[str, type[Method]] = {
+    "l2": L2,
+    "ewc": EWC,
+    "ewc_online": OnlineEWC,
+    "ewc_adaptive": AdaptiveEWC,
+    "si": SI,
+    "mas": MAS,
+    "weight_averaging": WeightAveraging,
+    "lwf": LwF,
+    "replay": Replay,
+    "derpp": DERpp,
+    "agem": AGEM,
+    "gdumb": GDumb,
+}
+"""Methods for a stream of tasks."""
+
+
+def _every() -> dict[str, type[Method]]:
+    """Balancing and continual methods by name."""
+    return {**METHODS, **CONTINUAL}
+
+
 def method_class(name: str) -> type[Method]:
     """The class registered under a name; ValueError with the known names otherwise."""
-    if name not in METHODS:
-        raise ValueError(f"unknown method {name!r}; known: {sorted(METHODS)}")
-    return METHODS[name]
+    if name not in _every():
+        raise ValueError(f"unknown method {name!r}; known: {sorted(_every())}")
+    return _every()[name]
 
 
 def method_name(config: MethodConfig) -> str:
     """The name under which the config's method is registered."""
-    for name, method in METHODS.items():
+    for name, method in _every().items():
         if type(config) is method.Config:
             return name
-    known = [method.Config.__qualname__ for method in METHODS.values()]
+    known = [method.Config.__qualname__ for method in _every().values()]
     raise ValueError(f"{type(config).__qualname__} belongs to no registered method; known: {known}")
 
 
@@ -77,5 +111,5 @@ def build_method(config: MethodConfig) -> Method:
         >>> build_method(MMPareto.Config(gamma=1.0)).config.gamma
         1.0
     """
-    method = METHODS[method_name(config)](config)
+    method = method_class(method_name(config))(config)
     return method if config.active is None else within(config.active, method)
