@@ -16,7 +16,7 @@ from equipose.balancing.methods.mmpareto import MMPareto
 from equipose.balancing.methods.ogm_ge import OGMGE
 from equipose.balancing.methods.opm import OPM
 from equipose.balancing.methods.pmr import PMR
-from equipose.balancing.registry import METHODS, build_method, method_class, method_name
+from equipose.balancing.registry import CONTINUAL, METHODS, build_method, method_class, method_name
 from equipose.balancing.run import EpochPlan, Run
 from equipose.balancing.shapley.coalitions import Coalitions, coalition_predictions, coalitions_of
 from equipose.balancing.shapley.report import ContributionReport, bootstrap_interval, contribution_report
@@ -34,6 +34,7 @@ from equipose.balancing.shapley.values import interaction_indices, shapley_value
 __all__ = [
     "AGM",
     "AWC",
+    "CONTINUAL",
     "METHODS",
     "OGMGE",
     "OPM",

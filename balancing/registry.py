@@ -52,11 +52,33 @@ METHODS: dict[str, type[Method]] = {
 }
 
 
+CONTINUAL: dict[str, type[Method]] = {
+    "l2": L2,
+    "ewc": EWC,
+    "ewc_online": OnlineEWC,
+    "ewc_adaptive": AdaptiveEWC,
+    "si": SI,
+    "mas": MAS,
+    "weight_averaging": WeightAveraging,
+    "lwf": LwF,
+    "replay": Replay,
+    "derpp": DERpp,
+    "agem": AGEM,
+    "gdumb": GDumb,
+}
+"""Methods for a stream of tasks."""
+
+
+def _every() -> dict[str, type[Method]]:
+    """Balancing and continual methods by name."""
+    return {**METHODS, **CONTINUAL}
+
+
 def method_class(name: str) -> type[Method]:
     """The class registered under a name; ValueError with the known names otherwise."""
-    if name not in METHODS:
-        raise ValueError(f"unknown method {name!r}; known: {sorted(METHODS)}")
-    return METHODS[name]
+    if name not in _every():
+        raise ValueError(f"unknown method {name!r}; known: {sorted(_every())}")
+    return _every()[name]
 
 
 def config_class(name: str) -> type[MethodConfig]:
@@ -68,10 +90,10 @@ def method_name(config: MethodConfig) -> str:
     """The name under which the config's method is registered; `chain` for several."""
     if isinstance(config, ChainConfig):
         return CHAIN
-    for name, method in METHODS.items():
+    for name, method in _every().items():
         if type(config) is method.Config:
             return name
-    known = [method.Config.__qualname__ for method in METHODS.values()]
+    known = [method.Config.__qualname__ for method in _every().values()]
     raise ValueError(f"{type(config).__qualname__} belongs to no registered method; known: {known}")
 
 

@@ -1,6 +1,6 @@
 """How much better each encoder's features serve the training data than the validation data.
 
-Two versions of the diagnosis of Wei et al. (ECCV 2024), who compare the purity of feature clusters.
+Three versions of the diagnosis of Wei et al. (ECCV 2024), who compare the purity of feature clusters.
 Everything is computed from sums over rows, reduced over ranks first.
 
 Legend: B rows, M modalities, D features, K coordinates (51), A classes.
@@ -16,10 +16,11 @@ from torch import Tensor
 
 from equipose.balancing.evaluation_mode import evaluating
 from equipose.balancing.run import Run
+from equipose.balancing.shapley.shares import coalition_pass, contributions
 from equipose.models.batch import Batch
 from equipose.models.skeleton import NUM_JOINTS
 
-Diagnosis = Literal["probe", "purity"]
+Diagnosis = Literal["probe", "purity", "shapley"]
 RIDGE = 1e-3
 """Ridge of the linear probe, as a share of the mean variance of the features."""
 LLOYD_STEPS = 10
@@ -35,8 +36,13 @@ def diagnosis_gaps(
 
     For `probe`, P is the Pearson correlation, averaged over coordinates, of the pose with a ridge regression
     from the features, fitted on the training data; for `purity`, the share of rows in the majority class of
-    their K-means cluster. Neither changes the model. Rows that lack a modality do not count for it.
+    their K-means cluster; rows that lack a modality do not count for it. For `shapley`, P is the modality's
+    Pearson Shapley value per coordinate. None of them changes the model.
     """
+    if kind == "shapley":
+        players = len(run.model.modalities)
+        profit = [contributions(coalition_pass(run, batches), players) for batches in (train, validation)]
+        return (profit[0] - profit[1]).abs() / (3 * NUM_JOINTS)
     with torch.no_grad(), evaluating(run.model):
         if kind == "probe":
             moments = [_moments(run, batches) for batches in (train, validation)]

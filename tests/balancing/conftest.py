@@ -237,6 +237,9 @@ class ToyTraining:
     lr: float = 0.02
     epochs: int = 4
     """Planned; `fit` says how many run."""
+    task: int = 0
+    earlier: list[Batch] = field(default_factory=list)
+    """Rows of earlier tasks, which the store still holds."""
 
     def __post_init__(self) -> None:
         held_out = toy_batches(len(self.model.modalities), sizes=(8, 8, 8, 8, 8))[3:]
@@ -268,7 +271,18 @@ class ToyTraining:
             mean=self.mean,
             contributions=self.contributions(),
             log=self.logged.__setitem__,
+            task=self.task,
+            batch_size=len(self.batches[0]),
+            training_rows=torch.cat([batch.index for batch in self.batches]).sort().values,
+            rows=self.share_of_rows,
         )
+
+    def share_of_rows(self, wanted: Tensor) -> list[Batch]:
+        everything = joined([*self.earlier, *self.batches])
+        position = torch.stack([(everything.index == row).nonzero()[0, 0] for row in wanted])
+        size = len(self.batches[0])
+        shares = [part[self.rank :: self.world_size] for part in position.split(size)]
+        return [rows(everything, share) for share in shares if len(share)]
 
     def contributions(self) -> Tensor | None:
         if "contributions" not in self.method.needs:
@@ -291,12 +305,15 @@ class ToyTraining:
         )
 
     def planned(self, plan: EpochPlan) -> list[Batch]:
-        """The global batches of a plan without the incomplete last one."""
-        known = torch.cat([batch.index for batch in self.batches])
+        """The global batches of a plan without the incomplete last one; only rows that may be planned."""
+        memory = self.method.memory
+        allowed = torch.cat([b.index for b in self.batches] + [m for m in [memory] if m is not None])
+        assert torch.isin(plan.indices, allowed).all()
+        known = torch.cat([batch.index for batch in [*self.earlier, *self.batches]])
         ordered, position = known.sort()
         position = position[torch.searchsorted(ordered, plan.indices)]
-        everything = joined(self.batches)
-        size = min(len(self.batches[0]), len(position) - len(position) % self.world_size)
+        everything = joined([*self.earlier, *self.batches])
+        size = min(plan.batch_size or len(self.batches[0]), len(position) - len(position) % self.world_size)
         starts = range(0, len(position) - size + 1, size)
         return [
             replace(batch, present=batch.present & plan.present[start : start + size])

@@ -1,0 +1,1 @@
+"""Methods that keep the network of the task before as a teacher."""
