@@ -1,8 +1,8 @@
 """Simulated people and sensors: 27 procedural actions, and what MM-Fi's sensors would record of any motion.
 
-`people` makes the motion, `render` looks at it, `sensors` make the readings; `config` holds the settings, `rooms`
-what differs between environments, `contamination` what is spoilt; `observe` and `recording` join them, `tree`
-writes MM-Fi's on-disk layout.
+`people` makes the motion, `render` looks at it, `sensors` make the readings; `config` holds the settings,
+`rooms` what differs between environments, `contamination` what is spoilt; `observe` and `recording` join
+them, `tree` writes MM-Fi's on-disk layout.
 """
 
 from equipose.pipelines.simulator.config import (

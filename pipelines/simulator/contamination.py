@@ -27,9 +27,25 @@ KINDS: dict[str, str] = {
 }
 """What can happen to a reading."""
 STRENGTHS: dict[str, dict[str, float]] = {
-    "gauss": {"rgb": 25, "infra1": 17, "infra2": 17, "depth": 0.12, "lidar": 0.12, "mmwave": 0.15, "wifi": 0.15},
+    "gauss": {
+        "rgb": 25,
+        "infra1": 17,
+        "infra2": 17,
+        "depth": 0.12,
+        "lidar": 0.12,
+        "mmwave": 0.15,
+        "wifi": 0.15,
+    },
     "burst": {"rgb": 60, "infra1": 40, "infra2": 40, "depth": 0.3, "lidar": 0.3, "mmwave": 0.4, "wifi": 0.4},
-    "offset": {"rgb": 40, "infra1": 27, "infra2": 27, "depth": 0.25, "lidar": 0.25, "mmwave": 0.3, "wifi": 0.4},
+    "offset": {
+        "rgb": 40,
+        "infra1": 27,
+        "infra2": 27,
+        "depth": 0.25,
+        "lidar": 0.25,
+        "mmwave": 0.3,
+        "wifi": 0.4,
+    },
 }
 """Kind -> sensor -> usual strength: pixels for key points (along x; an offset along y is 5/8 of it), metres for
 points and depth images, shares of a frame's span for WiFi. In the infrared pair people are a third smaller."""
@@ -83,7 +99,9 @@ class Contamination:
     def require_recorded(self, recorded: tuple[str, ...]) -> None:
         """Raise ValueError unless every sensor that can be hit is among the recorded ones."""
         absent = [sensor for sensor in self.sensors if sensor not in recorded]
-        require(not absent, "contamination sensors", absent, f"the data has {list(recorded)}: name some of them")
+        require(
+            not absent, "contamination sensors", absent, f"the data has {list(recorded)}: name some of them"
+        )
 
 
 class Episode(NamedTuple):

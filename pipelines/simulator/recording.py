@@ -90,7 +90,13 @@ def _contaminated(
     one, is left out: contamination shows in no mark of validity."""
     contamination.require_recorded(tuple(sensors))
     rng = partial(
-        numpy_rng, config.seed, "simulator", "contamination", environment_of(clean.subject), clean.subject, clean.action
+        numpy_rng,
+        config.seed,
+        "simulator",
+        "contamination",
+        environment_of(clean.subject),
+        clean.subject,
+        clean.action,
     )
     pose, spoilt = clean.pose.copy(), {name: list(frames) for name, frames in clean.readings.items()}
     work = _Work(clean=clean, config=config, contamination=contamination, spoilt=spoilt, rng=rng, others={})

@@ -149,7 +149,9 @@ class Room:
             object.__setattr__(self, "walls", _pair("walls", self.walls))
             left, right = self.walls
             sound = -20.0 <= left <= -1.0 and 1.0 <= right <= 20.0
-            require(sound, "walls", self.walls, "use the left one in [-20, -1] and the right one in [1, 20] m")
+            require(
+                sound, "walls", self.walls, "use the left one in [-20, -1] and the right one in [1, 20] m"
+            )
 
 
 def _pair(name: str, value: tuple[float, float]) -> tuple[float, float]:

@@ -18,12 +18,13 @@ from equipose.pipelines.sequence import Altered, SequenceKey
 from equipose.pipelines.store.checks import read_parquet
 from equipose.pipelines.store.folder import StoreFolder
 from equipose.pipelines.store.format import PARTS
+from equipose.pipelines.store.index import KEY_NAMES
 from equipose.pipelines.store.reader import Store
 
 TRUTH = "contamination.parquet"
-KEYS = ("environment", "subject", "action", "number")
+KEYS = (*KEY_NAMES, "number")
 SCHEMA = {
-    **dict.fromkeys(KEYS[:3], pl.String),
+    **dict.fromkeys(KEY_NAMES, pl.String),
     "number": pl.Int32,
     "sensor": pl.String,
     "kind": pl.String,
@@ -41,7 +42,7 @@ def write_part(root: Path, key: SequenceKey, altered: Sequence[Altered] | None) 
     """
     if altered is None and not (root / TRUTH).exists():
         return
-    rows = [(*key[:3], *entry) for entry in altered or ()]
+    rows = [(*key, *entry) for entry in altered or ()]
     with atomic(root / PARTS / f"{key.stem}{_ENDING}") as stream:
         pl.DataFrame(rows, schema=SCHEMA, orient="row").write_parquet(stream)
 
@@ -51,23 +52,24 @@ def join_parts(root: Path, drop: Collection[SequenceKey] = ()) -> None:
 
     Call it before the store is finished, which removes the parts.
     """
-    parts = sorted((root / PARTS).glob(f"[!.]*{_ENDING}"))
+    parts = {path.name.removesuffix(_ENDING): path for path in (root / PARTS).glob(f"[!.]*{_ENDING}")}
     old = _table(StoreFolder(root), root) if (root / TRUTH).exists() else None
     if not parts and (old is None or not drop):
         return
-    again = {path.name.removesuffix(_ENDING) for path in parts} | {key.stem for key in drop}
-    stem = pl.concat_str(KEYS[:3], separator="_")
-    kept = [] if old is None else [old.filter(~stem.is_in(sorted(again)))]
-    found = [_table(StoreFolder(path.parent), path.parent, path.name) for path in parts]
+    gone = {key.stem for key in drop}
+    found = [_table(StoreFolder(path.parent), path.parent, path.name) for path in parts.values()]
+    stem = pl.concat_str(KEY_NAMES, separator="_").str.strip_chars_end("_")
+    kept = [] if old is None else [old.filter(~stem.is_in(sorted({*parts, *gone})))]
+    table = pl.concat([*kept, *found]).filter(~stem.is_in(sorted(gone))).sort(*KEYS)
     with atomic(root / TRUTH) as stream:
-        pl.concat([*kept, *found]).sort(*KEYS).write_parquet(stream)
+        table.write_parquet(stream)
 
 
 def read_contamination(store: Store) -> pl.DataFrame | None:
     """The contaminated readings of a store, in the order of its rows; None where it has no such record.
 
-    Columns: `row` of the store's index, `environment`, `subject`, `action`, `number`, `sensor` (or `pose`),
-    `kind`, `strength`. A store that was contaminated but by chance nowhere gives no rows. For judging detectors
+    Columns: `row` of the store's index, `environment`, `subject`, `action`, `part`, `number`, `sensor` (or
+    `pose`), `kind`, `strength`. A store that was contaminated but by chance nowhere gives no rows. For judging detectors
     only: nothing may learn from it. Raises DataError for a damaged file.
     """
     folder = store.folder

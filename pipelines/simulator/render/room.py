@@ -35,7 +35,10 @@ def room_depth(
     seed: int, environment: str, camera: Pinhole, walls: tuple[float, float] | None = None
 ) -> Floats:
     """Depth [H, W], metres, of floor, ceiling and walls; `walls`: x of those at the sides, instead of drawn ones."""
-    sides, back = side_walls(seed, environment) if walls is None else np.array(walls), back_wall(seed, environment)
+    sides, back = (
+        side_walls(seed, environment) if walls is None else np.array(walls),
+        back_wall(seed, environment),
+    )
     if not np.array_equal(camera.rotation, np.eye(3)):
         return _turned(sides, back, camera)
     x, y = camera.rays()
