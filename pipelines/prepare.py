@@ -21,6 +21,7 @@ from equipose.pipelines.readers import Reader, Traceable, name_of, reader_of
 from equipose.pipelines.sensor_validity import require_poses
 from equipose.pipelines.store import SequenceKey, Store, StoreHeader, StoreWriter
 from equipose.pipelines.store.signals import StoredSignals
+from equipose.pipelines.store.truth import join_parts, write_part
 
 Progress = Callable[[int, int], None]
 """Called with (sequences done, sequences in all)."""
@@ -107,6 +108,7 @@ def prepare(
         report["changes"] = kept
     if not set(writer.written()) - gone - empty:
         raise _nothing(root, report["notes"])
+    join_parts(job.out, drop=gone | empty)
     store = writer.finish(report, drop=gone | empty)
     require_poses(store.index, store.defects, str(out))
     return store
@@ -155,7 +157,9 @@ def _wanted(
 
 def prepare_sequence(job: Job, key: SequenceKey) -> int:
     """Read, clean and write one sequence; returns its number of frames, 0 if there was nothing to write."""
-    sequence = assemble(job.reader.read(job.root, key), job.sensors)
+    raw = job.reader.read(job.root, key)
+    sequence = assemble(raw, job.sensors)
     if len(sequence):
+        write_part(job.out, key, raw.altered)
         StoreWriter(job.out, job.header).write(sequence, job.states.get(key, ""))
     return len(sequence)

@@ -116,6 +116,19 @@ class BadFrame(Exception):
         return Defect(modality=modality, frame=frame, reason=self.reason, detail=self.detail)
 
 
+class Altered(NamedTuple):
+    """One reading that the simulator's contamination has changed: the truth about noise in simulated data."""
+
+    number: int
+    """Of its frame, counting from 1."""
+    sensor: str
+    """Name of the sensor, or `pose`."""
+    kind: str
+    """What was done to it, one of `simulator.contamination.KINDS`."""
+    strength: float
+    """In the units of the kind; frames, with its sign, of a wrong clock; 1 where there is none."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class RawSequence:
     """One sequence as read from its source: nothing checked, cleaned or converted yet.
@@ -133,6 +146,9 @@ class RawSequence:
     """Sensor, or `pose` -> F entries: the array as read (it may hold inf and NaN), or the defect that kept it
     from being read. A sensor that the source lacks is left out."""
     provenance: dict[str, str]
+    altered: tuple[Altered, ...] | None = None
+    """Readings that are contaminated on purpose; None where nothing was. It never becomes part of a
+    `SensorSequence`, so nothing that trains can see it."""
 
 
 @dataclass(frozen=True, kw_only=True)

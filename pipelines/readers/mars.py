@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -22,7 +22,7 @@ from equipose.pipelines.readers.contract import check_key
 from equipose.pipelines.readers.mars_files import MarsPart, read_part
 from equipose.pipelines.readers.movements import MOVEMENTS
 from equipose.pipelines.sequence import Defect, RawSequence, SequenceKey
-from equipose.pipelines.simulator import PROVENANCE, SimulatorConfig, observe
+from equipose.pipelines.simulator import SimulatorConfig, observe, provenance_of, settings_of
 
 Array = NDArray[np.float64]
 
@@ -75,13 +75,14 @@ class MarsReader:
         first = 1 + _frames_before(folder, key.part, movement)
         simulated = [m for m in self.wanted if m != "mmwave" or part.radar is None]
         frames = self._simulate(part.pose[rows], key, first, simulated) | {"pose": list(part.pose[rows])}
+        label = provenance_of(self.simulator)
         if part.radar is not None and "mmwave" in self.wanted:
             frames["mmwave"] = list(part.radar[rows])
         return RawSequence(
             **key._asdict(),
             numbers=np.arange(first, first + rows.stop - rows.start, dtype=np.int32),
             frames=frames,
-            provenance={name: PROVENANCE if name in simulated else "real" for name in frames},
+            provenance={name: label if name in simulated else "real" for name in frames},
         )
 
     def _folders(self, root: str | Path) -> dict[str, Path]:
@@ -127,7 +128,8 @@ class MarsReader:
     def settings(self, root: str | Path) -> dict[str, Any]:
         """Version and settings of the simulator, and the time parts, on which frame numbers depend."""
         parts = {subject: parts_of(folder) for subject, folder in self._folders(root).items()}
-        return {"simulator": PROVENANCE, "config": asdict(self.simulator), "parts": parts}
+        simulator = {"simulator": provenance_of(self.simulator), "config": settings_of(self.simulator)}
+        return {**simulator, "parts": parts}
 
 
 def _unseen(modality: str, frame: int) -> Defect:

@@ -37,6 +37,8 @@ from equipose.pipelines.readers.mmfi_tree import (
 )
 from equipose.pipelines.sequence import BadFrame, Defect, RawSequence, SequenceKey
 from equipose.pipelines.simulator import MARKER
+from equipose.pipelines.simulator.truth import FILE as ALTERED
+from equipose.pipelines.simulator.truth import read_truth
 
 FOLDERS: dict[str, SensorFolder] = {
     "rgb": SensorFolder(name="rgb", ending=".npy"),
@@ -121,6 +123,7 @@ class MmfiReader:
             numbers=np.array(numbers, np.int32),
             frames={m: judged(m, entries, listed.get(m)) for m, entries in frames.items()},
             provenance=dict.fromkeys(frames, source),
+            altered=None if source == "real" or not roots.hold(folder / ALTERED) else read_truth(folder),
         )
 
     def state(self, root: str | Path, key: SequenceKey) -> str:

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from equipose.models.sensors import DEFAULT_SENSORS
 from equipose.pipelines.readers.contract import check_key
 from equipose.pipelines.sequence import RawSequence, SequenceKey
-from equipose.pipelines.simulator import PROVENANCE, SimulatorConfig, environment_of, simulate_sequence
+from equipose.pipelines.simulator import (
+    Contamination,
+    SimulatorConfig,
+    environment_of,
+    provenance_of,
+    settings_of,
+    simulate_sequence,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,6 +28,8 @@ class SimulatedSource:
     """Such as `("A02", "A13")`."""
     config: SimulatorConfig = field(default_factory=SimulatorConfig)
     sensors: tuple[str, ...] = DEFAULT_SENSORS
+    contamination: Contamination | None = None
+    """What is spoilt on purpose; the store then keeps the truth about it beside its data."""
 
     def __post_init__(self) -> None:
         for name, letter, last in (("subjects", "S", 40), ("actions", "A", 27)):
@@ -31,6 +40,13 @@ class SimulatedSource:
                     f"{name} is {codes}; use distinct codes {letter}01..{letter}{last}, at least one"
                 )
             object.__setattr__(self, name, codes)
+        if self.contamination is not None:
+            self.contamination.require_recorded(self.sensors)
+
+    @property
+    def provenance(self) -> str:
+        """Label of everything in it."""
+        return provenance_of(self.config, self.contamination)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,11 +62,12 @@ class SimulatedReader:
 
     def read(self, root: SimulatedSource, key: SequenceKey) -> RawSequence:
         """The sequence of the key's subject and action."""
-        return simulate_sequence(check_key(key).subject, key.action, root.config, root.sensors)
+        subject = check_key(key).subject
+        return simulate_sequence(subject, key.action, root.config, root.sensors, root.contamination)
 
     def notes(self, root: SimulatedSource) -> tuple[str, ...]:
         """A remark that all of it is simulated."""
-        return (f"every sequence is {PROVENANCE}",)
+        return (f"every sequence is {root.provenance}",)
 
     def sensors(self, root: SimulatedSource) -> tuple[str, ...]:
         """Those that are simulated."""
@@ -58,4 +75,4 @@ class SimulatedReader:
 
     def settings(self, root: SimulatedSource) -> dict[str, Any]:
         """Version and settings of the simulator; not the subjects and actions, so that a store can grow."""
-        return {"simulator": PROVENANCE, "config": asdict(root.config)}
+        return {"simulator": root.provenance, "config": settings_of(root.config, root.contamination)}

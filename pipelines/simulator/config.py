@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import re
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
 
 from equipose.models.sensors import DEFAULT_SENSORS, SENSORS
+from equipose.pipelines.simulator.contamination import Contamination
+from equipose.pipelines.simulator.limits import require
+from equipose.pipelines.simulator.rooms import REFERENCE, Room
 
 SIMULATOR_VERSION = "2"
 """Raised whenever the same configuration would give other numbers; part of every provenance."""
+PROVENANCE = f"simulated:{SIMULATOR_VERSION}"
+"""Label of every simulated modality without rooms and contamination; see `provenance_of`."""
 
 SUBJECTS: tuple[str, ...] = tuple(f"S{number:02d}" for number in range(1, 41))
 """The 40 subjects of MM-Fi."""
@@ -75,23 +82,50 @@ class SimulatorConfig:
     """Probability that a radar frame is emptied, beside frames without detections."""
     csi_infinite: float = 0.002
     """Probability that a (packet, antenna) of a CSI frame was lost and reads -inf."""
+    rooms: dict[str, Room] = field(default_factory=dict)
+    """Environment -> what is different there; those that are left out are as ever."""
 
     def __post_init__(self) -> None:
-        _require(self.frames >= 1, "frames", self.frames, "use at least 1")
-        _require(self.rate_hz > 0, "rate_hz", self.rate_hz, "use a positive rate")
-        _require(50 <= self.lidar_points <= 5000, "lidar_points", self.lidar_points, "use 50..5000")
-        _require(self.radar_clutter >= 0, "radar_clutter", self.radar_clutter, "use 0 or more")
+        require(self.frames >= 1, "frames", self.frames, "use at least 1")
+        require(self.rate_hz > 0, "rate_hz", self.rate_hz, "use a positive rate")
+        require(50 <= self.lidar_points <= 5000, "lidar_points", self.lidar_points, "use 50..5000")
+        require(self.radar_clutter >= 0, "radar_clutter", self.radar_clutter, "use 0 or more")
         for name in ("radar_ghosts", "radar_empty", "csi_infinite"):
             value = getattr(self, name)
-            _require(0 <= value <= 1, name, value, "use a probability in [0, 1]")
-        _require(self.dropout_seconds > 0, "dropout_seconds", self.dropout_seconds, "use a positive number")
+            require(0 <= value <= 1, name, value, "use a probability in [0, 1]")
+        require(self.dropout_seconds > 0, "dropout_seconds", self.dropout_seconds, "use a positive number")
         for name in _PER_SENSOR:
             object.__setattr__(self, name, _complete(name, getattr(self, name)))
+        unknown = sorted(name for name in self.rooms if not re.fullmatch(r"E\d\d", name))
+        require(not unknown, "rooms", unknown, "name environments such as E01")
+
+    def __repr__(self) -> str:
+        """As ever where there are no rooms: names of prepared stores depend on it."""
+        named = [f for f in fields(self) if f.name != "rooms" or self.rooms]
+        return f"SimulatorConfig({', '.join(f'{f.name}={getattr(self, f.name)!r}' for f in named)})"
+
+    def room(self, environment: str) -> Room:
+        """The room of an environment."""
+        return self.rooms.get(environment, REFERENCE)
 
 
-def _require(condition: bool, name: str, value: object, remedy: str) -> None:
-    if not condition:
-        raise ValueError(f"{name}: {value!r} is not allowed; {remedy}")
+def settings_of(config: SimulatorConfig, contamination: Contamination | None = None) -> dict[str, Any]:
+    """The settings of simulated data as JSON values; `rooms` and `contamination` only where there are any.
+
+    So stores and trees without them keep the settings that they were prepared with.
+    """
+    plain: dict[str, Any] = json.loads(json.dumps(asdict(config)))
+    if not config.rooms:
+        del plain["rooms"]
+    if contamination is not None:
+        plain["contamination"] = json.loads(json.dumps(asdict(contamination)))
+    return plain
+
+
+def provenance_of(config: SimulatorConfig, contamination: Contamination | None = None) -> str:
+    """Label of simulated data: `simulated:<version>`, then `.rooms` and `.contaminated` where it is so."""
+    rooms = ".rooms" if config.rooms else ""
+    return PROVENANCE + rooms + (".contaminated" if contamination is not None else "")
 
 
 def _complete(name: str, given: dict[str, float]) -> dict[str, float]:
@@ -99,9 +133,9 @@ def _complete(name: str, given: dict[str, float]) -> dict[str, float]:
     usual, high = _PER_SENSOR[name]
     known = KEY_POINT_SENSORS if name.startswith("keypoint_") else tuple(SENSORS)
     unknown = sorted(set(given) - set(known))
-    _require(not unknown, name, unknown, f"known sensors are {list(known)}")
+    require(not unknown, name, unknown, f"known sensors are {list(known)}")
     for sensor, value in given.items():
-        _require(0 <= value <= high, f"{name}[{sensor}]", value, f"use a number in [0, {high}]")
+        require(0 <= value <= high, f"{name}[{sensor}]", value, f"use a number in [0, {high}]")
     values = {sensor: usual for sensor in DEFAULT_SENSORS if sensor in known}
     values |= {sensor: float(value) for sensor, value in given.items()}
     return {sensor: values[sensor] for sensor in known if sensor in values}

@@ -19,6 +19,14 @@ from equipose.pipelines.simulator.config import SimulatorConfig
 from equipose.pipelines.simulator.sensors.signals import spells
 
 
+def in_room(config: SimulatorConfig, environment: str) -> SimulatorConfig:
+    """The settings with what an environment's room sets itself: radar clutter and ghosts, LiDAR points."""
+    room = config.room(environment)
+    own = {name: getattr(room, name) for name in ("radar_clutter", "radar_ghosts", "lidar_points")}
+    own = {name: value for name, value in own.items() if value is not None}
+    return dataclasses.replace(config, **own) if own else config
+
+
 def with_noise_of(config: SimulatorConfig, modality: str, environment: str, subject: str) -> SimulatorConfig:
     """The settings with a sensor's noise multiple in that room, for that subject.
 

@@ -13,16 +13,15 @@ from numpy.typing import NDArray
 from equipose.models.randomness import numpy_rng
 from equipose.models.sensors import DEFAULT_SENSORS
 from equipose.models.skeleton import NUM_JOINTS
-from equipose.pipelines.sequence import Defect, RawSequence
-from equipose.pipelines.simulator.config import SIMULATOR_VERSION, SUBJECTS, SimulatorConfig, environment_of
-from equipose.pipelines.simulator.dials import keypoint_bias, nothing, silent_frames, with_noise_of
+from equipose.pipelines.simulator.config import SUBJECTS, SimulatorConfig, environment_of
+from equipose.pipelines.simulator.dials import in_room, keypoint_bias, nothing, silent_frames, with_noise_of
 from equipose.pipelines.simulator.people.actions import ACTIONS
 from equipose.pipelines.simulator.people.body import body
 from equipose.pipelines.simulator.people.motion import simulate_motion
 from equipose.pipelines.simulator.people.person import person
 from equipose.pipelines.simulator.sensors.camera import observe_rgb
 from equipose.pipelines.simulator.sensors.csi import observe_wifi
-from equipose.pipelines.simulator.sensors.depth import observe_depth
+from equipose.pipelines.simulator.sensors.depth import background, observe_depth
 from equipose.pipelines.simulator.sensors.infra import observe_infra
 from equipose.pipelines.simulator.sensors.lidar import observe_lidar
 from equipose.pipelines.simulator.sensors.radar import observe_mmwave
@@ -30,8 +29,6 @@ from equipose.pipelines.simulator.sensors.signals import spells
 
 Array = NDArray[np.float64]
 Readings = dict[str, list[NDArray[Any]]]
-PROVENANCE = f"simulated:{SIMULATOR_VERSION}"
-"""Label of every simulated modality."""
 SPELL_SECONDS = 1.0
 """Usual length of a spell in which an uninformative sensor sees someone else."""
 
@@ -41,7 +38,7 @@ class Scene:
     """What one sensor observes."""
 
     pose: Array
-    """[F, 17, 3] m."""
+    """[F, 17, 3] m in the frame of the sensor's mounting."""
     girth: float
     subject: str
     environment: str
@@ -51,7 +48,8 @@ class Scene:
 
 def _rgb(scene: Scene) -> Readings:
     bias = keypoint_bias(scene.config, "rgb", scene.environment, scene.subject)
-    return {"rgb": list(observe_rgb(scene.pose, scene.girth, scene.config.noise["rgb"], scene.rng, bias))}
+    noise, light = scene.config.noise["rgb"], scene.config.room(scene.environment).light
+    return {"rgb": list(observe_rgb(scene.pose, scene.girth, noise, scene.rng, bias, light))}
 
 
 def _lidar(scene: Scene) -> Readings:
@@ -78,7 +76,7 @@ def _infra(scene: Scene, which: str) -> Readings:
 
 def _depth(scene: Scene) -> Readings:
     capsules, noise = body(scene.pose, scene.girth), scene.config.noise["depth"]
-    return {"depth": list(observe_depth(capsules, scene.config.seed, scene.environment, noise, scene.rng))}
+    return {"depth": observe_depth(capsules, background(scene.config, scene.environment), noise, scene.rng)}
 
 
 SENSORS: dict[str, Callable[[Scene], Readings]] = {
@@ -109,17 +107,17 @@ def readings(
     if pose.ndim != 3 or pose.shape[1:] != (NUM_JOINTS, 3) or not len(pose) or not np.isfinite(pose).all():
         raise ValueError(f"pose: need finite [F, {NUM_JOINTS}, 3] with F >= 1, got shape {pose.shape}")
     pose = pose.astype(np.float64)
-    girth = person(config.seed, subject).girth
+    girth, room = person(config.seed, subject).girth, config.room(environment)
     found: Readings = {}
     for modality in modalities:
         rng = numpy_rng(config.seed, "simulator", modality, environment, subject, key)
         seen = _seen(pose, environment, subject, key, modality, config)
         scene = Scene(
-            pose=seen,
+            pose=room.mounting[modality].seen(seen) if modality in room.mounting else seen,
             girth=girth,
             subject=subject,
             environment=environment,
-            config=with_noise_of(config, modality, environment, subject),
+            config=with_noise_of(in_room(config, environment), modality, environment, subject),
             rng=rng,
         )
         lost = silent_frames(config, modality, environment, subject, key, len(pose))
@@ -162,28 +160,9 @@ def _seen(
     rng = numpy_rng(config.seed, "simulator", "decoy", modality, environment, subject, key)
     roommates = [name for name in SUBJECTS if environment_of(name) == environment] or list(SUBJECTS)
     stranger, action = rng.choice(roommates), rng.choice(list(ACTIONS))
-    other = SimulatorConfig(seed=int(rng.integers(2**31)), frames=len(pose), rate_hz=config.rate_hz)
+    other = SimulatorConfig(
+        seed=int(rng.integers(2**31)), frames=len(pose), rate_hz=config.rate_hz, rooms=config.rooms
+    )
     decoy = simulate_motion(str(stranger), str(action), other)
     away = spells(rng, (len(pose),), 1.0 - informed, SPELL_SECONDS * config.rate_hz)
     return np.where(away[:, None, None], decoy, pose)
-
-
-def simulate_sequence(
-    subject: str, action: str, config: SimulatorConfig, sensors: Sequence[str] = DEFAULT_SENSORS
-) -> RawSequence:
-    """A whole simulated recording of one subject and action, labelled as simulated."""
-    environment = environment_of(subject)
-    pose = simulate_motion(subject, action, config)
-    found = observe(
-        pose, environment=environment, subject=subject, key=action, config=config, modalities=sensors
-    )
-    frames: dict[str, list[NDArray[np.generic] | Defect]] = {name: list(rows) for name, rows in found.items()}
-    frames["pose"] = list(pose.astype(np.float32))
-    return RawSequence(
-        environment=environment,
-        subject=subject,
-        action=action,
-        numbers=np.arange(1, config.frames + 1, dtype=np.int32),
-        frames=frames,
-        provenance=dict.fromkeys(frames, PROVENANCE),
-    )

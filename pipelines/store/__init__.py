@@ -6,7 +6,7 @@ Arrow table of `frames`, and the `header.json` that was written first.
 
 Here: `writer` and `reader` (the two classes to use), `parts` (sequences that are not joined yet), `signals`
 (which sensors, and their columns), `format` (conversion, hashes), `index` (the tables beside the frames),
-`layout` (where each frame's numbers lie), `folder` (local or remote files), `checks` and `arrow_guard`
+`layout` (where each frame's numbers lie), `truth` (what contamination changed, beside the store), `folder` (local or remote files), `checks` and `arrow_guard`
 (nothing in a store is trusted).
 """
 
@@ -16,6 +16,7 @@ from equipose.pipelines.sequence import SequenceKey
 from equipose.pipelines.store.format import FORMAT_VERSION, StoreHeader
 from equipose.pipelines.store.layout import FrameLayout
 from equipose.pipelines.store.reader import Store, open_store
+from equipose.pipelines.store.truth import read_contamination
 from equipose.pipelines.store.writer import StoreWriter
 
 __all__ = [
@@ -26,4 +27,5 @@ __all__ = [
     "StoreHeader",
     "StoreWriter",
     "open_store",
+    "read_contamination",
 ]

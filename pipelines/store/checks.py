@@ -23,7 +23,7 @@ from equipose.pipelines.store.format import HEADER, MANIFEST, READABLE, fingerpr
 from equipose.pipelines.store.index import KEY_NAMES, defect_schema, index_schema
 from equipose.pipelines.store.signals import StoredSignals
 
-ROW_BYTES = {"index": 512, "defects": 16_384}
+ROW_BYTES = {"index": 512, "defects": 16_384, "contamination": 512}
 """Most unpacked bytes per row of a side table; paths are in the defects."""
 SPARE_BYTES = 2**20
 
@@ -195,7 +195,7 @@ def read_index(
     """The index in these Parquet bytes; DataError unless it agrees with the manifest in every row."""
     frames = [entry["frames"] for entry in sequences]
     rows = range(sum(frames), sum(frames) + 1)
-    index = _read_parquet(buffer, "index", index_schema(signals), rows, where)
+    index = read_parquet(buffer, "index", index_schema(signals), rows, where)
     expected = {
         "row": np.arange(sum(frames)),
         "sequence": np.repeat(np.arange(len(frames)), frames),
@@ -218,10 +218,10 @@ def read_defects(
 ) -> pl.DataFrame:
     """The defects in these Parquet bytes; DataError for more of them than there are marks."""
     most = len(signals.names) * sum(entry["frames"] + 1 for entry in sequences)
-    return _read_parquet(buffer, "defects", defect_schema(), range(most + 1), where)
+    return read_parquet(buffer, "defects", defect_schema(), range(most + 1), where)
 
 
-def _read_parquet(
+def read_parquet(
     buffer: pa.Buffer, kind: str, columns: Mapping[str, Any], rows: range, where: str
 ) -> pl.DataFrame:
     """A Parquet file of these columns and a number of rows in `rows`, checked before it is unpacked."""

@@ -55,7 +55,7 @@ class Store:
     """
 
     def __init__(self, folder: StoreFolder, manifest: dict[str, Any]) -> None:
-        self._folder = folder
+        self.folder = folder
         self._manifest = manifest
         self._buffers: dict[str, pa.Buffer] = {}
         if folder.is_local:
@@ -77,7 +77,7 @@ class Store:
         """The sequences, in the order of `sequence(i)` and of the index."""
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return open_store, (self.path, self._folder.given)
+        return open_store, (self.path, self.folder.given)
 
     def __repr__(self) -> str:
         return f"Store({self.path!r}, {len(self)} frames, {len(self.keys)} sequences, {self.fingerprint})"
@@ -89,7 +89,7 @@ class Store:
     @property
     def is_local(self) -> bool:
         """Whether its files are mapped; those of a remote store are read whole before the first frame."""
-        return self._folder.is_local
+        return self.folder.is_local
 
     @cached_property
     def index(self) -> pl.DataFrame:
@@ -129,7 +129,7 @@ class Store:
     def _buffer(self, kind: str) -> pa.Buffer:
         """`frames`, `index` or `defects`; mapped local files stay readable even after being replaced."""
         if kind not in self._buffers:
-            self._buffers[kind] = self._folder.buffer(self._manifest[kind])
+            self._buffers[kind] = self.folder.buffer(self._manifest[kind])
         return self._buffers[kind]
 
     @cached_property
@@ -180,7 +180,7 @@ class Store:
         index must repeat what the frame table says.
         """
         for name, expected in self._manifest["files"].items():
-            found = self._folder.checksum(name)
+            found = self.folder.checksum(name)
             if found != expected:
                 raise DataError.about(
                     file=f"{self.path}/{name}", field="SHA-256",

@@ -11,6 +11,7 @@ from equipose.pipelines.simulator.people.actions import motion_of
 from equipose.pipelines.simulator.people.keyposes import channel, interpolate, pack
 from equipose.pipelines.simulator.people.kinematics import pose_skeleton, turn
 from equipose.pipelines.simulator.people.person import person
+from equipose.pipelines.simulator.rooms import Room
 
 Array = NDArray[np.float64]
 FLOOR = 0.85
@@ -23,7 +24,9 @@ STANCE_Z = 3.13
 
 def simulate_motion(subject: str, action: str, config: SimulatorConfig) -> Array:
     """Pose [config.frames, 17, 3], metres in the sensor frame, of a subject repeating an action."""
-    who, motion = person(config.seed, subject), motion_of(action)
+    environment, motion = environment_of(subject), motion_of(action)
+    room = config.room(environment)
+    who = person(config.seed, subject, room.people)
     rng = numpy_rng(config.seed, "simulator", "motion", subject, action)
     times = np.arange(config.frames) / config.rate_hz
     phases, extent = _repetitions(rng, times, motion.seconds / who.tempo, who.unsteadiness)
@@ -32,7 +35,7 @@ def simulate_motion(subject: str, action: str, config: SimulatorConfig) -> Array
     # Extents scale away from the first key, so that a resting foot stays on the floor.
     postures = keys[0] + (who.amplitude * extent)[:, None] * (interpolate(phases, knots, keys) - keys[0])
     postures += who.habit
-    position, facing = _stance(rng, environment_of(subject), times)
+    position, facing = _stance(rng, environment, times, room)
     _sway(rng, postures, times)
     return pose_skeleton(postures, who.skeleton, facing, position, FLOOR)
 
@@ -49,11 +52,11 @@ def _repetitions(
     return phases, np.interp(phases, np.arange(count + 1), extents)
 
 
-def _stance(rng: np.random.Generator, environment: str, times: Array) -> tuple[Array, Array]:
+def _stance(rng: np.random.Generator, environment: str, times: Array, room: Room) -> tuple[Array, Array]:
     """Where the person stands [F, 2] (x, z) and which way they face [F, 3, 3]; constant in a sequence."""
-    x = STANCE_X[environment] + 0.06 * rng.standard_normal()
-    z = STANCE_Z + 0.09 * rng.standard_normal()
-    facing = turn(np.full(len(times), 4.0 * rng.standard_normal()))
+    x = STANCE_X[environment] + 0.06 * rng.standard_normal() + room.stance[0]
+    z = STANCE_Z + 0.09 * rng.standard_normal() + room.stance[1]
+    facing = turn(np.full(len(times), 4.0 * rng.standard_normal() + room.facing))
     return np.broadcast_to([x, z], (len(times), 2)).copy(), facing
 
 

@@ -59,31 +59,43 @@ def hidden(points: Array, pose: Array, girth: float) -> NDArray[np.bool_]:
 
 
 def observe_rgb(
-    pose: Array, girth: float, noise: float, rng: np.random.Generator, bias: Array = NO_BIAS
+    pose: Array,
+    girth: float,
+    noise: float,
+    rng: np.random.Generator,
+    bias: Array = NO_BIAS,
+    light: float = 1.0,
 ) -> Array:
     """Key points [F, 17, 2], pixels, COCO order, inside the image; errors scale with `noise`.
 
-    `bias` [17, 2], pixels, moves each throughout.
+    `bias` [17, 2], pixels, moves each throughout. `light` multiplies errors and confusions.
     """
     points = keypoints_3d(pose)
-    return detections(project(points) + bias, points, pose, girth, noise, rng)
+    return detections(project(points) + bias, points, pose, girth, noise, rng, light)
 
 
 def detections(
-    pixels: Array, points: Array, pose: Array, girth: float, noise: float, rng: np.random.Generator
+    pixels: Array,
+    points: Array,
+    pose: Array,
+    girth: float,
+    noise: float,
+    rng: np.random.Generator,
+    light: float = 1.0,
 ) -> Array:
     """What a detector reports [F, 17, 2] of key points that lie at `pixels` [F, 17, 2] of an image.
 
-    `points` and `pose` [F, 17, 3] m are in the axes of that camera.
+    `points` and `pose` [F, 17, 3] m are in the axes of that camera. `light` multiplies the errors, as `noise`
+    does, and how often limbs are confused.
     """
     frames, count = pixels.shape[:2]
     jitter = PIXEL_ERROR * rng.standard_normal(pixels.shape) + DRIFT_ERROR * drift(rng, pixels.shape, 0.9)
     lost = drift(rng, pixels.shape, 0.85) * HIDDEN_ERROR
     jumps = spells(rng, (frames, count), 0.08, 4.0)[..., None] * rng.standard_normal((1, count, 2)) * 30.0
-    confusion = spells(rng, (frames, len(_PAIRS)), 0.015, 3.0)
+    confusion = spells(rng, (frames, len(_PAIRS)), 0.015 * light, 3.0)
     if noise > 0:
         blind = hidden(points, pose, girth)[..., None]
-        pixels = pixels + noise * (jitter + blind * (lost + jumps))
+        pixels = pixels + noise * light * (jitter + blind * (lost + jumps))
         pixels = _exchange(pixels, confusion & (rng.uniform(size=confusion.shape) < noise))
     return np.clip(pixels, 0.0, np.array(IMAGE_SIZE) - 1.0)
 

@@ -47,13 +47,13 @@ class Paths:
     """[3, P] per antenna, independent: antennas are half a wavelength apart in a field of many directions."""
 
 
-def draw_paths(rng: np.random.Generator) -> Paths:
-    """Paths of unit total power, which falls exponentially with delay."""
-    points = rng.uniform([-2.0, -1.4, 2.6], [2.0, 0.8, 5.5], size=(REFLECTIONS, 3))
+def draw_paths(rng: np.random.Generator, count: int = REFLECTIONS, decay: float = DECAY) -> Paths:
+    """Paths of unit total power, which falls exponentially with delay: to 1/e in `decay` seconds."""
+    points = rng.uniform([-2.0, -1.4, 2.6], [2.0, 0.8, 5.5], size=(count, 3))
     ways = np.linalg.norm(points - TRANSMITTER, axis=-1) + np.linalg.norm(points - RECEIVER, axis=-1)
-    delays = (ways + rng.exponential(DETOUR, REFLECTIONS)) / LIGHT
-    power = np.exp(-delays / DECAY)
-    parts = rng.standard_normal((2, ANTENNAS, REFLECTIONS)) / np.sqrt(2)
+    delays = (ways + rng.exponential(DETOUR, count)) / LIGHT
+    power = np.exp(-delays / decay)
+    parts = rng.standard_normal((2, ANTENNAS, count)) / np.sqrt(2)
     gains = (parts[0] + 1j * parts[1]) * np.sqrt(power / power.sum())
     return Paths(points=points, delays=delays, gains=gains)
 

@@ -16,6 +16,7 @@ import numpy as np
 from equipose.models.randomness import numpy_rng
 from equipose.pipelines.simulator.config import SUBJECTS, SimulatorConfig
 from equipose.pipelines.simulator.people.motion import simulate_motion
+from equipose.pipelines.simulator.rooms import Multipath
 from equipose.pipelines.simulator.sensors.channel import (
     ANTENNAS,
     PACKETS,
@@ -30,10 +31,11 @@ from equipose.pipelines.simulator.sensors.channel import (
 )
 from equipose.pipelines.simulator.sensors.signals import drift
 
-DIRECT_POWER, ROOM_POWER, DAY_POWER, BODY_POWER = 0.05, 0.925, 0.009, 0.01
-"""Relative powers of the direct path, of paths of the room, of paths that changed between visitors, of the
-body. A strong direct path would leave fades shallower than MM-Fi's; what changes between visitors (a chair, a
+DIRECT_POWER, ROOM_POWER, DAY_POWER = 0.05, 0.925, 0.009
+"""Relative powers of the direct path, of paths of the room, of paths that changed between visitors; the body
+has 0.01 unless a room sets its share. A strong direct path would leave fades shallower than MM-Fi's; what changes between visitors (a chair, a
 door) is little, yet enough that a network learns few people by heart instead of their poses."""
+USUAL = Multipath()
 PROFILE_KNOTS = (0, 6, 12, 18, 36, 48, 60, 72, 84, 90, 96, 102, 108, 113)
 PROFILE_DB = {
     "E01": (32.5, 36.1, 37.6, 38.0, 39.1, 39.7, 38.8, 39.8, 42.1, 43.0, 43.5, 43.1, 40.9, 37.0),
@@ -75,7 +77,7 @@ class Room:
 
 
 @lru_cache(maxsize=64)
-def room_of(seed: int, environment: str) -> Room:
+def room_of(seed: int, environment: str, multipath: Multipath = USUAL) -> Room:
     """A room whose antennas differ as MM-Fi's do.
 
     With few paths, antennas are alike or opposite by chance, more than in any room that was measured. So of
@@ -85,7 +87,7 @@ def room_of(seed: int, environment: str) -> Room:
     direct = np.sqrt(DIRECT_POWER) * direct_channel()[0]
     best, found = np.inf, None
     for _ in range(ROOM_DRAWS):
-        paths = draw_paths(rng)
+        paths = draw_paths(rng, multipath.paths, multipath.delay_spread / 1e9)
         channel = direct + np.sqrt(ROOM_POWER) * static_channel(paths, _visitors())[:, 0]
         fading = 20 * np.log10(np.abs(channel))
         level = profile(environment) - fading.mean(axis=(0, 1))
@@ -111,10 +113,11 @@ def observe_wifi(
 ) -> tuple[Array, Array]:
     """CSI amplitude, dB, and phase, radians, each [F, 3, 114, 10]; -inf where an entry was lost."""
     noise = config.noise["wifi"]
-    room = room_of(config.seed, environment)
+    multipath = config.room(environment).wifi_multipath or USUAL
+    room = room_of(config.seed, environment, multipath)
     visit = numpy_rng(config.seed, "simulator", "day", environment, subject)
     day, gain = draw_paths(visit), GAIN_VISIT * visit.standard_normal() + _gain(len(pose), rng)
-    channel = np.sqrt(BODY_POWER) * body_channel(pose, config.rate_hz)
+    channel = multipath.body * body_channel(pose, config.rate_hz)
     channel += np.sqrt(DIRECT_POWER) * direct_channel()
     channel += np.sqrt(ROOM_POWER) * static_channel(room.paths, pose) + np.sqrt(DAY_POWER) * static_channel(
         day

@@ -7,14 +7,18 @@ right camera cannot see what the left one sees, and none where matching fails.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
+from equipose.pipelines.simulator.config import SimulatorConfig
 from equipose.pipelines.simulator.people.body import Capsules
 from equipose.pipelines.simulator.render.pinhole import Floats
 from equipose.pipelines.simulator.render.room import room_depth
 from equipose.pipelines.simulator.render.zbuffer import render
+from equipose.pipelines.simulator.rooms import Mounting
 from equipose.pipelines.simulator.sensors.infra import BASELINE, CAMERAS, FOCAL
 
 Millimetres = NDArray[np.uint16]
@@ -32,11 +36,22 @@ EDGE = 1.0
 """Disparity step to a neighbour, pixels, that makes an edge."""
 
 
+def background(config: SimulatorConfig, environment: str) -> Floats:
+    """Depth [480, 640], metres, of the empty room as the camera is mounted there."""
+    mounting, camera = config.room(environment).mounting.get("depth", Mounting()), CAMERA
+    if mounting != Mounting():
+        turn = mounting.rotation
+        camera = replace(CAMERA, rotation=turn, position=mounting.position + turn.T @ CAMERA.position)
+    return room_depth(config.seed, environment, camera, config.room(environment).walls)
+
+
 def observe_depth(
-    capsules: Capsules, seed: int, environment: str, noise: float, rng: np.random.Generator
+    capsules: Capsules, room: Floats, noise: float, rng: np.random.Generator
 ) -> list[Millimetres]:
-    """Per frame the depth [480, 640] of person and room, whole millimetres; 0 where there is no reading."""
-    room = room_depth(seed, environment, CAMERA)
+    """Per frame the depth [480, 640] of person and room, whole millimetres; 0 where there is no reading.
+
+    `capsules` in the axes of the sensor as it is mounted; `room` [480, 640] m as from `background`.
+    """
     return [_measure(np.minimum(seen.depth, room), noise, rng) for seen in render(capsules, CAMERA)]
 
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from equipose.models.randomness import numpy_rng
 from equipose.pipelines.simulator.config import SimulatorConfig
 from equipose.pipelines.simulator.people.body import Capsules
-from equipose.pipelines.simulator.render.room import side_walls
+from equipose.pipelines.simulator.render.room import walls_of
 from equipose.pipelines.simulator.sensors.signals import velocity
 
 Array = NDArray[np.float64]
@@ -158,7 +158,7 @@ def _measure(echoes: Echoes, noise: float, rng: np.random.Generator) -> Echoes:
 
 def _ghosts(detected: Echoes, environment: str, config: SimulatorConfig, rng: np.random.Generator) -> Echoes:
     """Mirror images behind the side walls of the room, weaker than the original."""
-    walls = side_walls(config.seed, environment)
+    walls = walls_of(config, environment)
     rows = np.flatnonzero(rng.uniform(size=len(detected.frame)) < config.radar_ghosts)
     ghosts = _select(detected, rows)
     wall = walls[rng.integers(0, 2, len(rows))]
