@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from equipose.balancing.compose import within
+from equipose.balancing.continual.noise.separation import NoiseSeparation
 from equipose.balancing.method import Method, MethodConfig
 from equipose.balancing.methods.agm import AGM
 from equipose.balancing.methods.awc.adaptive import AdaptiveAWC
@@ -49,21 +50,28 @@ METHODS: dict[str, type[Method]] = {
     "random_subsets": RandomSubsets,
     "frozen_unimodal": FrozenUnimodal,
 }
+"""Balancing methods."""
+
+CONTINUAL: dict[str, type[Method]] = {
+    "nis": NoiseSeparation,
+}
+"""Methods for learning task after task."""
 
 
 def method_class(name: str) -> type[Method]:
     """The class registered under a name; ValueError with the known names otherwise."""
-    if name not in METHODS:
-        raise ValueError(f"unknown method {name!r}; known: {sorted(METHODS)}")
-    return METHODS[name]
+    known = METHODS | CONTINUAL
+    if name not in known:
+        raise ValueError(f"unknown method {name!r}; known: {sorted(known)}")
+    return known[name]
 
 
 def method_name(config: MethodConfig) -> str:
     """The name under which the config's method is registered."""
-    for name, method in METHODS.items():
+    for name, method in (METHODS | CONTINUAL).items():
         if type(config) is method.Config:
             return name
-    known = [method.Config.__qualname__ for method in METHODS.values()]
+    known = [method.Config.__qualname__ for method in (METHODS | CONTINUAL).values()]
     raise ValueError(f"{type(config).__qualname__} belongs to no registered method; known: {known}")
 
 
@@ -77,5 +85,5 @@ def build_method(config: MethodConfig) -> Method:
         >>> build_method(MMPareto.Config(gamma=1.0)).config.gamma
         1.0
     """
-    method = METHODS[method_name(config)](config)
+    method = method_class(method_name(config))(config)
     return method if config.active is None else within(config.active, method)

@@ -46,6 +46,7 @@ ROOMS = {
     "balancing": "compose evaluation_mode fisher losses method methods registry run shapley",
     "balancing.checks": "method",
     "balancing.compose": "losses method parts run train_step",
+    "balancing.continual": "checks evaluation_mode losses method parts run schedules shapley",
     "balancing.evaluation_mode": "",
     "balancing.fisher": "evaluation_mode losses",
     "balancing.losses": "",
@@ -54,7 +55,7 @@ ROOMS = {
     "balancing.methods": "checks evaluation_mode fisher losses method parts run schedules search_spaces "
     "shapley train_step",
     "balancing.parts": "checks evaluation_mode losses method run schedules shapley",
-    "balancing.registry": "compose method methods",
+    "balancing.registry": "compose continual method methods",
     "balancing.schedules": "",
     "balancing.search_spaces": "method",
     "balancing.shapley": "evaluation_mode method run",

@@ -8,10 +8,10 @@ import pytest
 from equipose.balancing.method import MethodConfig
 from equipose.balancing.methods.awc.awc import AWC
 from equipose.balancing.methods.plain import Plain
-from equipose.balancing.registry import METHODS, build_method, method_class, method_name
+from equipose.balancing.registry import CONTINUAL, METHODS, build_method, method_class, method_name
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", METHODS | CONTINUAL)
 def test_round_trip(name: str) -> None:
     config = method_class(name).Config()
     assert is_dataclass(config)
@@ -22,7 +22,9 @@ def test_round_trip(name: str) -> None:
 
 
 def test_configs_are_distinct() -> None:
-    assert len({method.Config for method in METHODS.values()}) == len(METHODS)
+    methods = [*METHODS.values(), *CONTINUAL.values()]
+    assert len({method.Config for method in methods}) == len(methods)
+    assert not set(METHODS) & set(CONTINUAL)
 
 
 def test_unknown() -> None:
@@ -30,7 +32,8 @@ def test_unknown() -> None:
     class Other(MethodConfig):
         pass
 
-    with pytest.raises(ValueError, match=re.escape(f"unknown method 'ogm'; known: {sorted(METHODS)}")):
+    known = sorted(METHODS | CONTINUAL)
+    with pytest.raises(ValueError, match=re.escape(f"unknown method 'ogm'; known: {known}")):
         method_class("ogm")
     with pytest.raises(ValueError, match=r"Other belongs to no registered method"):
         build_method(Other())
