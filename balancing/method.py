@@ -92,9 +92,6 @@ class Method:
     joins_late: bool = False
     """In a stream of tasks, whether the first task is trained as with `plain`, so that the method may start
     with the second one: it is then shown the end of the first (`on_task_end`)."""
-    from_scratch: ClassVar[bool] = False
-    """In a stream of tasks, whether the weights start anew with every task; the method's state goes on."""
-
     from_scratch: bool = False
     """In a stream of tasks, whether every task starts with new weights; what the method keeps carries on."""
 

@@ -4,6 +4,19 @@ from __future__ import annotations
 
 from equipose.balancing.chained import CHAIN, ChainConfig
 from equipose.balancing.compose import chain, within
+from equipose.balancing.continual.distilled.lwf import LwF
+from equipose.balancing.continual.memory.agem import AGEM
+from equipose.balancing.continual.memory.derpp import DERpp
+from equipose.balancing.continual.memory.gdumb import GDumb
+from equipose.balancing.continual.memory.replay import Replay
+from equipose.balancing.continual.noise.separation import NoiseSeparation
+from equipose.balancing.continual.penalties.ewc import EWC
+from equipose.balancing.continual.penalties.ewc_adaptive import AdaptiveEWC
+from equipose.balancing.continual.penalties.ewc_online import OnlineEWC
+from equipose.balancing.continual.penalties.l2 import L2
+from equipose.balancing.continual.penalties.mas import MAS
+from equipose.balancing.continual.penalties.si import SI
+from equipose.balancing.continual.penalties.weight_averaging import WeightAveraging
 from equipose.balancing.method import Method, MethodConfig
 from equipose.balancing.methods.agm import AGM
 from equipose.balancing.methods.awc.adaptive import AdaptiveAWC
@@ -50,7 +63,7 @@ METHODS: dict[str, type[Method]] = {
     "random_subsets": RandomSubsets,
     "frozen_unimodal": FrozenUnimodal,
 }
-
+"""Balancing methods."""
 
 CONTINUAL: dict[str, type[Method]] = {
     "l2": L2,
@@ -65,13 +78,14 @@ CONTINUAL: dict[str, type[Method]] = {
     "derpp": DERpp,
     "agem": AGEM,
     "gdumb": GDumb,
+    "nis": NoiseSeparation,
 }
 """Methods for a stream of tasks."""
 
 
 def _every() -> dict[str, type[Method]]:
     """Balancing and continual methods by name."""
-    return {**METHODS, **CONTINUAL}
+    return METHODS | CONTINUAL
 
 
 def method_class(name: str) -> type[Method]:

@@ -52,7 +52,7 @@ def row_errors(run: Run, rows: Tensor, scored: Tensor | None = None) -> RowError
             table[at[known].to(device), 1 : 1 + players] = run.model.present_of(batch)[known].double()
             chosen = known & scored[at]
             if chosen.any():
-                table[at[chosen].to(device), 1 + players :] = _errors(run, rows_of(batch, chosen))
+                table[at[chosen].to(device), 1 + players :] = coalition_errors(run, rows_of(batch, chosen))
     joined = run.mean(table).cpu()
     # Each row is on one rank only, so the mean over ranks is too small by the factor `seen`.
     seen, present, errors = joined.split([1, players, coalitions], dim=1)
@@ -62,8 +62,8 @@ def row_errors(run: Run, rows: Tensor, scored: Tensor | None = None) -> RowError
     return RowErrors(rows=rows, present=present > 0, scored=scored, errors=errors / seen)
 
 
-def _errors(run: Run, batch: Batch) -> Tensor:
-    """[B, C] float64, m."""
+def coalition_errors(run: Run, batch: Batch) -> Tensor:
+    """[B, C] float64, m: the error of every coalition on the rows of a batch."""
     model = run.model
     predictions = coalition_predictions(model, model.encode(batch), model.present_of(batch))
     return torch.stack([run.loss(poses, batch.pose) for poses in predictions], dim=1).double()

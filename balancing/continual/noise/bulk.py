@@ -1,0 +1,30 @@
+"""Whether a large part of a sensor's readings does not fit: reported, never separated (our design).
+
+Where a sensor is contaminated by a third or more, its flagged readings are mostly the right ones, but those
+that are not are the unusual clean poses, and hiding these costs more than the noise (docs/continual-noise.md).
+"""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from equipose.balancing.continual.noise.mixture import two_components
+
+APART = 3.0
+"""Mahalanobis distance of the two components above which they are two kinds of reading."""
+LEAST = 0.1
+"""Smallest share that counts as bulk; below, the tail rule decides."""
+START = 0.4
+"""Share of the readings that the upper component starts with."""
+
+
+def bulk_share(channels: Tensor) -> float:
+    """Share of a sensor's readings that form a second, higher cloud; 0 where there is none.
+
+    channels: [N, K] float64, standardised evidence of each kind (fitted with `residuals.BULK`), higher is
+    more doubtful; rows with NaN do not count.
+    """
+    found = two_components(channels[~channels.isnan().any(dim=1)], START)
+    if found is None or found.distance <= APART or float(found.weights[1]) < LEAST:
+        return 0.0
+    return float(found.weights[1])

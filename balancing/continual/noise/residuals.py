@@ -1,0 +1,134 @@
+"""Channel a: what an encoder says of a frame, given the pose and the recording (our design).
+
+A reading that does not show what happened has a feature that the pose does not explain, whether or not the
+fusion listens to that sensor. Feature f of a row is predicted from the leading principal components u of the
+pose, with an offset per recording, and the residual is measured in its own spread:
+
+    r = f - A u - c_recording,   d^2 = r' S^-1 r.
+
+The worst rows of a fit are left out of the next one, so that they do not explain themselves. Everything comes
+from sums over rows, which are reduced over ranks before they are used.
+
+Legend: N rows of all ranks, n rows of this one, D feature width, K components, R recordings.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from equipose.balancing.continual.noise.shared_rows import SharedRows
+
+COMPONENTS = 20
+"""Most principal components of the pose."""
+RIDGE = 1e-2
+"""Of the regression and of the residuals' covariance, as a share of their mean variance."""
+NEGLIGIBLE = 1e-9
+"""Components of a smaller share of the largest variance are rounding errors."""
+FLOOR = 1e-12
+"""Smallest squared distance, so that its logarithm is finite."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trimming:
+    """How often a fit is repeated without its worst rows."""
+
+    refits: int = 3
+    share: float = 0.2
+    """Of the rows, left out of the next fit."""
+    offsets: bool = True
+    """Whether each recording has an offset of its own; one that is contaminated throughout then looks clean."""
+
+
+TAIL = Trimming()
+"""For contamination of a few readings."""
+BULK = Trimming(share=0.5, offsets=False)
+"""For contamination of up to half of a sensor, whole recordings included."""
+
+
+def pose_components(poses: Tensor, shared: SharedRows) -> Tensor:
+    """[n, K] principal components of poses [n, 51] float64, m; each has variance 1 over all rows."""
+    moments = _augmented(poses)
+    total = shared.total(moments.T @ moments)
+    mean = total[-1, :-1] / total[-1, -1]
+    covariance = total[:-1, :-1] / total[-1, -1] - mean[:, None] * mean
+    variances, axes = torch.linalg.eigh(covariance)
+    kept = variances.flip(0)[:COMPONENTS] > NEGLIGIBLE * variances[-1].clamp_min(FLOOR)
+    scale = variances.flip(0)[:COMPONENTS][kept].sqrt()
+    return (poses - mean) @ axes.flip(1)[:, :COMPONENTS][:, kept] / scale
+
+
+def log_distances(
+    features: Tensor,
+    components: Tensor,
+    recordings: Tensor,
+    present: Tensor,
+    shared: SharedRows,
+    trimming: Trimming = TAIL,
+) -> Tensor:
+    """[N] float64 log d of every row of one sensor, NaN where it is absent; equal on all ranks.
+
+    features: [n, D] float64; components: [n, K] float64; recordings: [N] int64 codes from 0 of all rows;
+    present: [N] bool.
+    """
+    kept, log_distance = present, torch.full((shared.count,), torch.nan, dtype=torch.float64)
+    if not bool(present.any()):
+        return log_distance
+    for _ in range(trimming.refits + 1):
+        squared = shared.joined(_squared(features, components, recordings, kept, shared, trimming.offsets))
+        log_distance = (squared.clamp_min(FLOOR).log() / 2).masked_fill(~present, torch.nan)
+        kept = present & (squared <= _limit(squared[present], trimming.share))
+    return log_distance
+
+
+def _squared(
+    features: Tensor,
+    components: Tensor,
+    recordings: Tensor,
+    kept: Tensor,
+    shared: SharedRows,
+    offsets: bool,
+) -> Tensor:
+    """[n] squared distances under the fit to the rows `kept` [N]."""
+    groups = recordings if offsets else torch.zeros_like(recordings)
+    weight = kept[shared.at].double()[:, None]
+    width = components.shape[1]
+    z = torch.cat([components, features], dim=1)
+    sums, products = _moments(z * weight, groups[shared.at], int(groups.max()) + 1, shared)
+    counts = torch.bincount(groups, weights=kept.double(), minlength=len(sums))
+    means = sums / counts[:, None].clamp_min(1)
+    within = (products - means.T @ sums) / counts.sum()
+    slope = _solved(within[:width, :width], within[:width, width:])
+    # Residual offsets of the whole and of each recording; a recording of few rows is drawn to the whole.
+    overall = sums.sum(dim=0) / counts.sum()
+    centre = overall[width:] - overall[:width] @ slope
+    own = means[:, width:] - means[:, :width] @ slope - centre
+    offset = centre + own * (counts / (counts + 1))[:, None]
+    residuals = features - components @ slope - offset[groups[shared.at]]
+    spread = shared.total((residuals * weight).T @ residuals) / counts.sum()
+    return (residuals * _solved(spread, residuals.T).T).sum(dim=1)
+
+
+def _moments(z: Tensor, groups: Tensor, count: int, shared: SharedRows) -> tuple[Tensor, Tensor]:
+    """Sums per group [R, K + D] and products over all rows [K + D, K + D], over ranks in one reduction."""
+    sums = z.new_zeros(count, z.shape[1]).index_add(0, groups, z)
+    sums, products = shared.total(torch.cat([sums, z.T @ z])).split([count, z.shape[1]])
+    return sums, products
+
+
+def _solved(matrix: Tensor, right: Tensor) -> Tensor:
+    """matrix^-1 right with a ridge; matrix: [k, k] positive semi-definite."""
+    ridge = RIDGE * matrix.diagonal().mean().clamp_min(FLOOR) if len(matrix) else 0.0
+    return torch.linalg.solve(matrix + ridge * torch.eye(len(matrix), dtype=matrix.dtype), right)
+
+
+def _limit(squared: Tensor, share: float) -> Tensor:
+    """The largest squared distance that stays when a share of them is left out; at least one stays."""
+    return squared.kthvalue(max(1, round((1 - share) * len(squared)))).values
+
+
+def _augmented(values: Tensor) -> Tensor:
+    """Values with a column of ones, so that one product holds sums and their count."""
+    return torch.cat([values, torch.ones_like(values[:, :1])], dim=1)

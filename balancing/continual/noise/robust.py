@@ -1,0 +1,35 @@
+"""One scale for all evidence: distances from the median in robust spreads, large ones compressed."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+NORMAL = 1.4826
+"""Standard deviation over median absolute deviation of a normal distribution."""
+
+
+def robust_z(values: Tensor) -> Tensor:
+    """(values - median) / (1.4826 median absolute deviation) for each column of [N, ...]; NaN stays NaN.
+
+    Where more than half of the values are equal their spread is 0: the standard deviation takes its place,
+    and values that are all equal become 0.
+
+    >>> robust_z(torch.tensor([1.0, 2.0, 3.0, 4.0, 103.0])).round(decimals=2).tolist()
+    [-1.35, -0.67, 0.0, 0.67, 67.45]
+    """
+    away = values - values.nanquantile(0.5, dim=0)
+    spread = NORMAL * away.abs().nanquantile(0.5, dim=0)
+    known = (~values.isnan()).sum(dim=0).clamp_min(1)
+    deviation = (away.square().nansum(dim=0) / known).sqrt()
+    spread = torch.where(spread > 0, spread, torch.where(deviation > 0, deviation, 1.0))
+    return away / spread
+
+
+def signed_log(values: Tensor) -> Tensor:
+    """sign(x) log(1 + |x|), so that one wild reading does not set the scale of a mixture.
+
+    >>> signed_log(torch.tensor([-2.0, 0.0, 2.0])).round(decimals=3).tolist()
+    [-1.099, 0.0, 1.099]
+    """
+    return values.sign() * values.abs().log1p()
