@@ -7,7 +7,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
 from equipose.balancing.chained import ChainConfig
+from equipose.balancing.continual.noise.separation import NoiseSeparation
 from equipose.balancing.method import MethodConfig
+from equipose.balancing.methods.relearning import Relearning
 from equipose.balancing.registry import CONTINUAL, METHODS, method_class
 from equipose.balancing.schedules import fitted
 from equipose.experiments.presets.names import ContinualPresetName
@@ -162,12 +164,13 @@ def strategy_of(name: str, epochs: int) -> Strategy:
 def _method(name: str, epochs: int) -> MethodConfig:
     """The settings of a method in a strategy's name."""
     if name == "random":
-        return fitted(CONTINUAL["nis"].Config(act="random"), epochs)
+        return fitted(NoiseSeparation.Config(act="random"), epochs)
+    if name == "relearning":
+        return fitted(Relearning.Config(diagnosis="lead", strength=0.5), epochs)
     if name not in {**METHODS, **CONTINUAL, "finetune": None}:
         known = ["finetune", *REFERENCE_SHAPES, *CONTINUAL, "random", *METHODS]
         raise ValueError(f"unknown strategy {name!r}; known, to be joined by +: {known}")
-    settings = {"relearning": {"diagnosis": "lead", "strength": 0.5}}.get(name, {})
-    return fitted(method_class("plain" if name == "finetune" else name).Config(**settings), epochs)
+    return fitted(method_class("plain" if name == "finetune" else name).Config(), epochs)
 
 
 def strategies_of(names: Sequence[str], epochs: int) -> tuple[Strategy, ...]:

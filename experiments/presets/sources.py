@@ -15,7 +15,7 @@ from equipose.pipelines.files.errors import DataError
 from equipose.pipelines.files.locks import locked
 from equipose.pipelines.files.path_safety import check_name
 from equipose.pipelines.prepare import prepare
-from equipose.pipelines.protocols import PROTOCOLS, division_of, select, splits
+from equipose.pipelines.protocols import PROTOCOLS, Task, division_of, is_task, select, splits
 from equipose.pipelines.protocols.mmfi import SUBJECTS
 from equipose.pipelines.readers import READERS, Reader, configured, reader_of
 from equipose.pipelines.readers.simulated import SimulatedSource
@@ -112,7 +112,9 @@ def check_source(source: DataSource, wanted: Iterable[tuple[str, str]] = ()) -> 
     if source.store is None:
         check_root(source)
         for protocol, split in wanted:
-            if protocol in PROTOCOLS:
+            if is_task(split):
+                Task.of(split)
+            elif protocol in PROTOCOLS:
                 splits(protocol, split)
             division_of(protocol)
         return

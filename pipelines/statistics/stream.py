@@ -98,19 +98,16 @@ class StreamErrors:
 
     @property
     def kept(self) -> float:
-        """Share kept of what joint training knows: 1 is as good, 0 the mean pose; NaN without `joint`.
+        """Share kept of what joint training knows: 1 is as good, 0 the mean pose.
 
         The mean over tasks of (mean pose - final) / (mean pose - joint); it has no unit, so streams compare.
+        NaN without `joint`, and where that is no better than the mean pose: then there is nothing to keep.
         """
         if self.joint is None:
             return float("nan")
         known = self.mean_pose - self.joint
         if (known <= 0).any():
-            worst = self.tasks[int(np.argmin(known))]
-            raise ValueError(
-                f"joint training is no better than the mean pose on task {worst}; there is nothing to keep, "
-                "train it longer"
-            )
+            return float("nan")
         return _mean((self.mean_pose - self.after[-1]) / known)
 
     def metrics(self) -> dict[str, float]:

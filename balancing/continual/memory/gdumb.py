@@ -35,7 +35,7 @@ def parts(capacity: int, tasks: int) -> list[int]:
 class GDumb(Method):
     """Trains on the memory only, in the first task too."""
 
-    from_scratch: ClassVar[bool] = True
+    from_scratch = True
 
     @dataclass(frozen=True, kw_only=True)
     class Config(RehearsalConfig):

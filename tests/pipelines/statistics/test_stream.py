@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -100,5 +101,4 @@ def test_impossible_streams_are_refused(changes: dict[str, Any], message: str) -
 
 
 def test_nothing_to_keep_is_said() -> None:
-    with pytest.raises(ValueError, match="no better than the mean pose on task E02"):
-        _ = stream(joint=[60.0, 175.0, 80.0]).kept
+    assert math.isnan(stream(joint=[60.0, 175.0, 80.0]).kept)
