@@ -7,6 +7,7 @@ once, and an interrupted stream resumes inside the task that it had reached.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -101,6 +102,11 @@ class ContinualConfig:
         for what, values in (("strategies", names), ("seeds", self.seeds), ("orders", self.orders)):
             if not values or len(set(values)) < len(values):
                 raise ValueError(f"{what} must be different and at least one, got {list(values)}")
+        possible = math.factorial(len(self.tasks))
+        if min(self.orders) < 0 or max(self.orders) >= possible:
+            raise ValueError(
+                f"orders are numbers from 0 to {possible - 1} for {len(self.tasks)} tasks, got {self.orders}"
+            )
         noisy = [strategy.name for strategy in self.strategies if strategy.noisy]
         if noisy and self.noisy_store is None:
             raise ValueError(f"strategies {noisy} need contaminated data; give noisy_store, or drop them")
@@ -117,11 +123,13 @@ class ContinualConfig:
         return union(self.tasks)
 
     def ordered(self, order: int) -> tuple[Task, ...]:
-        """The tasks in an order: a function of its number."""
-        if order == 0:
-            return self.tasks
-        positions = numpy_rng(order, "order of tasks").permutation(len(self.tasks))
-        return tuple(self.tasks[position] for position in positions)
+        """The tasks in an order: a function of its number; different numbers give different orders."""
+        found = [tuple(range(len(self.tasks)))]
+        draws = numpy_rng(0, "orders of tasks")
+        while len(found) <= order:
+            drawn = tuple(draws.permutation(len(self.tasks)).tolist())
+            found += [drawn] * (drawn not in found)
+        return tuple(self.tasks[position] for position in found[order])
 
     def streams(self) -> list[Stream]:
         """Every strategy, seed and order; seeds vary slowest, so an interrupted job has complete ones."""

@@ -102,9 +102,7 @@ def forgetting_against_learning(
     The lower left corner is best. Raises ValueError where the two name different strategies.
     """
     if not learned or set(learned) != set(forgotten):
-        raise ValueError(
-            f"learned names {sorted(learned)}, forgotten {sorted(forgotten)}; give both for each"
-        )
+        raise ValueError(f"learned names {sorted(learned)}, forgotten names {sorted(forgotten)}; give both")
     figure = new_figure(provenance, height=4.8)
     axes = tidy(figure.subplots(), title, "error as learnt (mm)", "forgetting (mm)")
     points = {}

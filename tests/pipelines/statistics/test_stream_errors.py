@@ -1,0 +1,99 @@
+"""Error tables of streams: matrices, and tests whose answers are known."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+import pytest
+
+from equipose.pipelines.statistics.stream_errors import (
+    compare_final,
+    compare_with_own_learning,
+    matrix,
+    mean_over_streams,
+    seed_numbers,
+    with_positions,
+)
+
+TASKS = ("E01", "E02", "E03")
+AFTER = np.array([[50.0, 90.0, 95.0], [70.0, 55.0, 92.0], [80.0, 75.0, 60.0]])
+SUBJECTS = tuple(f"S{n:02d}" for n in range(6))
+
+
+def table(strategy: str, shift: float = 0.0, noise: float = 0.5, seeds: int = 3) -> pl.DataFrame:
+    """Errors around AFTER, `shift` mm more on every task but the one just learnt."""
+    rng = np.random.default_rng(7)
+    rows = []
+    for seed in range(seeds):
+        for after in range(len(TASKS)):
+            for position, task in enumerate(TASKS):
+                for subject in SUBJECTS:
+                    error = AFTER[after, position] + shift * (after != position) + noise * rng.normal()
+                    rows.append(
+                        {
+                            "strategy": strategy, "seed": seed, "order": 0, "after": after, "task": task,
+                            "subset": "RL", "subject": f"{task}{subject}", "error_sum_mm": 10 * error,
+                            "count": 10,
+                        }
+                    )  # fmt: skip
+    return with_positions(pl.DataFrame(rows), {0: TASKS})
+
+
+def test_rows_are_after_and_columns_are_tested_on() -> None:
+    one = table("finetune", noise=0.0).filter(pl.col("seed") == 0)
+    np.testing.assert_allclose(matrix(one, TASKS), AFTER)
+
+
+def test_another_order_permutes_rows_and_columns_alike() -> None:
+    one = table("finetune", noise=0.0).filter(pl.col("seed") == 0)
+    turned = one.with_columns(task=pl.col("task").replace({"E01": "E03", "E03": "E01"}))
+    np.testing.assert_allclose(matrix(turned, TASKS[::-1]), AFTER)
+
+
+def test_what_is_not_tested_is_not_a_number() -> None:
+    one = table("finetune", noise=0.0).filter(pl.col("seed") == 0, pl.col("after") == 0)
+    found = matrix(one, TASKS)
+    np.testing.assert_allclose(found[0], AFTER[0])
+    assert np.isnan(found[1:]).all()
+
+
+def test_final_errors_are_paired_over_streams_and_subjects() -> None:
+    both = pl.concat([table("finetune"), table("replay", shift=-15.0)])
+    [row] = compare_final(both, "finetune").iter_rows(named=True)
+    assert row["method"] == "replay"
+    assert row["difference_mm"] == pytest.approx(-10.0, abs=1e-6)  # two of three tasks are shifted
+    assert row["verdict"] == "helped"
+    assert (row["seeds"], row["clusters"]) == (3, 18)
+
+
+def test_forgetting_is_tested_on_all_tasks_but_the_last() -> None:
+    [row] = compare_with_own_learning(table("finetune"), "finetune").iter_rows(named=True)
+    assert row["difference_mm"] == pytest.approx(((80 - 50) + (75 - 55)) / 2, abs=0.5)
+    assert row["verdict"] == "hurt"
+    assert row["low_mm"] > 0
+    assert row["clusters"] == 12
+
+
+def test_a_strategy_that_keeps_everything_did_not_forget() -> None:
+    kept = table("joint").with_columns(
+        error_sum_mm=pl.when(pl.col("after") >= pl.col("position")).then(500.0).otherwise("error_sum_mm")
+    )
+    [row] = compare_with_own_learning(kept, "joint").iter_rows(named=True)
+    assert row["difference_mm"] == 0
+    assert row["verdict"] == "did not help"
+
+
+def test_seeds_and_orders_are_one_stream_each() -> None:
+    rows = pl.DataFrame({"seed": [0, 0, 1, 1, 0], "order": [0, 1, 0, 1, 1]})
+    assert seed_numbers(rows)["run"].to_list() == [0, 1, 2, 3, 1]
+
+
+def test_means_keep_the_order_of_strategies_and_their_counts() -> None:
+    metrics = pl.DataFrame(
+        {"strategy": ["b", "a", "b"], "seed": [0, 0, 1], "order": [0, 0, 0], "final_mm": [60.0, 50.0, 64.0]}
+    )
+    rows = mean_over_streams(metrics).to_dicts()
+    assert [row["strategy"] for row in rows] == ["b", "a"]
+    assert rows[0]["final_mm"] == 62.0
+    assert rows[0]["final_mm/std"] == pytest.approx(8**0.5)
+    assert [row["streams"] for row in rows] == [2, 1]
