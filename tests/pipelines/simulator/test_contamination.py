@@ -1,4 +1,4 @@
-"""Exactly the readings that the truth lists are changed, in every sensor and by every kind, and nothing else."""
+"""Exactly the readings that the truth lists are changed, in every sensor and by every kind."""
 
 from __future__ import annotations
 
