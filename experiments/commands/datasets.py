@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
 from rich.progress import Progress
 from tyro.conf import Positional
 
-LIMITS = {"S": 40, "A": 27}
-"""How many subjects and actions MM-Fi has."""
+from equipose.experiments.presets.simulated import parse_codes, parse_contamination, simulator_config
 
 
 def simulate(
@@ -24,6 +21,9 @@ def simulate(
     noise: dict[str, float] | None = None,
     informativeness: dict[str, float] | None = None,
     sensors: tuple[str, ...] = (),
+    override: tuple[str, ...] = (),
+    rooms: float = 0.0,
+    contaminate: str = "",
 ) -> None:
     """Write simulated sensor data in MM-Fi's on-disk layout.
 
@@ -36,13 +36,19 @@ def simulate(
         noise: Multiplier of the sensor noise per modality, e.g. `wifi 2.0`; 1 is calibrated.
         informativeness: 0 to 1 per modality; at 0 the signal does not depend on the pose.
         sensors: Which ones, e.g. `rgb lidar depth`; by default those of the AWC paper.
+        override: Any other setting of the simulator, e.g. `dropout.wifi=0.3 radar_clutter=2`.
+        rooms: How much environments differ in mounting, stance, clutter and light: 0 as little as ever, 1 as
+            much as installing the sensors anew, at most 4.
+        contaminate: What to spoil on purpose, e.g. `rate=0.2,kinds=gauss+swap,sensors=rgb`; the store that is
+            prepared from the data then has the truth beside it.
     """
     from equipose.models.sensors import DEFAULT_SENSORS, in_order
-    from equipose.pipelines.simulator import SimulatorConfig, write_mmfi_tree
+    from equipose.pipelines.simulator import write_mmfi_tree
 
-    config = SimulatorConfig(
-        frames=frames, seed=seed, noise=noise or {}, informativeness=informativeness or {}
+    config = simulator_config(
+        override, rooms, frames=frames, seed=seed, noise=noise or {}, informativeness=informativeness or {}
     )
+    contamination = parse_contamination(contaminate) if contaminate else None
     chosen = parse_codes(subjects, "S"), parse_codes(actions, "A")
     with Progress() as progress:
         task = progress.add_task("simulating", total=len(chosen[0]) * len(chosen[1]))
@@ -52,6 +58,7 @@ def simulate(
             actions=chosen[1],
             config=config,
             modalities=in_order(sensors or DEFAULT_SENSORS),
+            contamination=contamination,
             progress=lambda *_: progress.advance(task),
         )
     print(f"simulated data in {out}; next: equipose prepare mmfi {out} --out {out}-store")
@@ -143,21 +150,3 @@ def verify(store: Positional[str], /) -> None:
         f"{len(opened):,} frames in {len(opened.keys):,} sequences match their digests and the index; "
         f"fingerprint {opened.fingerprint}"
     )
-
-
-def parse_codes(values: Sequence[str], letter: str) -> list[str]:
-    """Expand codes and ranges to an ascending list without repeats, e.g. `["S01", "S05", "S06"]`.
-
-    Raises ValueError that names the value and the accepted forms.
-    """
-    numbers: set[int] = set()
-    for value in (part for item in values for part in item.split(",") if part):
-        match = re.fullmatch(rf"{letter}?(\d+)(?:-{letter}?(\d+))?", value.strip(), re.IGNORECASE)
-        low, high = (int(match[1]), int(match[2] or match[1])) if match else (0, 0)
-        if not 1 <= low <= high <= LIMITS[letter]:
-            raise ValueError(
-                f"{value!r} is no {letter}-code; write {letter}01..{letter}{LIMITS[letter]:02d}, "
-                f"a range such as {letter}01-{letter}04, or a list with spaces or commas"
-            )
-        numbers |= set(range(low, high + 1))
-    return [f"{letter}{number:02d}" for number in sorted(numbers)]

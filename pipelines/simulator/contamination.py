@@ -1,7 +1,7 @@
 """Which readings are contaminated, with what and how strongly; drawn before anything is simulated.
 
-A share of the frames is hit, each in one sensor (or in its pose) and by one kind. Draws have random streams of
-their own, so what is not hit stays as it is without contamination.
+A share of the frames is hit, each in one sensor (or in its pose) and by one kind. Draws have random streams
+of their own, so what is not hit stays as it is without contamination.
 """
 
 from __future__ import annotations
@@ -19,13 +19,14 @@ KINDS: dict[str, str] = {
     "gauss": "white noise on a reading",
     "burst": "stronger white noise on a few readings in a row",
     "frozen": "a sensor that is stuck repeats its last reading",
-    "offset": "miscalibration: shifted points or key points; antennas in another order, and a slope over subcarriers",
+    "offset": "miscalibration: shifted points and key points; antennas in another order, and a slope",
     "swap": "another recording's reading of the same instant",
     "missing": "zeros, and nothing says that the reading is not there",
     "clock": "the reading of an earlier or later instant",
     "label": "another recording's pose; the sensors stay",
 }
-"""What can happen to a reading."""
+"""What can happen to a reading, or to the pose."""
+OF_SENSORS = tuple(kind for kind in KINDS if kind != "label")
 STRENGTHS: dict[str, dict[str, float]] = {
     "gauss": {
         "rgb": 25,
@@ -47,9 +48,11 @@ STRENGTHS: dict[str, dict[str, float]] = {
         "wifi": 0.4,
     },
 }
-"""Kind -> sensor -> usual strength: pixels for key points (along x; an offset along y is 5/8 of it), metres for
-points and depth images, shares of a frame's span for WiFi. In the infrared pair people are a third smaller."""
+"""Kind -> sensor -> usual strength: pixels for key points (along x; an offset along y is 5/8 of it), metres
+for points and depth images, shares of a frame's span for WiFi. People are a third smaller in the infrared
+pair's images."""
 SENSORS = tuple(STRENGTHS["gauss"])
+SUBJECTS = tuple(f"S{number:02d}" for number in range(1, 41))
 RUN = (4, 8)
 """Shortest and longest run, frames, of a burst, of a stuck sensor and of a wrong clock."""
 RUNS = ("burst", "frozen", "clock")
@@ -60,13 +63,17 @@ class Contamination:
     """How much of the data is spoilt, and how."""
 
     rate: float
-    """Share of the frames that are hit, each in one of `sensors`; with one sensor, the share of its readings."""
-    kinds: tuple[str, ...] = tuple(KINDS)
+    """Share of the frames that are hit, each in one of `sensors`; with one sensor, the share of its readings.
+    Where there is nothing to spoil, as in a frame without radar points, a hit has no effect and is not in the
+    truth."""
+    kinds: tuple[str, ...] = OF_SENSORS
     """Some of `KINDS`, of equal shares; `label` hits the pose instead of a sensor."""
     sensors: tuple[str, ...] = DEFAULT_SENSORS
     """Those that can be hit, equally often."""
     per_recording: bool = False
     """Hit whole recordings, that share of them, each in one sensor and by one kind."""
+    subjects: tuple[str, ...] = ()
+    """Spoil these people's recordings alone, such as those to train on; empty means all."""
     gauss: dict[str, float] = field(default_factory=dict)
     """Sensor -> strength of this kind; missing means that of `STRENGTHS`."""
     burst: dict[str, float] = field(default_factory=dict)
@@ -78,11 +85,12 @@ class Contamination:
 
     def __post_init__(self) -> None:
         require_within("rate", self.rate, 0.0, 1.0)
-        for name, known in (("kinds", tuple(KINDS)), ("sensors", SENSORS)):
+        for name, known in (("kinds", tuple(KINDS)), ("sensors", SENSORS), ("subjects", SUBJECTS)):
             given = tuple(getattr(self, name))
             object.__setattr__(self, name, given)
             require_known(name, given, known)
-            require(0 < len(given) == len(set(given)), name, given, "name at least one, and each once")
+            sound = len(given) == len(set(given)) and (given or name == "subjects")
+            require(bool(sound), name, given, "name at least one, and each once")
         for kind, usual in STRENGTHS.items():
             require_known(kind, getattr(self, kind), SENSORS)
             for sensor, value in getattr(self, kind).items():
@@ -99,9 +107,8 @@ class Contamination:
     def require_recorded(self, recorded: tuple[str, ...]) -> None:
         """Raise ValueError unless every sensor that can be hit is among the recorded ones."""
         absent = [sensor for sensor in self.sensors if sensor not in recorded]
-        require(
-            not absent, "contamination sensors", absent, f"the data has {list(recorded)}: name some of them"
-        )
+        remedy = f"the data has {list(recorded)}: name some of them"
+        require(not absent, "sensors to contaminate", absent, remedy)
 
 
 class Episode(NamedTuple):

@@ -51,13 +51,14 @@ def miscalibrated(frame: Frame, sensor: str, size: float, rng: np.random.Generat
     if isinstance(layout, Image):
         return _deeper(frame, np.float32(size * rng.choice((-1, 1))))
     if sensor == "wifi":
+        turned = antennas_turned(frame, rng)
         slope = np.linspace(-0.5, 0.5, frame.shape[1])[:, None] * rng.choice((-1, 1))
-        return np.asarray(antennas_turned(frame, rng) + size * _span(frame) * slope)
+        return np.asarray(turned + size * _span(frame) * slope)
     return _inside(frame + size * np.array([1, FLAT]) * rng.choice((-1, 1), 2))
 
 
 def antennas_turned(frame: Frame, rng: np.random.Generator) -> Frame:
-    """CSI [3, 114, 10] whose antennas are connected in another, rotated order."""
+    """CSI [3, 114, 10], amplitude or phase, whose antennas are connected in another, rotated order."""
     return np.roll(frame, int(rng.integers(1, 3)), axis=0)
 
 

@@ -58,7 +58,12 @@ def record(
         modalities=sensors,
     )
     clean = Recording(subject=subject, action=action, pose=pose, readings=found)
-    return clean if contamination is None else _contaminated(clean, config, sensors, contamination)
+    if contamination is None:
+        return clean
+    contamination.require_recorded(tuple(sensors))
+    if subject not in (contamination.subjects or (subject,)):
+        return replace(clean, altered=())
+    return _contaminated(clean, config, contamination)
 
 
 def simulate_sequence(
@@ -83,12 +88,11 @@ def simulate_sequence(
     )
 
 
-def _contaminated(
-    clean: Recording, config: SimulatorConfig, sensors: Sequence[str], contamination: Contamination
-) -> Recording:
-    """The recording with some readings changed. A change that would make a reading invalid, or that of an invalid
-    one, is left out: contamination shows in no mark of validity."""
-    contamination.require_recorded(tuple(sensors))
+def _contaminated(clean: Recording, config: SimulatorConfig, contamination: Contamination) -> Recording:
+    """The recording with some readings changed.
+
+    A change of an invalid reading, or to one, is left out: no mark of validity tells of contamination.
+    """
     rng = partial(
         numpy_rng,
         config.seed,
@@ -151,6 +155,8 @@ class _Work:
         size = self.contamination.strength(kind, sensor)
         if kind == "offset":
             frames[sensor] = miscalibrated(frames[sensor], sensor, size, self._draw(sensor, kind, 0))
+            if sensor == "wifi":
+                frames[PHASE] = antennas_turned(frames[PHASE], self._draw(sensor, kind, 0))
             return frames, size
         frames[sensor] = noisy(frames[sensor], sensor, size, self._draw(sensor, kind, row + 1))
         return frames, size

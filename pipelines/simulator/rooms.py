@@ -1,7 +1,7 @@
 """How rooms differ: where the sensors are mounted and people stand, what disturbs the sensors, who comes.
 
-Without rooms in the settings, MM-Fi's four environments differ in little: the static paths of WiFi, two walls and
-six places of clutter for the radar, and 27 cm of stance in E04. A room sets what else is different there.
+Without rooms in the settings, MM-Fi's four environments differ in little: the static paths of WiFi, the
+walls, six places of clutter for the radar, and 27 cm of stance in E04. A room sets what else differs there.
 Ground truth always stays in the frame of the reference room, as if poses had been measured there.
 """
 
@@ -121,10 +121,10 @@ class Room:
     radar_ghosts: float | None = None
     """Probability that a radar detection also appears mirrored at a wall."""
     walls: tuple[float, float] | None = None
-    """x, metres, of the walls to the left and right of the sensors, for the radar's ghosts and the depth image."""
+    """x, metres, of the walls to the left and right, for the radar's ghosts and the depth image."""
     light: float = 1.0
-    """Multiplies errors and confusions of the key points of `rgb`; 2 is a dim room. The infrared pair brings its
-    own light."""
+    """Multiplies errors and confusions of the key points of `rgb`; 2 is a dim room. The infrared pair brings
+    its own light."""
     wifi_multipath: Multipath | None = None
     """How WiFi travels."""
     lidar_points: int | None = None
@@ -165,17 +165,17 @@ REFERENCE = Room()
 
 TURNS = {"yaw": 1.5, "pitch": 1.0, "roll": 0.4}
 SHIFTS = {"x": 0.04, "y": 0.03, "z": 0.05}
-"""Standard deviations, degrees and metres, of a mounting at strength 1: what re-installing the sensors costs."""
+"""Standard deviations, degrees and metres, of a mounting at strength 1: what re-installing sensors costs."""
 STANCE, FACING = (0.1, 0.15), 10.0
 """Standard deviations of the stance, x and z in metres, and of the facing, degrees, at strength 1."""
 CLUTTER = {"E01": 0.5, "E02": 1.0, "E03": 3.0, "E04": 6.0}
 LIGHT = {"E03": 2.0}
 LIDAR = {"E03": 0.5}
-"""Clutter detections, multiple of key-point errors, and multiple of LiDAR points of the rooms at strength 1."""
+"""Clutter detections, multiples of key-point errors and of LiDAR points of the rooms at strength 1."""
 BODY = 0.04
 """Largest difference of WiFi's body amplitude from the usual one at strength 1: 0.06 to 0.14."""
 MOST_STRENGTH, TAIL = 4.0, 2.5
-"""Largest strength, and standard deviations at which what is drawn ends: people must stay before the sensors."""
+"""Largest strength, and standard deviations at which draws end: people must stay before the sensors."""
 ENVIRONMENTS = ("E01", "E02", "E03", "E04")
 
 
@@ -186,7 +186,7 @@ def drawn_rooms(
 
     Spreads of mounting, stance and facing grow with `strength`; 1 is re-installing a rig, 4 drowns everything
     else. Clutter, light, LiDAR and WiFi's body share reach the values of the tables above at 1 and stay
-    there. Strength 0 gives no rooms. E01 is the reference room: its sensors stand and its people stand as ever.
+    there. Strength 0 gives no rooms. E01 is the reference room: mounting, stance and facing are as ever.
     """
     require_within("strength", strength, 0.0, MOST_STRENGTH)
     require_known("environments", environments, ENVIRONMENTS)

@@ -6,8 +6,8 @@ Arrow table of `frames`, and the `header.json` that was written first.
 
 Here: `writer` and `reader` (the two classes to use), `parts` (sequences that are not joined yet), `signals`
 (which sensors, and their columns), `format` (conversion, hashes), `index` (the tables beside the frames),
-`layout` (where each frame's numbers lie), `truth` (what contamination changed, beside the store), `folder` (local or remote files), `checks` and `arrow_guard`
-(nothing in a store is trusted).
+`truth` (what contamination changed, in a file that training never reads), `layout` (where each frame's
+numbers lie), `folder` (local or remote files), `checks` and `arrow_guard` (nothing in a store is trusted).
 """
 
 from __future__ import annotations

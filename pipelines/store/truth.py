@@ -1,7 +1,7 @@
-"""The truth about contaminated readings, beside a store: written by its preparation, read by what judges detectors.
+"""The truth about contaminated readings, beside a store: for judging what claims to detect them.
 
-It is a file of its own, `contamination.parquet`, that the manifest does not name: a store is the same with it and
-without it, and nothing that opens a store, makes batches or trains reads it.
+Preparation writes it into a file of its own, `contamination.parquet`, that the manifest does not name: a
+store is the same with it and without it, and nothing that opens a store, makes batches or trains reads it.
 """
 
 from __future__ import annotations
@@ -69,8 +69,8 @@ def read_contamination(store: Store) -> pl.DataFrame | None:
     """The contaminated readings of a store, in the order of its rows; None where it has no such record.
 
     Columns: `row` of the store's index, `environment`, `subject`, `action`, `part`, `number`, `sensor` (or
-    `pose`), `kind`, `strength`. A store that was contaminated but by chance nowhere gives no rows. For judging detectors
-    only: nothing may learn from it. Raises DataError for a damaged file.
+    `pose`), `kind`, `strength`. A store that was contaminated but by chance nowhere gives no rows. For
+    judging detectors only: nothing may learn from it. Raises DataError for a damaged file.
     """
     folder = store.folder
     if not folder.exists(TRUTH):

@@ -34,7 +34,10 @@ def walls_of(config: SimulatorConfig, environment: str) -> Array:
 def room_depth(
     seed: int, environment: str, camera: Pinhole, walls: tuple[float, float] | None = None
 ) -> Floats:
-    """Depth [H, W], metres, of floor, ceiling and walls; `walls`: x of those at the sides, instead of drawn ones."""
+    """Depth [H, W], metres, of floor, ceiling and walls.
+
+    `walls`: x of those at the sides, metres, instead of the environment's drawn ones.
+    """
     sides, back = (
         side_walls(seed, environment) if walls is None else np.array(walls),
         back_wall(seed, environment),

@@ -33,8 +33,9 @@ from equipose.pipelines.simulator.sensors.signals import drift
 
 DIRECT_POWER, ROOM_POWER, DAY_POWER = 0.05, 0.925, 0.009
 """Relative powers of the direct path, of paths of the room, of paths that changed between visitors; the body
-has 0.01 unless a room sets its share. A strong direct path would leave fades shallower than MM-Fi's; what changes between visitors (a chair, a
-door) is little, yet enough that a network learns few people by heart instead of their poses."""
+has 0.01 unless a room sets its share. A strong direct path would leave fades shallower than MM-Fi's; what
+changes between visitors (a chair, a door) is little, yet enough that a network learns few people by heart
+instead of their poses."""
 USUAL = Multipath()
 PROFILE_KNOTS = (0, 6, 12, 18, 36, 48, 60, 72, 84, 90, 96, 102, 108, 113)
 PROFILE_DB = {
