@@ -6,7 +6,7 @@ Nothing is dropped: what cannot be used becomes an invalid frame with a reason, 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,7 @@ from equipose.pipelines.sequence import (
     SensorSequence,
     Signal,
 )
+from equipose.pipelines.strict import without_unchanging
 
 Cleaned = FloatArray | bytes
 """One frame as stored: numbers, or a compressed picture."""
@@ -99,8 +100,12 @@ def minmax(frames: FloatArray, dimensions: int) -> FloatArray:
     return ((frames - low) / np.where(span > 0, span, 1)).astype(np.float32)
 
 
-def assemble(raw: RawSequence, sensors: Sequence[str] = DEFAULT_SENSORS) -> SensorSequence:
+def assemble(
+    raw: RawSequence, sensors: Sequence[str] = DEFAULT_SENSORS, strict: Collection[str] = ()
+) -> SensorSequence:
     """Check, convert and clean every frame of these sensors and of the pose.
+
+    strict: sensors whose frames must change, see `equipose.pipelines.strict`.
 
     Invalid frames hold zeros (no points, no bytes), are marked False in `valid`, and have a `Defect`. A
     sensor that the source lacks is invalid throughout, provenance `absent`, with one defect for all frames.
@@ -111,6 +116,8 @@ def assemble(raw: RawSequence, sensors: Sequence[str] = DEFAULT_SENSORS) -> Sens
     names = (*sensors, POSE)
     for name in names:
         cleaned = _clean_signal(raw, name)
+        if name in strict:
+            cleaned = without_unchanging(cleaned, raw.numbers.tolist(), name, sensor_of(name).layout)
         defects += {d: None for d in cleaned if isinstance(d, Defect)}
         valid[name] = np.array([not isinstance(c, Defect) for c in cleaned], np.bool_)
         signals[name] = _stored(cleaned, POSE_LAYOUT if name == POSE else sensor_of(name).layout)

@@ -8,7 +8,7 @@ that have vanished are dropped, new ones are added; otherwise it stays unchanged
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
@@ -62,14 +62,16 @@ def prepare(
     reader: Reader | None = None,
     subjects: tuple[str, ...] = (),
     actions: tuple[str, ...] = (),
+    strict: Collection[str] = (),
     run: Runner = one_by_one,
     progress: Progress | None = None,
 ) -> Store:
     """Prepare the store `out` from the `root` of a `source` (`mmfi`, `mars`, `simulated`) and open it.
 
     `root` is a folder, or a `SimulatedSource`. `reader` replaces the source's own, e.g. with other settings.
-    `subjects` and `actions` keep only those. `run` decides where sequences are read. `progress` is called
-    after every sequence. What was wrong with the data is in the store's `defects` and `report`.
+    `subjects` and `actions` keep only those. `strict` names sensors whose frames must change: those that do
+    not are invalid (`equipose.pipelines.strict`). `run` decides where sequences are read. `progress` is
+    called after every sequence. What was wrong with the data is in the store's `defects` and `report`.
 
     Raises `DataError` for a root that cannot be used, for an `out` that holds another preparation, and where
     no frame has a valid pose.
@@ -90,7 +92,8 @@ def prepare(
     keys = _wanted(there, subjects, actions, root)
     states = {key: chosen.state(root, key) for key in keys} if isinstance(chosen, Traceable) else {}
     signals = StoredSignals.of(in_order(chosen.sensors(root)))
-    header = StoreHeader(source=source, signals=signals, settings=chosen.settings(root))
+    settings = chosen.settings(root) | _strict(strict, signals)
+    header = StoreHeader(source=source, signals=signals, settings=settings)
     job = Job(reader=chosen, root=root, out=Path(out), header=header, states=states)
     writer = StoreWriter(job.out, header)
     gone = set(writer.written()) - set(there) if isinstance(chosen, Traceable) else set()
@@ -135,6 +138,14 @@ def _changes(again: set[SequenceKey], gone: set[SequenceKey], new: set[SequenceK
     return [f"{len(keys)} {what}, such as {name_of(min(keys))}" for what, keys in named if keys]
 
 
+def _strict(names: Collection[str], signals: StoredSignals) -> dict[str, list[str]]:
+    """The setting, which stores without it do not have."""
+    unknown = sorted(set(names) - set(signals.sensors))
+    if unknown:
+        raise ValueError(f"strict names {unknown}; the store holds {list(signals.sensors)}")
+    return {"strict": list(in_order(names))} if names else {}
+
+
 def _nothing(root: Any, notes: Sequence[str]) -> DataError:
     why = "; ".join(notes[:3])
     return DataError.about(
@@ -158,7 +169,7 @@ def _wanted(
 def prepare_sequence(job: Job, key: SequenceKey) -> int:
     """Read, clean and write one sequence; returns its number of frames, 0 if there was nothing to write."""
     raw = job.reader.read(job.root, key)
-    sequence = assemble(raw, job.sensors)
+    sequence = assemble(raw, job.sensors, job.header.settings.get("strict", ()))
     if len(sequence):
         write_part(job.out, key, raw.altered)
         StoreWriter(job.out, job.header).write(sequence, job.states.get(key, ""))

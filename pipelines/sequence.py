@@ -31,7 +31,8 @@ REASONS: dict[str, str] = {
     "dtype": "not real numbers",
     "shape": "an array of another shape than this sensor has",
     "not-finite": "NaN or infinity that the cleaning rules do not repair",
-    "constant": "every value of the frame equal, where scaling it would be 0/0",
+    "constant": "every value of the frame equal, where scaling it would be 0/0 or where asked for",
+    "stuck": "equal to the last usable frame before it, where asked for",
     "format": "another format, unit or numbering than the source defines, judged over the whole sequence",
     "unreadable": "not a file of this format, or not an ordinary file inside the root",
 }

@@ -76,6 +76,7 @@ def prepare(
     any_room: bool = False,
     axes: tuple[str, ...] = (),
     columns: tuple[str, ...] = (),
+    strict: tuple[str, ...] = (),
 ) -> None:
     """Turn raw files into a store; called again, the store follows what has changed in the files.
 
@@ -91,6 +92,8 @@ def prepare(
         axes: What the first three columns of a sensor's points hold, if not x (right), y (down), z (depth):
             `lidar=z-x-y` for depth, left, up. `inspect` says when another order fits the pose better.
         columns: Columns of a sensor's points in the order of its files: `mmwave=x,y,z,intensity,doppler`.
+        strict: Sensors, e.g. `rgb lidar`, of which a frame that equals the one before it, or whose key points
+            are all in one place, is invalid.
     """
     from equipose.models.sensors import in_order
     from equipose.orchestrator.cluster.parallel_prepare import side_by_side
@@ -116,6 +119,7 @@ def prepare(
             root,
             out,
             reader=reader,
+            strict=strict,
             run=side_by_side() if parallel else one_by_one,
             progress=lambda done, total: progress.update(task, completed=done, total=total),
         )

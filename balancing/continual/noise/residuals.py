@@ -6,8 +6,8 @@ pose, with an offset per recording, and the residual is measured in its own spre
 
     r = f - A u - c_recording,   d^2 = r' S^-1 r.
 
-The worst rows of a fit are left out of the next one, so that they do not explain themselves. Everything comes
-from sums over rows, which are reduced over ranks before they are used.
+The worst rows of every recording are left out of the next fit, so that they do not explain themselves.
+Everything comes from sums over rows, which are reduced over ranks before they are used.
 
 Legend: N rows of all ranks, n rows of this one, D feature width, K components, R recordings.
 """
@@ -37,9 +37,9 @@ class Trimming:
 
     refits: int = 3
     share: float = 0.2
-    """Of the rows, left out of the next fit."""
+    """Of the rows of a recording (without offsets: of all), left out of the next fit."""
     offsets: bool = True
-    """Whether each recording has an offset of its own; one that is contaminated throughout then looks clean."""
+    """Whether each recording has an offset of its own; one contaminated throughout then looks clean."""
 
 
 TAIL = Trimming()
@@ -73,26 +73,25 @@ def log_distances(
     features: [n, D] float64; components: [n, K] float64; recordings: [N] int64 codes from 0 of all rows;
     present: [N] bool.
     """
+    groups = recordings if trimming.offsets else torch.zeros_like(recordings)
     kept, log_distance = present, torch.full((shared.count,), torch.nan, dtype=torch.float64)
     if not bool(present.any()):
         return log_distance
     for _ in range(trimming.refits + 1):
-        squared = shared.joined(_squared(features, components, recordings, kept, shared, trimming.offsets))
+        squared = shared.joined(_squared(features, components, groups, kept, shared))
         log_distance = (squared.clamp_min(FLOOR).log() / 2).masked_fill(~present, torch.nan)
-        kept = present & (squared <= _limit(squared[present], trimming.share))
+        kept = present & _best(log_distance, groups, 1 - trimming.share)
     return log_distance
 
 
 def _squared(
     features: Tensor,
     components: Tensor,
-    recordings: Tensor,
+    groups: Tensor,
     kept: Tensor,
     shared: SharedRows,
-    offsets: bool,
 ) -> Tensor:
-    """[n] squared distances under the fit to the rows `kept` [N]."""
-    groups = recordings if offsets else torch.zeros_like(recordings)
+    """[n] squared distances under the fit to the rows `kept` [N], with an offset for every group [N]."""
     weight = kept[shared.at].double()[:, None]
     width = components.shape[1]
     z = torch.cat([components, features], dim=1)
@@ -101,11 +100,11 @@ def _squared(
     means = sums / counts[:, None].clamp_min(1)
     within = (products - means.T @ sums) / counts.sum()
     slope = _solved(within[:width, :width], within[:width, width:])
-    # Residual offsets of the whole and of each recording; a recording of few rows is drawn to the whole.
     overall = sums.sum(dim=0) / counts.sum()
     centre = overall[width:] - overall[:width] @ slope
     own = means[:, width:] - means[:, :width] @ slope - centre
-    offset = centre + own * (counts / (counts + 1))[:, None]
+    noise = (within[width:, width:] - slope.T @ within[:width, width:]).trace().clamp_min(0)
+    offset = centre + own * _trust(own, counts, noise)[:, None]
     residuals = features - components @ slope - offset[groups[shared.at]]
     spread = shared.total((residuals * weight).T @ residuals) / counts.sum()
     return (residuals * _solved(spread, residuals.T).T).sum(dim=1)
@@ -124,9 +123,26 @@ def _solved(matrix: Tensor, right: Tensor) -> Tensor:
     return torch.linalg.solve(matrix + ridge * torch.eye(len(matrix), dtype=matrix.dtype), right)
 
 
-def _limit(squared: Tensor, share: float) -> Tensor:
-    """The largest squared distance that stays when a share of them is left out; at least one stays."""
-    return squared.kthvalue(max(1, round((1 - share) * len(squared)))).values
+def _trust(own: Tensor, counts: Tensor, noise: Tensor) -> Tensor:
+    """[R] how much of an offset [R, D] is believed: the mean of few rows is drawn to that of all.
+
+    counts: [R] rows; noise: variance of one row, summed over D. It is the best linear estimate where offsets
+    and rows are normally distributed.
+    """
+    between = (own.square().sum(dim=1) * counts).sum() / counts.sum()
+    return counts / (counts + noise / between.clamp_min(FLOOR)).clamp_min(FLOOR)
+
+
+def _best(distance: Tensor, groups: Tensor, share: float) -> Tensor:
+    """[N] bool: that share of every group's rows, those of the smallest distance; NaN counts as none."""
+    order = distance.argsort(stable=True)
+    order = order[groups[order].argsort(stable=True)]
+    known = torch.bincount(groups, weights=(~distance.isnan()).double())
+    size = torch.bincount(groups)
+    place = torch.arange(len(groups)) - (size.cumsum(0) - size)[groups[order]]
+    best = torch.zeros_like(groups, dtype=torch.bool)
+    best[order] = place < (share * known).round().clamp_min(1)[groups[order]]
+    return best
 
 
 def _augmented(values: Tensor) -> Tensor:

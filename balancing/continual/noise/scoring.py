@@ -11,7 +11,7 @@ from torch import Tensor
 from equipose.balancing.continual.noise.evidence import Evidence
 from equipose.balancing.continual.noise.head_errors import relative_log_errors
 from equipose.balancing.continual.noise.residuals import BULK, TAIL, Trimming, log_distances, pose_components
-from equipose.balancing.continual.noise.robust import robust_z, signed_log
+from equipose.balancing.continual.noise.robust import compressed, robust_z
 
 
 def reading_scores(evidence: Evidence) -> Tensor:
@@ -20,13 +20,13 @@ def reading_scores(evidence: Evidence) -> Tensor:
     A channel that says nothing of a reading (the only sensor of a row has no other head to be compared with)
     counts as its median, 0.
     """
-    channels = signed_log(robust_z(_stacked(evidence, TAIL)))
+    channels = compressed(robust_z(_stacked(evidence, TAIL)))
     return channels.nansum(dim=2).masked_fill(~evidence.present, torch.nan)
 
 
 def bulk_channels(evidence: Evidence) -> Tensor:
     """[N, M, K] float64 compressed robust z of every channel for `bulk.bulk_share`."""
-    return signed_log(robust_z(_stacked(evidence, BULK)))
+    return compressed(robust_z(_stacked(evidence, BULK)))
 
 
 def _stacked(evidence: Evidence, trimming: Trimming) -> Tensor:
