@@ -26,6 +26,9 @@ COMMANDS: dict[str, str] = {
     "compare": "equipose.experiments.commands.compare:compare",
     "controlled": "equipose.experiments.commands.controlled:controlled",
     "tables": "equipose.experiments.commands.tables:tables",
+    "evaluate": "equipose.experiments.commands.evaluate:evaluate",
+    "predict": "equipose.experiments.commands.predict:predict",
+    "advise": "equipose.experiments.commands.advise:advise",
     "doctor": "equipose.experiments.commands.doctor:doctor",
     "ui": "equipose.experiments.commands.ui:ui",
 }
@@ -45,6 +48,9 @@ SUMMARIES: dict[str, str] = {
     "claims hold.",
     "tables": "Train what the paper's tables need and write them beside the published numbers, as one HTML "
     "report.",
+    "evaluate": "Measure a trained model with every subset of its sensors, per joint, action and room.",
+    "predict": "Predict a pose and a doubt for every frame of a store, with any of the model's sensors missing.",
+    "advise": "Say which sensors of a trained model are worth their cost, and what each further one buys.",
     "doctor": "Check machine, Ray, MLflow and data, and say what to fix; exit status 1 if a job would not "
     "work.",
     "ui": "Open MLflow's UI over a results folder until Ctrl-C, by default for this machine alone.",
