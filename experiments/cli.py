@@ -49,7 +49,7 @@ SUMMARIES: dict[str, str] = {
     "tables": "Train what the paper's tables need and write them beside the published numbers, as one HTML "
     "report.",
     "evaluate": "Measure a trained model with every subset of its sensors, per joint, action and room.",
-    "predict": "Predict a pose and a doubt for every frame of a store, with any of the model's sensors missing.",
+    "predict": "Predict a pose and a doubt for every frame of a store, with any of the sensors missing.",
     "advise": "Say which sensors of a trained model are worth their cost, and what each further one buys.",
     "doctor": "Check machine, Ray, MLflow and data, and say what to fix; exit status 1 if a job would not "
     "work.",

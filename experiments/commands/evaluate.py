@@ -21,7 +21,7 @@ def evaluate(
 ) -> None:
     """Measure a trained model with every subset of its sensors, per joint, action and room.
 
-    Writes tables, `errors.csv` with every number and its interval, and pictures; `equipose advise` reads them.
+    Writes tables, pictures, and `errors.csv` with every number and its interval; `equipose advise` reads it.
 
     Args:
         checkpoint: Folder of a run, of which the best checkpoint is taken, or of one checkpoint.

@@ -26,7 +26,7 @@ def predict(
     protocol: str | None = None,
     split: str | None = None,
 ) -> None:
-    """Predict a pose and a doubt for every frame of a store, with any of the model's sensors missing.
+    """Predict a pose and a doubt for every frame of a store, with any of the sensors missing.
 
     Writes Parquet: environment, subject, action, number, the sensors that the frame has, doubt (mm), pose
     (17 x 3, m). Frames need no true pose.
@@ -64,8 +64,8 @@ def predict(
     write_poses(poses, out, about)
     for doubt in chosen.doubts:
         print(f"equipose: warning: {doubt}", file=sys.stderr)
-    print("\n".join([f"{out}: {len(poses):,} poses from {provenance_label(data)}, sensors {about['sensors']}"]
-                    + summary(poses, data, chosen.rows)))  # fmt: skip
+    print(f"{out}: {len(poses):,} poses from {about['provenance']}, sensors {about['sensors']}")
+    print("\n".join(summary(poses, data, chosen.rows)))
 
 
 def summary(poses: pl.DataFrame, store: Store, rows: np.ndarray) -> list[str]:
@@ -77,7 +77,9 @@ def summary(poses: pl.DataFrame, store: Store, rows: np.ndarray) -> list[str]:
         lines.append(f"{blind:,} frames have none of these sensors; their poses say nothing")
     doubts = poses["doubt_mm"].drop_nulls().to_numpy()
     if len(doubts):
-        lines.append(f"doubt (spread over subsets of sensors): median {sorted(doubts)[len(doubts) // 2]:.1f} mm")
+        lines.append(
+            f"doubt (spread over subsets of sensors): median {sorted(doubts)[len(doubts) // 2]:.1f} mm"
+        )
     else:
         lines.append("no doubt: it takes two sensors in a frame")
     errors, correlation = known_errors(poses, store, rows)

@@ -44,7 +44,9 @@ class ChosenFrames:
                 "are not those of new people"
             )
         if self.part == "validation" and self.seen is not None:
-            found.append("the checkpoint was chosen on validation frames, so its errors there are a little low")
+            found.append(
+                "the checkpoint was chosen on validation frames, so its errors there are a little low"
+            )
         return found
 
 

@@ -80,10 +80,14 @@ def predicted_poses(
     if not np.isfinite(found).all():
         raise ValueError(f"{trained.checkpoint}: the model predicts NaN or infinity; its training diverged")
     names = [subset_name(sum(1 << m for m, on in enumerate(row) if on), model.modalities) for row in codes]
-    return store.index[rows].select(KEYS).with_columns(
-        sensors=pl.Series(names, dtype=pl.String),
-        doubt_mm=pl.Series(torch.cat(doubts).cpu().numpy()).fill_nan(None),
-        pose=pl.Series(found, dtype=pl.Array(pl.Float32, (len(JOINTS), 3))),
+    return (
+        store.index[rows]
+        .select(KEYS)
+        .with_columns(
+            sensors=pl.Series(names, dtype=pl.String),
+            doubt_mm=pl.Series(torch.cat(doubts).cpu().numpy()).fill_nan(None),
+            pose=pl.Series(found, dtype=pl.Array(pl.Float32, (len(JOINTS), 3))),
+        )
     )
 
 

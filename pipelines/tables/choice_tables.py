@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -64,25 +64,22 @@ def _notes(units: str, clusters: int, steps: bool) -> tuple[str, ...]:
     return (
         interval_note(units, clusters),
         *paired,
-        "Pareto front: no other subset is as good in error and every cost and better in one. On the front: in "
-        f"what share of the resamples of the {units}. Costs add up over sensors.",
+        "Pareto front: no other subset is as good in error and every cost and better in one. On the front: "
+        f"in what share of the resamples of the {units}. Costs add up over sensors.",
     )
 
 
-def priced_step_table(
-    effects: pl.DataFrame, costs: Costs, caption: Caption, *, units: str, subsets: Sequence[str] = ()
-) -> Table:
+def priced_step_table(effects: pl.DataFrame, costs: Costs, caption: Caption, *, units: str) -> Table:
     """`step_table` of one model, with what the added sensor costs and the error it saves per unit of that.
 
-    effects: of `subset_steps.step_effects`. subsets: only steps that lead to these; empty: all.
+    effects: of `subset_steps.step_effects`, or some of its rows.
     """
-    shown = effects.filter(pl.col("subset").is_in(subsets)) if subsets else effects
-    table = step_table(shown, caption, units=units)
+    table = step_table(effects, caption, units=units)
     more: list[Column] = []
     cells: list[list[Cell]] = [[] for _ in table.rows]
     for name, each in costs.items():
         more += columns_named((cost_column(name), f"mm saved per unit of {name}"))
-        for row, step in zip(cells, shown.iter_rows(named=True), strict=True):
+        for row, step in zip(cells, effects.iter_rows(named=True), strict=True):
             row += _price(each[step["added"]], step)
     columns = (*columns_named(("sensors + added", "change", "verdict")), *more)
     rows = tuple((*row, *extra) for row, extra in zip(table.rows, cells, strict=True))

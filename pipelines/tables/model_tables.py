@@ -41,8 +41,8 @@ def error_cell(row: dict[str, Any]) -> Cell:
 def interval_note(units: str, clusters: int) -> str:
     """What the brackets of one model's errors mean."""
     return (
-        f"[ ]: {LEVEL:.0%} interval from resampling {clusters} {units}: how the error varies with whom it is "
-        "measured on, not with another training run."
+        f"[ ]: {LEVEL:.0%} interval from resampling {clusters} {units}: how the error varies with the "
+        f"{units} it is measured on, not with another training run."
     )
 
 
@@ -58,7 +58,7 @@ def subset_interval_table(errors: pl.DataFrame, caption: Caption, *, units: str 
         caption=replace(caption, alignment="MPJPE without root alignment, PA-MPJPE after a similarity, mm"),
         columns=columns_named(("sensors", *METRIC_NAMES.values())),
         rows=tuple(rows),
-        notes=(interval_note(units, whole["clusters"].max()),),  # type: ignore[arg-type]
+        notes=(interval_note(units, _most(whole)),),
     )
 
 
@@ -84,8 +84,13 @@ def group_interval_table(
         caption=caption,
         columns=columns_named((TITLES[by], *subsets)),
         rows=tuple(rows),
-        notes=(interval_note(units, mine["clusters"].max()), "A group of a single one has no interval."),  # type: ignore[arg-type]
+        notes=(interval_note(units, _most(mine)), f"A group with one of the {units} has no interval."),
     )
+
+
+def _most(errors: pl.DataFrame) -> int:
+    """Clusters of the largest group."""
+    return max(errors["clusters"].to_list())
 
 
 def shown_subsets(subsets: Sequence[str]) -> list[str]:
