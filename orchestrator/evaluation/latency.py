@@ -52,20 +52,20 @@ def measure_latencies(
     subsets: Mapping[str, Sequence[str]],
     *,
     sizes: Sequence[int] = SIZES,
-    rounds: int = ROUNDS,
+    rounds: int | None = None,
     device: torch.device | str = "cpu",
 ) -> Latencies:
     """Time a pass with each subset, all in turn in every round, so that a busy moment hits all alike.
 
     row: of the store, the frame that fills the batches; times do not depend on what it shows. subsets: name
-    -> sensors. Encoders of other sensors are not run, as where the sensor is not bought at all.
+    -> sensors. rounds: None is `ROUNDS`. Encoders of other sensors are not run, as where the sensor is not bought at all.
     """
     model = trained.model.to(device)
     batch = next(trained.batches(np.array([row]), store).in_order())
     like = next(model.parameters())
     batch = batch.to(like.device, like.dtype)
     found: dict[int, dict[str, float]] = {}
-    fewest = rounds
+    fewest = rounds = rounds or ROUNDS
     with torch.no_grad(), evaluating(model):
         for size in sizes:
             many = rows_of(batch, torch.zeros(size, dtype=torch.int64, device=like.device))

@@ -9,6 +9,7 @@ Legend: G clusters, D draws.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -34,10 +35,13 @@ SCHEMA: dict[str, Any] = {
 """Columns of `model_errors`."""
 
 
+@lru_cache(maxsize=16)
 def resamples(clusters: int, *, seed: int = 0, draws: int = DRAWS) -> NDArray[np.int64]:
     """[D, G] how often each of G clusters is drawn, G times with replacement; D is `draws`."""
     rng = numpy_rng(seed, "cluster-bootstrap")
-    return rng.multinomial(clusters, np.full(clusters, 1 / clusters), size=draws)
+    found = rng.multinomial(clusters, np.full(clusters, 1 / clusters), size=draws)
+    found.setflags(write=False)  # it is kept, for hundreds of groups have as many clusters
+    return found
 
 
 def clustered_interval(

@@ -64,6 +64,7 @@ def _notes(units: str, clusters: int, steps: bool) -> tuple[str, ...]:
     return (
         interval_note(units, clusters),
         *paired,
+        "Errors are those of one model that lost the other sensors; one trained on the subset may do better.",
         "Pareto front: no other subset is as good in error and every cost and better in one. On the front: "
         f"in what share of the resamples of the {units}. Costs add up over sensors.",
     )

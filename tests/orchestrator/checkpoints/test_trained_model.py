@@ -81,7 +81,7 @@ def test_a_best_checkpoint_that_is_gone_is_named(trained_run: Path, tmp_path: Pa
 
     (tmp_path / "checkpoint_1").mkdir()
     rewritten(trained_run, tmp_path / "checkpoint_1", older)
-    with pytest.raises(DataError, match="its best checkpoint, that after epoch .* is gone or damaged"):
+    with pytest.raises(DataError, match=r"its best checkpoint, that after epoch .* is gone or damaged"):
         find_checkpoint(tmp_path)
     (tmp_path / "checkpoint_1" / checkpoints.FILE).write_bytes(b"PK\3\4")
     with pytest.raises(DataError, match="all its 1 checkpoints are damaged"):
