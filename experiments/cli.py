@@ -27,6 +27,9 @@ COMMANDS: dict[str, str] = {
     "controlled": "equipose.experiments.commands.controlled:controlled",
     "continual": "equipose.experiments.commands.continual:continual",
     "tables": "equipose.experiments.commands.tables:tables",
+    "evaluate": "equipose.experiments.commands.evaluate:evaluate",
+    "predict": "equipose.experiments.commands.predict:predict",
+    "advise": "equipose.experiments.commands.advise:advise",
     "doctor": "equipose.experiments.commands.doctor:doctor",
     "ui": "equipose.experiments.commands.ui:ui",
 }
@@ -48,6 +51,9 @@ SUMMARIES: dict[str, str] = {
     "compare.",
     "tables": "Train what the paper's tables need and write them beside the published numbers, as one HTML "
     "report.",
+    "evaluate": "Measure a trained model with every subset of its sensors, per joint, action and room.",
+    "predict": "Predict a pose and a doubt for every frame of a store, with any of the sensors missing.",
+    "advise": "Say which sensors of a trained model are worth their cost, and what each further one buys.",
     "doctor": "Check machine, Ray, MLflow and data, and say what to fix; exit status 1 if a job would not "
     "work.",
     "ui": "Open MLflow's UI over a results folder until Ctrl-C, by default for this machine alone.",

@@ -64,6 +64,24 @@ class PoseModel(nn.Module):
         features = [self._encode_one(name, batch, present[:, m]) for m, name in enumerate(self.modalities)]
         return torch.stack(features, 1).where(present[..., None], 0)
 
+    def encode_held(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """(features [B, M, D], present [B, M]) from the sensors that the batch holds, one at least.
+
+        The other sensors count as absent, and their encoders are not run; in evaluation mode the pose that
+        `fuse` gives is that of a batch whose other sensors are marked absent.
+        """
+        columns = list(batch.inputs)
+        held = {m: name for m, name in enumerate(self.modalities) if name in columns}
+        if not held:
+            raise ValueError(f"the batch holds {columns}, no sensor of the model: {self.modalities}")
+        present = batch.present.new_zeros(len(batch), len(self.modalities))
+        for m, name in held.items():
+            present[:, m] = batch.present[:, columns.index(name)]
+        encoded = {m: self._encode_one(name, batch, present[:, m]) for m, name in held.items()}
+        nothing = torch.zeros_like(next(iter(encoded.values())))
+        features = [encoded.get(m, nothing) for m in range(len(self.modalities))]
+        return torch.stack(features, 1).where(present[..., None], 0), present
+
     def _encode_one(self, name: str, batch: Batch, present: Tensor) -> Tensor:
         inputs = batch.inputs[name]
         # A dropped input is still encoded, so that dropping does not change batch statistics; but one that is

@@ -38,3 +38,27 @@ def small_store(tmp_path_factory: pytest.TempPathFactory) -> Store:
 def store_path(small_store: Store) -> Path:
     """Where `small_store` lies."""
     return Path(small_store.path)
+
+
+@pytest.fixture(scope="session")
+def trained_run(small_store: Store, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of a run of two epochs on `small_store`, a tiny model of four sensors; its best epoch varies."""
+    from equipose.models.build import ModelConfig
+    from equipose.models.sensors import point_views
+    from equipose.orchestrator.checkpoints.folder import CheckpointFolder
+    from equipose.orchestrator.training.build import build_training, run_facts
+    from equipose.orchestrator.training.config import DataConfig, TrainConfig
+    from equipose.orchestrator.training.data import RunData
+    from equipose.orchestrator.training.loop import fit
+    from equipose.pipelines.batches.source import BatchConfig
+
+    batch = BatchConfig(batch_size=24, views=point_views(lidar=16, mmwave=8))
+    config = TrainConfig(
+        data=DataConfig(store=str(small_store.path), batch=batch), model=ModelConfig(preset="tiny"), epochs=2
+    )
+    data = RunData.open(config.data, small_store)
+    training = build_training(config, data)
+    kept = CheckpointFolder(tmp_path_factory.mktemp("runs") / "tiny")
+    for _ in fit(training):
+        kept.save(training, config, run_facts(training, data))
+    return kept.folder

@@ -86,7 +86,7 @@ def print_outcome(outcome: ImbalanceOutcome) -> None:
     """Print the claims of every level, the error of every sensor alone, and where the files are."""
     import polars as pl
 
-    from equipose.experiments.jobs.comparison_summary import wide_console
+    from equipose.experiments.jobs.console import wide_console
     from equipose.pipelines.tables.formats import to_rich
 
     console = wide_console()

@@ -84,4 +84,4 @@ def train(
     print(
         f"{name}: validation MPJPE {metrics['val/mpjpe_mm']:.1f} mm, best {metrics['best/mpjpe_mm']:.1f} mm"
     )
-    print(f"look at it: equipose ui {out}")
+    print(f"look at it: equipose ui {out}\nits errors: equipose evaluate {out / 'train' / name}")

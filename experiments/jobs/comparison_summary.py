@@ -10,6 +10,7 @@ from typing import Any
 import polars as pl
 from rich.console import Console
 
+from equipose.experiments.jobs.console import wide_console
 from equipose.orchestrator.comparison.check_tables import repetition_words
 from equipose.orchestrator.comparison.job import ComparisonOutcome
 from equipose.orchestrator.comparison.judgements import Judgements
@@ -18,8 +19,6 @@ from equipose.orchestrator.grid.variants import REFERENCE
 from equipose.pipelines.statistics.judgement import JUDGEMENTS
 from equipose.pipelines.statistics.missing import ONE_MISSING
 from equipose.pipelines.tables.formats import to_rich
-
-WIDTH = 150
 
 
 def print_comparison(outcome: ComparisonOutcome, out: Path, console: Console | None = None) -> None:
@@ -32,12 +31,6 @@ def print_comparison(outcome: ComparisonOutcome, out: Path, console: Console | N
     shown = os.path.relpath(out) if out.is_relative_to(Path.cwd()) else str(out)
     folder = Path(shown) / outcome.folder.relative_to(out)
     console.print(f"tables and figures: {folder}\nlook at it: equipose ui {shown}", soft_wrap=True)
-
-
-def wide_console() -> Console:
-    """A console of the terminal's width; for a file or pipe, wide enough for the whole table."""
-    console = Console()
-    return console if console.is_terminal else Console(width=WIDTH)
 
 
 def verdict_lines(judgements: Judgements) -> list[str]:

@@ -13,6 +13,8 @@ ComparisonPresetName = Literal["smoke", "quick", "few_subjects", "missing_sensor
 ContinualPresetName = Literal["smoke", "quick", "paper"]
 PaperPresetName = Literal["smoke", "quick", "mars", "paper"]
 ImbalancePresetName = Literal["smoke", "small"]
+PartName = Literal["test", "validation", "train", "all"]
+"""Which frames of a store a trained model is used on."""
 
 DEFAULT_OUT = Path(os.environ.get("EQUIPOSE_OUT") or "equipose-out")
 """Default results folder; on a cluster, set `EQUIPOSE_OUT` on every node to a folder that all nodes share."""

@@ -165,11 +165,11 @@ def ensure_store(
 
 
 def _contamination(simulated: SimulatedSelection) -> Contamination | None:
-    """What of a selection is spoilt; nothing of the people whom S2 tests."""
+    """What of a selection is spoilt: readings of all people but those whom S2 tests."""
     if not simulated.contamination:
         return None
-    tested = tuple(subject for subject in simulated.subjects if subject in SUBJECTS[4::5])
-    return Contamination(rate=simulated.contamination, spared=tested)
+    others = tuple(subject for subject in simulated.subjects if subject not in SUBJECTS[4::5])
+    return Contamination(rate=simulated.contamination, subjects=others)
 
 
 def store_path(source: DataSource, out: Path, simulated: SimulatedSelection) -> str:

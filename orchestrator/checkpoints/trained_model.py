@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,39 +11,70 @@ import torch
 
 from equipose.balancing.evaluation_mode import evaluating
 from equipose.models.build import build_model
+from equipose.models.inputs import InputNorm, InputStatistics
 from equipose.models.model import PoseModel
+from equipose.models.sensors import sensor_of
 from equipose.models.skeleton import NUM_JOINTS
 from equipose.orchestrator.checkpoints import state as checkpoints
+from equipose.orchestrator.checkpoints.find import find_checkpoint
 from equipose.orchestrator.training.build import model_config
 from equipose.orchestrator.training.config import TrainConfig, from_json
 from equipose.pipelines.batches.source import BatchSource
+from equipose.pipelines.files.errors import DataError
 from equipose.pipelines.store import Store, open_store
+
+POSE_UNIT = "m"
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainedModel:
-    """The model of a checkpoint, with the data it was trained on."""
+    """The model of a checkpoint and how it was trained; what needs frames is given a store."""
 
+    checkpoint: Path
+    """Folder that it was read from."""
     config: TrainConfig
     model: PoseModel
-    store: Store
+    """On the CPU, in evaluation mode."""
     extra: dict[str, Any]
     """What `run_facts` says of it: data fingerprint, provenance and parameters."""
 
-    def batches(self, rows: np.ndarray) -> BatchSource:
-        """Batches of these rows of the store, made as in training."""
-        return BatchSource(self.store, rows, self.config.data.batch)
+    @property
+    def sensors(self) -> tuple[str, ...]:
+        """Its sensors, in the order of M."""
+        return self.model.modalities
+
+    @property
+    def units(self) -> dict[str, str]:
+        """Sensor -> unit of its input; `pose` -> unit of what the model returns."""
+        return {**{name: sensor_of(name).unit for name in self.sensors}, "pose": POSE_UNIT}
+
+    @property
+    def normalisation(self) -> dict[str, InputStatistics]:
+        """Sensor -> centre and scale of every channel, which the model itself applies to its input."""
+        norms = {name: norm for name, norm in self.model.inputs.items() if isinstance(norm, InputNorm)}
+        return {
+            name: InputStatistics(centre=tuple(norm.centre.tolist()), scale=tuple(norm.scale.tolist()))
+            for name, norm in norms.items()
+        }
+
+    def open_store(self, store: Store | str | None = None) -> Store:
+        """A store, opened where it is given as a path; None is where that of the training was then."""
+        return store if isinstance(store, Store) else open_store(store or self.config.data.store)
+
+    def batches(self, rows: np.ndarray, store: Store | str | None = None) -> BatchSource:
+        """Batches of these rows of a store (see `open_store`), made as in training."""
+        return BatchSource(self.open_store(store), rows, self.config.data.batch)
 
 
-def load_model(checkpoint: Path | str, *, store: Store | str | None = None) -> TrainedModel:
-    """The model of a checkpoint folder, on the CPU. Raises DataError where it cannot be read.
+def load_model(checkpoint: Path | str) -> TrainedModel:
+    """The model of a checkpoint, from its weights and plain values alone; no code in it is run.
 
-    store: its data, opened, or where it is now; None is where it was when the model was trained.
+    checkpoint: its folder, or that of a run, whose best checkpoint it is. The data is not needed. Raises
+    DataError where the checkpoint is absent, damaged, or does not fit this version.
     """
-    state = checkpoints.load(checkpoint)
-    config = from_json(state["config"])
-    opened = store if isinstance(store, Store) else open_store(store or config.data.store)
-    config = replace(config, data=replace(config.data, store=opened.path))
+    folder = find_checkpoint(checkpoint)
+    state = checkpoints.load(folder)
+    config = _config_of(state, folder)
     model = build_model(
         model_config(config),
         views=config.data.batch.views,
@@ -52,18 +83,37 @@ def load_model(checkpoint: Path | str, *, store: Store | str | None = None) -> T
     )
     if config.dtype == "float64":
         model = model.double()
-    model.load_state_dict(state["model"])
-    return TrainedModel(config=config, model=model, store=opened, extra=state["extra"])
+    try:
+        model.load_state_dict(state["model"])
+    except (RuntimeError, TypeError, AttributeError) as error:
+        raise _unfit(folder, "weights are not those of its settings", error) from error
+    return TrainedModel(checkpoint=folder, config=config, model=model.eval(), extra=state["extra"])
+
+
+def _config_of(state: dict[str, Any], folder: Path) -> TrainConfig:
+    try:
+        return from_json(state["config"])
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise _unfit(folder, "settings are not understood", error) from error
+
+
+def _unfit(folder: Path, what: str, error: Exception) -> DataError:
+    """torch lists every tensor on a line of its own; the first ones say enough."""
+    why = " ".join(f"{type(error).__name__}: {error}".split())
+    return DataError(
+        f"{folder / checkpoints.FILE}: its {what} ({why[:300]}); use the version that wrote it, with the "
+        "packages that its sensors come from, or train again"
+    )
 
 
 def predict(
     checkpoint: Path | str, rows: np.ndarray, *, store: str | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
     """(truth, prediction), each [len(rows), 17, 3] m, of the full model on rows of its store."""
-    trained = load_model(checkpoint, store=store)
+    trained = load_model(checkpoint)
     truth, predicted = [], []
     with torch.no_grad(), evaluating(trained.model):
-        for batch in trained.batches(rows).in_order():
+        for batch in trained.batches(rows, store).in_order():
             truth.append(batch.pose)
             predicted.append(trained.model(batch).pose)
     return torch.cat(truth).numpy(), torch.cat(predicted).numpy()

@@ -59,6 +59,7 @@ class CoalitionWorker:
 
     def __init__(self, checkpoint: str) -> None:
         self._trained = load_model(checkpoint)
+        self._store = self._trained.open_store()
         self._batch = replace(self._trained.config.data.batch, batch_size=BATCH_ROWS)
         self._trained.model.fusion.double()
         self._trained.model.head.double()
@@ -85,7 +86,7 @@ class CoalitionWorker:
     def _encode(self, rows: np.ndarray) -> Iterator[tuple[Tensor, Tensor, Batch]]:
         model = self._trained.model
         dtype = getattr(torch, self._trained.config.dtype)
-        for batch in BatchSource(self._trained.store, rows, self._batch).in_order():
+        for batch in BatchSource(self._store, rows, self._batch).in_order():
             features = model.encode(batch.to(dtype=dtype)).double()
             yield features, model.present_of(batch), replace(batch, inputs={}, masks={})
 

@@ -21,7 +21,14 @@ from equipose.balancing.shapley.statistics import CoalitionStatistics
 from equipose.models.model import PoseModel
 from equipose.models.sensors import subset_name
 from equipose.orchestrator.evaluation.contributions import contributions
-from equipose.orchestrator.evaluation.files import atomic_folder, plain_report, report_of, seal, unsealed
+from equipose.orchestrator.evaluation.files import (
+    atomic_folder,
+    foreign,
+    plain_report,
+    report_of,
+    seal,
+    unsealed,
+)
 from equipose.orchestrator.evaluation.frame_errors import RECORDING, SubsetErrors
 from equipose.orchestrator.training.data import provenance_label
 from equipose.orchestrator.training.validation import recordings
@@ -30,6 +37,8 @@ from equipose.pipelines.files.atomic import atomic
 
 MOST_FEATURES = 500
 """Frames whose features are kept; enough to map them, a few megabytes at most."""
+FRAME_COLUMNS = ("subset", "row", *RECORDING, "sequence", "mpjpe_mm", "pa_mpjpe_mm")
+JOINT_COLUMNS = ("subset", "joint", *RECORDING, "error_sum_mm", "count")
 FRAMES, JOINTS, FEATURES, REPORT = "frames.parquet", "joints.parquet", "features.npy", "report.json"
 
 
@@ -154,16 +163,21 @@ def load_evaluation(folder: Path) -> Evaluation:
     """
     folder = Path(folder)
     content = unsealed(folder, REPORT)
-    return Evaluation(
-        modalities=tuple(content["modalities"]),
-        frames=pl.read_parquet(folder / FRAMES),
-        joints=pl.read_parquet(folder / JOINTS),
-        report=report_of(content["report"]),
-        features=np.load(folder / FEATURES, allow_pickle=False),
-        feature_rows=np.array(content["feature_rows"], dtype=np.int64),
-        truth_spread_mm=content["truth_spread_mm"],
-        provenance=content["provenance"],
-    )
+    try:
+        evaluation = Evaluation(
+            modalities=tuple(content["modalities"]),
+            frames=pl.read_parquet(folder / FRAMES).select(FRAME_COLUMNS),
+            joints=pl.read_parquet(folder / JOINTS).select(JOINT_COLUMNS),
+            report=report_of(content["report"]),
+            features=np.load(folder / FEATURES, allow_pickle=False),
+            feature_rows=np.array(content["feature_rows"], dtype=np.int64),
+            truth_spread_mm=content["truth_spread_mm"],
+            provenance=content["provenance"],
+        )
+    except (ValueError, TypeError, KeyError, EOFError, OSError, pl.exceptions.PolarsError) as error:
+        # Its checksums are right, so it was written by something else.
+        raise foreign(folder, error) from error
+    return evaluation
 
 
 def _write(evaluation: Evaluation, folder: Path) -> None:

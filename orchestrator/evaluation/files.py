@@ -103,6 +103,12 @@ def _tensor(value: dict[str, Any]) -> Tensor:
     return torch.from_numpy(np.array(value["tensor"], dtype=np.float64))
 
 
+def foreign(folder: Path, error: Exception) -> DataError:
+    """The error for files that are intact but not those of an evaluation; libraries explain at length."""
+    why = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+    return _damaged(folder, f"not that of an evaluation: {why}")
+
+
 def _digest(content: dict[str, Any]) -> str:
     return sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 

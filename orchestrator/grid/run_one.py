@@ -141,7 +141,7 @@ def _result(
 
 def _evaluate(spec: RunSpec, runs: RunsFolder, data: RunData) -> Evaluation:
     """Evaluate every subset of sensors on the test part of some data."""
-    trained = load_model(runs.folder(spec) / spec.select, store=data.store)
+    trained = load_model(runs.folder(spec) / spec.select)
     return evaluate(
         trained.model.to(own_device()),
         data.source("test", spec.config.data.batch),
@@ -153,7 +153,7 @@ def _evaluate(spec: RunSpec, runs: RunsFolder, data: RunData) -> Evaluation:
 def _refit(spec: RunSpec, runs: RunsFolder) -> pl.DataFrame:
     """Errors on the test part under heads that are fitted for every subset of sensors."""
     data = runs.data(spec)
-    trained = load_model(runs.folder(spec) / spec.select, store=data.store)
+    trained = load_model(runs.folder(spec) / spec.select)
     return refitted_errors(trained.model.to(own_device()), data, spec.config.data.batch)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 import torch
@@ -107,14 +107,18 @@ class BatchSource:
     (torch.Size([2, 17, 3]), torch.Size([2, 256, 3]))
     """
 
-    def __init__(self, store: Store, rows: NDArray[np.integer], config: BatchConfig) -> None:
+    def __init__(
+        self, store: Store, rows: NDArray[np.integer], config: BatchConfig, *, posed: bool = True
+    ) -> None:
         """`rows`: rows of the store's index; their order is the order of evaluation.
 
-        Raises DataError for rows that the store does not have, or that have no valid pose.
+        posed: whether every row must have a valid pose; to predict it need not, and `Batch.pose` says nothing
+        there. Raises DataError for rows that the store does not have, or that lack a pose they must have.
         """
         self.store = store
         self.rows: Ints = np.asarray(rows, np.int64)
         self.config = config
+        self.posed = posed
         self._check_sensors()
         self._check(self.rows)
 
@@ -123,7 +127,7 @@ class BatchSource:
         return len(self.rows)
 
     def __reduce__(self) -> tuple[object, ...]:
-        return BatchSource, (self.store, self.rows, self.config)
+        return partial(BatchSource, posed=self.posed), (self.store, self.rows, self.config)
 
     def epoch_order(self, epoch: int) -> Ints:
         """The rows, shuffled for one epoch; a function of (seed, epoch), the same on every rank."""
@@ -270,7 +274,7 @@ class BatchSource:
                 remedy="select rows from this store's own index",
             )  # fmt: skip
         unlabelled = rows[~self.store.index["valid_pose"].to_numpy()[rows]]
-        if len(unlabelled):
+        if self.posed and len(unlabelled):
             raise DataError.about(
                 self.store.path, field="valid_pose", value=f"False for row {unlabelled[0]}",
                 remedy="leave out rows without a pose, as equipose.pipelines.protocols.select does",

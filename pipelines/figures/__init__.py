@@ -1,5 +1,6 @@
 """Figures of runs and sweeps: arrays in, matplotlib figures out, the data's provenance printed on each."""
 
+from equipose.pipelines.figures.choice import choice_figure
 from equipose.pipelines.figures.cost import cost_against_gain
 from equipose.pipelines.figures.curves import (
     alpha_heatmap,
@@ -9,6 +10,7 @@ from equipose.pipelines.figures.curves import (
     gradient_norms,
 )
 from equipose.pipelines.figures.features import feature_map
+from equipose.pipelines.figures.intervals import interval_panels
 from equipose.pipelines.figures.joints import joint_heatmap
 from equipose.pipelines.figures.lattice import subset_lattice
 from equipose.pipelines.figures.poses import best_median_worst, skeleton_overlay
@@ -20,6 +22,7 @@ from equipose.pipelines.figures.sweeps import parallel_coordinates, sweep_histor
 __all__ = [
     "alpha_heatmap",
     "best_median_worst",
+    "choice_figure",
     "contribution_curves",
     "cost_against_gain",
     "curve_panels",
@@ -27,6 +30,7 @@ __all__ = [
     "fisher_traces",
     "forgetting_against_learning",
     "gradient_norms",
+    "interval_panels",
     "joint_heatmap",
     "parallel_coordinates",
     "save_png",

@@ -15,7 +15,7 @@ from equipose.models.sensors import DEFAULT_SENSORS
 from equipose.pipelines.sequence import POSE, Altered, Defect, RawSequence
 from equipose.pipelines.simulator.config import SUBJECTS, SimulatorConfig, environment_of, provenance_of
 from equipose.pipelines.simulator.contamination import Contamination, Episode, planned
-from equipose.pipelines.simulator.corruption import emptied, miscalibrated, noisy, usable
+from equipose.pipelines.simulator.corruption import antennas_turned, emptied, miscalibrated, noisy, usable
 from equipose.pipelines.simulator.observe import Array, Readings, readings
 from equipose.pipelines.simulator.people.actions import ACTIONS
 from equipose.pipelines.simulator.people.motion import simulate_motion

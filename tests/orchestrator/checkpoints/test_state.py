@@ -100,7 +100,7 @@ def test_predictions_are_those_of_the_run(saved: tuple[Path, Any], config: Train
 def test_trained_model_knows_where_it_comes_from(saved: tuple[Path, Any], config: TrainConfig) -> None:
     trained = load_model(saved[0])
     assert trained.config == config
-    assert trained.store.fingerprint == RunData.open(config.data).store.fingerprint
+    assert trained.open_store().fingerprint == RunData.open(config.data).store.fingerprint
     assert trained.extra["fingerprint"] == "f"
 
 

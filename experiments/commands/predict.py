@@ -1,0 +1,91 @@
+"""`equipose predict`: the poses that a trained model sees in the frames of a store."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tyro.conf import Positional
+
+from equipose.experiments.presets.names import PartName
+
+if TYPE_CHECKING:
+    import numpy as np
+    import polars as pl
+
+    from equipose.pipelines.store import Store
+
+
+def predict(
+    checkpoint: Positional[Path],
+    /,
+    out: Path,
+    store: str | None = None,
+    sensors: tuple[str, ...] = (),
+    part: PartName = "all",
+    protocol: str | None = None,
+    split: str | None = None,
+) -> None:
+    """Predict a pose and a doubt for every frame of a store, with any of the sensors missing.
+
+    Writes Parquet: environment, subject, action, number, the sensors that the frame has, doubt (mm), pose
+    (17 x 3, m). Frames need no true pose.
+
+    Args:
+        checkpoint: Folder of a run, of which the best checkpoint is taken, or of one checkpoint.
+        out: File to write, such as `poses.parquet`; it appears complete or not at all.
+        store: Path or URI of a prepared store; by default that of the training.
+        sensors: Use only these of the model, e.g. `rgb lidar`; the store need not hold the others.
+        part: Which frames; by default every one.
+        protocol: Of the part: P1, P2 or P3 (MARS: `MARS`); by default that of the training.
+        split: Of the part: S1, S2 or S3 (MARS: `time` or `subject`); by default that of the training.
+    """
+    import sys
+
+    from equipose.experiments.jobs.trained import opened
+    from equipose.orchestrator.evaluation.chosen_frames import choose_frames, held_sensors
+    from equipose.orchestrator.evaluation.poses import predicted_poses, write_poses
+    from equipose.orchestrator.training.build import own_device
+    from equipose.orchestrator.training.data import provenance_label
+
+    if out.suffix != ".parquet" or out.is_dir():
+        raise ValueError(f"--out {out}: give the name of a file that ends in .parquet")
+    trained, data = opened(checkpoint, store)
+    used = held_sensors(trained, data, sensors)
+    chosen = choose_frames(trained, data, part=part, protocol=protocol, split=split, posed=False)
+    poses = predicted_poses(trained, data, chosen.rows, sensors=used, device=own_device())
+    about = {
+        "checkpoint": str(trained.checkpoint.absolute()),
+        "store": data.path,
+        "store fingerprint": data.fingerprint,
+        "provenance": provenance_label(data),
+        "sensors": " ".join(used),
+    }
+    write_poses(poses, out, about)
+    for doubt in chosen.doubts:
+        print(f"equipose: warning: {doubt}", file=sys.stderr)
+    print(f"{out}: {len(poses):,} poses from {about['provenance']}, sensors {about['sensors']}")
+    print("\n".join(summary(poses, data, chosen.rows)))
+
+
+def summary(poses: pl.DataFrame, store: Store, rows: np.ndarray) -> list[str]:
+    """Lines about doubt, frames without a sensor, and the error where the true pose is known."""
+    from equipose.orchestrator.evaluation.poses import known_errors
+
+    lines = []
+    if blind := poses.filter(sensors="none").height:
+        lines.append(f"{blind:,} frames have none of these sensors; their poses say nothing")
+    doubts = poses["doubt_mm"].drop_nulls().to_numpy()
+    if len(doubts):
+        lines.append(
+            f"doubt (spread over subsets of sensors): median {sorted(doubts)[len(doubts) // 2]:.1f} mm"
+        )
+    else:
+        lines.append("no doubt: it takes two sensors in a frame")
+    errors, correlation = known_errors(poses, store, rows)
+    if len(errors):
+        mean = float(errors["mpjpe_mm"].to_numpy().mean())
+        lines.append(f"MPJPE {mean:.1f} mm on the {len(errors):,} frames whose true pose is known")
+    if correlation == correlation:
+        lines.append(f"rank correlation of doubt and error over these frames: {correlation:+.2f}")
+    return lines
