@@ -52,7 +52,7 @@ def detection(judged: Judged, truth: pl.DataFrame) -> pl.DataFrame:
     columns = {**{name: [m] for m, name in enumerate(judged.sensors)}, ANY: range(len(judged.sensors))}
     found = []
     for sensor, chosen in columns.items():
-        for kind in (ANY, *sorted({mark for mark in marks[:, chosen].flat if mark})):
+        for kind in (ANY, *sorted({str(mark) for mark in marks[:, chosen].flat if mark})):
             bad, score, flag = _compared(judged, marks, list(chosen), kind)
             found.append({"sensor": sensor, "kind": kind, **_measures(bad, score, flag)})
     return pl.DataFrame(found)
