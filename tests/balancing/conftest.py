@@ -387,7 +387,7 @@ def thread_ranks() -> Callable[[int], ThreadRanks]:
     return ThreadRanks
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def toy_training() -> Callable[..., ToyTraining]:
     """`toy_training(method, num_modalities=3, dtype=..., norm=..., dropout=..., **fields)`."""
 

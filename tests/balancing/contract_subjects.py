@@ -86,6 +86,8 @@ VARIANTS: dict[str, MethodConfig] = {
         warmup=0, value="soft", which="weakest", hide="others", scale_mm=2000.0
     ),
     "relearning, purity": Relearning.Config(every=2, diagnosis="purity", fraction=0.5, strength=9.0),
+    "relearning, shapley": Relearning.Config(every=1, diagnosis="shapley", fraction=0.5),
+    "relearning, lead": Relearning.Config(every=1, diagnosis="lead", lead_strength=2.0),
     "mla, normalised": MLA.Config(normalise=True, damping=1.0),
     "mla, without projection": MLA.Config(projection=False, window=2),
     "recon_boost, reweighted": ReconBoost.Config(reading="reweighted", rectify_after=2, window=3),

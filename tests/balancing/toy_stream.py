@@ -45,11 +45,22 @@ class ToyStream:
     """Of the model, at the last task's end."""
     state: dict[str, Any] | None = None
     """Of the method, at the last task's end."""
+    prepared: list[Any] = field(default_factory=list)
+    """Runs of the coming tasks, if they are built before threads start: building draws random numbers."""
+
+    def prepare(self, tasks: int) -> ToyStream:
+        """Build the runs of so many tasks now."""
+        self.prepared = [self._built(task) for task in range(tasks)]
+        return self
+
+    def _built(self, task: int) -> Any:
+        method = Method() if self.config is None else build_method(self.config)
+        return self.toy_training(method, task=task, **self.options)
 
     def training(self, task: int) -> Any:
         """The run of a task, at its start."""
-        method = Method() if self.config is None else build_method(self.config)
-        training = self.toy_training(method, task=task, **self.options)
+        training = self.prepared[task] if self.prepared else self._built(task)
+        method = training.method
         data = [shifted(training.batches, number) for number in range(task + 1)]
         training.earlier, training.batches = [b for part in data[:-1] for b in part], data[-1]
         if self.weights is not None and not method.from_scratch:

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from equipose.balancing import checks
+from equipose.balancing.continual.distances import distance_to
 from equipose.balancing.continual.distilled.teacher import Teacher
 from equipose.balancing.evaluation_mode import evaluating
 from equipose.balancing.losses import Losses, with_term
@@ -48,7 +49,7 @@ class LwF(Method):
     class Config(MethodConfig):
         """The strength was not tuned for the gated form."""
 
-        strength: float = searched(1.0, low=0.1, high=10.0)
+        strength: float = searched(1.0, low=0.1, high=100.0)
         """alpha, m per m."""
         gated: bool = True
         """Distil where the teacher is right, or everywhere."""
@@ -72,7 +73,7 @@ class LwF(Method):
             return losses
         run, batch = step.run, step.batch
         old = self.teacher.poses(run.model, batch)
-        distances = run.loss(step.outputs.pose, old)
+        distances = distance_to(run.loss, step.outputs.pose, old)
         if self.config.gated:
             distances = distances * gates(run.loss(old, batch.pose), self.home)
         return with_term(losses, NAME, self.config.strength * distances.mean())

@@ -15,6 +15,7 @@ from typing import ClassVar
 import torch
 
 from equipose.balancing import checks
+from equipose.balancing.continual.distances import distance_to
 from equipose.balancing.continual.memory.kept_rows import TARGET
 from equipose.balancing.continual.memory.rehearsal import Rehearsal, RehearsalConfig, replayed_losses
 from equipose.balancing.losses import Losses, with_term
@@ -62,5 +63,5 @@ class DERpp(Rehearsal):
         at = self.replayed.position(step.batch.index[old])
         targets = poses.detach().clone()
         targets[old] = self.replayed.columns[TARGET][at].to(poses)
-        distances = step.run.loss(poses, targets)
+        distances = distance_to(step.run.loss, poses, targets)
         return with_term(losses, NAME, 2 * self.config.alpha * torch.where(old, distances, 0).mean())

@@ -78,16 +78,14 @@ def recorded(run: Run, rows: Tensor, *, targets: bool = False) -> KeptRows:
     rows = rows.sort().values
     if not len(rows):
         return KeptRows()
-    sensors, device = len(run.model.modalities), next(run.model.parameters()).device
+    first = next(run.model.parameters())
+    sensors, device = len(run.model.modalities), first.device
     table = torch.zeros(len(rows), sensors + 51 * targets + 1, dtype=torch.float64, device=device)
-    dtype = torch.float32
     with torch.no_grad(), evaluating(run.model):
         for batch in shown(run, rows):
             noted = [batch.present.double()]
             if targets:
-                pose = run.model(batch).pose
-                dtype = pose.dtype
-                noted.append(pose.double().flatten(1))
+                noted.append(run.model(batch).pose.double().flatten(1))
             noted.append(torch.ones(len(batch), 1, dtype=torch.float64, device=device))
             table[torch.searchsorted(rows, batch.index.cpu()).to(device)] = torch.cat(noted, dim=1)
     joined = run.mean(table).cpu()
@@ -95,7 +93,7 @@ def recorded(run: Run, rows: Tensor, *, targets: bool = False) -> KeptRows:
     joined = joined[:, :-1] / joined[:, -1:]
     columns = {PRESENT: joined[:, :sensors] > 0.5}
     if targets:
-        columns[TARGET] = joined[:, sensors:].reshape(-1, 17, 3).to(dtype)
+        columns[TARGET] = joined[:, sensors:].reshape(-1, 17, 3).to(first.dtype)
     return KeptRows(rows=rows, columns=columns)
 
 
