@@ -56,6 +56,11 @@ class Strategy:
         return self.method if self.method is not None else METHODS["plain"].Config()
 
 
+def file_name(strategy: str) -> str:
+    """A strategy's name as a part of file names and labels: `noisy nis+ewc` -> `noisy-nis-ewc`."""
+    return strategy.replace("+", "-").replace(" ", "-")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Stream:
     """One strategy on one order of tasks with one seed."""

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from equipose.orchestrator.checkpoints.trained_model import predict
-from equipose.orchestrator.continual.config import FINETUNE
+from equipose.orchestrator.continual.config import FINETUNE, file_name
 from equipose.orchestrator.continual.learnt import LearntStream
 from equipose.orchestrator.continual.results import ContinualOutcome
 from equipose.pipelines.figures import (
@@ -42,7 +42,7 @@ def continual_figures(outcome: ContinualOutcome) -> dict[str, Figure]:
         if streams[0].stream.strategy.shape == "stream":
             curves, borders = stream_curves(streams)
             title = f"Validation error of every task over the stream ({name})"
-            figures[f"curves-{name}"] = task_curves(curves, borders, provenance, title=title)
+            figures[f"curves-{file_name(name)}"] = task_curves(curves, borders, provenance, title=title)
     return figures
 
 

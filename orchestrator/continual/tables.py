@@ -9,7 +9,7 @@ import polars as pl
 
 from equipose.models.sensors.registry import letter_of
 from equipose.orchestrator.continual.claims import claim_rows
-from equipose.orchestrator.continual.config import FINETUNE
+from equipose.orchestrator.continual.config import FINETUNE, file_name
 from equipose.orchestrator.continual.results import ContinualOutcome
 from equipose.pipelines.statistics.comparison import resampled_unit
 from equipose.pipelines.statistics.missing import lacking_one
@@ -48,7 +48,7 @@ def continual_tables(outcome: ContinualOutcome) -> dict[str, Table]:
         "strategies": strategies_table(outcome),
         "forgetting": forgetting_table(outcome),
         "sensors": sensors_table(outcome),
-        **{f"matrix-{name}": matrix_table(outcome, name) for name in outcome.strategies},
+        **{f"matrix-{file_name(name)}": matrix_table(outcome, name) for name in outcome.strategies},
     }
     claims = claim_rows(outcome)
     return tables | ({"claims": claims_table(outcome, claims)} if claims else {})
