@@ -12,7 +12,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from equipose.orchestrator.comparison.files import log_files, write_figures, write_tables
-from equipose.orchestrator.continual.config import FINETUNE, ContinualConfig
+from equipose.orchestrator.continual.config import FINETUNE, ContinualConfig, file_name
 from equipose.orchestrator.continual.figures import continual_figures
 from equipose.orchestrator.continual.results import ContinualOutcome
 from equipose.orchestrator.continual.tables import continual_tables
@@ -53,7 +53,9 @@ def record(outcome: ContinualOutcome, tracking: Tracking, root: Path, command: s
         logger.log_artifact(json.dumps(to_json(outcome.config.base), indent=2), "config.json")
         log_files(logger, [report, *root.glob("tables/*"), *root.glob("figures/*.png")], root)
         numbers = strategy_numbers(outcome)
-        finals = {f"stream/{name}/final_mm": row["stream/final_mm"] for name, row in numbers.items()}
+        finals = {
+            f"stream/{file_name(name)}/final_mm": row["stream/final_mm"] for name, row in numbers.items()
+        }
         logger.log_metrics(finals, step=len(outcome.learnt))
     for name, row in numbers.items():
         _summary_run(outcome, name, row, tracking)
