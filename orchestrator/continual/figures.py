@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 from equipose.orchestrator.checkpoints.trained_model import predict
 from equipose.orchestrator.continual.config import FINETUNE, file_name
+from equipose.orchestrator.continual.detection import Detection, strategies_that_detect
+from equipose.orchestrator.continual.detection_tables import detection_figure
 from equipose.orchestrator.continual.learnt import LearntStream
 from equipose.orchestrator.continual.results import ContinualOutcome
 from equipose.pipelines.figures import (
@@ -37,6 +39,8 @@ def continual_figures(outcome: ContinualOutcome) -> dict[str, Figure]:
         "contributions": _contributions(outcome, FINETUNE, provenance),
         "skeletons": before_and_after(outcome, provenance),
     }
+    for name in strategies_that_detect(outcome):
+        figures[f"roc-{file_name(name)}"] = detection_figure(Detection(outcome, name), provenance)
     for name in outcome.strategies:
         streams = [one for one in outcome.of(name) if one.stream.order == order]
         if streams[0].stream.strategy.shape == "stream":

@@ -10,6 +10,8 @@ import polars as pl
 from equipose.models.sensors.registry import letter_of
 from equipose.orchestrator.continual.claims import claim_rows
 from equipose.orchestrator.continual.config import FINETUNE, file_name
+from equipose.orchestrator.continual.detection import Detection, strategies_that_detect
+from equipose.orchestrator.continual.detection_tables import detection_table, flagged_table
 from equipose.orchestrator.continual.results import ContinualOutcome
 from equipose.pipelines.statistics.comparison import resampled_unit
 from equipose.pipelines.statistics.missing import lacking_one
@@ -50,6 +52,13 @@ def continual_tables(outcome: ContinualOutcome) -> dict[str, Table]:
         "sensors": sensors_table(outcome),
         **{f"matrix-{file_name(name)}": matrix_table(outcome, name) for name in outcome.strategies},
     }
+    for name in strategies_that_detect(outcome):
+        found, slug = Detection(outcome, name), file_name(name)
+        title = caption(outcome, f"Contaminated readings found, {name}")
+        tables[f"detection-{slug}"] = detection_table(found, title)
+        for by in ("subject", "action"):
+            title = caption(outcome, f"Clean readings flagged per {by}, {name}")
+            tables[f"flagged-{by}-{slug}"] = flagged_table(found, by, title)
     claims = claim_rows(outcome)
     return tables | ({"claims": claims_table(outcome, claims)} if claims else {})
 

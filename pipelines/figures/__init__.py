@@ -9,6 +9,7 @@ from equipose.pipelines.figures.curves import (
     fisher_traces,
     gradient_norms,
 )
+from equipose.pipelines.figures.detection import roc_curves
 from equipose.pipelines.figures.features import feature_map
 from equipose.pipelines.figures.intervals import interval_panels
 from equipose.pipelines.figures.joints import joint_heatmap
@@ -33,6 +34,7 @@ __all__ = [
     "interval_panels",
     "joint_heatmap",
     "parallel_coordinates",
+    "roc_curves",
     "save_png",
     "skeleton_overlay",
     "subset_bars",

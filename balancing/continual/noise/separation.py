@@ -60,9 +60,9 @@ class NoiseSeparation(Method):
         """Smallest robust z of a separated score."""
         cap: float = 0.25
         """Largest share of a sensor's readings that is separated; above, none is and an alarm is logged."""
-        warmup: int = epoch_count(6)
+        warmup: int = epoch_count(20)
         """Epochs of a task before the first judgement."""
-        every: int = epoch_count(6)
+        every: int = epoch_count(20)
         """Epochs between judgements; 0 judges once."""
         readmit: float = 0.3
         """A separated reading is shown again when its posterior falls below."""
