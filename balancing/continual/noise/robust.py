@@ -15,7 +15,7 @@ def robust_z(values: Tensor) -> Tensor:
     Where more than half of the values are equal their spread is 0: the standard deviation takes its place,
     and values that are all equal become 0.
 
-    >>> robust_z(torch.tensor([1.0, 2.0, 3.0, 4.0, 103.0])).round(decimals=2).tolist()
+    >>> [round(z, 2) for z in robust_z(torch.tensor([1.0, 2.0, 3.0, 4.0, 103.0])).tolist()]
     [-1.35, -0.67, 0.0, 0.67, 67.45]
     """
     away = values - values.nanquantile(0.5, dim=0)
@@ -32,7 +32,7 @@ def compressed(values: Tensor) -> Tensor:
     One wild reading then does not set the scale of a mixture. The plainer sign(x) log(1 + |x|) would not do:
     it gives a normal distribution two humps, which a mixture takes for two kinds of reading.
 
-    >>> compressed(torch.tensor([-0.1, 0.0, 100.0])).round(decimals=3).tolist()
+    >>> [round(value, 3) for value in compressed(torch.tensor([-0.1, 0.0, 100.0])).tolist()]
     [-0.1, 0.0, 9.211]
     """
     return 2 * (values / 2).asinh()

@@ -1,8 +1,8 @@
 """Channel c: how much a sensor harms the prediction of a frame, minus its contribution to that frame.
 
 The contribution is the Shapley value of the game whose worth is minus the error of the subset of sensors.
-This is the word of the paper's abstract (arXiv 2501.05264); it sees only what the fusion uses, and less the
-more the model has learnt by heart.
+This is the word of the paper's first abstract (arXiv 2501.05264v1); it sees only what the fusion uses, and
+less the more the model has learnt by heart.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """NIS: noisy readings are identified while a task is learnt, and separated from its data.
 
-Within the words of the abstract of the first version of the paper (arXiv 2501.05264v1); how readings are
-judged, when, and what happens to them is our own design (docs/continual-noise.md). A separated reading is
+Within the words of the abstract of the AWC paper's first versions (arXiv 2501.05264v1 to v3); how readings
+are judged, when, and what happens to them is our own design (docs/continual-noise.md). A separated reading is
 hidden and its row stays: the other sensors of the frame are still worth learning from. It keeps being judged
 and comes back when it fits.
 """
