@@ -19,8 +19,8 @@ def by_share(shares: Tensor) -> Tensor:
     """[M] M p_m, at least `LEAST`: what contributes most is held most.
 
     Examples:
-        >>> by_share(torch.tensor([0.6, 0.4, 0.0])).tolist()
-        [1.8000000715255737, 1.2000000476837158, 0.10000000149011612]
+        >>> by_share(torch.tensor([0.75, 0.25, 0.0], dtype=torch.float64)).tolist()
+        [2.25, 0.75, 0.1]
     """
     return (len(shares) * shares).clamp_min(LEAST)
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
 from toy_stream import ToyStream
 
 from equipose.balancing.continual.memory.agem import AGEM, memory_gradient, projected
@@ -136,6 +137,33 @@ def test_the_memorys_gradient_is_that_of_its_mean_loss(toy_training: Callable[..
     batches = training.share_of_rows(kept.rows)
     loss = torch.cat([mpjpe(training.model(b).pose, b.pose) for b in batches]).mean()
     torch.testing.assert_close(found, flat_gradient(loss, parameters, keep_graph=False).double())
+
+
+def test_ranks_see_one_gradient_of_the_memory(
+    toy_training: Callable[..., Any], thread_ranks: Callable[..., Any]
+) -> None:
+    """Shares of unequal size: 5 rows on two and on three ranks."""
+    first = ToyStream(toy_training, AGEM.Config(rows=5), {"dtype": torch.float64})
+    first.run(1, 2)
+
+    def gradient(training: Any) -> Tensor:
+        training.method.load_state_dict(first.state)
+        kept = training.method.kept
+        return memory_gradient(
+            training.view(), kept, kept.rows, list(trained_parameters(training.model).values())
+        )
+
+    alone = gradient(first.training(1))
+    for world_size in (2, 3):
+        ranks = thread_ranks(world_size)
+        runs = []
+        for rank in range(world_size):
+            options = {"rank": rank, "world_size": world_size, "mean": ranks.mean(rank)}
+            stream = ToyStream(toy_training, AGEM.Config(rows=5), {"dtype": torch.float64, **options})
+            stream.weights, stream.state = first.weights, first.state
+            runs.append(stream.training(1))
+        for found in ranks.run(lambda rank, runs=runs: gradient(runs[rank])):
+            torch.testing.assert_close(found, alone, rtol=0, atol=1e-12)
 
 
 def test_gdumb_balances_its_memory_over_tasks(toy_training: Callable[..., Any]) -> None:
