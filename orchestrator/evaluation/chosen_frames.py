@@ -64,6 +64,8 @@ def choose_frames(
     part: `train`, `validation`, `test` or `all`, the latter without regard to protocol and split. posed: only
     frames with a valid pose. Raises ValueError for unknown names, and DataError where there is no frame.
     """
+    if part == ALL and (protocol or split):
+        raise ValueError("--part all takes every frame; leave out --protocol and --split, or name a part")
     data = trained.config.data
     protocol, split = protocol or data.protocol, split or data.split
     if part not in (*PARTS, ALL):

@@ -58,7 +58,8 @@ def measure_latencies(
     """Time a pass with each subset, all in turn in every round, so that a busy moment hits all alike.
 
     row: of the store, the frame that fills the batches; times do not depend on what it shows. subsets: name
-    -> sensors. rounds: None is `ROUNDS`. Encoders of other sensors are not run, as where the sensor is not bought at all.
+    -> sensors; encoders of other sensors are not run, as where the sensor is not bought at all. rounds: None
+    is `ROUNDS`.
     """
     model = trained.model.to(device)
     batch = next(trained.batches(np.array([row]), store).in_order())

@@ -26,7 +26,7 @@ from equipose.pipelines.files.atomic import atomic, write_json
 from equipose.pipelines.files.errors import DataError
 from equipose.pipelines.statistics.comparison import resampled_unit
 from equipose.pipelines.statistics.intervals import ALL, JOINT, model_errors
-from equipose.pipelines.statistics.subset_errors import in_size_order, joint_values, lattice_values
+from equipose.pipelines.statistics.subset_errors import joint_values, lattice_values
 from equipose.pipelines.store import Store
 from equipose.pipelines.tables.formats import to_csv, to_markdown
 from equipose.pipelines.tables.model_tables import (
@@ -88,7 +88,7 @@ class ModelReport:
     def figures(self, errors: pl.DataFrame) -> dict[str, Figure]:
         """Name of the file -> picture: intervals, joints, and how subsets differ by one sensor."""
         label, frames = self.evaluation.provenance, self.evaluation.frames
-        subsets = in_size_order(frames["subset"].unique(maintain_order=True))
+        subsets = shown_subsets(frames["subset"].unique(maintain_order=True).to_list())
         joints = {name: joint_values(self.evaluation.joints, name)["model"] for name in subsets}
         figures = {
             "errors": interval_panels(self._panels(errors), label, title="Error of the model"),

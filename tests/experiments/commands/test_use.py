@@ -15,7 +15,7 @@ import torch
 from equipose.experiments.cli import main
 from equipose.orchestrator.checkpoints.find import find_checkpoint
 from equipose.orchestrator.checkpoints.trained_model import load_model
-from equipose.orchestrator.evaluation import latency
+from equipose.orchestrator.evaluation import latency, model_report
 from equipose.orchestrator.evaluation.poses import predicted_poses
 from equipose.pipelines.prepare import prepare
 from equipose.pipelines.readers.simulated import SimulatedSource
@@ -50,13 +50,16 @@ def say(
     return call
 
 
-def test_evaluate_then_advise(say: Say, tmp_path: Path) -> None:
+def test_evaluate_then_advise(say: Say, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[str] = []
+    monkeypatch.setattr(model_report, "write_pictures", lambda figures, _: drawn.extend(figures))
     status, out, err = say("evaluate", "RUN", "--store", "STORE", "--out", "found", "--part", "train")
     assert status == 0, err
     assert "the model was trained on 120 of these 120 frames" in err
     for words in ("sensors", "RLMW", "left knee", "A13", "E01", "simulated data", "equipose advise found"):
         assert words in out
-    assert {"errors.csv", "subsets.md", "errors.png"} <= {
+    assert drawn == ["errors", "joints", "lattice"]
+    assert {"errors.csv", "subsets.md", "about.json"} <= {
         path.name for path in (tmp_path / "found").iterdir()
     }
 
@@ -128,9 +131,10 @@ def test_a_store_without_some_sensors(say: Say, narrow_store: Path) -> None:
     assert "4 poses" in out
 
 
-@pytest.fixture
-def damaged(tmp_path: Path, trained_run: Path) -> None:
-    """Checkpoints that are none, in the folder that `say` works in."""
+@pytest.fixture(scope="module")
+def damaged(tmp_path_factory: pytest.TempPathFactory, trained_run: Path) -> Path:
+    """A folder of checkpoints that are none."""
+    tmp_path = tmp_path_factory.mktemp("damaged")
     good = find_checkpoint(trained_run)
     whole = (good / "state.pt").read_bytes()
     for name, content in {"cut": whole[: len(whole) // 2], "empty": b"", "text": b"hello"}.items():
@@ -145,10 +149,9 @@ def damaged(tmp_path: Path, trained_run: Path) -> None:
     state = torch.load(good / "state.pt", weights_only=True)
     state["config"]["data"]["store"] = "/nowhere/store"
     torch.save(state, tmp_path / "lost" / "state.pt")
+    return tmp_path
 
 
-@pytest.mark.usefixtures("damaged")
-@pytest.mark.parametrize("verb", [("evaluate",), ("predict", "--out", "p.parquet"), ("advise",)])
 @pytest.mark.parametrize(
     ("checkpoint", "message"),
     [
@@ -163,15 +166,15 @@ def damaged(tmp_path: Path, trained_run: Path) -> None:
     ],
 )
 def test_what_is_no_checkpoint_is_one_line(
-    say: Say, tmp_path: Path, verb: tuple[str, ...], checkpoint: str, message: str
+    say: Say, tmp_path: Path, damaged: Path, checkpoint: str, message: str
 ) -> None:
-    status, _, err = say(verb[0], checkpoint, *verb[1:])
-    assert status == 2
-    assert err.startswith("equipose: ")
-    assert message in err
-    assert len(err.strip().splitlines()) == 1
-    assert not (tmp_path / "p.parquet").exists()
-    assert not (tmp_path / "evaluation").exists()
+    for verb, *more in (["evaluate"], ["predict", "--out", "p.parquet"], ["advise"]):
+        status, _, err = say(verb, str(damaged / checkpoint), *more)
+        assert status == 2, verb
+        assert err.startswith("equipose: ")
+        assert message in err
+        assert len(err.strip().splitlines()) == 1
+    assert {path.name for path in tmp_path.iterdir()} == {"RUN", "STORE"}, "nothing is written"
 
 
 @pytest.mark.parametrize(

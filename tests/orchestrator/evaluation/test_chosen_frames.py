@@ -79,6 +79,7 @@ def test_unknown_names_are_refused(trained: TrainedModel, small_store: Store) ->
         ({"part": "tset"}, "part is 'tset'"),
         ({"protocol": "P9"}, "protocol is 'P9'"),
         ({"split": "S9"}, "split is 'S9'"),
+        ({"part": "all", "split": "S2"}, "--part all takes every frame; leave out --protocol and --split"),
     ):
         with pytest.raises(ValueError, match=message):
             choose_frames(trained, small_store, **names)

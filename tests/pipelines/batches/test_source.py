@@ -299,3 +299,14 @@ def test_misuse_is_refused_at_the_call(
         BatchSource(unlabelled, np.arange(4), CONFIG)
     usable = unlabelled.index.filter(pl.col("valid_pose"))["row"].to_numpy()
     assert len(join(BatchSource(unlabelled, usable, CONFIG).in_order())) == 3
+
+
+def test_rows_without_a_pose_can_be_predicted(
+    write_store: Callable[..., Store], make_sequence: Callable[..., SensorSequence]
+) -> None:
+    store = write_store([make_sequence(1, 1, 4, invalid={"pose": [2]})], "unlabelled")
+    rows = np.arange(4)
+    source = pickle.loads(pickle.dumps(BatchSource(store, rows, CONFIG, posed=False)))
+    assert join(source.in_order()).index.tolist() == rows.tolist()
+    with pytest.raises(DataError, match="row is 4, but it has 4 frames"):
+        BatchSource(store, rows + 1, CONFIG, posed=False)
