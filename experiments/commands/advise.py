@@ -39,7 +39,7 @@ def advise(
     """
     import sys
 
-    from equipose.experiments.presets.costs import parse_costs
+    from equipose.experiments.presets.typed.costs import parse_costs
     from equipose.orchestrator.evaluation.advice import advice_of, write_advice
     from equipose.orchestrator.evaluation.model_report import is_report, read_report
 

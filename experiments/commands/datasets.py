@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.progress import Progress
 from tyro.conf import Positional
 
-from equipose.experiments.presets.simulated import parse_codes, parse_contamination, simulator_config
+from equipose.experiments.presets.typed.simulated import parse_codes, parse_contamination, simulator_config
 
 
 def simulate(

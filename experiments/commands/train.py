@@ -51,9 +51,9 @@ def train(
         dry_run: Print the resolved settings and stop before training.
     """
     from equipose.experiments.jobs.preflight import stop_at_absent_sensors, stop_at_problems, wanted_by
-    from equipose.experiments.presets.overrides import with_overrides
     from equipose.experiments.presets.sizes import PRESETS
     from equipose.experiments.presets.sources import check_source, chosen_source, ensure_store, store_path
+    from equipose.experiments.presets.typed.overrides import with_overrides
     from equipose.orchestrator.cluster.capacity import concurrent_runs
     from equipose.orchestrator.ray_train.job import run_train_job
     from equipose.orchestrator.training.config import to_json

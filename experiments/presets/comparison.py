@@ -165,7 +165,7 @@ def comparison_config(name: str, options: ComparisonOptions, store: str) -> Comp
 
     Raises ValueError that names the option that is wrong.
     """
-    from equipose.experiments.presets.overrides import with_overrides
+    from equipose.experiments.presets.typed.overrides import with_overrides
     from equipose.orchestrator.comparison.config import ComparisonConfig
 
     _check_overrides(options.override)

@@ -166,7 +166,7 @@ def _method(name: str, epochs: int) -> MethodConfig:
     if name == "random":
         return fitted(NoiseSeparation.Config(act="random"), epochs)
     if name == "relearning":
-        return fitted(Relearning.Config(diagnosis="lead", strength=0.5), epochs)
+        return fitted(Relearning.Config(diagnosis="lead"), epochs)
     if name not in {**METHODS, **CONTINUAL, "finetune": None}:
         known = ["finetune", *REFERENCE_SHAPES, *CONTINUAL, "random", *METHODS]
         raise ValueError(f"unknown strategy {name!r}; known, to be joined by +: {known}")
@@ -185,7 +185,7 @@ def continual_config(
 
     Raises ValueError that names the option that is wrong.
     """
-    from equipose.experiments.presets.overrides import with_overrides
+    from equipose.experiments.presets.typed.overrides import with_overrides
 
     tasks = tuple(Task(by=options.by, values=tuple(value.split("+"))) for value in options.tasks)
     sizes = CONTINUALS[options.preset].sizes.resized(options.epochs, None)

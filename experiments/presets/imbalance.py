@@ -13,9 +13,9 @@ from equipose.balancing.schedules import fitted
 from equipose.experiments.presets.comparison import method_configs
 from equipose.experiments.presets.names import ImbalancePresetName
 from equipose.experiments.presets.options import JobOptions
-from equipose.experiments.presets.sensors import chosen_sensors
 from equipose.experiments.presets.sizes import PRESETS, SimulatedSelection
 from equipose.experiments.presets.sources import prepared_store
+from equipose.experiments.presets.typed.sensors import chosen_sensors
 from equipose.models.build import ModelConfig
 from equipose.models.sensors import point_views
 from equipose.orchestrator.imbalance.config import ImbalanceConfig, Level

@@ -156,7 +156,7 @@ VARIED: dict[str, str] = {
 
 def paper_config(name: str, options: TablesOptions, store: str) -> PaperConfig:
     """The tables that a job's options describe, on a prepared store. Raises ValueError for bad options."""
-    from equipose.experiments.presets.overrides import with_overrides
+    from equipose.experiments.presets.typed.overrides import with_overrides
 
     preset = PAPER_PRESETS[options.preset]
     epochs = options.epochs or preset.sizes.epochs

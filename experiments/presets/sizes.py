@@ -9,7 +9,7 @@ from typing import Literal
 from equipose.balancing.methods.awc.awc import AWC
 from equipose.balancing.methods.awc.strength import Strength
 from equipose.balancing.schedules import fitted, share_of
-from equipose.experiments.presets.sensors import chosen_sensors
+from equipose.experiments.presets.typed.sensors import chosen_sensors
 from equipose.models.build import ModelConfig
 from equipose.models.sensors import GridView, point_views
 from equipose.orchestrator.sweep.config import RANGES, SearchSpace

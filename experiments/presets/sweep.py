@@ -54,7 +54,7 @@ def sweep_config(name: str, options: SweepOptions, store: str) -> SweepConfig:
 
     Raises ValueError that names the option that is wrong.
     """
-    from equipose.experiments.presets.overrides import with_overrides
+    from equipose.experiments.presets.typed.overrides import with_overrides
     from equipose.orchestrator.ray_train.sizing import concurrent_runs_of
     from equipose.orchestrator.sweep.config import SweepConfig
 

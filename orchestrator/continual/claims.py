@@ -9,7 +9,7 @@ import polars as pl
 
 from equipose.orchestrator.continual.config import FINETUNE
 from equipose.orchestrator.continual.results import ContinualOutcome
-from equipose.pipelines.statistics.stream_errors import compare_final
+from equipose.pipelines.statistics.streams.errors import compare_final
 
 
 @dataclass(frozen=True, kw_only=True)

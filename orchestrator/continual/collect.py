@@ -15,7 +15,7 @@ from equipose.orchestrator.continual.results import ContinualOutcome
 from equipose.orchestrator.grid.run_one import RunsFolder, evaluation_on
 from equipose.orchestrator.grid.run_spec import RunResult, RunSpec
 from equipose.orchestrator.training.data import RunData
-from equipose.pipelines.statistics.stream_errors import (
+from equipose.pipelines.statistics.streams.errors import (
     with_positions,
 )
 

@@ -14,7 +14,7 @@ from equipose.balancing.continual.noise.separation import NoiseSeparation
 from equipose.orchestrator.checkpoints import state as checkpoints
 from equipose.orchestrator.continual.learnt import LearntStream
 from equipose.orchestrator.continual.results import ContinualOutcome
-from equipose.pipelines.statistics.detection import ANY, Judged, detection, flagged_shares, roc_points
+from equipose.pipelines.statistics.streams.detection import ANY, Judged, detection, flagged_shares, roc_points
 from equipose.pipelines.store import open_store, read_contamination
 
 
@@ -32,7 +32,7 @@ class Detection:
 
     @cached_property
     def measures(self) -> pl.DataFrame:
-        """See `statistics.detection.detection`; means over the streams, counts of the first one."""
+        """See `statistics.streams.detection.detection`; means over the streams, counts of the first one."""
         tables = [detection(judged, self._truth) for judged in self.judged]
         rates = ("auroc", "average_precision", "precision", "recall")
         means = pl.concat(tables).group_by("sensor", "kind", maintain_order=True)

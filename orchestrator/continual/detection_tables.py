@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from equipose.orchestrator.continual.detection import Detection
 from equipose.pipelines.figures import roc_curves
-from equipose.pipelines.statistics.detection import ANY
+from equipose.pipelines.statistics.streams.detection import ANY
 from equipose.pipelines.tables.table import Caption, Cell, Table, columns_named
 
 

@@ -14,7 +14,7 @@ from equipose.orchestrator.continual.config import Stream
 from equipose.orchestrator.grid.run_one import RunsFolder, evaluation_on
 from equipose.orchestrator.grid.run_spec import RunResult, RunSpec
 from equipose.pipelines.protocols import Task
-from equipose.pipelines.statistics.stream import worst_on_the_way
+from equipose.pipelines.statistics.streams.metrics import worst_on_the_way
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +53,7 @@ class LearntStream:
         }
 
     def worst_mm(self) -> float:
-        """The stability gap: see `statistics.stream.worst_on_the_way`; NaN outside of streams."""
+        """The stability gap: see `statistics.streams.metrics.worst_on_the_way`; NaN outside of streams."""
         if self.stream.strategy.shape != "stream":
             return float("nan")
         curves = []
@@ -77,7 +77,7 @@ def tensors_in(state: Any) -> list[Tensor]:
 
 
 def error_rows(learnt: LearntStream, tasks: Sequence[Task], runs: RunsFolder) -> pl.DataFrame:
-    """The error table of a stream, see `equipose.pipelines.statistics.stream_errors`."""
+    """The error table of a stream, see `equipose.pipelines.statistics.streams.errors`."""
     parts = []
     for after, spec in enumerate(learnt.specs):
         for task in tasks:

@@ -13,14 +13,14 @@ from numpy.typing import NDArray
 from equipose.orchestrator.continual.config import FINETUNE, ContinualConfig
 from equipose.orchestrator.continual.learnt import LearntStream
 from equipose.orchestrator.evaluation.evaluation import Evaluation
-from equipose.pipelines.statistics.stream import StreamErrors
-from equipose.pipelines.statistics.stream_errors import (
+from equipose.pipelines.statistics.streams.errors import (
     STREAM,
     compare_final,
     compare_with_own_learning,
     matrix,
     mean_over_streams,
 )
+from equipose.pipelines.statistics.streams.metrics import StreamErrors
 from equipose.pipelines.statistics.subset_errors import full_subset
 
 
@@ -31,7 +31,7 @@ class ContinualOutcome:
     config: ContinualConfig
     learnt: tuple[LearntStream, ...]
     errors: pl.DataFrame
-    """See `equipose.pipelines.statistics.stream_errors`, with `position`."""
+    """See `equipose.pipelines.statistics.streams.errors`, with `position`."""
     contributions: pl.DataFrame
     """See `contribution_rows`."""
     mean_pose: Mapping[tuple[int, str], float]

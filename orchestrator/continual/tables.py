@@ -28,7 +28,7 @@ ERRORS: Mapping[str, str] = {
     "forward": "fwt_mm",
     "intransigence": "intransigence_mm",
 }
-"""Column -> metric, mm; see `equipose.pipelines.statistics.stream.StreamErrors`."""
+"""Column -> metric, mm; see `equipose.pipelines.statistics.streams.metrics.StreamErrors`."""
 LOWER: tuple[str, ...] = ("final", "learned", "average", "worst", "forgetting", "intransigence")
 """Columns whose lowest number is best."""
 NOTES: tuple[str, ...] = (

@@ -9,13 +9,13 @@ from equipose.pipelines.figures.curves import (
     fisher_traces,
     gradient_norms,
 )
-from equipose.pipelines.figures.detection import roc_curves
 from equipose.pipelines.figures.features import feature_map
 from equipose.pipelines.figures.intervals import interval_panels
 from equipose.pipelines.figures.joints import joint_heatmap
 from equipose.pipelines.figures.lattice import subset_lattice
 from equipose.pipelines.figures.poses import best_median_worst, skeleton_overlay
-from equipose.pipelines.figures.streams import forgetting_against_learning, task_curves, task_matrices
+from equipose.pipelines.figures.streams.detection import roc_curves
+from equipose.pipelines.figures.streams.tasks import forgetting_against_learning, task_curves, task_matrices
 from equipose.pipelines.figures.style import save_png
 from equipose.pipelines.figures.subsets import subset_bars
 from equipose.pipelines.figures.sweeps import parallel_coordinates, sweep_history, sweep_importance

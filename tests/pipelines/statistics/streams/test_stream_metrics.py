@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from equipose.pipelines.statistics.stream import METRICS, StreamErrors, worst_on_the_way
+from equipose.pipelines.statistics.streams.metrics import METRICS, StreamErrors, worst_on_the_way
 
 AFTER = [[50.0, 120.0, 200.0], [80.0, 60.0, 150.0], [70.0, 90.0, 40.0]]
 """Rows: after which task. The first task is forgotten by the second and partly recovered by the third."""

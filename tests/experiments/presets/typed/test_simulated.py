@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from equipose.experiments.cli import main
-from equipose.experiments.presets.simulated import parse_contamination, simulator_config
+from equipose.experiments.presets.typed.simulated import parse_contamination, simulator_config
 from equipose.pipelines.prepare import prepare
 from equipose.pipelines.simulator import Contamination, SimulatorConfig, drawn_rooms
 from equipose.pipelines.store import read_contamination

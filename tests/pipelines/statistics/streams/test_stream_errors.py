@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from equipose.pipelines.statistics.stream_errors import (
+from equipose.pipelines.statistics.streams.errors import (
     compare_final,
     compare_with_own_learning,
     matrix,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from equipose.experiments.presets.costs import parse_costs
+from equipose.experiments.presets.typed.costs import parse_costs
 
 
 def test_costs_have_names_or_one_is_given() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from equipose.balancing.methods.awc.awc import AWC
 from equipose.balancing.methods.subsets.modality_dropout import ModalityDropout
-from equipose.experiments.presets.overrides import parse, with_overrides
+from equipose.experiments.presets.typed.overrides import parse, with_overrides
 from equipose.models.sensors import GridView, PointsView
 from equipose.orchestrator.training.config import DataConfig, TrainConfig, from_json, to_json
 

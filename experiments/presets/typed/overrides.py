@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from equipose.balancing.registry import METHODS
+from equipose.balancing.registry import config_class, method_class
 from equipose.balancing.schedules import fitted
 from equipose.balancing.search_spaces import SEARCH
 from equipose.models.build import ModelConfig
@@ -36,9 +36,8 @@ def with_overrides(config: TrainConfig, overrides: Iterable[str]) -> TrainConfig
     plain = to_json(config)
     for path, text in pairs:
         if path == "method":
-            if text not in METHODS:
-                raise ValueError(f"unknown method {text!r}; known: {sorted(METHODS)}")
-            plain = to_json(replace(config, method=fitted(METHODS[text].Config(), config.epochs)))
+            method = fitted(method_class(text).Config(), config.epochs)
+            plain = to_json(replace(config, method=method))
         if path == "epochs":
             raise ValueError(f"override 'epochs={text}' would leave the schedules behind; use --epochs")
     for path, text in pairs:
@@ -103,7 +102,7 @@ class _Group:
         if self.entries is None and (kind := _entries_of(self, name)) is not None:
             return _Group(self.cls, self.values.setdefault(name, {}), self.plain, entries=kind)
         method = self.cls is TrainConfig and name == "method"
-        cls = METHODS[self.plain["method"]["name"]].Config if method else self.kind(name, path)
+        cls = config_class(self.plain["method"]["name"]) if method else self.kind(name, path)
         if not is_dataclass(cls):
             raise ValueError(f"{path}: {name} is a single value and has no fields")
         return _Group(cls, self.values[name], self.plain)

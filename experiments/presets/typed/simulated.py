@@ -50,7 +50,7 @@ def parse_contamination(text: str) -> Contamination:
 
 def _set(given: dict[str, Any], where: str, text: str, cls: type, example: str) -> None:
     """Set a field of a config in its keywords from `field=value`, or an entry of it: `field.sensor=value`."""
-    from equipose.experiments.presets.overrides import parse
+    from equipose.experiments.presets.typed.overrides import parse
 
     path, equals, value = (part.strip() for part in text.partition("="))
     name, dot, sensor = path.partition(".")

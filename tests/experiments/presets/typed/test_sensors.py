@@ -10,8 +10,8 @@ import pytest
 from equipose.experiments.presets.comparison import ComparisonOptions, comparison_config
 from equipose.experiments.presets.imbalance import ControlledOptions, imbalance_config
 from equipose.experiments.presets.paper import TablesOptions, paper_config
-from equipose.experiments.presets.sensors import chosen_sensors, known_sensors
 from equipose.experiments.presets.sweep import SweepOptions, sweep_config
+from equipose.experiments.presets.typed.sensors import chosen_sensors, known_sensors
 from equipose.models.sensors import DEFAULT_SENSORS
 from equipose.orchestrator.imbalance.config import Level
 from equipose.orchestrator.training.config import TrainConfig

@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from equipose.pipelines.statistics.detection import Judged, detection, flagged_shares, roc_points
+from equipose.pipelines.statistics.streams.detection import Judged, detection, flagged_shares, roc_points
 
 NAN = math.nan
 JUDGED = Judged(
