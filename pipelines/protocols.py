@@ -1,4 +1,5 @@
-"""Which frames train, which tune, which test: MM-Fi's protocols and splits, and those of MARS.
+"""Which frames train, which tune, which test: MM-Fi's protocols and splits, those of MARS, and those of sets
+of image, 2D and 3D triplets.
 
 The training and test lists of P1-P3 x S1-S3 are those of the public MM-Fi toolbox (Yang et al., 2023).
 That toolbox has no validation part, so it reports its best epoch on the test data; here every eighth
@@ -7,7 +8,7 @@ training subject is set aside for tuning, and the test part is touched once.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -15,7 +16,8 @@ import numpy as np
 import polars as pl
 
 from equipose.models.plugins import OpenRegistry
-from equipose.pipelines.files.errors import DataError
+from equipose.pipelines.carving import cameras_of, carve_by_time, named, unfit
+from equipose.pipelines.triplet_protocols import H36M_SPLITS, assign_3dhp, assign_3dpw, assign_h36m
 
 PARTS: tuple[str, ...] = ("train", "validation", "test")
 SUBJECTS: tuple[str, ...] = tuple(f"S{n:02d}" for n in range(1, 41))
@@ -33,16 +35,10 @@ SPLITS: tuple[str, ...] = ("S1", "S2", "S3")
 """S1 random subjects per action, S2 across subjects, S3 across environments."""
 MARS_SPLITS: tuple[str, ...] = ("time", "subject")
 """`time`: the parts of the source. `subject`: S03 is the test; `subject:S01` leaves another one out."""
-
 TRAIN_RATIO = 0.8
 """Share of training subjects in S1, as in the toolbox."""
 TUNE_EVERY = 8
 """Every eighth training subject (in the split's own order) goes to the validation part."""
-GAP_FRAMES = 15
-"""Frames left out between the training and validation parts of one recording (1.5 s: half of a 27-frame
-temporal window and a little more), so that neighbours do not end up on both sides."""
-TUNE_SHARE = 0.25
-"""Share of a recording's last frames that validate where a part is carved by time."""
 
 Pair = tuple[str, str]
 """(subject, action)."""
@@ -101,6 +97,8 @@ class Division:
     assign: Callable[[pl.DataFrame, str], pl.DataFrame]
     """(index, split) -> the index with a column `use`: `train`, `validation`, `test` or null. Raises
     ValueError for an unknown split, and DataError for a store that the protocol does not fit."""
+    root_relative: bool = False
+    """Whether its 3D poses, in camera axes, are learnt and judged relative to the pelvis."""
 
 
 def assign(index: pl.DataFrame, protocol: str, split: str) -> pl.DataFrame:
@@ -117,18 +115,22 @@ def division_of(protocol: str) -> Division:
 
 def _assign_mmfi(index: pl.DataFrame, split: str, protocol: str) -> pl.DataFrame:
     native = set(index["part"].unique())
+    if cameras_of(index):
+        raise unfit(protocol, split, "the store's sequences name cameras; use H36M, 3DHP or 3DPW")
     if native - {""}:
-        raise _unfit(protocol, split, f"the store has the time parts {sorted(native)}; use protocol MARS")
+        raise unfit(protocol, split, f"the store has the time parts {sorted(native)}; use protocol MARS")
     rows = [(s, a, part) for part, pairs in splits(protocol, split).items() for s, a in pairs]
     table = pl.DataFrame(rows, schema=["subject", "action", "use"], orient="row")
     return index.join(table, on=["subject", "action"], how="left", maintain_order="left")
 
 
-def select(index: pl.DataFrame, protocol: str, split: str) -> dict[str, pl.Series]:
+def select(
+    index: pl.DataFrame, protocol: str, split: str, needed: Collection[str] = PARTS
+) -> dict[str, pl.Series]:
     """Rows of the store's index for `train`, `validation` and `test`: those with a valid pose, ascending.
 
-    A store may hold only some subjects and actions. Raises DataError where a part would be empty, with the
-    subjects that the index has and those that are needed.
+    A store may hold only some subjects and actions. Raises DataError where one of the `needed` parts would be
+    empty, with the subjects that the index has and those that are needed.
 
     >>> frame = {"action": "A02", "part": "", "valid_pose": True}
     >>> subjects = enumerate(["S01", "S05", "S09"])
@@ -138,14 +140,10 @@ def select(index: pl.DataFrame, protocol: str, split: str) -> dict[str, pl.Serie
     """
     usable = assign(index, protocol, split).filter(pl.col("valid_pose"))
     parts = {part: usable.filter(pl.col("use") == part)["row"].sort() for part in PARTS}
-    empty = [part for part, rows in parts.items() if rows.is_empty()]
+    empty = [part for part, rows in parts.items() if part in needed and rows.is_empty()]
     if empty:
-        raise _unfit(protocol, split, _shortage(index, protocol, split, empty))
+        raise unfit(protocol, split, _shortage(index, protocol, split, empty))
     return parts
-
-
-def _unfit(protocol: str, split: str, why: str) -> DataError:
-    return DataError(f"protocol {protocol}, split {split}, does not fit this store: {why}")
 
 
 def _shortage(index: pl.DataFrame, protocol: str, split: str, empty: list[str]) -> str:
@@ -165,39 +163,20 @@ def _shortage(index: pl.DataFrame, protocol: str, split: str, empty: list[str]) 
 
 def _assign_mars(index: pl.DataFrame, split: str) -> pl.DataFrame:
     if "" in set(index["part"].unique()):
-        raise _unfit("MARS", split, "the store's sequences carry no time parts; use P1, P2 or P3")
+        raise unfit("MARS", split, "the store's sequences carry no time parts; use P1, P2 or P3")
+    if cameras_of(index):
+        raise unfit("MARS", split, "the store's sequences name cameras; use H36M, 3DHP or 3DPW")
     kind, _, subject = split.partition(":")
     if kind not in MARS_SPLITS or (subject and kind != "subject"):
         raise ValueError(f"split is {split!r}; use `time`, `subject` or `subject:S01` with protocol MARS")
     if kind == "subject":
         test = pl.col("subject") == (subject or "S03")
-        return _carve_by_time(index.with_columns(use=_name(test, "test", "train")))
+        return carve_by_time(index.with_columns(use=named(test, "test", "train")))
     if "train" in set(index["part"].unique()):
         names = {"train": "train", "validate": "validation", "test": "test"}
         return index.with_columns(use=pl.col("part").replace_strict(names, default=None))
     test = pl.col("part") == "test"
-    return _carve_by_time(index.with_columns(use=_name(test, "test", "train")))
-
-
-def _name(condition: pl.Expr, yes: str, no: str) -> pl.Expr:
-    return pl.when(condition).then(pl.lit(yes)).otherwise(pl.lit(no))
-
-
-def _carve_by_time(index: pl.DataFrame) -> pl.DataFrame:
-    """The last quarter of every training recording validates; the frames of the gap before it are unused."""
-    recording = ["subject", "action", "use"]
-    position = pl.col("number").rank("ordinal").over(recording)
-    start = (pl.len().over(recording) * (1 - TUNE_SHARE)).floor()
-    use = (
-        pl.when(pl.col("use") != "train")
-        .then(pl.col("use"))
-        .when(position > start)
-        .then(pl.lit("validation"))
-        .when(position > start - GAP_FRAMES)
-        .then(None)
-        .otherwise(pl.lit("train"))
-    )
-    return index.with_columns(use=use)
+    return carve_by_time(index.with_columns(use=named(test, "test", "train")))
 
 
 DIVISIONS: Mapping[str, Division] = OpenRegistry(
@@ -206,6 +185,9 @@ DIVISIONS: Mapping[str, Division] = OpenRegistry(
     {
         **{name: Division(splits=SPLITS, assign=partial(_assign_mmfi, protocol=name)) for name in PROTOCOLS},
         "MARS": Division(splits=MARS_SPLITS, assign=_assign_mars),
+        "H36M": Division(splits=H36M_SPLITS, assign=assign_h36m, root_relative=True),
+        "3DHP": Division(splits=("time",), assign=assign_3dhp, root_relative=True),
+        "3DPW": Division(splits=("test",), assign=assign_3dpw, root_relative=True),
     },
 )
 """Protocol -> its division; those of the entry points `equipose.protocols` come last."""

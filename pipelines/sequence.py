@@ -204,9 +204,12 @@ class SequenceKey(NamedTuple):
 
     @classmethod
     def from_stem(cls, stem: str) -> SequenceKey:
-        """Inverse of `stem`; TypeError for a text that has too few or too many names."""
+        """Inverse of `stem`; ValueError for a text that has too few or too many names."""
         names, _, camera = stem.partition(_CAMERA)
-        return cls(*names.split("_"), camera=camera)
+        environment, subject, action, part, *more = [*names.split("_"), ""]
+        if more not in ([], [""]):
+            raise ValueError(f"{stem!r} has too many names")
+        return cls(environment, subject, action, part, camera)
 
     @property
     def stem(self) -> str:

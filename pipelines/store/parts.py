@@ -40,7 +40,7 @@ def key_of(path: Path) -> SequenceKey:
     """The key in the name of a part; DataError for a name that no part has."""
     try:
         return SequenceKey.from_stem(path.name.split(".")[0])
-    except TypeError:
+    except ValueError:
         remedy = f"names are like E01_S01_A01.arrow; remove it from {PARTS}/"
         raise DataError.about(path, field="name", value=repr(path.name), remedy=remedy) from None
 

@@ -10,8 +10,9 @@ import numpy as np
 import polars as pl
 import pytest
 
+from equipose.pipelines.carving import GAP_FRAMES
 from equipose.pipelines.files.errors import DataError
-from equipose.pipelines.protocols import GAP_FRAMES, PARTS, PROTOCOLS, SPLITS, select, splits
+from equipose.pipelines.protocols import PARTS, PROTOCOLS, SPLITS, select, splits
 
 PAIRS = list(itertools.product(PROTOCOLS, SPLITS))
 

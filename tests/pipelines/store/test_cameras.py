@@ -34,6 +34,12 @@ def test_file_names_tell_keys_apart(key: SequenceKey, stem: str) -> None:
     assert SequenceKey.from_stem(stem) == key
 
 
+@pytest.mark.parametrize("stem", ["E01_S01", "E01_S01_A01_test_more", ""])
+def test_other_file_names_are_no_keys(stem: str) -> None:
+    with pytest.raises(ValueError, match="values to unpack|too many names"):
+        SequenceKey.from_stem(stem)
+
+
 @pytest.mark.parametrize("camera", ["../x", "a_b", "a@b", "a/b"])
 def test_cameras_with_unsafe_names_are_refused(camera: str) -> None:
     with pytest.raises(DataError, match="letters, digits and hyphens"):
