@@ -123,7 +123,7 @@ def assemble(raw: RawSequence, sensors: Sequence[str] = DEFAULT_SENSORS) -> Sens
         numbers=raw.numbers.astype(np.int32),
         signals=signals,
         valid=valid,
-        defects=tuple(defects),
+        defects=(*defects, *raw.remarks),
         provenance={n: raw.provenance.get(n, "absent") if n in raw.frames else "absent" for n in names},
     )
 

@@ -134,3 +134,25 @@ def resized(picture: NDArray[np.generic], layout: Image) -> NDArray[np.generic]:
         return picture[rows[:, None], columns]
     shrunk = pillow.fromarray(picture).resize((layout.width, layout.height), pillow.Resampling.BOX)
     return np.asarray(shrunk)
+
+
+def crop_photo(
+    photo: NDArray[np.uint8], box: NDArray[np.floating], size: tuple[int, int]
+) -> NDArray[np.uint8]:
+    """The part of a photo [H, W, 3] that a box (centre x, centre y, height), pixels, shows, at `size`.
+
+    `size` is (width, height); the box is as wide as that asks for, and black where it leaves the photo.
+    PictureError for a box that is not finite, has no size or does not touch the photo.
+    """
+    x, y, height = (float(value) for value in box)
+    width = height * size[0] / size[1]
+    left, top, right, bottom = x - width / 2, y - height / 2, x + width / 2, y + height / 2
+    about = f"its box {x:.4g}, {y:.4g}, {height:.4g}"
+    if not np.isfinite([left, top, right, bottom]).all() or not 1 <= height <= MAX_SIDE:
+        raise PictureError(f"{about} has no height from 1 to {MAX_SIDE}")
+    if right <= 0 or bottom <= 0 or left >= photo.shape[1] or top >= photo.shape[0]:
+        raise PictureError(f"{about} lies beside the image")
+    x0, y0 = int(np.floor(left)), int(np.floor(top))
+    cut = pillow.fromarray(photo).crop((x0, y0, int(np.ceil(right)), int(np.ceil(bottom))))
+    inside = (left - x0, top - y0, right - x0, bottom - y0)
+    return np.asarray(cut.resize(size, pillow.Resampling.BILINEAR, box=inside))

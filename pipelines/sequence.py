@@ -34,6 +34,8 @@ REASONS: dict[str, str] = {
     "constant": "every value of the frame equal, where scaling it would be 0/0",
     "format": "another format, unit or numbering than the source defines, judged over the whole sequence",
     "unreadable": "not a file of this format, or not an ordinary file inside the root",
+    "shifted": "a pose that is known to lie beside the person; its rows stay valid",
+    "corrupt": "a recording that published work leaves out; its rows stay valid",
 }
 """Stable reason codes of invalid frames, and what they mean."""
 
@@ -134,6 +136,8 @@ class RawSequence:
     """Sensor, or `pose` -> F entries: the array as read (it may hold inf and NaN), or the defect that kept it
     from being read. A sensor that the source lacks is left out."""
     provenance: dict[str, str]
+    remarks: tuple[Defect, ...] = ()
+    """What is known to be wrong although it can be read; kept with the defects, and no row is lost by it."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,6 +10,8 @@ import polars as pl
 from equipose.pipelines.carving import cameras_of, carve_by_time, unfit
 
 H36M_TRAIN, H36M_TEST = ("S01", "S05", "S06", "S07", "S08"), ("S09", "S11")
+H36M_PARTS = {"", "first", "second", "third"}
+"""Takes of an action; simulated sets have one, without a name."""
 H36M_SPLITS: tuple[str, ...] = ("time", "subject")
 """`time`: the end of each training recording tunes. `subject`: S08 tunes, and does not train."""
 MOVING_CAMERA = "moving"
@@ -30,7 +32,7 @@ def assign_h36m(index: pl.DataFrame, split: str) -> pl.DataFrame:
     """Human3.6M: S01, S05, S06, S07, S08 train, S09 and S11 test, as in published work."""
     if split not in H36M_SPLITS:
         raise ValueError(f"split is {split!r}; use one of {list(H36M_SPLITS)} with protocol H36M")
-    _triplets(index, "H36M", split, moving=False, parts={""})
+    _triplets(index, "H36M", split, moving=False, parts=H36M_PARTS)
     train = list(H36M_TRAIN[:-1] if split == "subject" else H36M_TRAIN)
     use = (
         pl.when(pl.col("subject").is_in(train))

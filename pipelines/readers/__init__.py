@@ -16,6 +16,7 @@ from equipose.pipelines.readers.contract import Ordered, Reader, Traceable, name
 from equipose.pipelines.readers.mars import MarsReader
 from equipose.pipelines.readers.mmfi import MmfiReader
 from equipose.pipelines.readers.simulated import SimulatedReader, SimulatedSource
+from equipose.pipelines.readers.triplets.h36m import H36mReader
 from equipose.pipelines.readers.triplets.simulated import (
     IndoorTriplets,
     MovingTriplets,
@@ -30,6 +31,7 @@ READERS: Mapping[str, Reader] = OpenRegistry(
         "simulated": SimulatedReader(),
         "mars": MarsReader(),
         "mmfi": MmfiReader(),
+        "h36m": H36mReader(),
         "simulated_indoor": IndoorTriplets(),
         "simulated_outdoor": OutdoorTriplets(),
         "simulated_moving": MovingTriplets(),

@@ -29,6 +29,7 @@ def source(request: pytest.FixtureRequest, tree: Path, write_mars: Callable[...,
         "simulated": lambda: SimulatedSource(
             subjects=("S01", "S12"), actions=("A02",), config=SimulatorConfig(frames=4)
         ),
+        "h36m": lambda: request.getfixturevalue("lifting"),
         **{
             f"simulated_{name}": lambda subject=subject: TripletSource(
                 subjects=(subject,), actions=("A13",), config=SimulatorConfig(frames=2)

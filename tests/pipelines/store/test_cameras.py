@@ -36,7 +36,7 @@ def test_file_names_tell_keys_apart(key: SequenceKey, stem: str) -> None:
 
 @pytest.mark.parametrize("stem", ["E01_S01", "E01_S01_A01_test_more", ""])
 def test_other_file_names_are_no_keys(stem: str) -> None:
-    with pytest.raises(ValueError, match="values to unpack|too many names"):
+    with pytest.raises(ValueError, match=r"values to unpack|too many names"):
         SequenceKey.from_stem(stem)
 
 
