@@ -51,8 +51,8 @@ def _table(path: Path, name: str) -> dict[str, dict[str, Any]]:
     sound = isinstance(found, dict) and all(isinstance(inside, dict) for inside in found.values())
     if not sound:
         raise DataError.about(path, field=name, value=f"a {type(found).__name__}", remedy=_REMEDY)
-    table: dict[str, dict[str, Any]] = found
-    return table
+    assert isinstance(found, dict)
+    return found
 
 
 def _names(root: Path) -> dict[SequenceKey, tuple[str, str]]:

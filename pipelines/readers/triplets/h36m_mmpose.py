@@ -57,8 +57,11 @@ def _table(path: Path) -> dict[str, Any]:
         array = found.get(name)
         kind = "U" if name == "imgname" else "fiu"
         count = len(found["imgname"]) if isinstance(found.get("imgname"), np.ndarray) else 0
-        sound = isinstance(array, np.ndarray) and array.ndim >= 1 and array.dtype.kind in kind
-        if not sound or array.shape != (count, *shape):
+        if (
+            not isinstance(array, np.ndarray)
+            or array.dtype.kind not in kind
+            or array.shape != (count, *shape)
+        ):
             about = getattr(array, "shape", "missing")
             raise DataError.about(
                 path, field=name, value=f"{about}, expected {('N', *shape)}", remedy=_REMEDY

@@ -130,7 +130,7 @@ class _Type(_Made):
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        return np.dtype(self.code).newbyteorder("=" if self.order == "|" else self.order)
+        return np.dtype(self.code if self.order == "|" else self.order + self.code)
 
 
 class _Array(_Made):
@@ -146,9 +146,9 @@ class _Array(_Made):
         if not isinstance(state, tuple) or len(state) != 5 or not isinstance(state[2], _Type):
             raise PlainPickleError("an array with a foreign state")
         _, shape, kind, fortran, raw = state
-        self.fill(shape, kind, raw, "F" if fortran else "C")
+        self.fill(shape, kind, raw, bool(fortran))
 
-    def fill(self, shape: Any, kind: _Type, raw: Any, order: str) -> None:
+    def fill(self, shape: Any, kind: _Type, raw: Any, fortran: bool) -> None:
         """Take the numbers out of bytes; they must be exactly as many as the shape says."""
         sizes = shape if isinstance(shape, tuple) else (shape,)
         if len(sizes) > 32 or not all(type(n) is int and n >= 0 for n in sizes):
@@ -165,7 +165,9 @@ class _Array(_Made):
             self.items, self.value = raw, np.empty(sizes, object)
         else:
             self.value = (
-                np.frombuffer(raw, dtype).reshape(sizes, order=order) if count else np.empty(sizes, dtype)
+                np.frombuffer(raw, dtype).reshape(sizes, order="F" if fortran else "C")
+                if count
+                else np.empty(sizes, dtype)
             )
 
 
@@ -179,7 +181,7 @@ def _scalar(kind: Any, raw: Any = b"") -> _Array:
     if not isinstance(kind, _Type):
         raise PlainPickleError("a number of a foreign type")
     made = _Array()
-    made.fill((), kind, raw, "C")
+    made.fill((), kind, raw, False)
     return made
 
 
@@ -242,7 +244,7 @@ def _check_opcodes(content: bytes) -> None:
             raise PlainPickleError(f"it has more than {MAX_OPCODES} opcodes")
         if opcode.name not in _OPCODES:
             raise PlainPickleError(f"it has the opcode {opcode.name}")
-        if opcode.name in ("PUT", "BINPUT", "LONG_BINPUT") and not 0 <= argument <= count:
+        if opcode.name in ("PUT", "BINPUT", "LONG_BINPUT") and not 0 <= int(argument or 0) <= count:
             raise PlainPickleError(f"it remembers an object at place {argument}")
 
 
