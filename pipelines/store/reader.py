@@ -223,8 +223,8 @@ class Store:
             choices = sorted({getattr(key, field) for key in known})
             known = [key for key in known if getattr(key, field) == value]
             if not known:
-                name = " ".join([*wanted.values()][:level])
-                raise self._unknown(field, value, f"{name or 'the store'} has {choices}")
+                name = " ".join([*wanted.values()][:level]) or "the store"
+                raise self._unknown(field, value, f"{name} has {choices}")
         numbers = {key: self.record_batch(self.keys.index(key))["number"].to_numpy() for key in known}
         for key, each in numbers.items():
             if len(hits := np.flatnonzero(each == number)):
