@@ -1,6 +1,7 @@
 """Frames per second of rendered pictures and depth images, on one core.
 
 The bound is that of the pictures: 150 frames per second at 192x256, from the pose to the finished crop.
+Triplets are measured as a store takes them: motion, pictures, detections, and compression as JPEG.
 """
 
 from __future__ import annotations
@@ -8,11 +9,14 @@ from __future__ import annotations
 import time
 
 from benchmarks.timing import compare
+from equipose.models.sensors.triplets import TRIPLET_NAMES
+from equipose.pipelines.cleaning import assemble
 from equipose.pipelines.simulator import SimulatorConfig, observe, simulate_motion
 from equipose.pipelines.simulator.people.body import body
 from equipose.pipelines.simulator.render.pictures import PictureConfig, take_pictures
 from equipose.pipelines.simulator.render.viewpoints import crop
 from equipose.pipelines.simulator.render.zbuffer import render
+from equipose.pipelines.simulator.triplets import TRIPLET_SETS, record_triplets
 
 BOUND = 150.0
 """Pictures per second."""
@@ -38,6 +42,13 @@ def main(rounds: int = 7, frames: int = 60) -> str:
                 pose, 1.0, subject="S01", key="A20", seed=0, config=PictureConfig(backgrounds=(kind,))
             )
             for kind in taken.backgrounds
+        },
+        **{
+            f"triplets as stored, {name}": lambda found=found: assemble(
+                record_triplets(found, found.subjects[0], found.actions[1], found.cameras[0], config),
+                TRIPLET_NAMES,
+            )
+            for name, found in TRIPLET_SETS.items()
         },
         "depth images, 640x480": depth,
     }

@@ -18,6 +18,7 @@ from equipose.orchestrator.failures import OURS, TrackingServerError, reason
 
 COMMANDS: dict[str, str] = {
     "simulate": "equipose.experiments.commands.datasets:simulate",
+    "triplets": "equipose.experiments.commands.triplets:triplets",
     "prepare": "equipose.experiments.commands.datasets:prepare",
     "inspect": "equipose.experiments.commands.datasets:inspect",
     "verify": "equipose.experiments.commands.datasets:verify",
@@ -38,6 +39,8 @@ a store does not wait for torch and Ray."""
 
 SUMMARIES: dict[str, str] = {
     "simulate": "Write simulated sensor data in MM-Fi's on-disk layout.",
+    "triplets": "Prepare a store of simulated image, 2D and 3D triplets; called again with more, the store "
+    "grows.",
     "prepare": "Turn raw files into a store; called again, the store follows what has changed in the files.",
     "inspect": "Print counts per protocol and split, invalid frames by reason, provenance and fingerprint.",
     "verify": "Read a whole store and check it against its checksums: files, frames, index and defects.",

@@ -68,7 +68,7 @@ def _picture(entry: NDArray[np.generic], layout: Image) -> bytes:
         raise BadFrame("shape", f"{found}, expected {layout.channels} channels of {layout.dtype}")
     if not entry.size or not entry.any():
         raise BadFrame("constant" if entry.size else "empty-file", "every pixel is 0")
-    return encode(resized(entry, layout))
+    return encode(resized(entry, layout), layout.codec)
 
 
 def _finite(array: NDArray[np.generic]) -> FloatArray:
@@ -126,10 +126,11 @@ def assemble(
         subject=raw.subject,
         action=raw.action,
         part=raw.part,
+        camera=raw.camera,
         numbers=raw.numbers.astype(np.int32),
         signals=signals,
         valid=valid,
-        defects=tuple(defects),
+        defects=(*defects, *raw.remarks),
         provenance={n: raw.provenance.get(n, "absent") if n in raw.frames else "absent" for n in names},
     )
 

@@ -81,7 +81,7 @@ def _parts(index: pl.DataFrame) -> dict[tuple[str, str], dict[str, int]]:
 
 def _reasons(index: pl.DataFrame, defects: pl.DataFrame) -> dict[tuple[str, str], int]:
     """Invalid frames by signal and reason; a defect of a whole sequence counts for all its frames."""
-    keys = ["environment", "subject", "action", "part"]
+    keys = ["environment", "subject", "action", "part", "camera"]
     lengths = index.group_by(keys).agg(length=pl.len())
     counted = (
         defects.join(lengths, on=keys, how="left")

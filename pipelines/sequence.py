@@ -35,6 +35,8 @@ REASONS: dict[str, str] = {
     "stuck": "equal to the last usable frame before it, where asked for",
     "format": "another format, unit or numbering than the source defines, judged over the whole sequence",
     "unreadable": "not a file of this format, or not an ordinary file inside the root",
+    "shifted": "a pose that is known to lie beside the person; its rows stay valid",
+    "corrupt": "a recording that published work leaves out; its rows stay valid",
 }
 """Stable reason codes of invalid frames, and what they mean."""
 
@@ -141,6 +143,7 @@ class RawSequence:
     subject: str
     action: str
     part: str = ""
+    camera: str = ""
     numbers: NDArray[np.int32]
     """[F] frame numbers, counting from 1."""
     frames: dict[str, list[NDArray[np.generic] | Defect]]
@@ -150,11 +153,13 @@ class RawSequence:
     altered: tuple[Altered, ...] | None = None
     """Readings that are contaminated on purpose; None where nothing was. It never becomes part of a
     `SensorSequence`, so nothing that trains can see it."""
+    remarks: tuple[Defect, ...] = ()
+    """What is known to be wrong although it can be read; kept with the defects, and no row is lost by it."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class SensorSequence:
-    """F synchronised frames of one (environment, subject, action[, part])."""
+    """F synchronised frames of one (environment, subject, action[, part[, camera]])."""
 
     environment: str
     """`E01`..`E04`."""
@@ -164,8 +169,11 @@ class SensorSequence:
     """`A01`..`A27`."""
     part: str = ""
     """Time part that the source itself defines (MARS: `train`, `validate`, `test`); empty elsewhere."""
+    camera: str = ""
+    """Which of several cameras recorded it, where the source has several; empty elsewhere."""
     numbers: NDArray[np.int32]
-    """[F] frame numbers, counting from 1, ascending; (subject, action, number) is unique in a store."""
+    """[F] frame numbers, counting from 1, ascending; (subject, action, camera, number) is unique in a
+    store."""
     signals: dict[str, Signal]
     """Sensor -> its frames in the layout of its definition, and `pose` -> [F, 17, 3] m. Zeros, no points or
     no bytes where invalid; CSI is cleaned but not rescaled."""
@@ -203,23 +211,40 @@ class SequenceKey(NamedTuple):
     subject: str
     action: str
     part: str = ""
+    camera: str = ""
 
     @classmethod
     def of(cls, sequence: SensorSequence) -> SequenceKey:
         """The key of a sequence."""
-        return cls(sequence.environment, sequence.subject, sequence.action, sequence.part)
+        return cls(*(getattr(sequence, name) for name in cls._fields))
+
+    @property
+    def plain(self) -> list[str]:
+        """As JSON, without an empty camera: so it was written before sequences had cameras."""
+        return list(self if self.camera else self[:4])
+
+    @classmethod
+    def from_stem(cls, stem: str) -> SequenceKey:
+        """Inverse of `stem`; ValueError for a text that has too few or too many names."""
+        names, _, camera = stem.partition(_CAMERA)
+        environment, subject, action, part, *more = [*names.split("_"), ""]
+        if more not in ([], [""]):
+            raise ValueError(f"{stem!r} has too many names")
+        return cls(environment, subject, action, part, camera)
 
     @property
     def stem(self) -> str:
-        """A file name without its ending, such as `E01_S01_A01`; DataError for unsafe names."""
-        names = self if self.part else self[:3]
-        for name in names:
+        """A file name without its ending, such as `E01_S01_A01` or `E01_S01_A01@C1`; DataError for unsafe
+        names."""
+        names = self[:4] if self.part else self[:3]
+        for name in (*names, *([self.camera] if self.camera else [])):
             if not _NAME.fullmatch(name):
                 raise DataError.about(
                     file=f"sequence {tuple(self)}", field="name", value=repr(name),
                     remedy="use letters, digits and hyphens, such as E01, S01, A01",
                 )  # fmt: skip
-        return "_".join(names)
+        return "_".join(names) + (f"{_CAMERA}{self.camera}" if self.camera else "")
 
 
+_CAMERA = "@"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*")

@@ -41,7 +41,7 @@ ROOMS = {
     "models.plugins": "",
     "models.pose_errors": "skeleton",
     "models.randomness": "",
-    "models.sensors": "encoders plugins",
+    "models.sensors": "encoders plugins skeleton",
     "models.skeleton": "",
     "balancing": "compose evaluation_mode fisher losses method methods registry run shapley",
     "balancing.chained": "method",

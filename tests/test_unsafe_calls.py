@@ -50,6 +50,8 @@ def unsafe(source: str) -> list[str]:
     """What is wrong with a piece of source, by name of the call or module."""
     tree = ast.parse(source)
     found = [f"import {name}" for name in imported(tree) if name in FORBIDDEN_MODULES]
+    derived = (base for node in ast.walk(tree) if isinstance(node, ast.ClassDef) for base in node.bases)
+    found += [f"class of {name}" for name in map(ast.unparse, derived) if name.endswith("Unpickler")]
     for name, call in calls(tree):
         if name in FORBIDDEN_CALLS or argument(call, "shell") is True:
             found.append(name)
@@ -64,7 +66,9 @@ def test_the_sources_run_nothing_that_they_read() -> None:
     files = [path for package in PACKAGES for path in (ROOT / package).rglob("*.py")]
     assert len(files) > 100
     bad = {str(path.relative_to(ROOT)): unsafe(path.read_text()) for path in files}
-    assert {path: found for path, found in bad.items() if found} == {}
+    # The one reader of pickles: through a list of opcodes and of stand-ins for NumPy's globals.
+    permitted = {"pipelines/readers/triplets/plain_pickle.py": ["class of pickle.Unpickler"]}
+    assert {path: found for path, found in bad.items() if found} == permitted
 
 
 @pytest.mark.parametrize(
@@ -79,6 +83,7 @@ def test_the_sources_run_nothing_that_they_read() -> None:
         "from joblib import load",
         "subprocess.run('x', shell=True)",
         "eval('1')",
+        "class Mine(pickle.Unpickler): pass",
         "os.system('x')",
     ],
 )

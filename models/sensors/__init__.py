@@ -4,7 +4,8 @@ Store, batches, readers, encoders, figures and tables read it from here. A *sens
 definition; a *modality* is a sensor in its role as one of the M inputs of a model.
 
 `layouts` (how a frame is shaped), `views` (how frames become batches), `sensor` (the definition),
-`mmfi` (those of MM-Fi), `registry` (all of them, installed packages included).
+`mmfi` (those of MM-Fi), `triplets` (image, 2D and 3D), `triplet_inputs` (what encoders take of them),
+`registry` (all of them, installed packages included).
 """
 
 from __future__ import annotations

@@ -62,6 +62,8 @@ class Image:
     dtype: Literal["uint8", "uint16"] = "uint8"
     scale: float = 1.0
     """Unit of the sensor per step of a pixel's value: 0.001 for depth in millimetres, read as metres."""
+    codec: Literal["png", "jpeg"] = "png"
+    """How pictures are compressed: `png` keeps every pixel, `jpeg` takes an eighth of its room for photos."""
     holes: bool = False
     """A pixel of 0 means "no reading", so that resizing must not mix it with its neighbours."""
 
@@ -70,6 +72,10 @@ class Image:
             raise ValueError(
                 f"channels={self.channels}, dtype={self.dtype}: use 1 or 3 of uint8, 1 of uint16"
             )
+        if self.codec not in ("png", "jpeg") or (
+            self.codec == "jpeg" and (self.holes or self.dtype != "uint8")
+        ):
+            raise ValueError(f"codec={self.codec!r}: use 'png'; 'jpeg' is for uint8 without holes")
         if not (1 <= self.height <= MAX_SIDE and 1 <= self.width <= MAX_SIDE):
             raise ValueError(f"height={self.height}, width={self.width}: use 1 to {MAX_SIDE} pixels")
 
@@ -91,6 +97,8 @@ def layout_to_json(layout: Layout) -> dict[str, Any]:
     """JSON form, with its `kind`; `layout_from_json` is the inverse."""
     kind = next(name for name, cls in KINDS.items() if isinstance(layout, cls))
     values = {name: list(v) if isinstance(v, tuple) else v for name, v in vars(layout).items()}
+    if isinstance(layout, Image) and layout.codec == "png":
+        del values["codec"]  # the only one that there was at first; headers must stay equal
     return {"kind": kind, **values}
 
 

@@ -10,11 +10,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from equipose.models.plugins import OpenRegistry
 from equipose.models.sensors.mmfi import LIDAR, MMFI_SENSORS, RADAR, RGB, WIFI
 from equipose.models.sensors.sensor import Sensor
+from equipose.models.sensors.triplets import TRIPLET_SENSORS
 
 SENSORS: Mapping[str, Sensor] = OpenRegistry(
-    "equipose.sensors", Sensor, {sensor.name: sensor for sensor in MMFI_SENSORS}
+    "equipose.sensors", Sensor, {sensor.name: sensor for sensor in (*MMFI_SENSORS, *TRIPLET_SENSORS)}
 )
-"""name -> definition, in canonical order: MM-Fi's, then those of the entry points `equipose.sensors`."""
+"""name -> definition, in canonical order: MM-Fi's, those of image, 2D and 3D triplets, then those of the
+entry points `equipose.sensors`."""
 
 DEFAULT_SENSORS: tuple[str, ...] = tuple(sensor.name for sensor in (RGB, LIDAR, RADAR, WIFI))
 """The four that the AWC paper fuses; what jobs use unless told otherwise."""

@@ -1,4 +1,5 @@
-"""Which frames train, which tune, which test: MM-Fi's protocols and splits, and those of MARS.
+"""Which frames train, which tune, which test: MM-Fi's protocols, those of MARS, those of triplets of image,
+2D and 3D pose, and the tasks of streams.
 
 The training and test lists of P1-P3 x S1-S3 are those of the public MM-Fi toolbox (Yang et al., 2023).
 That toolbox has no validation part, so it reports its best epoch on the test data; here every eighth
@@ -7,7 +8,7 @@ training subject is set aside for tuning, and the test part is touched once.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import partial
 
 import polars as pl
@@ -26,6 +27,7 @@ from equipose.pipelines.protocols.mmfi import (
     splits,
 )
 from equipose.pipelines.protocols.tasks import Task, is_task, union
+from equipose.pipelines.protocols.triplets import H36M_SPLITS, assign_3dhp, assign_3dpw, assign_h36m
 
 __all__ = [
     "DIVISIONS",
@@ -61,6 +63,9 @@ DIVISIONS: Mapping[str, Division] = OpenRegistry(
             assign=assign_mars,
             within_task=lambda index, by: assign_mars(index, "time"),
         ),
+        "H36M": Division(splits=H36M_SPLITS, assign=assign_h36m, root_relative=True),
+        "3DHP": Division(splits=("time",), assign=assign_3dhp, root_relative=True),
+        "3DPW": Division(splits=("test",), assign=assign_3dpw, root_relative=True),
     },
 )
 """Protocol -> its division; those of the entry points `equipose.protocols` come last."""
@@ -88,11 +93,13 @@ def assign(index: pl.DataFrame, protocol: str, split: str) -> pl.DataFrame:
     return division.within_task(index, task.by).with_columns(use=pl.when(inside).then(pl.col("use")))
 
 
-def select(index: pl.DataFrame, protocol: str, split: str) -> dict[str, pl.Series]:
+def select(
+    index: pl.DataFrame, protocol: str, split: str, needed: Collection[str] = PARTS
+) -> dict[str, pl.Series]:
     """Rows of the store's index for `train`, `validation` and `test`: those with a valid pose, ascending.
 
-    A store may hold only some subjects and actions. Raises DataError where a part would be empty, with the
-    subjects that the index has and those that are needed.
+    A store may hold only some subjects and actions. Raises DataError where one of the `needed` parts would be
+    empty, with the subjects that the index has and those that are needed.
 
     >>> frame = {"action": "A02", "part": "", "valid_pose": True}
     >>> subjects = enumerate(["S01", "S05", "S09"])
@@ -102,7 +109,7 @@ def select(index: pl.DataFrame, protocol: str, split: str) -> dict[str, pl.Serie
     """
     usable = assign(index, protocol, split).filter(pl.col("valid_pose"))
     parts = {part: usable.filter(pl.col("use") == part)["row"].sort() for part in PARTS}
-    empty = [part for part, rows in parts.items() if rows.is_empty()]
+    empty = [part for part, rows in parts.items() if part in needed and rows.is_empty()]
     if empty:
         raise unfit(protocol, split, _shortage(index, protocol, split, empty))
     return parts

@@ -13,9 +13,15 @@ SHORTEST = 50
 """Frames of a recording that can be carved into three parts, with some in each."""
 
 
+def cameras_of(index: pl.DataFrame) -> set[str]:
+    """The cameras that sequences of a store name; none where it has no such column."""
+    return set(index["camera"].unique()) - {""} if "camera" in index.columns else set()
+
+
 def carve_by_time(index: pl.DataFrame) -> pl.DataFrame:
     """The last quarter of every training recording validates; the frames of the gap before it are unused."""
-    here, start = position_in("use"), start_of_the_end("use")
+    within = ["use", *(["camera"] if "camera" in index.columns else [])]
+    here, start = position_in(*within), start_of_the_end(*within)
     use = (
         pl.when(pl.col("use").is_null() | (pl.col("use") != "train"))
         .then(pl.col("use"))

@@ -21,6 +21,8 @@ class Division:
     assign: Callable[[pl.DataFrame, str], pl.DataFrame]
     """(index, split) -> the index with a column `use`: `train`, `validation`, `test` or null. Raises
     ValueError for an unknown split, and DataError for a store that the protocol does not fit."""
+    root_relative: bool = False
+    """Whether its 3D poses, in camera axes, are learnt and judged relative to the pelvis."""
     within_task: Callable[[pl.DataFrame, str], pl.DataFrame] | None = None
     """(index, what tasks differ by) -> the same for every task of a stream; None where it has no tasks."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from equipose.pipelines.protocols.carving import carve_by_time
+from equipose.pipelines.protocols.carving import cameras_of, carve_by_time
 from equipose.pipelines.protocols.division import unfit
 
 MARS_SPLITS: tuple[str, ...] = ("time", "subject")
@@ -15,6 +15,8 @@ def assign_mars(index: pl.DataFrame, split: str) -> pl.DataFrame:
     """The index with the part of every row in a split of MARS; see `Division.assign`."""
     if "" in set(index["part"].unique()):
         raise unfit("MARS", split, "the store's sequences carry no time parts; use P1, P2 or P3")
+    if cameras_of(index):
+        raise unfit("MARS", split, "the store's sequences name cameras; use H36M, 3DHP or 3DPW")
     kind, _, subject = split.partition(":")
     if kind not in MARS_SPLITS or (subject and kind != "subject"):
         raise ValueError(f"split is {split!r}; use `time`, `subject` or `subject:S01` with protocol MARS")

@@ -5,7 +5,13 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
-from equipose.pipelines.protocols.carving import GAP_FRAMES, carve_by_time, position_in, start_of_the_end
+from equipose.pipelines.protocols.carving import (
+    GAP_FRAMES,
+    cameras_of,
+    carve_by_time,
+    position_in,
+    start_of_the_end,
+)
 from equipose.pipelines.protocols.division import PARTS, unfit
 
 SUBJECTS: tuple[str, ...] = tuple(f"S{n:02d}" for n in range(1, 41))
@@ -83,6 +89,8 @@ def splits(protocol: str = "P1", split: str = "S1") -> dict[str, list[Pair]]:
 def assign_mmfi(index: pl.DataFrame, split: str, protocol: str) -> pl.DataFrame:
     """The index with the part of every row in a split of MM-Fi; see `Division.assign`."""
     native = set(index["part"].unique())
+    if cameras_of(index):
+        raise unfit(protocol, split, "the store's sequences name cameras; use H36M, 3DHP or 3DPW")
     if native - {""}:
         raise unfit(protocol, split, f"the store has the time parts {sorted(native)}; use protocol MARS")
     rows = [(s, a, part) for part, pairs in splits(protocol, split).items() for s, a in pairs]

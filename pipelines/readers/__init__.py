@@ -2,7 +2,7 @@
 
 MM-Fi: `mmfi`, with `mmfi_tree` for its folders, `mmfi_formats` for what a whole sequence gives away, and
 `frame_files`, `mat5` and `mat73` for its files. MARS: `mars`, with `mars_files`, `kinect` (joints
-and axes) and `movements` (where one ends). `simulated` needs no files.
+and axes) and `movements` (where one ends). `simulated` needs no files. `triplets`: image, 2D and 3D.
 """
 
 from __future__ import annotations
@@ -16,11 +16,26 @@ from equipose.pipelines.readers.contract import Ordered, Reader, Traceable, name
 from equipose.pipelines.readers.mars import MarsReader
 from equipose.pipelines.readers.mmfi import MmfiReader
 from equipose.pipelines.readers.simulated import SimulatedReader, SimulatedSource
+from equipose.pipelines.readers.triplets.h36m import H36mReader
+from equipose.pipelines.readers.triplets.simulated import (
+    IndoorTriplets,
+    MovingTriplets,
+    OutdoorTriplets,
+    TripletSource,
+)
 
 READERS: Mapping[str, Reader] = OpenRegistry(
     "equipose.readers",
     Reader,
-    {"simulated": SimulatedReader(), "mars": MarsReader(), "mmfi": MmfiReader()},
+    {
+        "simulated": SimulatedReader(),
+        "mars": MarsReader(),
+        "mmfi": MmfiReader(),
+        "h36m": H36mReader(),
+        "simulated_indoor": IndoorTriplets(),
+        "simulated_outdoor": OutdoorTriplets(),
+        "simulated_moving": MovingTriplets(),
+    },
 )
 """Source name -> its reader with default settings; those of the entry points `equipose.readers` come last."""
 
@@ -55,6 +70,7 @@ __all__ = [
     "SimulatedReader",
     "SimulatedSource",
     "Traceable",
+    "TripletSource",
     "configured",
     "name_of",
     "reader_of",

@@ -10,7 +10,13 @@ from equipose.pipelines.column_order import ColumnOrder
 from equipose.pipelines.files.errors import DataError
 from equipose.pipelines.sequence import RawSequence, SequenceKey
 
-_PATTERNS = {"environment": r"E\d\d", "subject": r"S\d\d", "action": r"A\d\d", "part": r"[a-z]*"}
+_PATTERNS = {
+    "environment": r"E\d\d",
+    "subject": r"S\d\d",
+    "action": r"A\d\d",
+    "part": r"[a-z]*",
+    "camera": r"[A-Za-z0-9]{0,16}",
+}
 
 
 @runtime_checkable

@@ -21,7 +21,9 @@ MATRIX, COMPRESSED = 14, 15
 STORED = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f8", 12: "i8", 13: "u8"}
 """Storage types of numbers; independent of the class of their array."""
 CLASSES = {6: "f8", 7: "f4", 8: "i1", 9: "u1", 10: "i2", 11: "u2", 12: "i4", 13: "u4", 14: "i8", 15: "u8"}
-"""Numeric array classes; others (cell, struct, char, sparse) are not read."""
+"""Numeric array classes; others (struct, char, sparse) are not read, cells by `load_cells`."""
+CELL = 1
+"""Class of cell arrays, which hold arrays; only `load_cells` reads them."""
 COMPLEX_FLAG = 0x08
 VERSION = 0x0100
 MAX_ELEMENTS = 10_000
@@ -139,3 +141,28 @@ def load_array(content: bytes, name: str, *, limit: int) -> NDArray[np.generic] 
                 raise MatError(f"{name} has no values")
             found = _array(parts, order)
     return found
+
+
+def load_cells(content: bytes, name: str, *, limit: int) -> list[NDArray[np.generic]] | None:
+    """The arrays in the cell array called `name`, column by column; None without one.
+
+    As `load_array`: an empty object array stands for a cell of another class. MatError where `name` is no
+    cell array, and where it does not hold the cells that it declares.
+    """
+    order = _byte_order(content)
+    found: list[NDArray[np.generic]] | None = None
+    for data in _matrices(content, order, limit):  # to the end, so that a cut is noticed
+        parts = list(_elements(data, order))
+        if found is None and len(parts) >= 3 and parts[2].data == name.encode():
+            found = _cells(parts, order, name)
+    return found
+
+
+def _cells(parts: list[_Element], order: str, name: str) -> list[NDArray[np.generic]]:
+    if struct.unpack_from(order + "I", parts[0].data.ljust(4, b"\0"))[0] & 0xFF != CELL:
+        raise MatError(f"{name} is no cell array")
+    shape = np.frombuffer(parts[1].data[: len(parts[1].data) // 4 * 4], order + "i4").tolist()
+    inside = [list(_elements(cell.data, order)) for cell in parts[3:] if cell.kind == MATRIX]
+    if len(shape) > MAX_DIMENSIONS or min(shape, default=-1) < 0 or math.prod(shape) != len(inside):
+        raise MatError(f"{name} declares {tuple(shape[:4])} cells and holds {len(inside)}")
+    return [_array(cell, order) if len(cell) >= 4 else np.empty(0, np.dtype("O")) for cell in inside]

@@ -20,7 +20,7 @@ from equipose.pipelines.sequence import SequenceKey
 from equipose.pipelines.store.arrow_guard import ArrowFileError, block_lengths
 from equipose.pipelines.store.folder import StoreFolder
 from equipose.pipelines.store.format import HEADER, MANIFEST, READABLE, fingerprint_of
-from equipose.pipelines.store.index import KEY_NAMES, defect_schema, index_schema
+from equipose.pipelines.store.index import KEY_NAMES, as_read, defect_schema, in_file, index_schema
 from equipose.pipelines.store.signals import StoredSignals
 
 ROW_BYTES = {"index": 512, "defects": 16_384, "contamination": 512}
@@ -133,8 +133,8 @@ def check_sequence(entry: Any, where: str, signals: StoredSignals) -> None:
         isinstance(entry, dict) and entry.keys() >= fields, where, "sequence", entry, f"{sorted(fields)}"
     )
     key, provenance = entry["key"], entry["provenance"]
-    sound = isinstance(key, list) and 3 <= len(key) <= 4 and all(isinstance(name, str) for name in key)
-    _require(sound, where, "key", key, "three or four texts")
+    sound = isinstance(key, list) and 3 <= len(key) <= 5 and all(isinstance(name, str) for name in key)
+    _require(sound, where, "key", key, "three to five texts")
     _ = SequenceKey(*key).stem
     _require(_count(entry["frames"]) and entry["frames"] > 0, where, "frames", entry["frames"], "1 or more")
     _require(isinstance(entry["digest"], str), where, "digest", entry["digest"], "a text")
@@ -195,7 +195,7 @@ def read_index(
     """The index in these Parquet bytes; DataError unless it agrees with the manifest in every row."""
     frames = [entry["frames"] for entry in sequences]
     rows = range(sum(frames), sum(frames) + 1)
-    index = read_parquet(buffer, "index", index_schema(signals), rows, where)
+    index = as_read(read_parquet(buffer, "index", in_file(index_schema(signals), sequences), rows, where))
     expected = {
         "row": np.arange(sum(frames)),
         "sequence": np.repeat(np.arange(len(frames)), frames),
@@ -205,7 +205,7 @@ def read_index(
         sound = not index[name].null_count() and np.array_equal(index[name].to_numpy(), values)
         _require(sound, where, f"column {name}", "not that of its frames", "the rows in order")
     for level, name in enumerate(KEY_NAMES):
-        words = np.array([(*entry["key"], "")[level] for entry in sequences], object)
+        words = np.array([SequenceKey(*entry["key"])[level] for entry in sequences], object)
         sound = index[name].equals(pl.Series(name, np.repeat(words, frames), pl.String))
         _require(sound, where, f"column {name}", "not that of its frames", "as in the manifest")
     rest = index.drop(*expected, *KEY_NAMES)
@@ -218,7 +218,8 @@ def read_defects(
 ) -> pl.DataFrame:
     """The defects in these Parquet bytes; DataError for more of them than there are marks."""
     most = len(signals.names) * sum(entry["frames"] + 1 for entry in sequences)
-    return read_parquet(buffer, "defects", defect_schema(), range(most + 1), where)
+    columns = in_file(defect_schema(), sequences)
+    return as_read(read_parquet(buffer, "defects", columns, range(most + 1), where))
 
 
 def read_parquet(

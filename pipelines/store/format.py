@@ -31,7 +31,9 @@ from equipose.pipelines.store.signals import StoredSignals
 
 FORMAT_VERSION = 2
 """Raised with every change that older code could not read."""
-READABLE = (1, FORMAT_VERSION)
+WITH_CAMERAS = 3
+"""Format of a store whose sequences name cameras; others stay readable for older code."""
+READABLE = (1, FORMAT_VERSION, WITH_CAMERAS)
 """Format 1 held the four default sensors and did not say so."""
 
 MANIFEST = "manifest.json"
@@ -176,7 +178,7 @@ def packed_of(batch: pa.RecordBatch, name: str) -> Packed:
 def metadata_of(sequence: SensorSequence) -> dict[str, Any]:
     """What a sequence carries besides its frames, as JSON values."""
     return {
-        "key": list(SequenceKey.of(sequence)),
+        "key": SequenceKey.of(sequence).plain,
         "frames": len(sequence),
         "digest": content_digest(sequence),
         "provenance": dict(sorted(sequence.provenance.items())),
@@ -186,7 +188,7 @@ def metadata_of(sequence: SensorSequence) -> dict[str, Any]:
 
 def content_digest(sequence: SensorSequence) -> str:
     """SHA-256 of the values, validity, identity and provenance of a sequence; no paths, no times."""
-    identity = [list(SequenceKey.of(sequence)), sorted(sequence.provenance.items()), len(sequence)]
+    identity = [SequenceKey.of(sequence).plain, sorted(sequence.provenance.items()), len(sequence)]
     digest = hashlib.sha256(json.dumps(identity).encode())
     signals = sequence.signals.values()
     arrays: list[tuple[NDArray[Any], str]] = [(sequence.numbers, "<i4")]
@@ -204,7 +206,7 @@ def fingerprint_of(digests: Mapping[SequenceKey, str], signals: StoredSignals) -
     It does not depend on the order of writing, the machine or the location of the data.
     """
     content = {
-        "sequences": sorted((list(key), digest) for key, digest in digests.items()),
+        "sequences": sorted((key.plain, digest) for key, digest in digests.items()),
         "joints": JOINTS,
         "keypoints": COCO_KEYPOINTS,
         "units": signals.units,

@@ -38,11 +38,11 @@ def part_name(key: SequenceKey, state: str) -> str:
 
 def key_of(path: Path) -> SequenceKey:
     """The key in the name of a part; DataError for a name that no part has."""
-    names = path.name.split(".")[0].split("_")
-    if not 3 <= len(names) <= 4:
+    try:
+        return SequenceKey.from_stem(path.name.split(".")[0])
+    except ValueError:
         remedy = f"names are like E01_S01_A01.arrow; remove it from {PARTS}/"
-        raise DataError.about(path, field="name", value=repr(path.name), remedy=remedy)
-    return SequenceKey(*names)
+        raise DataError.about(path, field="name", value=repr(path.name), remedy=remedy) from None
 
 
 def state_of(path: Path) -> str:

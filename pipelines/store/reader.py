@@ -148,16 +148,16 @@ class Store:
         return from_record_batch(self.record_batch(i), about, self.signals)
 
     def frame(
-        self, environment: str, subject: str, action: str, number: int
+        self, environment: str, subject: str, action: str, number: int, camera: str = ""
     ) -> dict[str, NDArray[np.generic] | None]:
         """One synchronised instant, as the public MM-Fi toolbox gives it, in float32.
 
         Sensor -> grid of its shape (rescaled to 0..1 over the frame where that is the sensor's default view,
         as for CSI), points [N, C], or decoded picture; and `pose` [17, 3] m. None where the signal is absent
-        or invalid. `number` counts from 1. Arrays that are not rescaled or decoded are read-only views.
-        Raises DataError for a frame that does not exist.
+        or invalid. `number` counts from 1; `camera` is that of a source with several. Arrays that are not
+        rescaled or decoded are read-only views. Raises DataError for a frame that does not exist.
         """
-        i, offset = self._find(environment, subject, action, number)
+        i, offset = self._find(environment, subject, action, number, camera)
         sequence = self._views(i)
         return {
             name: self._entry(sequence, name, offset) if sequence.valid[name][offset] else None
@@ -204,7 +204,7 @@ class Store:
         """What every sequence carries besides its frames; as `store.format.metadata_of` gives it."""
         names = SequenceKey._fields
         mine = {key: group.drop(names).to_dicts() for key, group in self.defects.group_by(names)}
-        return [{**s, "defects": mine.get(tuple(s["key"]), [])} for s in self._manifest["sequences"]]
+        return [{**s, "defects": mine.get(SequenceKey(*s["key"]), [])} for s in self._manifest["sequences"]]
 
     @property
     def described(self) -> list[dict[str, Any]]:
@@ -215,21 +215,22 @@ class Store:
         """Sequence `i` without its defects."""
         return from_record_batch(self.record_batch(i), self._manifest["sequences"][i], self.signals)
 
-    def _find(self, environment: str, subject: str, action: str, number: int) -> tuple[int, int]:
+    def _find(self, environment: str, subject: str, action: str, number: int, camera: str) -> tuple[int, int]:
         """(sequence, offset in it) of a frame, or DataError with what exists."""
-        wanted, known = (environment, subject, action), list(self.keys)
-        for level, value in enumerate(wanted):
-            choices = sorted({key[level] for key in known})
-            known = [key for key in known if key[level] == value]
+        wanted = {"environment": environment, "subject": subject, "action": action, "camera": camera}
+        known = list(self.keys)
+        for level, (field, value) in enumerate(wanted.items()):
+            choices = sorted({getattr(key, field) for key in known})
+            known = [key for key in known if getattr(key, field) == value]
             if not known:
-                name = " ".join(wanted[:level])
-                raise self._unknown(SequenceKey._fields[level], value, f"{name or 'the store'} has {choices}")
+                name = " ".join([*wanted.values()][:level]) or "the store"
+                raise self._unknown(field, value, f"{name} has {choices}")
         numbers = {key: self.record_batch(self.keys.index(key))["number"].to_numpy() for key in known}
         for key, each in numbers.items():
             if len(hits := np.flatnonzero(each == number)):
                 return self.keys.index(key), int(hits[0])
         ranges = ", ".join(f"{each[0]}..{each[-1]}" for each in numbers.values())
-        raise self._unknown("number", number, f"{' '.join(wanted)} has {ranges}")
+        raise self._unknown("number", number, f"{environment} {subject} {action} has {ranges}")
 
     def _unknown(self, field: str, value: object, known: str) -> DataError:
         return DataError.about(

@@ -28,12 +28,13 @@ from equipose.pipelines.store.format import (
     HEADER,
     MANIFEST,
     PARTS,
+    WITH_CAMERAS,
     StoreHeader,
     fingerprint_of,
     metadata_of,
     to_record_batch,
 )
-from equipose.pipelines.store.index import defect_frame, index_frame
+from equipose.pipelines.store.index import as_written, defect_frame, index_frame, with_cameras
 from equipose.pipelines.store.parts import ABOUT, checked_part, key_of, part_name, read_part, state_of
 from equipose.pipelines.store.reader import Store, open_store
 from equipose.pipelines.store.signals import StoredSignals
@@ -104,7 +105,7 @@ class StoreWriter:
 
         `report`: JSON values about the preparation, kept with the store. `drop`: sequences to leave out.
         Raises DataError when nothing was written, a part is corrupt, or two sequences hold the same
-        (subject, action, frame number).
+        (subject, action, camera, frame number).
         """
         parts = {key: path for key, path in self._parts().items() if key not in drop}
         old = self._finished.about() if self._finished else []
@@ -123,7 +124,7 @@ class StoreWriter:
             index = index_frame(pa.ipc.open_file(source).read_all(), about, self.header.signals)
         for kind, table in {"index": index, "defects": defect_frame(about)}.items():
             with atomic(self.root / names[kind]) as stream:
-                table.write_parquet(stream)
+                as_written(table, about).write_parquet(stream)
         self._write_manifest(about, fingerprint, names, report)
         self._clean(keep=set(names.values()))
         return open_store(self.root)
@@ -207,7 +208,7 @@ class StoreWriter:
         report: Mapping[str, Any] | None,
     ) -> None:
         content = {
-            "format": FORMAT_VERSION,
+            "format": WITH_CAMERAS if with_cameras(about) else FORMAT_VERSION,
             "software": _software(),
             "header": self.header.to_json(),
             "fingerprint": fingerprint,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import pickle
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,10 +22,13 @@ from equipose.orchestrator.tracking.outbox import Outbox
 from equipose.orchestrator.tracking.server import _state
 from equipose.orchestrator.tracking.server_process import ServerFiles
 from equipose.pipelines.cleaning import assemble, clean_frame
+from equipose.pipelines.images import decode_photo, encode
 from equipose.pipelines.prepare import prepare
 from equipose.pipelines.readers import MmfiReader, SimulatedSource
 from equipose.pipelines.readers.frame_files import parse_npy, read_csi, read_points
 from equipose.pipelines.readers.mars_files import KINECT_COLUMNS, RADAR_COLUMNS, _read_part, read_part
+from equipose.pipelines.readers.triplets.object_npz import read_npz
+from equipose.pipelines.readers.triplets.plain_pickle import load_plain
 from equipose.pipelines.sequence import BadFrame
 from equipose.pipelines.simulator import MARKER, SimulatorConfig, write_mmfi_tree
 from equipose.pipelines.store import Store, StoreHeader, StoreWriter, open_store
@@ -46,7 +50,8 @@ class Target:
 
 def targets(folder: Path) -> dict[str, Target]:
     """All targets by name; `folder`: an empty one for the files that must exist on disk."""
-    return raw_targets(folder) | store_targets(folder) | other_targets(folder)
+    found = raw_targets(folder) | triplet_targets(folder)
+    return found | store_targets(folder) | other_targets(folder)
 
 
 def saved(array: np.ndarray) -> bytes:
@@ -137,6 +142,25 @@ def raw_targets(folder: Path) -> dict[str, Target]:
     }
 
 
+def triplet_targets(folder: Path) -> dict[str, Target]:
+    """Files of image, 2D and 3D triplets."""
+    rng = np.random.default_rng(1)
+    pickled = {"S1": {"Walking": rng.normal(size=(2, 17, 3)), "Walking 1": [np.ones((1, 2)), "a", 1.5]}}
+    photo = rng.integers(0, 255, (24, 16, 3), np.uint8)
+    archive = folder / "objects.npz"
+    np.savez(archive, positions_3d=np.array(pickled, dtype=object))
+    return {
+        "pickle": Target(
+            seeds=tuple(pickle.dumps(pickled, protocol) for protocol in (2, 4)), read=load_plain
+        ),
+        "npz of objects": Target(
+            seeds=(archive.read_bytes(),),
+            read=through(archive, lambda path: read_npz(path, ["positions_3d"])),
+        ),
+        "photo": Target(seeds=(encode(photo, "jpeg"), encode(photo)), read=decode_photo),
+    }
+
+
 def use(store: Store) -> None:
     """Everything that training and reports read of a store."""
     _ = store.index, store.defects, store.layout, store.provenance
@@ -193,7 +217,7 @@ def some_defects(store: Store) -> bytes:
     row = {"environment": "E01", "subject": "S01", "action": "A02", "part": "", "modality": "rgb"}
     rows = [row | {"frame": n, "reason": "missing", "detail": f"no file {n}"} for n in range(1, 9)]
     file = io.BytesIO()
-    pl.DataFrame(rows, schema=store.defects.schema).write_parquet(file)
+    pl.DataFrame(rows, schema=store.defects.drop("camera").schema).write_parquet(file)
     return file.getvalue()
 
 

@@ -22,7 +22,7 @@ MakeSequence = Callable[..., SensorSequence]
 
 
 def make_sequence(
-    subject: int = 1, action: int = 1, frames: int = 7, *, part: str = "", first: int = 1,
+    subject: int = 1, action: int = 1, frames: int = 7, *, part: str = "", camera: str = "", first: int = 1,
     invalid: dict[str, list[int]] | None = None, provenance: str = "simulated:test", max_points: int = 40,
     sensors: tuple[str, ...] = DEFAULT_SENSORS,
 ) -> SensorSequence:  # fmt: skip
@@ -41,7 +41,10 @@ def make_sequence(
         if isinstance(layout, Image):
             pictures = rng.integers(1, 4000, (frames, *layout.shape)).astype(layout.dtype)
             return Packed.from_frames(
-                [encode(picture) if ok else b"" for picture, ok in zip(pictures, valid[name], strict=True)]
+                [
+                    encode(picture, layout.codec) if ok else b""
+                    for picture, ok in zip(pictures, valid[name], strict=True)
+                ]
             )
         values = rng.normal(40, 5, (frames, *layout.shape)).astype(np.float32)
         values[~valid[name]] = 0
@@ -52,6 +55,7 @@ def make_sequence(
         subject=f"S{subject:02d}",
         action=f"A{action:02d}",
         part=part,
+        camera=camera,
         numbers=np.arange(first, first + frames, dtype=np.int32),
         signals={name: signal(name, layout) for name, layout in layouts.items()},
         valid=valid,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,9 +12,19 @@ from numpy.typing import NDArray
 from equipose.models.randomness import numpy_rng
 from equipose.models.skeleton import ROOT
 from equipose.pipelines.simulator.people.body import body, head_axes
-from equipose.pipelines.simulator.render.appearance import appearance_of, paint, with_nose
+from equipose.pipelines.simulator.render.appearance import Appearance, appearance_of, paint, with_nose
 from equipose.pipelines.simulator.render.pinhole import Array, Pinhole
-from equipose.pipelines.simulator.render.scenery import BACKDROPS, Pixels, backdrop, behind, cover, occluders
+from equipose.pipelines.simulator.render.scenery import (
+    BACKDROPS,
+    EVERY_BACKDROP,
+    Occluder,
+    Pixels,
+    backdrop,
+    behind,
+    cover,
+    covered,
+    occluders,
+)
 from equipose.pipelines.simulator.render.viewpoints import around, crop, person_boxes
 from equipose.pipelines.simulator.render.zbuffer import NOTHING, Surface, render
 
@@ -39,7 +51,7 @@ class PictureConfig:
     distance: tuple[float, float] = (3.0, 6.0)
     """Range of its distance, metres."""
     backgrounds: tuple[str, ...] = tuple(BACKDROPS)
-    """One of them is drawn for each sequence: `plain`, `gradient`, `clutter`."""
+    """One of them is drawn for each sequence: `plain`, `gradient`, `clutter`, `outdoors`."""
     occluders: float = 0.5
     """Expected number of boxes before the person."""
     noise: float = 1.0
@@ -54,9 +66,9 @@ class PictureConfig:
             raise ValueError(f"elevation: {self.elevation} is not allowed; use -80..80 degrees")
         if self.distance[0] < 1.5:
             raise ValueError(f"distance: {self.distance} is not allowed; use at least 1.5 m")
-        unknown = sorted(set(self.backgrounds) - set(BACKDROPS))
+        unknown = sorted(set(self.backgrounds) - set(EVERY_BACKDROP))
         if unknown or not self.backgrounds:
-            raise ValueError(f"backgrounds: {unknown} unknown; use some of {list(BACKDROPS)}")
+            raise ValueError(f"backgrounds: {unknown} unknown; use some of {list(EVERY_BACKDROP)}")
         for name in ("occluders", "noise"):
             if not 0 <= getattr(self, name) < float("inf"):
                 raise ValueError(f"{name}: {getattr(self, name)!r} is not allowed; use 0 or more")
@@ -74,37 +86,105 @@ class Pictures:
     """[F, 17, 2] pixels of the joints in the camera's image."""
     pose: Array
     """[F, 17, 3] m, camera axes."""
-    camera: Pinhole
+    cameras: tuple[Pinhole, ...]
+    """F; the same one where the camera stands still."""
+    covered: NDArray[np.bool_]
+    """[F, 17] whether a box stands before the joint."""
+
+    @property
+    def camera(self) -> Pinhole:
+        """That of the first frame."""
+        return self.cameras[0]
 
 
 def take_pictures(
-    pose: Array, girth: float, *, subject: str, key: str, seed: int, config: PictureConfig, view: int = 0
+    pose: Array,
+    girth: float,
+    *,
+    subject: str,
+    key: str,
+    seed: int,
+    config: PictureConfig,
+    view: int = 0,
+    cameras: Sequence[Pinhole] | None = None,
 ) -> Pictures:
     """Pictures of a person who moves as `pose` [F, 17, 3] m in the sensor frame.
 
     A subject always wears the same; camera, light, background and occluders belong to (subject, key, view).
+    `cameras`: where the camera is in each frame; None places one somewhere around the person.
     """
     rng = numpy_rng(seed, "simulator", "pictures", subject, key, view)
-    camera = _place(pose, config, rng)
-    keypoints = camera.project(pose)
+    placed = _place(pose, config, rng)
+    each = tuple(cameras) if cameras is not None else (placed,) * len(pose)
+    keypoints, turned = _seen_by(each, pose)
     boxes = person_boxes(keypoints)
-    views = [crop(camera, box, config.size) for box in boxes]
+    views = [crop(camera, box, config.size) for camera, box in zip(each, boxes, strict=True)]
     canvas = backdrop(str(rng.choice(config.backgrounds)), rng)
-    fronts = occluders(int(rng.poisson(config.occluders)), boxes, camera.size, rng)
-    light, look = _light(rng), appearance_of(seed, subject)
+    fronts = occluders(int(rng.poisson(config.occluders)), boxes, each[0].size, rng)
+    setting = _Setting(
+        canvas=canvas,
+        fronts=fronts,
+        light=_light(rng),
+        look=appearance_of(seed, subject),
+        grain=_grain(config, rng),
+    )
+    panned = [_panned(camera, each[0]) for camera in each]
+    moved = np.array([[p.centre] for p in panned]) - np.array([[c.centre] for c in each])
+    return Pictures(
+        images=_painted(pose, girth, views, panned, setting, config, rng),
+        boxes=boxes,
+        keypoints=keypoints,
+        pose=turned,
+        cameras=each,
+        covered=covered(fronts, each[0].size, keypoints + moved),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Setting:
+    """What is the same in all pictures of a recording."""
+
+    canvas: Pixels
+    fronts: list[Occluder]
+    light: Array
+    look: Appearance
+    grain: NDArray[np.int16]
+
+
+def _seen_by(cameras: Sequence[Pinhole], pose: Array) -> tuple[Array, Array]:
+    """Pixels [F, 17, 2] and positions in camera axes [F, 17, 3] of each frame's joints."""
+    pairs = list(zip(cameras, pose, strict=True))
+    return np.stack([c.project(p) for c, p in pairs]), np.stack([c.to_camera(p) for c, p in pairs])
+
+
+def _panned(camera: Pinhole, first: Pinhole) -> Pinhole:
+    """The camera with its principal point moved as far as what is far away has moved in its image."""
+    ahead = camera.rotation @ first.rotation[2]
+    shift = ahead[:2] / max(float(ahead[2]), 0.3)
+    x, y = (c - f * s for c, f, s in zip(camera.centre, camera.focal, shift.tolist(), strict=True))
+    return dataclasses.replace(camera, centre=(x, y))
+
+
+def _painted(
+    pose: Array,
+    girth: float,
+    views: Sequence[Pinhole],
+    cameras: Sequence[Pinhole],
+    setting: _Setting,
+    config: PictureConfig,
+    rng: np.random.Generator,
+) -> Pixels:
+    """The pictures [F, H, W, 3]."""
     axes = head_axes(pose)
-    grain = _grain(config, rng)
     images = np.empty((len(pose), *config.size[::-1], 3), np.uint8)
     for frame, seen in enumerate(render(with_nose(body(pose, girth), pose), views)):
-        image = behind(canvas, camera, views[frame])
+        image = behind(setting.canvas, cameras[frame], views[frame])
         head = axes[0][frame], axes[1][frame], axes[2][frame]
-        paint(image, seen, views[frame], head, look, light)
+        paint(image, seen, views[frame], head, setting.look, setting.light)
         _soften(image, seen)
-        cover(image, fronts, camera, views[frame])
-        images[frame] = _grainy(image, grain, rng) if config.noise > 0 else image
-    return Pictures(
-        images=images, boxes=boxes, keypoints=keypoints, pose=camera.to_camera(pose), camera=camera
-    )
+        cover(image, setting.fronts, cameras[frame], views[frame])
+        images[frame] = _grainy(image, setting.grain, rng) if config.noise > 0 else image
+    return images
 
 
 def _place(pose: Array, config: PictureConfig, rng: np.random.Generator) -> Pinhole:

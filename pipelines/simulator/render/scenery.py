@@ -31,10 +31,10 @@ class Occluder:
 
 
 def backdrop(kind: str, rng: np.random.Generator) -> Pixels:
-    """A canvas [CANVAS, CANVAS, 3] of one of `BACKDROPS`."""
-    if kind not in BACKDROPS:
-        raise ValueError(f"background: {kind!r} is unknown; known are {list(BACKDROPS)}")
-    return np.clip(BACKDROPS[kind](rng), 0, 255).astype(np.uint8)
+    """A canvas [CANVAS, CANVAS, 3] of one of `EVERY_BACKDROP`."""
+    if kind not in EVERY_BACKDROP:
+        raise ValueError(f"background: {kind!r} is unknown; known are {list(EVERY_BACKDROP)}")
+    return np.clip(EVERY_BACKDROP[kind](rng), 0, 255).astype(np.uint8)
 
 
 def _colour(rng: np.random.Generator, saturation: float = 0.6) -> Array:
@@ -73,19 +73,43 @@ def _clutter(rng: np.random.Generator) -> Array:
     return gaussian_filter(canvas, (0.7, 0.7, 0)) + texture[..., None]
 
 
+def _outdoors(rng: np.random.Generator) -> Array:
+    """Sky that is lighter toward the horizon, ground, and bushes or houses in between."""
+    rows = np.arange(CANVAS)[:, None]
+    horizon = rng.uniform(0.4, 0.6) * CANVAS
+    sky = 255 * np.array(hsv_to_rgb(rng.uniform(0.52, 0.64), rng.uniform(0.1, 0.55), rng.uniform(0.7, 1)))
+    ground = 255 * np.array(hsv_to_rgb(rng.uniform(0.07, 0.35), rng.uniform(0.1, 0.6), rng.uniform(0.3, 0.7)))
+    haze = np.clip(rows / horizon, 0, 1)[..., None]
+    canvas = np.where((rows < horizon)[..., None], sky + haze * (235 - sky), ground)
+    canvas = np.broadcast_to(canvas, (CANVAS, CANVAS, 3)).astype(np.float32)
+    for _ in range(int(rng.integers(6, 18))):
+        left, width = rng.uniform(-0.1, 1) * CANVAS, rng.uniform(0.04, 0.25) * CANVAS
+        top = horizon - rng.uniform(0.02, 0.35) * CANVAS
+        columns = slice(*np.clip(np.rint([left, left + width]), 0, CANVAS).astype(int))
+        canvas[max(int(top), 0) : int(horizon) + 4, columns] = _colour(rng, 0.5) * rng.uniform(0.6, 1.0)
+    fine = gaussian_filter(rng.standard_normal((CANVAS, CANVAS), np.float32), 1.5)
+    return gaussian_filter(canvas, (0.7, 0.7, 0)) + 30 * fine[..., None]
+
+
 BACKDROPS = {"plain": _plain, "gradient": _gradient, "clutter": _clutter}
-"""Name -> what draws it."""
+"""Name -> what draws it, indoors."""
+EVERY_BACKDROP = {**BACKDROPS, "outdoors": _outdoors}
 
 
 def behind(canvas: Pixels, camera: Pinhole, view: Pinhole) -> Pixels:
-    """The part [H, W, 3] of a backdrop of `camera` that its crop `view` shows; edges go on forever."""
+    """The part [H, W, 3] of a backdrop of `camera` that its crop `view` shows.
+
+    Beyond its left and right edge a backdrop goes on mirrored, above and below like its edge.
+    """
     columns, rows = (
-        np.clip(((ray * focal + centre) * (CANVAS / count)).astype(np.int64), 0, CANVAS - 1)
+        np.floor((ray * focal + centre) * (CANVAS / count)).astype(np.int64)
         for ray, focal, centre, count in zip(
             view.rays(), camera.focal, camera.centre, camera.size, strict=True
         )
     )
-    return canvas.take(rows, axis=0).take(columns, axis=1)
+    columns = np.mod(columns, 2 * CANVAS)
+    columns = np.where(columns < CANVAS, columns, 2 * CANVAS - 1 - columns)
+    return canvas.take(np.clip(rows, 0, CANVAS - 1), axis=0).take(columns, axis=1)
 
 
 def occluders(count: int, boxes: Array, size: tuple[int, int], rng: np.random.Generator) -> list[Occluder]:
@@ -116,3 +140,13 @@ def cover(image: Pixels, boxes: list[Occluder], camera: Pinhole, view: Pinhole) 
         for (first, last), light in (((top, lid), 1.25), ((lid, bottom), 1.0)):
             rows = slice(*np.clip([round(first), round(last)], 0, view.size[1]))
             image[rows, columns] = np.minimum(light * box.colour, 255).astype(np.uint8)
+
+
+def covered(boxes: list[Occluder], size: tuple[int, int], pixels: Array) -> NDArray[np.bool_]:
+    """[...] whether a box stands before what lies at `pixels` [..., 2] of an image of that size."""
+    found = np.zeros(pixels.shape[:-1], bool)
+    x, y = pixels[..., 0] / size[0], pixels[..., 1] / size[1]
+    for box in boxes:
+        left, right, top, bottom = box.edges
+        found |= (left <= x) & (x < right) & (top <= y) & (y < bottom)
+    return found

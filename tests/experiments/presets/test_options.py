@@ -86,7 +86,7 @@ def test_every_faulty_field_is_named_with_its_file(
         ({"seed": True}, "seed is True: .*valid integer"),
         ({"seed": float("nan")}, "seed is nan: "),
         ({"gpu": 1}, "gpu is 1: .*valid boolean"),
-        ({"data": "kinect"}, "data is 'kinect'; use 'simulated', 'mars' or 'mmfi'"),
+        ({"data": "kinect"}, "data is 'kinect'; use 'simulated', 'mars', 'mmfi', .* or 'simulated_moving'"),
         ({"preset": "huge"}, "preset is 'huge'"),
         ({"override": "a=1"}, "override is 'a=1'"),
         ({"override": ["a=1", 2]}, "override.1 is 2: .*valid string"),

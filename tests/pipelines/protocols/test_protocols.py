@@ -11,7 +11,8 @@ import polars as pl
 import pytest
 
 from equipose.pipelines.files.errors import DataError
-from equipose.pipelines.protocols import GAP_FRAMES, PARTS, PROTOCOLS, SPLITS, select, splits
+from equipose.pipelines.protocols import PARTS, PROTOCOLS, SPLITS, select, splits
+from equipose.pipelines.protocols.carving import GAP_FRAMES
 
 PAIRS = list(itertools.product(PROTOCOLS, SPLITS))
 

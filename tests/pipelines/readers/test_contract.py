@@ -13,7 +13,7 @@ import pytest
 
 from equipose.pipelines.cleaning import assemble
 from equipose.pipelines.files.errors import DataError
-from equipose.pipelines.readers import READERS, SimulatedSource, reader_of
+from equipose.pipelines.readers import READERS, SimulatedSource, TripletSource, reader_of
 from equipose.pipelines.readers.contract import check_key, name_of
 from equipose.pipelines.sequence import REASONS, Defect, RawSequence
 from equipose.pipelines.simulator import SimulatorConfig
@@ -29,6 +29,13 @@ def source(request: pytest.FixtureRequest, tree: Path, write_mars: Callable[...,
         "simulated": lambda: SimulatedSource(
             subjects=("S01", "S12"), actions=("A02",), config=SimulatorConfig(frames=4)
         ),
+        "h36m": lambda: request.getfixturevalue("lifting"),
+        **{
+            f"simulated_{name}": lambda subject=subject: TripletSource(
+                subjects=(subject,), actions=("A13",), config=SimulatorConfig(frames=2)
+            )
+            for name, subject in (("indoor", "S09"), ("outdoor", "S31"), ("moving", "S37"))
+        },
     }
     return request.param, roots[request.param]()
 
@@ -63,11 +70,11 @@ def test_sequences_are_complete_labelled_and_clean_up(source: tuple[str, Any]) -
     name, root = source
     for key in READERS[name].sequences(root)[:3]:
         raw = READERS[name].read(root, key)
-        assert SequenceKey(raw.environment, raw.subject, raw.action, raw.part) == key
+        assert SequenceKey(raw.environment, raw.subject, raw.action, raw.part, raw.camera) == key
         assert set(raw.provenance) == set(raw.frames)
         for frames in raw.frames.values():
             assert len(frames) == len(raw.numbers)
-        clean = assemble(raw)
+        clean = assemble(raw, READERS[name].sensors(root))
         assert (np.diff(clean.numbers) > 0).all()
         for signal in clean.signals:
             label = clean.provenance[signal]
@@ -92,9 +99,10 @@ def test_settings_are_json_and_notes_are_texts(source: tuple[str, Any]) -> None:
         ("E01", "/etc", "A01", ""),
         ("E01", "S01", "A01/../..", ""),
         ("E01", "S01", "A01", "../x"),
+        ("E01", "S01", "A01", "", "../x"),
     ],
 )
-def test_hostile_keys_are_refused(source: tuple[str, Any], key: tuple[str, str, str, str]) -> None:
+def test_hostile_keys_are_refused(source: tuple[str, Any], key: tuple[str, ...]) -> None:
     name, root = source
     with pytest.raises(DataError, match=r"sequence key"):
         READERS[name].read(root, SequenceKey(*key))

@@ -11,7 +11,7 @@ import pytest
 import scipy.io
 
 from equipose.pipelines.readers.frame_files import parse_npy
-from equipose.pipelines.readers.mat5 import MatError, MatTruncatedError, load_array
+from equipose.pipelines.readers.mat5 import MatError, MatTruncatedError, load_array, load_cells
 from equipose.pipelines.sequence import BadFrame
 
 LIMIT = 2**20
@@ -97,3 +97,40 @@ def test_no_flipped_byte_of_an_npy_header_escapes() -> None:
         except BadFrame as bad:
             outcomes.add(bad.reason)
     assert {"read", "unreadable", "truncated"} <= outcomes <= {"read", "unreadable", "truncated", "dtype"}
+
+
+def cells() -> np.ndarray:
+    """As MPI-INF-3DHP's annotations: an array of every camera in a column of cells."""
+    found = np.empty((3, 1), object)
+    for camera in range(3):
+        found[camera, 0] = np.random.default_rng(camera).normal(size=(4, 56))
+    return found
+
+
+@pytest.mark.parametrize("compress", [False, True])
+def test_cells_equal_scipy_s(compress: bool) -> None:
+    content = saved({"annot2": cells(), "CSIamp": np.ones(3)}, compress)
+    found = load_cells(content, "annot2", limit=LIMIT)
+    reference = scipy.io.loadmat(io.BytesIO(content))["annot2"]
+    assert found is not None
+    assert [cell.shape for cell in found] == [(4, 56)] * 3
+    assert all(np.array_equal(cell, reference[i, 0]) for i, cell in enumerate(found))
+    assert load_cells(content, "absent", limit=LIMIT) is None
+    with pytest.raises(MatError, match="CSIamp is no cell array"):
+        load_cells(content, "CSIamp", limit=LIMIT)
+
+
+@pytest.mark.parametrize("compress", [False, True])
+def test_no_flipped_byte_of_cells_escapes(compress: bool) -> None:
+    content = saved({"annot2": cells()}, compress)
+    rng, outcomes = np.random.default_rng(1), set()
+    for _ in range(1500):
+        damaged = bytearray(content)
+        for place in rng.integers(100, 600, rng.integers(1, 4)):
+            damaged[place] = rng.integers(256)
+        try:
+            load_cells(bytes(damaged), "annot2", limit=LIMIT)
+            outcomes.add("read")
+        except MatError:
+            outcomes.add("refused")
+    assert outcomes == {"read", "refused"}

@@ -32,7 +32,7 @@ HEADER = StoreHeader(source="test")
 
 def assert_same(one: SensorSequence, other: SensorSequence) -> None:
     """Bit for bit, identity, validity, defects and provenance included."""
-    for name in ("environment", "subject", "action", "part", "defects", "provenance"):
+    for name in ("environment", "subject", "action", "part", "camera", "defects", "provenance"):
         assert getattr(one, name) == getattr(other, name)
     np.testing.assert_array_equal(one.numbers, other.numbers)
     assert list(one.signals) == list(other.signals)
@@ -45,7 +45,9 @@ def assert_same(one: SensorSequence, other: SensorSequence) -> None:
 
 
 def test_round_trip_is_bit_equal_and_without_copies(store: Store, sequences: list[SensorSequence]) -> None:
-    assert [list(key) for key in store.keys] == [[s.environment, s.subject, s.action, ""] for s in sequences]
+    assert [list(key) for key in store.keys] == [
+        [s.environment, s.subject, s.action, "", ""] for s in sequences
+    ]
     for i, sequence in enumerate(sequences):
         found = store.sequence(i)
         assert_same(found, sequence)
@@ -108,7 +110,7 @@ def test_other_sensors_are_another_preparation(store: Store) -> None:
 
 def test_index_has_a_row_per_frame(store: Store, sequences: list[SensorSequence]) -> None:
     assert store.index.columns == [
-        "row", "sequence", "offset", "environment", "subject", "action", "part", "number",
+        "row", "sequence", "offset", "environment", "subject", "action", "part", "camera", "number",
         "valid_rgb", "valid_lidar", "valid_mmwave", "valid_wifi", "valid_pose",
     ]  # fmt: skip
     assert store.index["row"].to_list() == list(range(21))

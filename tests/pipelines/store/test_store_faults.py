@@ -87,7 +87,7 @@ def test_refuses_what_is_not_a_complete_store(store: Store, tmp_path: Path) -> N
 def test_refuses_another_version_and_edited_manifests(store: Store) -> None:
     original = (Path(store.path) / "manifest.json").read_text()
     _edit(store, format=99)
-    with pytest.raises(DataError, match=r"manifest\.json: format is 99, expected \(1, 2\)"):
+    with pytest.raises(DataError, match=r"manifest\.json: format is 99, expected \(1, 2, 3\)"):
         open_store(store.path)
     _edit(store, format=1, fingerprint="0" * 16)
     with pytest.raises(DataError, match="fingerprint is 0000"):

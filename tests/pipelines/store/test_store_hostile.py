@@ -46,7 +46,7 @@ def republish(store: Store, **changes: Any) -> None:
 
 def replace(path: Path, table: pl.DataFrame) -> None:
     """Replace a mapped file."""
-    table.write_parquet(path.with_suffix(".copy"))
+    table.drop("camera").write_parquet(path.with_suffix(".copy"))
     path.with_suffix(".copy").rename(path)
 
 

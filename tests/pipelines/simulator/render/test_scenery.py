@@ -43,8 +43,10 @@ def test_a_crop_shows_its_part_of_the_backdrop() -> None:
     # Rows 300..700 and columns 150..450 of 800.
     assert shown[0, 0].tolist() == pytest.approx([255 * 303 / 800, 255 * 153 / 800, 0], abs=2)
     assert shown[-1, -1].tolist() == pytest.approx([255 * 697 / 800, 255 * 447 / 800, 0], abs=2)
-    outside = behind(canvas, CAMERA, crop(CAMERA, np.array([-900.0, 400.0, 400.0]), SIZE))
-    assert np.all(outside[..., 1] == 0)
+    beyond = behind(canvas, CAMERA, crop(CAMERA, np.array([0.0, 400.0, 400.0]), SIZE))
+    assert np.array_equal(beyond, beyond[:, ::-1]), "mirrored at the edge"
+    above = behind(canvas, CAMERA, crop(CAMERA, np.array([400.0, -900.0, 400.0]), SIZE))
+    assert np.all(above[..., 0] == 0)
 
 
 def test_an_occluder_covers_its_rectangle() -> None:
