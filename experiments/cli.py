@@ -28,9 +28,9 @@ COMMANDS: dict[str, str] = {
     "controlled": "equipose.experiments.commands.controlled:controlled",
     "continual": "equipose.experiments.commands.continual:continual",
     "tables": "equipose.experiments.commands.tables:tables",
-    "evaluate": "equipose.experiments.commands.evaluate:evaluate",
-    "predict": "equipose.experiments.commands.predict:predict",
-    "advise": "equipose.experiments.commands.advise:advise",
+    "evaluate": "equipose.experiments.commands.trained.evaluate:evaluate",
+    "predict": "equipose.experiments.commands.trained.predict:predict",
+    "advise": "equipose.experiments.commands.trained.advise:advise",
     "doctor": "equipose.experiments.commands.doctor:doctor",
     "ui": "equipose.experiments.commands.ui:ui",
 }
