@@ -88,6 +88,12 @@ class TablesProcess(SweepProcess):
     script = "paper_tables.py"
 
 
+class ContinualProcess(SweepProcess):
+    """The same for `continual_streams.py`."""
+
+    script = "continual_streams.py"
+
+
 def descendants(pid: int) -> dict[int, str]:
     """Process id -> command line of everything below a process."""
     parents: dict[int, list[int]] = {}
