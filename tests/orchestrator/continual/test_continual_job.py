@@ -81,11 +81,24 @@ def test_the_matrix_is_that_of_the_evaluations(finished: Path) -> None:
 
 def test_the_report_holds_tables_figures_and_what_is_ours(finished: Path) -> None:
     text = (job_folder(finished) / "report.html").read_text()
-    for words in ("Strategies", "What was forgotten", "our own design", "simulated data", "claims"):
+    for words in ("Strategies", "What was forgotten", "our own design", "simulated data", "Error matrices"):
         assert words in text, words
     assert text.count("data:image/png") >= 6
 
 
+def test_detection_is_measured_on_contaminated_data_alone(finished: Path) -> None:
+    found = sorted(path.name for path in (job_folder(finished) / "tables").glob("detection-*.csv"))
+    assert found == ["detection-noisy-nis-replay.csv"]
+    table = rows(finished, "detection-noisy-nis-replay")
+    kinds = [row["kind"] for row in table]
+    assert kinds[-1] == "any"
+    assert set(kinds) > {"gauss", "swap", "any"}
+    total = int(float(table[-1]["readings"]))
+    assert total == sum(int(float(row["readings"])) for row in table[:-1]) > 0
+    assert all(0 <= float(row["AUROC any"]) <= 1 for row in table)
+
+
+@pytest.mark.slow
 def test_killed_inside_a_task_and_resumed_it_gives_the_same_tables(finished: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     job = ContinualProcess(out, *OPTIONS, "--epochs", "6")
