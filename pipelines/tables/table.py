@@ -147,6 +147,18 @@ class Table:
         """The table with further notes after its own."""
         return replace(self, notes=(*self.notes, *notes))
 
+    def only(self, *names: str) -> Table:
+        """The table with these columns alone, in this order; ValueError for a name that it lacks."""
+        missing = sorted(set(names) - set(self.header))
+        if missing:
+            raise ValueError(f"no columns {missing}; there are {list(self.header)}")
+        places = [self.header.index(name) for name in names]
+        return replace(
+            self,
+            columns=tuple(self.columns[place] for place in places),
+            rows=tuple(tuple(row[place] for place in places) for row in self.rows),
+        )
+
     @property
     def header(self) -> tuple[str, ...]:
         """The names of the columns."""

@@ -210,3 +210,12 @@ def test_rows_under_headings_are_named_in_full(table: Table) -> None:
     assert [row[0].shown for row in headed.rows] == ["plain", "OGM_GE & co", "AWC"]
     with pytest.raises(ValueError, match="1 sections for 3 rows"):
         replace(table, sections=("Concat",))
+
+
+def test_some_columns_alone_keep_their_cells_and_order(table: Table) -> None:
+    last, first = table.header[-1], table.header[0]
+    some = table.only(last, first)
+    assert some.header == (last, first)
+    assert [row[::-1] for row in some.rows] == [(row[0], row[-1]) for row in table.rows]
+    with pytest.raises(ValueError, match=r"no columns \['speed'\]; there are"):
+        table.only("speed")
