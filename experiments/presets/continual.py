@@ -173,7 +173,7 @@ def _method(name: str, epochs: int) -> MethodConfig:
     if name not in {**METHODS, **CONTINUAL, "finetune": None}:
         known = ["finetune", *REFERENCE_SHAPES, *CONTINUAL, "random", *METHODS]
         raise ValueError(f"unknown strategy {name!r}; known, to be joined by +: {known}")
-    settings: dict[str, Any] = STRENGTHS.get(name, {})
+    settings: dict[str, Any] = dict(STRENGTHS.get(name, {}))
     return fitted(method_class("plain" if name == "finetune" else name).Config(**settings), epochs)
 
 
