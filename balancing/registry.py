@@ -111,6 +111,12 @@ def method_name(config: MethodConfig) -> str:
     raise ValueError(f"{type(config).__qualname__} belongs to no registered method; known: {known}")
 
 
+def method_label(config: MethodConfig) -> str:
+    """Such as `awc`, and `nis+ewc` for a chain."""
+    parts = config.parts if isinstance(config, ChainConfig) else (config,)
+    return "+".join(map(method_name, parts))
+
+
 def build_method(config: MethodConfig) -> Method:
     """The method of a config, limited to the epochs `config.active` if a window is set.
 

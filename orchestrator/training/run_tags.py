@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ray
 
-from equipose.balancing.registry import method_name
+from equipose.balancing.registry import method_label
 from equipose.orchestrator.tracking.runs import git_tags
 from equipose.orchestrator.training.config import DataConfig, TrainConfig
 from equipose.orchestrator.training.data import RunData
@@ -20,7 +20,7 @@ def experiment_name(dataset: str, data: DataConfig) -> str:
 def run_tags(config: TrainConfig, data: RunData) -> dict[str, str]:
     """Tags of a training run; a sweep copies them to its children, since MLflow filters one level only."""
     return {
-        "method": method_name(config.method),
+        "method": method_label(config.method),
         "fusion": config.model.fusion,
         "modalities": ",".join(config.model.modalities),
         "seed": str(config.seed),

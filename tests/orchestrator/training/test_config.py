@@ -7,6 +7,9 @@ from typing import Any
 
 import pytest
 
+from equipose.balancing.chained import ChainConfig
+from equipose.balancing.continual.noise.separation import NoiseSeparation
+from equipose.balancing.continual.penalties.ewc import EWC
 from equipose.balancing.registry import METHODS
 from equipose.models.build import ModelConfig
 from equipose.models.sensors import GridView
@@ -110,3 +113,11 @@ def test_lists_come_back_as_tuples() -> None:
     data = DataConfig(store="s", batch=BatchConfig(modalities=("rgb", "wifi")))
     before = TrainConfig(data=data, model=ModelConfig(modalities=("rgb", "wifi")))
     assert from_json(to_json(before)).model.modalities == ("rgb", "wifi")
+
+
+def test_chained_methods_are_kept_in_json() -> None:
+    parts = (NoiseSeparation.Config(threshold=3.0), EWC.Config(strength=10.0))
+    config = TrainConfig(data=DataConfig(store="s"), method=ChainConfig(parts=parts))
+    plain = to_json(config)
+    assert [part["name"] for part in plain["method"]["parts"]] == ["nis", "ewc"]
+    assert from_json(plain) == config
