@@ -112,3 +112,19 @@ def test_killed_inside_a_task_and_resumed_it_gives_the_same_tables(finished: Pat
     assert {path: path.stat().st_mtime_ns for path in ended} == ended
     for table in ("strategies", "matrix-replay", "matrix-noisy-nis-replay", "sensors", "streams"):
         assert untimed(out, table) == untimed(finished, table), table
+
+
+@pytest.mark.slow
+def test_two_workers_learn_a_stream(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    job = ContinualProcess(
+        out, "--tasks", "E01", "E02", "--strategies", "ewc", "--seeds", "1", "--workers", "2", "--override",
+        "model.dropout=0",
+    )  # fmt: skip
+    assert job.ended() == 0, job.output
+    results = [json.loads(path.read_text()) for path in (out / "cells").glob("*/result.json")]
+    assert len(results) == 3  # the first task is shared
+    later = [result for result in results if result["config"].get("earlier_tasks")]
+    assert all("task/E01/val/mpjpe_mm" in result["history"][-1] for result in later)
+    [penalised] = [result for result in later if result["config"]["method"]["name"] == "ewc"]
+    assert penalised["history"][-1]["train/loss/ewc"] > 0
