@@ -144,15 +144,24 @@ class _Chain(Method):
         """name -> state."""
         return {name: method.state_dict() for name, method in self.methods.items()}
 
+    def start_task(self, state: dict[str, Any]) -> None:
+        """Each with its own state; see `load_state_dict` for errors."""
+        self._check_names(state)
+        for name, method in self.methods.items():
+            method.start_task(state[name])
+
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Inverse of `state_dict`. Raises ValueError for other names or another order, with both lists."""
+        self._check_names(state)
+        for name, method in self.methods.items():
+            method.load_state_dict(state[name])
+
+    def _check_names(self, state: dict[str, Any]) -> None:
         if list(state) != list(self.methods):
             raise ValueError(
                 f"the checkpoint was written by the chain {list(state)}, this one is {list(self.methods)}; "
                 "use the same methods under the same names in the same order"
             )
-        for name, method in self.methods.items():
-            method.load_state_dict(state[name])
 
 
 class _Within(Method):
@@ -227,6 +236,10 @@ class _Within(Method):
     def state_dict(self) -> dict[str, Any]:
         """The method's state."""
         return self.method.state_dict()
+
+    def start_task(self, state: dict[str, Any]) -> None:
+        """The method's."""
+        self.method.start_task(state)
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Inverse of `state_dict`."""

@@ -95,6 +95,10 @@ class Method:
     from_scratch: bool = False
     """In a stream of tasks, whether every task starts with new weights; what the method keeps carries on."""
 
+    carries_on: bool = False
+    """In a stream of tasks, whether its state carries on to the next one; else it starts every task anew, as
+    its schedules do."""
+
     @property
     def memory(self) -> Tensor | None:
         """[K] int64 rows of earlier tasks that `plan_epoch` may visit; None if only those of its own task."""
@@ -148,6 +152,11 @@ class Method:
     def state_dict(self) -> dict[str, Any]:
         """Everything that a resumed run needs: tensors, numbers, strings, and dicts or lists of them."""
         return {}
+
+    def start_task(self, state: dict[str, Any]) -> None:
+        """Start the next task of a stream, with the state at the end of the one before."""
+        if self.carries_on:
+            self.load_state_dict(state)
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Inverse of `state_dict`."""

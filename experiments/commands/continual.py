@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +11,7 @@ from equipose.experiments.presets.names import DEFAULT_OUT, ContinualPresetName
 
 if TYPE_CHECKING:
     from equipose.experiments.presets.continual import ContinualOptions
+    from equipose.experiments.presets.sizes import SimulatedSelection
     from equipose.experiments.presets.sources import DataSource
     from equipose.orchestrator.training.config import TrainConfig
 
@@ -68,8 +70,10 @@ def continual(
     sizes = CONTINUALS[preset]
     source = chosen_source(data, data_root, store, sensors)
     by = by or BY.get(source.kind, "environment")
+    protocol = protocol or source.default_split()[0]
+    chosen = tasks or default_tasks(source, by, protocol, sizes.sizes.simulated)
     of_preset = tuple(
-        name for name in sizes.strategies if source.kind == "simulated" or not name.startswith(NOISY)
+        name for name in sizes.strategies if not name.startswith(NOISY) or may_be_noisy(source, by)
     )
     options = ContinualOptions(
         data=source.kind,
@@ -78,10 +82,10 @@ def continual(
         preset=preset,
         strategies=tuple(dict.fromkeys(("finetune", *(strategies or of_preset)))),
         by=by,
-        tasks=tasks or default_tasks(source, by, sizes.sizes.simulated.subjects),
-        protocol=protocol or source.default_split()[0],
+        tasks=chosen,
+        protocol=protocol,
         seeds=sizes.seeds if seeds is None else seeds,
-        orders=sizes.orders if orders is None else orders,
+        orders=min(sizes.orders, math.factorial(len(chosen))) if orders is None else orders,
         epochs=sizes.sizes.epochs if epochs is None else epochs,
         workers=workers,
         gpu=gpu,
@@ -93,22 +97,33 @@ def continual(
     )
 
 
-def default_tasks(source: DataSource, by: str, simulated: tuple[str, ...]) -> tuple[str, ...]:
-    """All values that the data has of what tasks differ by."""
-    from equipose.experiments.presets.continual import CONTINUALS
-    from equipose.pipelines.simulator.config import environment_of
+def may_be_noisy(source: DataSource, by: str) -> bool:
+    """Whether there is a contaminated copy of the data with clean people to test."""
+    return source.kind == "simulated" and source.store is None and by != "subject"
+
+
+def default_tasks(
+    source: DataSource, by: str, protocol: str, simulated: SimulatedSelection
+) -> tuple[str, ...]:
+    """All values that the data has of what tasks differ by; ValueError where raw data does not say."""
+    from equipose.pipelines.protocols import PROTOCOLS
+    from equipose.pipelines.protocols.mmfi import SUBJECTS, room_of
+    from equipose.pipelines.protocols.tasks import require_kind
     from equipose.pipelines.store import open_store
 
+    require_kind(by)
     if source.store:
         return tuple(open_store(source.store).index[by].unique().sort().to_list())
-    if source.kind == "simulated":
-        found = {
-            "environment": {environment_of(subject) for subject in simulated},
-            "subject": set(simulated),
-            "action": set(CONTINUALS["quick"].sizes.simulated.actions),
-        }
-        return tuple(sorted(found.get(by, ())))
-    return {"mmfi": ("E01", "E02", "E03", "E04"), "mars": ("S01", "S03")}.get(source.kind, ())
+    if source.kind not in ("simulated", "mmfi"):
+        known = {("mars", "subject"): ("S01", "S03")}
+        if (source.kind, by) not in known:
+            raise ValueError(f"name the tasks of {source.kind} data by {by}, such as --tasks A01 A02")
+        return known[source.kind, by]
+    people = simulated.subjects if source.kind == "simulated" else SUBJECTS
+    actions = PROTOCOLS.get(protocol, ())
+    shown = [a for a in actions if source.kind == "mmfi" or a in simulated.actions]
+    found = {"environment": {room_of(subject) for subject in people}, "subject": people, "action": shown}
+    return tuple(sorted(found[by]))
 
 
 def check(options: ContinualOptions) -> TrainConfig:
@@ -119,7 +134,25 @@ def check(options: ContinualOptions) -> TrainConfig:
     noisy = "" if options.contaminated else None
     config = continual_config("checked", options, store="", noisy_store=noisy)
     check_source(options.source, [(options.protocol, task.split) for task in config.tasks])
+    if options.source.kind == "simulated" and options.store is None:
+        check_simulated(options)
     return config.base
+
+
+def check_simulated(options: ContinualOptions) -> None:
+    """Raise ValueError for tasks that the simulated people, actions and recordings do not give."""
+    from equipose.pipelines.protocols.carving import SHORTEST
+
+    there = default_tasks(options.source, options.by, options.protocol, options.simulated)
+    wanted = {value for task in options.tasks for value in task.split("+")}
+    unknown = sorted(wanted - {*there})
+    if unknown:
+        raise ValueError(f"tasks {unknown} are not in the simulated data, which has {list(there)}")
+    if options.by == "subject" and options.simulated.frames < SHORTEST:
+        raise ValueError(
+            f"tasks by subject divide recordings by time, which takes {SHORTEST} frames; preset "
+            f"{options.preset} simulates {options.simulated.frames}: take another preset, or --store"
+        )
 
 
 def run_job(name: str, options: ContinualOptions, out: Path, *, quiet: bool = False) -> None:

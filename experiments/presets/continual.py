@@ -20,6 +20,7 @@ from equipose.orchestrator.continual.config import REFERENCE_SHAPES, ContinualCo
 from equipose.orchestrator.jobs.location import Kind
 from equipose.pipelines.batches.source import BatchConfig
 from equipose.pipelines.protocols import Task
+from equipose.pipelines.protocols.tasks import require_kind
 
 if TYPE_CHECKING:
     from equipose.orchestrator.continual.config import Shape
@@ -116,6 +117,13 @@ class ContinualOptions(ResumableOptions):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        require_kind(self.by)
+        noisy = [name for name in self.strategies if name.startswith(NOISY)]
+        if noisy and (self.data != "simulated" or self.store or self.by == "subject"):
+            raise ValueError(
+                f"strategies {noisy} learn from contaminated readings, which only simulated data without "
+                "--store has, and only of people who are not tested (not with --by subject); leave them out"
+            )
         for name in ("strategies", "tasks"):
             if not getattr(self, name):
                 raise ValueError(f"{name} must name at least one, got none")
@@ -171,8 +179,10 @@ def _method(name: str, epochs: int) -> MethodConfig:
     if name == "relearning":
         return fitted(Relearning.Config(diagnosis="lead"), epochs)
     if name not in {**METHODS, **CONTINUAL, "finetune": None}:
-        known = ["finetune", *REFERENCE_SHAPES, *CONTINUAL, "random", *METHODS]
-        raise ValueError(f"unknown strategy {name!r}; known, to be joined by +: {known}")
+        known = ["finetune", *CONTINUAL, "random", *METHODS]
+        raise ValueError(
+            f"unknown strategy {name!r}; known are {list(REFERENCE_SHAPES)}, and, to be joined by +, {known}"
+        )
     settings: dict[str, Any] = dict(STRENGTHS.get(name, {}))
     return fitted(method_class("plain" if name == "finetune" else name).Config(**settings), epochs)
 

@@ -28,7 +28,7 @@ class SimulatedSelection:
     rooms: float = 0.0
     """How much rooms differ: 0 hardly, 1 as after a sensor rig was installed anew."""
     contamination: float = 0.0
-    """Share of the frames in which a reading is spoilt, of people whom S2 does not test."""
+    """Share of the frames in which a reading is spoilt, of the people on whom S2 trains."""
 
 
 @dataclass(frozen=True, kw_only=True)

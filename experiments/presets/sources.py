@@ -16,7 +16,6 @@ from equipose.pipelines.files.locks import locked
 from equipose.pipelines.files.path_safety import check_name
 from equipose.pipelines.prepare import prepare
 from equipose.pipelines.protocols import PROTOCOLS, Task, division_of, is_task, select, splits
-from equipose.pipelines.protocols.mmfi import SUBJECTS
 from equipose.pipelines.readers import READERS, Reader, configured, reader_of
 from equipose.pipelines.readers.simulated import SimulatedSource
 from equipose.pipelines.simulator import SIMULATOR_VERSION, Contamination, SimulatorConfig, drawn_rooms
@@ -165,11 +164,13 @@ def ensure_store(
 
 
 def _contamination(simulated: SimulatedSelection) -> Contamination | None:
-    """What of a selection is spoilt: readings of all people but those whom S2 tests."""
+    """What of a selection is spoilt: readings of the people on whom S2 trains."""
     if not simulated.contamination:
         return None
-    others = tuple(subject for subject in simulated.subjects if subject not in SUBJECTS[4::5])
-    return Contamination(rate=simulated.contamination, subjects=others)
+    trained = {subject for subject, _ in splits("P3", "S2")["train"]}
+    return Contamination(
+        rate=simulated.contamination, subjects=tuple(sorted(trained & {*simulated.subjects}))
+    )
 
 
 def store_path(source: DataSource, out: Path, simulated: SimulatedSelection) -> str:

@@ -9,7 +9,7 @@ import polars as pl
 
 from equipose.orchestrator.continual.config import FINETUNE
 from equipose.orchestrator.continual.results import ContinualOutcome
-from equipose.pipelines.statistics.streams.errors import compare_final
+from equipose.pipelines.statistics.streams.errors import compare_final, compare_forgetting
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,13 +20,18 @@ class Claim:
     strategy: str
     against: str
     """The same without what the claim is about, or its control."""
+    forgetting: bool = False
+    """Whether it is about what is forgotten, not about the final error."""
 
 
+NIS, NOISY, RANDOM = "noisy nis+replay", "noisy replay", "noisy random+replay"
 CLAIMS: tuple[Claim, ...] = (
     Claim(sentence="balancing helps a stream", strategy="awc+ewc", against="ewc"),
     Claim(sentence="balancing helps a stream", strategy="relearning", against=FINETUNE),
-    Claim(sentence="denoising eases forgetting", strategy="noisy nis+replay", against="noisy replay"),
-    Claim(sentence="denoising, control", strategy="noisy nis+replay", against="noisy random+replay"),
+    Claim(sentence="denoising eases forgetting", strategy=NIS, against=NOISY, forgetting=True),
+    Claim(sentence="denoising eases forgetting, control", strategy=NIS, against=RANDOM, forgetting=True),
+    Claim(sentence="denoising lowers the error", strategy=NIS, against=NOISY),
+    Claim(sentence="denoising lowers the error, control", strategy=NIS, against=RANDOM),
     Claim(sentence="adaptive EWC keeps", strategy="ewc_adaptive", against=FINETUNE),
     Claim(sentence="adaptive EWC keeps, control", strategy="ewc_adaptive", against="ewc"),
 )
@@ -39,6 +44,15 @@ def claim_rows(outcome: ContinualOutcome) -> list[dict[str, Any]]:
     for claim in CLAIMS:
         if {claim.strategy, claim.against} <= set(outcome.strategies):
             pair = outcome.of_subset().filter(pl.col("strategy").is_in([claim.strategy, claim.against]))
-            [row] = compare_final(pair, claim.against).iter_rows(named=True)
-            rows.append({"claim": claim.sentence, "compared": f"{claim.strategy} − {claim.against}", **row})
+            test = compare_forgetting if claim.forgetting else compare_final
+            [row] = test(pair, claim.against).iter_rows(named=True)
+            about = "forgetting" if claim.forgetting else "final error"
+            rows.append(
+                {
+                    "claim": claim.sentence,
+                    "about": about,
+                    "compared": f"{claim.strategy} − {claim.against}",
+                    **row,
+                }
+            )
     return rows

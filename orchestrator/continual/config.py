@@ -45,6 +45,7 @@ class Strategy:
     """Whether it learns from the contaminated copy of the data; it is tested on clean readings."""
 
     def __post_init__(self) -> None:
+        build_method(self.config)  # methods that do not go together are named before anything is trained
         if self.shape != "stream" and self.method is not None:
             raise ValueError(
                 f"strategy {self.name!r} is a {self.shape} reference, which trains plainly; drop its method"
@@ -94,9 +95,6 @@ class ContinualConfig:
     noisy_store: str | None = None
     """The same frames with contaminated readings of the people that are not tested."""
     workers: int = 1
-    select: Literal["best", "last"] = "last"
-    """The checkpoint that is tested and from which the next task starts. The best on the current task's
-    validation part favours what is new over what is known."""
 
     def __post_init__(self) -> None:
         names = [strategy.name for strategy in self.strategies]
@@ -204,7 +202,7 @@ class ContinualConfig:
             stage="task",
             workers=self.workers,
             evaluate=False,
-            select=self.select,
+            select="last",  # the best on a task's validation part lacks what the method keeps of the task
             init_from=init_from,
             tested_on=self.tasks,
         )

@@ -48,41 +48,44 @@ class Detection:
         return means.agg(pl.col("readings").first(), pl.col("flagged", "false_flags").drop_nans().mean())
 
     def curves(self) -> dict[str, pl.DataFrame]:
-        """Sensor -> ROC curve over all kinds, of the first stream; sensors without contamination are left
-        out."""
-        found = {}
-        hit = set(self._truth["sensor"])
-        for sensor in (*self.judged[0].sensors, ANY):
-            if sensor == ANY or sensor in hit:
-                found[sensor] = roc_points(self.judged[0], self._truth, sensor)
-        return found
+        """Sensor -> ROC curve over all kinds, of the first stream; only of sensors with contamination."""
+        counts = detection(self.judged[0], self._truth).filter(pl.col("kind") == ANY)
+        measured = counts.filter(pl.col("auroc").is_not_nan())["sensor"].to_list()
+        return {sensor: roc_points(self.judged[0], self._truth, sensor) for sensor in measured}
 
 
 def strategies_that_detect(outcome: ContinualOutcome) -> tuple[str, ...]:
-    """Strategies that separate noise by their scores, on data whose truth is known."""
+    """Strategies that separate noise by their scores, on data whose truth is known.
+
+    Not those whose tasks end before the first judgement.
+    """
     names = []
     for strategy in outcome.config.strategies:
         method = strategy.method
         parts = method.parts if isinstance(method, ChainConfig) else (method,)
         scores = any(isinstance(p, NoiseSeparation.Config) and p.act != "random" for p in parts)
         store = outcome.of(strategy.name)[0].specs[0].config.data.store
-        if scores and read_contamination(open_store(store)) is not None:
+        known = scores and read_contamination(open_store(store)) is not None
+        if known and all(_judgements(learnt) for learnt in outcome.of(strategy.name)):
             names.append(strategy.name)
     return tuple(names)
 
 
 def judged_of(learnt: LearntStream) -> Judged:
     """The readings of all tasks of a stream, each as its own task had judged it last."""
-    found = [_scores(checkpoints.load(result.folder / "last")["method"]) for result in learnt.results]
-    kept = [scores for scores in found if scores is not None]
-    if not kept:
-        raise ValueError(f"{learnt.stream.name} judged no readings: its tasks end before the first judgement")
+    kept = _judgements(learnt)
     return Judged(
         sensors=learnt.results[0].config.model.modalities,
         rows=np.concatenate([scores["rows"].numpy() for scores in kept]),
         scores=np.concatenate([scores["values"].numpy() for scores in kept]),
         flagged=np.concatenate([scores["flagged"].numpy() for scores in kept]),
     )
+
+
+def _judgements(learnt: LearntStream) -> list[Mapping[str, Any]]:
+    """The scores of every task that was judged."""
+    found = [_scores(checkpoints.load(result.folder / "last")["method"]) for result in learnt.results]
+    return [scores for scores in found if scores is not None]
 
 
 def _scores(state: Mapping[str, Any]) -> Mapping[str, Any] | None:

@@ -9,12 +9,16 @@ from typing import Any
 import polars as pl
 from torch import Tensor
 
+from equipose.balancing.registry import build_method
 from equipose.orchestrator.checkpoints import state as checkpoints
 from equipose.orchestrator.continual.config import Stream
 from equipose.orchestrator.grid.run_one import RunsFolder, evaluation_on
 from equipose.orchestrator.grid.run_spec import RunResult, RunSpec
 from equipose.pipelines.protocols import Task
 from equipose.pipelines.statistics.streams.metrics import worst_on_the_way
+
+TIMES = ("time/start_s", "time/train_s", "time/task_end_s")
+"""What a stream costs: starting at a task's end, its epochs, and what the method does at its own end."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,12 +48,16 @@ class LearntStream:
         """Seconds of training of the whole stream (other work on the machine included), steps, and what the
         method keeps when it has ended: bytes, and rows of earlier tasks."""
         kept = checkpoints.load(self.results[-1].folder / "last")["method"]
+        method = build_method(self.results[-1].config.method)
+        method.load_state_dict(kept)
+        rows = 0 if method.memory is None else len(method.memory)
+        epochs = [epoch for result in self.results for epoch in result.history]
         steps = ("steps/method", "steps/plain")
         return {
-            "seconds": sum(sum(result.series("time/train_s")) for result in self.results),
+            "seconds": sum(epoch.get(name, 0.0) for epoch in epochs for name in TIMES),
             "steps": sum(result.history[-1][name] for result in self.results for name in steps),
             "kept_bytes": float(sum(tensor.nbytes for tensor in tensors_in(kept))),
-            "memory_rows": self.results[-1].history[-1].get("memory/rows", 0.0),
+            "memory_rows": float(rows),
         }
 
     def worst_mm(self) -> float:

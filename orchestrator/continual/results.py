@@ -71,12 +71,13 @@ class ContinualOutcome:
         return np.repeat(found[:1], len(found), axis=0) if len(learnt.specs) == 1 else found
 
     def stream_errors(self, learnt: LearntStream, subset: str | None = None) -> StreamErrors:
-        """A stream's errors with those of its references, where the job has them."""
+        """A stream's errors with those of its references on clean data, where the job has them."""
         about = learnt.stream
         reference = {
             other.stream.strategy.shape: self.matrix(other, subset)
             for other in self.learnt
             if other.stream.strategy.shape != "stream"
+            and not other.stream.strategy.noisy
             and (other.stream.seed, other.stream.order) == (about.seed, about.order)
         }
         return StreamErrors(

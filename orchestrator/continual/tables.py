@@ -13,7 +13,6 @@ from equipose.orchestrator.continual.config import FINETUNE, file_name
 from equipose.orchestrator.continual.detection import Detection, strategies_that_detect
 from equipose.orchestrator.continual.detection_tables import detection_table, flagged_table
 from equipose.orchestrator.continual.results import ContinualOutcome
-from equipose.pipelines.statistics.comparison import resampled_unit
 from equipose.pipelines.statistics.missing import lacking_one
 from equipose.pipelines.tables.results_table import difference_cell
 from equipose.pipelines.tables.table import Caption, Cell, Table, columns_named, ranked
@@ -127,10 +126,10 @@ def _metric(row: Mapping[str, float | None], name: str, decimals: int = 1) -> Ce
 
 
 def _paired_note(outcome: ContinualOutcome) -> str:
-    unit = resampled_unit(outcome.errors["subject"].n_unique())
     return (
         f"Δ {FINETUNE}: paired difference of the final error, same seeds, orders and test frames, with the "
-        f"95 % interval of a bootstrap over streams and {unit}s; t test over both, Holm-corrected."
+        "95 % interval of a bootstrap over seeds and subjects; t test over both, Holm-corrected; orders are "
+        "averaged within a seed."
     )
 
 
@@ -208,6 +207,7 @@ def claims_table(outcome: ContinualOutcome, claims: list[dict[str, object]]) -> 
         (
             Cell(text=str(row["claim"])),
             Cell(text=str(row["compared"])),
+            Cell(text=str(row["about"])),
             difference_cell(row),
             Cell(text=str(row["verdict"]), hint=str(row["why"])),
         )
@@ -215,10 +215,10 @@ def claims_table(outcome: ContinualOutcome, claims: list[dict[str, object]]) -> 
     )
     return Table(
         caption=caption(outcome, "Claims of the abstract, within our reading of it"),
-        columns=columns_named(["claim", "compared", "difference", "verdict"]),
+        columns=columns_named(["claim", "compared", "of the", "difference", "verdict"]),
         rows=rows,
         notes=(
             "Only the abstract of the paper (arXiv 2501.05264) is public, so the methods within its words "
-            "are ours. Difference of the final error, negative is better; a claim must beat its control too.",
+            "are ours. Negative differences are better, mm; a claim must beat its control too.",
         ),
     )

@@ -62,7 +62,9 @@ def fit(training: Training) -> Iterator[EpochResult]:
     while training.epoch < training.epochs:
         result = run_epoch(training)
         if training.epoch == training.epochs:
+            start = time.perf_counter()
             training.method.on_task_end(run_of(training, lambda name, value: None))
+            result.metrics["time/task_end_s"] = time.perf_counter() - start
         yield result
 
 
@@ -103,6 +105,8 @@ def run_epoch(training: Training) -> EpochResult:
         "time/shapley_s": result.shapley_seconds,
         "memory/peak_mib": peak_memory_mib(training.device),
     }
+    if run.epoch == 0 and training.start_seconds:
+        metrics["time/start_s"] = training.start_seconds
     for name, source in training.watched.items():
         metrics[f"task/{name}/val/mpjpe_mm"] = _error_mm(training, source)
     training.epoch += 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -15,22 +16,29 @@ from equipose.orchestrator.training.state import Training
 
 
 def start_at(training: Training, state: Mapping[str, Any], config: TrainConfig, data: RunData) -> None:
-    """Let a freshly built run start with the weights of another run's checkpoint, and what its method kept.
+    """Let a freshly built run start with the weights of another run's end, and what its method carries on.
 
     The inputs stay scaled as in the first run, so a later one never looks back at how. Optimiser, schedules
     and epochs start anew. Where the other run was trained with `plain`, a method that joins late is shown the
     end of it, on its rows; otherwise both must have the same method, whose settings may differ.
 
-    state: the other run's, see `equipose.orchestrator.checkpoints.state.load`. config, data: of the run that
-    starts. Raises ValueError where the methods or the models of the two runs do not fit.
+    state: the other run's last, see `equipose.orchestrator.checkpoints.state.load`. config, data: of the run
+    that starts. Raises ValueError where the methods or the models of the two runs do not fit, and for a state
+    before the other run's end, which lacks what a method keeps of its task.
     """
+    began = time.perf_counter()
     earlier = from_json(state["config"])
+    if state["epoch"] < earlier.epochs:
+        raise ValueError(
+            f"a run starts at another's end, not after {state['epoch']} of its {earlier.epochs} epochs; take "
+            "its last checkpoint"
+        )
     fresh = {name: value.detach().clone() for name, value in training.model.named_parameters()}
     _check_models(earlier, config)
     training.model.load_state_dict(state["model"])
     before, now = method_name(earlier.method), method_name(config.method)
     if before == now:
-        training.method.load_state_dict(state["method"])
+        training.method.start_task(state["method"])
     elif training.method.joins_late and before == "plain":
         ended = _at_its_end(training, earlier, data)
         ended.contributions = state["contributions"]
@@ -44,6 +52,7 @@ def start_at(training: Training, state: Mapping[str, Any], config: TrainConfig, 
             parameter.data.copy_(fresh[name])
     training.optimizer.state.clear()
     recalibrate_batch_statistics(training)
+    training.start_seconds = time.perf_counter() - began
 
 
 def _check_models(earlier: TrainConfig, config: TrainConfig) -> None:

@@ -41,6 +41,8 @@ class Training:
     """Position in a stream of tasks, 0-based."""
     watched: dict[str, BatchSource] = field(default_factory=dict)
     """Earlier tasks by name -> their validation parts, on which the error is measured after every epoch."""
+    start_seconds: float = 0.0
+    """What starting at another run's end took."""
     epoch: int = 0
     """The next epoch to run."""
     contributions: Tensor | None = None

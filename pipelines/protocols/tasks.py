@@ -37,8 +37,7 @@ class Task:
     """Such as (`E01`,)."""
 
     def __post_init__(self) -> None:
-        if self.by not in KINDS:
-            raise ValueError(f"tasks differ by {self.by!r}; use one of {list(KINDS)}")
+        require_kind(self.by)
         if not self.values or len(set(self.values)) < len(self.values) or "" in self.values:
             raise ValueError(f"a task needs different {self.by}s, at least one, got {list(self.values)}")
 
@@ -59,6 +58,12 @@ class Task:
     def split(self) -> str:
         """The name of its split."""
         return f"{PREFIX}{self.by}={self.name}"
+
+
+def require_kind(by: str) -> None:
+    """Raise ValueError for what tasks cannot differ by."""
+    if by not in KINDS:
+        raise ValueError(f"tasks differ by {by!r}; use one of {list(KINDS)}")
 
 
 def is_task(split: str) -> bool:

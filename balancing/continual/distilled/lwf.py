@@ -43,6 +43,7 @@ def gates(errors: Tensor, home: float) -> Tensor:
 class LwF(Method):
     """Keeps one copy of the model; a step costs one more forward pass."""
 
+    carries_on = True
     joins_late = True
 
     @dataclass(frozen=True, kw_only=True)

@@ -35,6 +35,7 @@ def parts(capacity: int, tasks: int) -> list[int]:
 class GDumb(Method):
     """Trains on the memory only, in the first task too."""
 
+    carries_on = True
     from_scratch = True
 
     @dataclass(frozen=True, kw_only=True)

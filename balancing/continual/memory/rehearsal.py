@@ -36,6 +36,7 @@ class RehearsalConfig(MethodConfig):
 class Rehearsal(Method):
     """Offers every task's rows to a reservoir when it ends, in the order of the store."""
 
+    carries_on = True
     joins_late = True
     keeps_targets: ClassVar[bool] = False
     """Whether to note the model's predictions of the rows."""

@@ -47,6 +47,8 @@ class Scores:
 class NoiseSeparation(Method):
     """Scores every reading of the task every few epochs, and hides those that do not fit."""
 
+    carries_on = True
+
     @dataclass(frozen=True, kw_only=True)
     class Config(MethodConfig):
         """All of it ours."""

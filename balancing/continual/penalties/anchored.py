@@ -46,6 +46,7 @@ class Anchor:
 class Anchored(Method):
     """Plain training plus a penalty that is zero before the second task and without a factor."""
 
+    carries_on = True
     joins_late = True
     penalty: ClassVar[str]
     """Name of the penalty among the losses; its epoch mean is the metric `train/loss/<name>`."""

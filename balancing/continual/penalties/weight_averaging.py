@@ -25,6 +25,7 @@ NAME = "weight_averaging"
 class WeightAveraging(Method):
     """Trains every task plainly and moves the weights when it is over."""
 
+    carries_on = True
     joins_late = True
 
     @dataclass(frozen=True, kw_only=True)

@@ -31,22 +31,14 @@ def matrix(errors: pl.DataFrame, tasks: Sequence[str]) -> NDArray[np.float64]:
     return found
 
 
-def seed_numbers(table: pl.DataFrame) -> pl.DataFrame:
-    """The table with one number per (seed, order) in the column `run`, as tests take them for seeds."""
-    runs = (
-        table.select("seed", "order").unique(maintain_order=True).sort("seed", "order").with_row_index("run")
-    )
-    return table.join(runs, on=["seed", "order"], how="left", maintain_order="left")
-
-
 def _as_compared(table: pl.DataFrame, method: str) -> pl.DataFrame:
-    """`statistics.comparison`'s table of errors, of sums per (method, run, subject)."""
-    return (
-        seed_numbers(table)
-        .group_by(pl.col(method).alias("method"), pl.col("run").cast(pl.Int64).alias("seed"),
-                  pl.col("subject").alias("cluster"), maintain_order=True)
-        .agg(pl.col("error_sum_mm").sum(), pl.col("count").sum())
-    )  # fmt: skip
+    """`statistics.comparison`'s table of errors, of sums per (method, seed, subject).
+
+    Orders are summed up within a seed: they share runs (joint training does not depend on the order), so
+    they are no independent repetitions, and each ends with another task.
+    """
+    keys = [pl.col(method).alias("method"), "seed", pl.col("subject").alias("cluster")]
+    return table.group_by(keys, maintain_order=True).agg(pl.col("error_sum_mm").sum(), pl.col("count").sum())
 
 
 def final_errors(errors: pl.DataFrame) -> pl.DataFrame:
@@ -58,7 +50,8 @@ def final_errors(errors: pl.DataFrame) -> pl.DataFrame:
 def compare_final(errors: pl.DataFrame, reference: str) -> pl.DataFrame:
     """Every strategy's final error against the reference's; see `statistics.comparison.compare`.
 
-    errors: of one subset. Paired over seeds, orders and subjects; all differences strategy minus reference.
+    errors: of one subset. Paired over seeds and subjects, whose errors are means over the orders; all
+    differences are strategy minus reference.
     """
     return compare(_as_compared(final_errors(errors), "strategy"), EvidenceRule(reference=reference))
 
@@ -75,6 +68,26 @@ def compare_with_own_learning(errors: pl.DataFrame, strategy: str) -> pl.DataFra
     learned = mine.filter(pl.col("after") == pl.col("position")).with_columns(when=pl.lit(LEARNED))
     final = final_errors(mine).with_columns(when=pl.lit(FINAL))
     return compare(_as_compared(pl.concat([learned, final]), "when"), EvidenceRule(reference=LEARNED))
+
+
+def compare_forgetting(errors: pl.DataFrame, reference: str) -> pl.DataFrame:
+    """What every strategy forgot, against what the reference did: later minus as learnt, on earlier tasks.
+
+    errors: of one subset, with `position`. A row of `statistics.comparison.compare` per strategy: below 0 it
+    forgot less. The reference's errors as learnt are added to both, so that the scale is one of errors.
+    """
+    earlier = errors.filter(pl.col("position") < pl.col("after").max().over(STREAM))
+    keys = ["seed", "order", "task", "subset", "subject"]
+    learned = earlier.filter(pl.col("after") == pl.col("position"))
+    mine = learned.select("strategy", *keys, own="error_sum_mm")
+    theirs = learned.filter(pl.col("strategy") == reference).select(*keys, base="error_sum_mm")
+    shifted = (
+        final_errors(earlier)
+        .join(mine, on=["strategy", *keys], how="left", maintain_order="left")
+        .join(theirs, on=keys, how="left", maintain_order="left")
+        .with_columns(error_sum_mm=pl.col("error_sum_mm") - pl.col("own") + pl.col("base"))
+    )
+    return compare(_as_compared(shifted, "strategy"), EvidenceRule(reference=reference))
 
 
 def with_positions(errors: pl.DataFrame, orders: Mapping[int, Sequence[str]]) -> pl.DataFrame:

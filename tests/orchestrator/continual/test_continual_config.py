@@ -133,6 +133,11 @@ def test_impossible_jobs_are_refused(changes: dict[str, object], message: str) -
         config(**changes)
 
 
+def test_methods_that_do_not_go_together_are_refused_with_the_strategy() -> None:
+    with pytest.raises(ValueError, match="wrong order"):
+        Strategy(name="ewc+awc", method=ChainConfig(parts=(EWC.Config(), AWC.Config())))
+
+
 def test_a_reference_has_no_method() -> None:
     with pytest.raises(ValueError, match="'joint' is a joint reference"):
         Strategy(name="joint", shape="joint", method=EWC.Config())

@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from equipose.balancing.compose import chain
 from equipose.balancing.method import Method
 from equipose.balancing.methods.awc.awc import AWC
 from equipose.balancing.run import Run
@@ -134,6 +135,31 @@ def test_a_method_that_was_not_there_is_refused(second: TrainConfig, ended: dict
     config = replace(second, method=AWC.Config())
     with pytest.raises(ValueError, match="method awc cannot start at the end of one with plain"):
         started(config, ended)
+
+
+def test_only_what_carries_on_is_taken_over(second: TrainConfig, ended: dict[str, Any]) -> None:
+    class Counter(Method):
+        count = 0
+
+        def state_dict(self) -> dict[str, Any]:
+            return {"count": self.count}
+
+        def load_state_dict(self, state: dict[str, Any]) -> None:
+            self.count = state["count"]
+
+    for carries_on, expected in ((True, 3), (False, 0)):
+        method = Counter()
+        method.carries_on = carries_on
+        data = RunData.open(second.data)
+        training = build_training(second, data)
+        training.method = chain(one=method, other=Method())
+        start_at(training, ended | {"method": {"one": {"count": 3}, "other": {}}}, second, data)
+        assert method.count == expected
+
+
+def test_an_unfinished_run_is_refused(second: TrainConfig, ended: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="not after 1 of its 2 epochs"):
+        started(second, ended | {"epoch": 1})
 
 
 def test_another_model_is_refused(second: TrainConfig, ended: dict[str, Any]) -> None:

@@ -8,10 +8,10 @@ import pytest
 
 from equipose.pipelines.statistics.streams.errors import (
     compare_final,
+    compare_forgetting,
     compare_with_own_learning,
     matrix,
     mean_over_streams,
-    seed_numbers,
     with_positions,
 )
 
@@ -83,9 +83,36 @@ def test_a_strategy_that_keeps_everything_did_not_forget() -> None:
     assert row["verdict"] == "did not help"
 
 
-def test_seeds_and_orders_are_one_stream_each() -> None:
-    rows = pl.DataFrame({"seed": [0, 0, 1, 1, 0], "order": [0, 1, 0, 1, 1]})
-    assert seed_numbers(rows)["run"].to_list() == [0, 1, 2, 3, 1]
+def in_two_orders(strategy: str, shift: float = 0.0) -> pl.DataFrame:
+    """The same numbers again, learnt in the opposite order: the last task is another one."""
+    first = table(strategy, shift)
+    turned = first.drop("position").with_columns(
+        order=pl.lit(1, pl.Int64), task=pl.col("task").replace({"E01": "E03", "E03": "E01"})
+    )
+    both = pl.concat([first.drop("position"), turned.select(first.drop("position").columns)])
+    return with_positions(both, {0: TASKS, 1: TASKS[::-1]})
+
+
+def test_orders_that_end_with_different_tasks_are_joined_within_a_seed() -> None:
+    [row] = compare_with_own_learning(in_two_orders("finetune"), "finetune").iter_rows(named=True)
+    assert row["difference_mm"] == pytest.approx(25.0, abs=0.5)
+    assert row["seeds"] == 3
+
+
+def test_orders_are_no_further_seeds() -> None:
+    both = pl.concat([in_two_orders("finetune"), in_two_orders("replay", shift=-15.0)])
+    one_seed = both.filter(pl.col("seed") == 0)
+    [row] = compare_final(one_seed, "finetune").iter_rows(named=True)
+    assert row["seeds"] == 1
+    assert row["verdict"] == "undecided"
+
+
+def test_what_is_forgotten_is_compared_whatever_was_learnt() -> None:
+    worse = table("replay", shift=-15.0).with_columns(pl.col("error_sum_mm") + 300.0)  # learns less well
+    both = pl.concat([table("finetune"), worse])
+    [row] = compare_forgetting(both, "finetune").iter_rows(named=True)
+    assert row["difference_mm"] == pytest.approx(-15.0, abs=1e-6)
+    assert row["verdict"] == "helped"
 
 
 def test_means_keep_the_order_of_strategies_and_their_counts() -> None:
