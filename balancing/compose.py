@@ -175,7 +175,8 @@ class _Within(Method):
         self.claims = method.claims if len(epochs) else frozenset()
         self.owns_backward = method.owns_backward and len(epochs) > 0
         self.replaces_step = method.replaces_step and len(epochs) > 0
-        self.joins_late, self.from_scratch = method.joins_late, method.from_scratch
+        self.joins_late = method.joins_late
+        self.from_scratch = method.from_scratch and len(epochs) > 0
 
     def acts_in(self, epoch: int) -> bool:
         """Only in its epochs, and if the method does."""

@@ -22,7 +22,7 @@ KINDS = ("swap", "offset", "gauss", "burst")
 
 def judged(run: Run, **config: Any) -> NoiseSeparation:
     """The method after the epoch's plan."""
-    method = NoiseSeparation(NoiseSeparation.Config(**config))
+    method = NoiseSeparation(NoiseSeparation.Config(**{"warmup": 6, "every": 6, **config}))
     method.plan_epoch(plan_of(run), run)
     return method
 
@@ -140,7 +140,7 @@ def test_state_round_trip(noise_problem: Callable, tmp_path: Any) -> None:
 def test_masks_of_earlier_tasks_stay_for_replay(noise_problem: Callable) -> None:
     problem, truth = noise_problem("swap")
     first, second = problem.batch.index[:320], problem.batch.index[320:]
-    method = NoiseSeparation()
+    method = NoiseSeparation(NoiseSeparation.Config(warmup=6))
     for task, rows in enumerate((first, second)):
         run = problem.run(training_rows=rows, task=task)
         method.plan_epoch(plan_of(run), run)
