@@ -41,7 +41,7 @@ def task_matrices(
         if values.shape != size:
             raise ValueError(f"matrix {name!r} has shape {values.shape}; expected {size}, a row per task")
     rows, columns = ceil(len(found) / ABREAST), min(ABREAST, len(found))
-    figure = new_figure(provenance, height=0.6 + 2.3 * rows, width=max(WIDTH / 2, WIDTH * columns / ABREAST))
+    figure = new_figure(provenance, height=0.8 + 1.9 * rows, width=max(WIDTH / 2, WIDTH * columns / ABREAST))
     grid = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
     low = min(float(np.nanmin(values)) for values in found.values())
     high = max(float(np.nanmax(values)) for values in found.values())

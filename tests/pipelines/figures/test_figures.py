@@ -55,6 +55,16 @@ def all_figures() -> dict[str, Figure]:
         "sweep_importance": figures.sweep_importance({"a": 0.7, "b": 0.3}, LABEL),
         "sweep_history": figures.sweep_history(TRIALS, "val", LABEL),
         "parallel_coordinates": figures.parallel_coordinates(TRIALS, "val", LABEL),
+        "choice_figure": figures.choice_figure(
+            {"R": (50.0, 90.0, 85.0, 95.0, True), "RL": (90.0, 80.0, 75.0, 85.0, True)}, LABEL, cost="money"
+        ),
+        "interval_panels": figures.interval_panels({"room": {"E01": (80.0, 75.0, 85.0)}}, LABEL),
+        "roc_curves": figures.roc_curves({"rgb": ([0.0, 1.0], [0.0, 1.0])}, LABEL),
+        "task_curves": figures.task_curves({"E01": np.linspace(90, 50, 6)}, [3], LABEL),
+        "task_matrices": figures.task_matrices({"ewc": np.eye(4) + 50}, ("E1", "E2", "E3", "E4"), LABEL),
+        "forgetting_against_learning": figures.forgetting_against_learning(
+            {"ewc": [50.0, 52.0]}, {"ewc": [3.0, 5.0]}, LABEL
+        ),
         "skeleton_overlay": figures.skeleton_overlay(POSES, {"AWC": POSES + 0.1}, LABEL),
     }
 
