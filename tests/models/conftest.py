@@ -42,7 +42,7 @@ def random_batch(
         elif isinstance(layout, Grid):
             shape = (window, *layout.shape) if layout.temporal else layout.shape
         else:
-            shape = (layout.channels, 32, 48)
+            shape = (layout.channels, 32, 64)
         centre, scale = (torch.tensor(each, dtype=dtype) for each in RANGES.get(name, ([0], [1])))
         return centre + scale * torch.randn(size, *shape, generator=rng, dtype=dtype)
 
