@@ -17,9 +17,6 @@ from equipose.orchestrator.grid.run_spec import RunResult, RunSpec
 from equipose.pipelines.protocols import Task
 from equipose.pipelines.statistics.streams.metrics import worst_on_the_way
 
-TIMES = ("time/start_s", "time/train_s", "time/task_end_s")
-"""What a stream costs: starting at a task's end, its epochs, and what the method does at its own end."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class LearntStream:
@@ -51,10 +48,9 @@ class LearntStream:
         method = build_method(self.results[-1].config.method)
         method.load_state_dict(kept)
         rows = 0 if method.memory is None else len(method.memory)
-        epochs = [epoch for result in self.results for epoch in result.history]
         steps = ("steps/method", "steps/plain")
         return {
-            "seconds": sum(epoch.get(name, 0.0) for epoch in epochs for name in TIMES),
+            "seconds": sum(sum(result.series("time/train_s")) for result in self.results),
             "steps": sum(result.history[-1][name] for result in self.results for name in steps),
             "kept_bytes": float(sum(tensor.nbytes for tensor in tensors_in(kept))),
             "memory_rows": float(rows),

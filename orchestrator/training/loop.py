@@ -64,7 +64,7 @@ def fit(training: Training) -> Iterator[EpochResult]:
         if training.epoch == training.epochs:
             start = time.perf_counter()
             training.method.on_task_end(run_of(training, lambda name, value: None))
-            result.metrics["time/task_end_s"] = time.perf_counter() - start
+            result.metrics["time/train_s"] += time.perf_counter() - start
         yield result
 
 
@@ -100,13 +100,11 @@ def run_epoch(training: Training) -> EpochResult:
         "best/mpjpe_mm": training.best_mpjpe_mm,
         "best/epoch": float(training.best_epoch),
         "train/lr": lr,
-        "time/train_s": trained - start,
+        "time/train_s": trained - start + (training.start_seconds if run.epoch == 0 else 0.0),
         "time/validation_s": time.perf_counter() - trained,
         "time/shapley_s": result.shapley_seconds,
         "memory/peak_mib": peak_memory_mib(training.device),
     }
-    if run.epoch == 0 and training.start_seconds:
-        metrics["time/start_s"] = training.start_seconds
     for name, source in training.watched.items():
         metrics[f"task/{name}/val/mpjpe_mm"] = _error_mm(training, source)
     training.epoch += 1

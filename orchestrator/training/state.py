@@ -42,7 +42,7 @@ class Training:
     watched: dict[str, BatchSource] = field(default_factory=dict)
     """Earlier tasks by name -> their validation parts, on which the error is measured after every epoch."""
     start_seconds: float = 0.0
-    """What starting at another run's end took."""
+    """What starting at another run's end took; counted with the first epoch."""
     epoch: int = 0
     """The next epoch to run."""
     contributions: Tensor | None = None
