@@ -78,7 +78,7 @@ ROOMS = {
     "pipelines.report": "paper statistics tables",
     "pipelines.sensor_validity": "files",
     "pipelines.sequence": "files",
-    "pipelines.simulator": "files sequence",
+    "pipelines.simulator": "files protocols sequence",
     "pipelines.statistics": "",
     "pipelines.store": "cleaning files images sequence",
     "pipelines.strict": "sequence",

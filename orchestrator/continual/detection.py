@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -21,14 +21,12 @@ from equipose.pipelines.store import open_store, read_contamination
 class Detection:
     """What the streams of one strategy have found in contaminated data."""
 
-    def __init__(self, outcome: ContinualOutcome, strategy: str) -> None:
-        """strategy: one of `strategies_that_detect`."""
-        self.strategy = strategy
-        self.judged = [judged_of(learnt) for learnt in outcome.of(strategy)]
-        store = open_store(outcome.of(strategy)[0].specs[0].config.data.store)
-        truth = read_contamination(store)
-        assert truth is not None, "strategies_that_detect has asked for it"
-        self._truth, self._index = truth, store.index
+    def __init__(
+        self, strategy: str, judged: Sequence[Judged], truth: pl.DataFrame, index: pl.DataFrame
+    ) -> None:
+        """judged: per stream. truth: see `read_contamination`. index: of the store."""
+        self.strategy, self.judged = strategy, judged
+        self._truth, self._index = truth, index
 
     @cached_property
     def measures(self) -> pl.DataFrame:
@@ -54,38 +52,39 @@ class Detection:
         return {sensor: roc_points(self.judged[0], self._truth, sensor) for sensor in measured}
 
 
-def strategies_that_detect(outcome: ContinualOutcome) -> tuple[str, ...]:
-    """Strategies that separate noise by their scores, on data whose truth is known.
+def detections(outcome: ContinualOutcome) -> tuple[Detection, ...]:
+    """Of every strategy that separates noise by its scores, on data whose truth is known.
 
-    Not those whose tasks end before the first judgement.
+    Not of those whose tasks end before the first judgement.
     """
-    names = []
+    found = []
     for strategy in outcome.config.strategies:
         method = strategy.method
         parts = method.parts if isinstance(method, ChainConfig) else (method,)
         scores = any(isinstance(p, NoiseSeparation.Config) and p.act != "random" for p in parts)
-        store = outcome.of(strategy.name)[0].specs[0].config.data.store
-        known = scores and read_contamination(open_store(store)) is not None
-        if known and all(_judgements(learnt) for learnt in outcome.of(strategy.name)):
-            names.append(strategy.name)
-    return tuple(names)
+        if not scores:
+            continue
+        streams = outcome.of(strategy.name)
+        store = open_store(streams[0].specs[0].config.data.store)
+        truth = read_contamination(store)
+        judged = [one for learnt in streams if (one := judged_of(learnt)) is not None]
+        if truth is not None and len(judged) == len(streams):
+            found.append(Detection(strategy.name, judged, truth, store.index))
+    return tuple(found)
 
 
-def judged_of(learnt: LearntStream) -> Judged:
-    """The readings of all tasks of a stream, each as its own task had judged it last."""
-    kept = _judgements(learnt)
+def judged_of(learnt: LearntStream) -> Judged | None:
+    """The readings of all tasks of a stream, each as its own task had judged it last; None if none was."""
+    states = [checkpoints.load(result.folder / "last")["method"] for result in learnt.results]
+    kept = [scores for state in states if (scores := _scores(state)) is not None]
+    if not kept:
+        return None
     return Judged(
         sensors=learnt.results[0].config.model.modalities,
         rows=np.concatenate([scores["rows"].numpy() for scores in kept]),
         scores=np.concatenate([scores["values"].numpy() for scores in kept]),
         flagged=np.concatenate([scores["flagged"].numpy() for scores in kept]),
     )
-
-
-def _judgements(learnt: LearntStream) -> list[Mapping[str, Any]]:
-    """The scores of every task that was judged."""
-    found = [_scores(checkpoints.load(result.folder / "last")["method"]) for result in learnt.results]
-    return [scores for scores in found if scores is not None]
 
 
 def _scores(state: Mapping[str, Any]) -> Mapping[str, Any] | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import polars as pl
 from matplotlib.figure import Figure
@@ -9,7 +11,7 @@ from numpy.typing import NDArray
 
 from equipose.orchestrator.checkpoints.trained_model import predict
 from equipose.orchestrator.continual.config import FINETUNE, file_name
-from equipose.orchestrator.continual.detection import Detection, strategies_that_detect
+from equipose.orchestrator.continual.detection import Detection
 from equipose.orchestrator.continual.detection_tables import detection_figure
 from equipose.orchestrator.continual.learnt import LearntStream
 from equipose.orchestrator.continual.results import ContinualOutcome
@@ -24,8 +26,8 @@ from equipose.pipelines.figures import (
 CURVES = "task/{}/val/mpjpe_mm"
 
 
-def continual_figures(outcome: ContinualOutcome) -> dict[str, Figure]:
-    """File name -> figure, the provenance of the data on each."""
+def continual_figures(outcome: ContinualOutcome, found: Sequence[Detection] = ()) -> dict[str, Figure]:
+    """File name -> figure, the provenance of the data on each. found: what noise separation found."""
     provenance = outcome.learnt[0].results[0].provenance
     order = outcome.config.orders[0]
     tasks = [task.name for task in outcome.config.ordered(order)]
@@ -39,8 +41,8 @@ def continual_figures(outcome: ContinualOutcome) -> dict[str, Figure]:
         "contributions": _contributions(outcome, FINETUNE, provenance),
         "skeletons": before_and_after(outcome, provenance),
     }
-    for name in strategies_that_detect(outcome):
-        figures[f"roc-{file_name(name)}"] = detection_figure(Detection(outcome, name), provenance)
+    for one in found:
+        figures[f"roc-{file_name(one.strategy)}"] = detection_figure(one, provenance)
     for name in outcome.strategies:
         streams = [one for one in outcome.of(name) if one.stream.order == order]
         if streams[0].stream.strategy.shape == "stream":

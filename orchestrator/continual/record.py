@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 
 from equipose.orchestrator.comparison.files import log_files, write_figures, write_tables
 from equipose.orchestrator.continual.config import FINETUNE, ContinualConfig, file_name
+from equipose.orchestrator.continual.detection import detections
 from equipose.orchestrator.continual.figures import continual_figures
 from equipose.orchestrator.continual.results import ContinualOutcome
 from equipose.orchestrator.continual.tables import continual_tables
@@ -43,7 +44,8 @@ def record(outcome: ContinualOutcome, tracking: Tracking, root: Path, command: s
     Every strategy also gets a child run with its means, so that MLflow's compare view shows strategies
     rather than tasks.
     """
-    tables, figures = continual_tables(outcome), continual_figures(outcome)
+    found = detections(outcome)
+    tables, figures = continual_tables(outcome, found), continual_figures(outcome, found)
     write_tables(tables, root / "tables")
     outcome.metrics.write_csv(root / "tables" / "streams.csv")
     write_figures(figures, root / "figures")

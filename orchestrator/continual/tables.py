@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import polars as pl
@@ -10,7 +10,7 @@ import polars as pl
 from equipose.models.sensors.registry import letter_of
 from equipose.orchestrator.continual.claims import claim_rows
 from equipose.orchestrator.continual.config import FINETUNE, file_name
-from equipose.orchestrator.continual.detection import Detection, strategies_that_detect
+from equipose.orchestrator.continual.detection import Detection
 from equipose.orchestrator.continual.detection_tables import detection_table, flagged_table
 from equipose.orchestrator.continual.results import ContinualOutcome
 from equipose.pipelines.statistics.missing import lacking_one
@@ -43,21 +43,21 @@ NOTES: tuple[str, ...] = (
 )
 
 
-def continual_tables(outcome: ContinualOutcome) -> dict[str, Table]:
-    """File name -> table."""
+def continual_tables(outcome: ContinualOutcome, found: Sequence[Detection] = ()) -> dict[str, Table]:
+    """File name -> table. found: what noise separation found."""
     tables = {
         "strategies": strategies_table(outcome),
         "forgetting": forgetting_table(outcome),
         "sensors": sensors_table(outcome),
         **{f"matrix-{file_name(name)}": matrix_table(outcome, name) for name in outcome.strategies},
     }
-    for name in strategies_that_detect(outcome):
-        found, slug = Detection(outcome, name), file_name(name)
+    for one in found:
+        name, slug = one.strategy, file_name(one.strategy)
         title = caption(outcome, f"Contaminated readings found, {name}")
-        tables[f"detection-{slug}"] = detection_table(found, title)
+        tables[f"detection-{slug}"] = detection_table(one, title)
         for by in ("subject", "action"):
             title = caption(outcome, f"Clean readings flagged per {by}, {name}")
-            tables[f"flagged-{by}-{slug}"] = flagged_table(found, by, title)
+            tables[f"flagged-{by}-{slug}"] = flagged_table(one, by, title)
     claims = claim_rows(outcome)
     return tables | ({"claims": claims_table(outcome, claims)} if claims else {})
 

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from equipose.models.sensors import DEFAULT_SENSORS, SENSORS
+from equipose.pipelines.protocols.mmfi import SUBJECTS, room_of
 from equipose.pipelines.simulator.contamination import Contamination
 from equipose.pipelines.simulator.limits import require
 from equipose.pipelines.simulator.rooms import REFERENCE, Room
@@ -17,15 +18,12 @@ SIMULATOR_VERSION = "2"
 PROVENANCE = f"simulated:{SIMULATOR_VERSION}"
 """Label of every simulated modality without rooms and contamination; see `provenance_of`."""
 
-SUBJECTS: tuple[str, ...] = tuple(f"S{number:02d}" for number in range(1, 41))
-"""The 40 subjects of MM-Fi."""
-
 
 def environment_of(subject: str) -> str:
     """The room `E01`..`E04` in which MM-Fi recorded a subject: ten subjects each, in order."""
-    if not re.fullmatch(r"S\d\d", subject) or subject not in SUBJECTS:
+    if subject not in SUBJECTS:
         raise ValueError(f"subject: {subject!r} is unknown; use S01..S40")
-    return f"E{(int(subject[1:]) - 1) // 10 + 1:02d}"
+    return room_of(subject)
 
 
 KEY_POINT_SENSORS = ("rgb", "infra1", "infra2")

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from equipose.models.sensors import DEFAULT_SENSORS
+from equipose.pipelines.protocols.mmfi import SUBJECTS
 from equipose.pipelines.sequence import POSE
 from equipose.pipelines.simulator.limits import require, require_known, require_within
 
@@ -52,7 +53,6 @@ STRENGTHS: dict[str, dict[str, float]] = {
 for points and depth images, shares of a frame's span for WiFi. People are a third smaller in the infrared
 pair's images."""
 SENSORS = tuple(STRENGTHS["gauss"])
-SUBJECTS = tuple(f"S{number:02d}" for number in range(1, 41))
 RUN = (4, 8)
 """Shortest and longest run, frames, of a burst, of a stuck sensor and of a wrong clock."""
 RUNS = ("burst", "frozen", "clock")
