@@ -12,8 +12,8 @@ BUILD_DOCS := NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 help:
 	@echo "make sweep      AWC sweep on simulated data (Ray Train + Tune + Optuna, logged to MLflow)"
-	@echo "make compare    balancing methods compared over seeds, tuned with equal budget, with checks (half an hour)"
-	@echo "make continual  rooms learnt one after the other: what is forgotten, and what keeps it (half an hour)"
+	@echo "make compare    balancing methods compared over seeds, tuned with equal budget, with checks (half an hour, by estimate)"
+	@echo "make continual  rooms learnt one after the other: what is forgotten, and what keeps it (about half an hour)"
 	@echo "make tables     the paper's tables and figures beside the published numbers, as one HTML report (about 30 minutes, by estimate)"
 	@echo "make test       whole test suite"
 	@echo "make check      ruff, mypy, the quick tests and the documentation"
