@@ -8,7 +8,7 @@ statistics first, apply nonlinear functions afterwards.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, ClassVar
 
@@ -16,27 +16,14 @@ import torch
 from torch import Tensor, nn
 
 from equipose.balancing.losses import Losses
+from equipose.balancing.objectives.objective import Objective
+from equipose.balancing.objectives.pose import PoseError
 from equipose.balancing.run import EpochPlan, Hidden, Run
 from equipose.balancing.schedules import epoch_count
+from equipose.balancing.step import Step
 from equipose.models.batch import Batch, Outputs
 
-
-@dataclass(frozen=True, kw_only=True)
-class Step:
-    """What a method sees of one optimisation step."""
-
-    run: Run
-    index: int
-    """0-based step inside the epoch."""
-    batch: Batch
-    outputs: Outputs
-    rng: torch.Generator
-    """Seeded from (seed, epoch, step); equal on all ranks."""
-
-    @property
-    def groups(self) -> dict[str, dict[str, nn.Parameter]]:
-        """modality -> name -> encoder parameter."""
-        return self.run.model.encoder_parameters()
+__all__ = ["Method", "MethodConfig", "Step", "StepContext"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -181,6 +168,7 @@ class StepContext:
     """0-based step inside the epoch."""
     rng: torch.Generator
     """Seeded from (seed, epoch, step); equal on all ranks."""
+    objective: Objective = field(default_factory=PoseError)
     clip_norm: float | None = None
     """Largest norm of the whole gradient; None does not clip."""
 
@@ -189,7 +177,8 @@ class StepContext:
         return Step(run=self.run, index=self.index, batch=self.batch, outputs=outputs, rng=self.rng)
 
     def apply_gradients(self) -> None:
-        """Clip the gradient, then take the optimiser's step."""
+        """Clip the gradient, take the optimiser's step, and let the objective bring the model into bounds."""
         if self.clip_norm is not None:
             nn.utils.clip_grad_norm_(self.wrapped.parameters(), self.clip_norm)
         self.optimizer.step()
+        self.objective.after_step(self.run.model)

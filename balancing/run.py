@@ -51,6 +51,11 @@ class Run:
     """The same for the validation data, or None if there is none. Never the test data."""
     mean: Callable[[Tensor], Tensor] = field(default=lambda tensor: tensor)
     """Average of a tensor over ranks; the identity on one rank."""
+    gather: Callable[[Tensor], Tensor] = field(default=lambda rows: rows)
+    """Rows [R, D] of this rank to those of all ranks, in their order, with gradients; every rank calls it
+    with as many rows."""
+    rank: int = 0
+    world_size: int = 1
     contributions: Tensor | None = None
     """[M] float64 Shapley scores of the latest validation pass, or None before the first."""
     recalibrate: Callable[[], None] = field(default=_leave)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from equipose.balancing.losses import POSE, Losses, total_loss
+from equipose.balancing.losses import Losses, total_loss
 from equipose.balancing.method import Method, StepContext
-from equipose.models.batch import Batch, Outputs
-from equipose.models.pose_errors import mpjpe
+from equipose.models.batch import Outputs
 
 
 def take_step(method: Method, context: StepContext) -> Losses:
@@ -18,7 +17,7 @@ def plain_step(method: Method, context: StepContext) -> Losses:
     context.optimizer.zero_grad(set_to_none=True)
     outputs: Outputs = context.wrapped(context.batch)
     step = context.step(outputs)
-    losses = method.shape_losses(task_losses(outputs, context.batch), step)
+    losses = method.shape_losses(context.objective.losses(step), step)
     if method.owns_backward:
         method.backward(losses, step)
     else:
@@ -26,11 +25,3 @@ def plain_step(method: Method, context: StepContext) -> Losses:
     method.shape_gradients(step)
     context.apply_gradients()
     return {name: loss.detach() for name, loss in losses.items()}
-
-
-def task_losses(outputs: Outputs, batch: Batch) -> Losses:
-    """MPJPE in metres (AWC paper, L_MPJPE) of the joint head and of every unimodal head."""
-    losses = {POSE: mpjpe(outputs.pose, batch.pose).mean()}
-    for modality, pose in outputs.unimodal.items():
-        losses[f"{POSE}/{modality}"] = mpjpe(pose, batch.pose).mean()
-    return losses

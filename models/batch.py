@@ -25,11 +25,16 @@ class Batch:
     present: Tensor
     """[B, M] bool in the order of `inputs`: False if the sensor is absent or its data invalid."""
     pose: Tensor
-    """[B, 17, 3] m, in the coordinate frame of the sensor."""
+    """[B, 17, 3] m, in the coordinate frame of the sensor, or relative to the pelvis."""
     index: Tensor
     """[B] int64 rows of the store's index."""
     labels: dict[str, Tensor] = field(default_factory=dict)
     """`environment`, `subject`, `action`: [B] int64 codes counting from 1, as in E01, S01, A01."""
+    context: dict[str, Tensor] = field(default_factory=dict)
+    """What encoders and decoders are told beside the inputs: the person's `box` [B, 3], the camera's
+    `intrinsics` [B, 6]; zero where unknown."""
+    targets: dict[str, Tensor] = field(default_factory=dict)
+    """What is to be found besides `pose`: `exact_keypoints` [B, 17, 2] px; NaN where unknown."""
 
     def __len__(self) -> int:
         return len(self.pose)
@@ -56,6 +61,14 @@ class Outputs:
     """[B, 17, 3] m."""
     unimodal: dict[str, Tensor] = field(default_factory=dict)
     """modality -> [B, 17, 3] m from that modality's own head; empty without unimodal heads."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AlignedOutputs:
+    """What an aligned model returns for a batch."""
+
+    embeddings: dict[str, Tensor]
+    """Sensor, and `skeleton` for the pose itself -> [B, D], of any length; exactly zero where absent."""
 
 
 def rows_of(batch: Batch, rows: slice | Tensor) -> Batch:

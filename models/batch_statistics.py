@@ -17,13 +17,17 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from equipose.models.batch import Batch
 
 
-def recalibrate(model: nn.Module, batches: Callable[[], Iterable[Batch]]) -> None:
+def recalibrate(
+    model: nn.Module,
+    batches: Callable[[], Iterable[Batch]],
+    run: Callable[[Batch], object] | None = None,
+) -> None:
     """Set the running statistics to the means, over the given batches, of each batch's mean and variance.
 
     batches: a fresh pass over complete, shuffled training batches; give every rank the same ones, and their
-    statistics stay equal. Dropout is off, as it is where the statistics are used. Layers that are frozen in
-    evaluation mode keep theirs. Weights and training itself do not change: a step uses the statistics of
-    its own batch.
+    statistics stay equal. run: a pass through all such layers; None is the model itself. Dropout is off, as
+    it is where the statistics are used. Layers that are frozen in evaluation mode keep theirs. Weights and
+    training itself do not change: a step uses the statistics of its own batch.
     """
     layers = {name: layer for name, layer in model.named_modules() if _learns_statistics(layer)}
     if not layers:
@@ -40,7 +44,7 @@ def recalibrate(model: nn.Module, batches: Callable[[], Iterable[Batch]]) -> Non
     try:
         with torch.no_grad():
             for batch in batches():
-                model(batch)
+                (run or model)(batch)
     finally:
         for name, layer in layers.items():
             layer.momentum = momenta[name]

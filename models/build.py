@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from functools import partial
 from types import MappingProxyType
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -22,11 +22,8 @@ from equipose.models.fusion import FUSIONS, Absent, FusionOptions
 from equipose.models.heads import PoseHead, UnimodalHeads
 from equipose.models.inputs import InputNorm
 from equipose.models.model import PoseModel
-from equipose.models.randomness import derive_seed
+from equipose.models.randomness import seeded
 from equipose.models.sensors import DEFAULT_SENSORS, GridView, View, sensor_of
-
-T = TypeVar("T")
-
 
 Missing = Literal["zero", "token"]
 Fusion = Literal["concat", "mlp", "attention", "cross_attention"]
@@ -153,16 +150,16 @@ def build_model(
         raise ValueError("head_init='mean_pose' but no mean_pose given; give one or use head_init='zeros'")
     width = config.width
     encoders = {
-        name: _seeded(partial(_encoder, config, name, views.get(name)), seed, "encoder", name)
+        name: seeded(partial(_encoder, config, name, views.get(name)), seed, "encoder", name)
         for name in config.modalities
     }
     inputs = {name: InputNorm(sensor_of(name).layout) for name in config.modalities}
     count, options = len(config.modalities), config.fusion_options
-    fusion = _seeded(lambda: FUSIONS[config.fusion](count, width, options), seed, "fusion")
-    head = _seeded(lambda: PoseHead(fusion.width, mean_pose), seed, "head")
+    fusion = seeded(lambda: FUSIONS[config.fusion](count, width, options), seed, "fusion")
+    head = seeded(lambda: PoseHead(fusion.width, mean_pose), seed, "head")
     heads = None
     if config.unimodal_heads:
-        heads = _seeded(lambda: UnimodalHeads(config.modalities, width, mean_pose), seed, "heads")
+        heads = seeded(lambda: UnimodalHeads(config.modalities, width, mean_pose), seed, "heads")
     missing = torch.zeros(count, width) if config.missing == "token" else None
     return PoseModel(encoders, fusion, head, heads, inputs, missing)
 
@@ -174,17 +171,6 @@ def _encoder(config: ModelConfig, modality: str, view: View | None) -> Encoder:
 def _tuples(given: Mapping[str, Any]) -> dict[str, Any]:
     """Fields of a config with JSON's lists as tuples."""
     return {name: tuple(value) if isinstance(value, list) else value for name, value in given.items()}
-
-
-def _seeded(build: Callable[[], T], seed: int, *parts: str) -> T:
-    """The result of `build` with the CPU generator seeded for one purpose and restored afterwards."""
-    generator = torch.default_generator
-    state = generator.get_state()
-    generator.manual_seed(derive_seed(seed, "model", *parts))
-    try:
-        return build()
-    finally:
-        generator.set_state(state)
 
 
 def _choice(field: str, value: str, known: Iterable[str]) -> None:

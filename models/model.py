@@ -11,13 +11,14 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
+from equipose.models.base import SensorModel
 from equipose.models.batch import Batch, Outputs
 from equipose.models.fusion import Fusion
 from equipose.models.heads import PoseHead, UnimodalHeads
-from equipose.models.inputs import InputNorm, InputStatistics
+from equipose.models.inputs import InputNorm
 
 
-class PoseModel(nn.Module):
+class PoseModel(SensorModel):
     """Sensors to a pose [B, 17, 3] in metres."""
 
     def __init__(
@@ -35,63 +36,11 @@ class PoseModel(nn.Module):
         missing: [M, D] first values of learnt tokens that the fusion sees in place of the features of absent
         modalities; None: it sees zeros.
         """
-        super().__init__()
-        self.modalities: tuple[str, ...] = tuple(encoders)
-        self.inputs = nn.ModuleDict(inputs or {})
-        self.encoders = nn.ModuleDict(encoders)
+        super().__init__(encoders, inputs or {})
         self.fusion = fusion
         self.head = head
         self.heads = heads
         self.missing = None if missing is None else nn.Parameter(missing)
-
-    def fit_inputs(self, statistics: Mapping[str, InputStatistics]) -> None:
-        """Scale inputs by the statistics of a training part: modality -> centre and scale."""
-        for name, norm in self.inputs.items():
-            assert isinstance(norm, InputNorm)
-            norm.fit(statistics[name])
-
-    def present_of(self, batch: Batch) -> Tensor:
-        """[B, M] bool: `batch.present` in this model's order; ValueError if the batch lacks a modality."""
-        columns = list(batch.inputs)
-        missing = [name for name in self.modalities if name not in columns]
-        if missing:
-            raise ValueError(f"the batch holds {columns} but the model also needs {missing}; load them too")
-        return batch.present[:, [columns.index(name) for name in self.modalities]]
-
-    def encode(self, batch: Batch) -> Tensor:
-        """Features [B, M, D]; exactly zero where a modality is absent, whatever its input."""
-        present = self.present_of(batch)
-        features = [self._encode_one(name, batch, present[:, m]) for m, name in enumerate(self.modalities)]
-        return torch.stack(features, 1).where(present[..., None], 0)
-
-    def encode_held(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """(features [B, M, D], present [B, M]) from the sensors that the batch holds, one at least.
-
-        The other sensors count as absent, and their encoders are not run; in evaluation mode the pose that
-        `fuse` gives is that of a batch whose other sensors are marked absent.
-        """
-        columns = list(batch.inputs)
-        held = {m: name for m, name in enumerate(self.modalities) if name in columns}
-        if not held:
-            raise ValueError(f"the batch holds {columns}, no sensor of the model: {self.modalities}")
-        present = batch.present.new_zeros(len(batch), len(self.modalities))
-        for m, name in held.items():
-            present[:, m] = batch.present[:, columns.index(name)]
-        encoded = {m: self._encode_one(name, batch, present[:, m]) for m, name in held.items()}
-        nothing = torch.zeros_like(next(iter(encoded.values())))
-        features = [encoded.get(m, nothing) for m in range(len(self.modalities))]
-        return torch.stack(features, 1).where(present[..., None], 0), present
-
-    def _encode_one(self, name: str, batch: Batch, present: Tensor) -> Tensor:
-        inputs = batch.inputs[name]
-        # A dropped input is still encoded, so that dropping does not change batch statistics; but one that is
-        # not finite would give a NaN gradient, although its feature is replaced by zero.
-        usable = inputs.isfinite() | present.view(-1, *[1] * (inputs.dim() - 1))
-        inputs = inputs.where(usable, 0)
-        if name in self.inputs:
-            inputs = self.inputs[name](inputs)
-        features: Tensor = self.encoders[name](inputs, batch.masks.get(name))
-        return features
 
     def fuse(self, features: Tensor, present: Tensor | None = None) -> Tensor:
         """Pose [B, 17, 3] m from features [B, M, D] and present [M] or [B, M] bool (None: all)."""
@@ -129,13 +78,3 @@ class PoseModel(nn.Module):
     def unimodal(self, features: Tensor) -> dict[str, Tensor]:
         """modality -> pose [B, 17, 3] m of its own head; empty if the model has no unimodal heads."""
         return {} if self.heads is None else self.heads(features)
-
-    def encoder_parameters(self) -> dict[str, dict[str, nn.Parameter]]:
-        """modality -> name as in `named_parameters()` -> encoder parameter."""
-        return {
-            modality: {
-                f"encoders.{modality}.{name}": parameter
-                for name, parameter in self.encoders[modality].named_parameters()
-            }
-            for modality in self.modalities
-        }

@@ -37,6 +37,22 @@ def root_mpjpe(prediction: Tensor, target: Tensor) -> Tensor:
     return mpjpe(root_aligned(prediction), root_aligned(target))
 
 
+def n_mpjpe(prediction: Tensor, target: Tensor) -> Tensor:
+    """MPJPE with both pelvises at the origin and the prediction scaled to fit best: [...], metres.
+
+    Rhodin et al., "Unsupervised geometry-aware representation for 3D human pose estimation" (ECCV 2018).
+
+    Examples:
+        >>> pose = torch.arange(51.0).view(17, 3) / 100
+        >>> bool(n_mpjpe(3 * pose, pose) < 1e-6)
+        True
+    """
+    mine, truth = root_aligned(prediction), root_aligned(target)
+    size = mine.square().sum((-2, -1), keepdim=True)
+    scale = (mine * truth).sum((-2, -1), keepdim=True) / size.masked_fill(size == 0, 1)
+    return mpjpe(scale * mine, truth)
+
+
 def procrustes_align(prediction: Tensor, target: Tensor) -> Tensor:
     """The prediction moved, turned and scaled (never mirrored) onto the target: [..., J, 3], metres.
 

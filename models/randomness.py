@@ -7,10 +7,14 @@ two ranks equal one, without saving generator states.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
+from typing import TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+
+T = TypeVar("T")
 
 SPLITMIX64_STEP = np.uint64(0x9E3779B97F4A7C15)
 """Odd increment of the SplitMix64 sequence."""
@@ -33,6 +37,18 @@ def numpy_rng(seed: int, *parts: int | str) -> np.random.Generator:
 def torch_rng(seed: int, *parts: int | str, device: torch.device | str = "cpu") -> torch.Generator:
     """A torch generator for one purpose; see `derive_seed`."""
     return torch.Generator(device=device).manual_seed(derive_seed(seed, *parts))
+
+
+def seeded(build: Callable[[], T], seed: int, *parts: str) -> T:
+    """The result of `build`, such as a module with new weights, with torch's CPU generator seeded for one
+    purpose and restored afterwards."""
+    generator = torch.default_generator
+    state = generator.get_state()
+    generator.manual_seed(derive_seed(seed, "model", *parts))
+    try:
+        return build()
+    finally:
+        generator.set_state(state)
 
 
 def splitmix64(x: NDArray[np.uint64]) -> NDArray[np.uint64]:

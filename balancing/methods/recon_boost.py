@@ -28,12 +28,12 @@ from torch import Tensor
 from equipose.balancing import checks
 from equipose.balancing.losses import POSE, Losses
 from equipose.balancing.method import Method, MethodConfig, StepContext
+from equipose.balancing.objectives.pose import pose_losses
 from equipose.balancing.parts.alternating import joined_gradient, move, other_parameters, share_buffers
 from equipose.balancing.parts.rank_means import shared_mean
 from equipose.balancing.run import Run
 from equipose.balancing.schedules import fixed_count
 from equipose.balancing.search_spaces import searched
-from equipose.balancing.train_step import task_losses
 from equipose.models.batch import Batch, Outputs
 
 NAME = "recon_boost"
@@ -96,7 +96,7 @@ class ReconBoost(Method):
         """One forward pass and one update of the modality whose turn it is."""
         run, model = context.run, context.run.model
         outputs = model(context.batch)
-        losses = task_losses(outputs, context.batch)
+        losses = pose_losses(outputs, context.batch)
         modality = self.whose_turn(len(model.modalities))
         if modality is None:
             loss, trained = losses[POSE], other_parameters(model, "heads.")

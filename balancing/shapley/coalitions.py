@@ -20,7 +20,7 @@ from equipose.balancing.shapley.values import MAX_PLAYERS, shapley_matrix
 from equipose.models.sensors import subset_name
 
 if TYPE_CHECKING:
-    from equipose.models.model import PoseModel
+    from equipose.models.base import SensorModel
 
 EXACT_PLAYERS = 8
 """With more modalities than this (2^8 = 256 coalitions) contributions are estimated from a sample."""
@@ -130,7 +130,7 @@ def coalitions_of(
     return Coalitions(codes=torch.from_numpy(codes), maps=torch.from_numpy(maps))
 
 
-def coalition_predictions(model: PoseModel, features: Tensor, present: Tensor) -> Tensor:
+def coalition_predictions(model: SensorModel, features: Tensor, present: Tensor) -> Tensor:
     """Poses that the model predicts from every coalition of `coalitions_of(M)`.
 
     features: [B, M, D]; present: [B, M] bool, what the data itself lacks. Returns [C, B, J, 3] m.

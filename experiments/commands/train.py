@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Literal
 
 from equipose.experiments.presets.names import DEFAULT_OUT, FusionName, PresetName
 
 
 def train(
+    work: Literal["awc", "unihpe"] = "awc",
     data: str | None = None,
     data_root: Path | None = None,
     store: str | None = None,
@@ -25,13 +27,18 @@ def train(
     gpu: bool = False,
     sensors: tuple[str, ...] = (),
     override: tuple[str, ...] = (),
+    variant: str = "unihpe",
+    stages: int = 3,
+    resume: bool = False,
     dry_run: bool = False,
 ) -> None:
     """Train one model on Ray Train and log it to MLflow.
 
-    With the --name of an earlier run it continues from that run's newest checkpoint.
+    With the --name of an earlier run it continues from that run's newest checkpoint. With `--work unihpe` it
+    aligns pictures, key points and skeletons stage by stage.
 
     Args:
+        work: `awc`: a model that fuses its sensors; `unihpe`: one space for image, 2D and 3D pose.
         data: Where the frames come from; by default the simulator, which needs no download.
         data_root: Folder of the raw files, for `mars` and `mmfi`.
         store: Path or URI of a prepared store, in place of raw data.
@@ -48,8 +55,32 @@ def train(
         gpu: Give every worker a GPU.
         sensors: Of the model, e.g. `rgb lidar`; by default those of the AWC paper.
         override: Any other setting, e.g. `method.ratio_s=0.5 optimizer.lr=3e-4 model.norm=layer`.
+        variant: With `--work unihpe`: `unihpe`, or an ablation such as `pairs`, `no token`, `none`,
+            `transformer+score lifting`.
+        stages: With `--work unihpe`: how many of its three stages; finished ones are not repeated.
+        resume: With `--work unihpe`: resume the newest unfinished job of these options.
         dry_run: Print the resolved settings and stop before training.
     """
+    if work == "unihpe":
+        from equipose.experiments.commands.unihpe import align
+
+        align(
+            store=store,
+            preset=preset,
+            variant=variant,
+            stages=stages,
+            protocol=protocol,
+            split=split,
+            out=out,
+            seed=seed,
+            epochs=epochs,
+            workers=workers,
+            gpu=gpu,
+            override=override,
+            resume=resume,
+            dry_run=dry_run,
+        )
+        return
     from equipose.experiments.jobs.preflight import stop_at_absent_sensors, stop_at_problems, wanted_by
     from equipose.experiments.presets.sizes import PRESETS
     from equipose.experiments.presets.sources import check_source, chosen_source, ensure_store, store_path

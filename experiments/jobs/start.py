@@ -86,9 +86,16 @@ def extended_job(options: Options, out: Path, extent: int) -> tuple[str, Options
 
 
 @contextlib.contextmanager
-def running_job(name: str, options: ResumableOptions, out: Path, progress: JobProgress) -> Iterator[str]:
-    """Hold the job's lock, note its options, show its progress and prepare its data; yields the store."""
+def claimed_job(name: str, options: ResumableOptions, out: Path, progress: JobProgress) -> Iterator[None]:
+    """Hold the job's lock, note its options and show its progress, first of all that it prepares its data."""
     with job_lock(out, options.kind, name), progress:
         reopen_job(out, options.kind, name, options.to_json())
         progress.stage(f"opening {options.store}" if options.store else f"preparing {options.data} data")
+        yield
+
+
+@contextlib.contextmanager
+def running_job(name: str, options: ResumableOptions, out: Path, progress: JobProgress) -> Iterator[str]:
+    """A `claimed_job` whose data is prepared; yields the store."""
+    with claimed_job(name, options, out, progress):
         yield ensure_store(options.source, out, options.simulated)

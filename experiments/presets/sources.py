@@ -194,6 +194,12 @@ def store_path(source: DataSource, out: Path, simulated: SimulatedSelection) -> 
     return str(out / "stores" / f"{source.kind}-{_digest(content)}")
 
 
+def simulated_digest(simulated: SimulatedSelection, *more: Any) -> str:
+    """Ten hex digits that name a store of simulated recordings."""
+    shown = (simulated.subjects, simulated.actions, simulated.frames)
+    return _digest([FORMAT_VERSION, SIMULATOR_VERSION, *shown, *more])
+
+
 def prepared_store(
     source: str,
     root: Any,

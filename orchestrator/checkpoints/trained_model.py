@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +10,14 @@ import numpy as np
 import torch
 
 from equipose.balancing.evaluation_mode import evaluating
-from equipose.models.build import build_model
+from equipose.models.alignment.config import AlignedConfig
+from equipose.models.base import SensorModel
 from equipose.models.inputs import InputNorm, InputStatistics
-from equipose.models.model import PoseModel
 from equipose.models.sensors import sensor_of
 from equipose.models.skeleton import NUM_JOINTS
 from equipose.orchestrator.checkpoints import state as checkpoints
 from equipose.orchestrator.checkpoints.find import find_checkpoint
-from equipose.orchestrator.training.build import model_config
+from equipose.orchestrator.training.build import new_model
 from equipose.orchestrator.training.config import TrainConfig, from_json
 from equipose.pipelines.batches.source import BatchSource
 from equipose.pipelines.files.errors import DataError
@@ -33,7 +33,7 @@ class TrainedModel:
     checkpoint: Path
     """Folder that it was read from."""
     config: TrainConfig
-    model: PoseModel
+    model: SensorModel
     """On the CPU, in evaluation mode."""
     extra: dict[str, Any]
     """What `run_facts` says of it: data fingerprint, provenance and parameters."""
@@ -75,12 +75,7 @@ def load_model(checkpoint: Path | str) -> TrainedModel:
     folder = find_checkpoint(checkpoint)
     state = checkpoints.load(folder)
     config = _config_of(state, folder)
-    model = build_model(
-        model_config(config),
-        views=config.data.batch.views,
-        mean_pose=torch.zeros(NUM_JOINTS, 3),
-        seed=config.seed,
-    )
+    model = new_model(_without_file(config), torch.zeros(NUM_JOINTS, 3))
     if config.dtype == "float64":
         model = model.double()
     try:
@@ -88,6 +83,13 @@ def load_model(checkpoint: Path | str) -> TrainedModel:
     except (RuntimeError, TypeError, AttributeError) as error:
         raise _unfit(folder, "weights are not those of its settings", error) from error
     return TrainedModel(checkpoint=folder, config=config, model=model.eval(), extra=state["extra"])
+
+
+def _without_file(config: TrainConfig) -> TrainConfig:
+    """The config of a model whose weights are about to be loaded: a file of first ones need not be there."""
+    if isinstance(config.model, AlignedConfig) and config.model.image_weights:
+        return replace(config, model=replace(config.model, image_weights=None))
+    return config
 
 
 def _config_of(state: dict[str, Any], folder: Path) -> TrainConfig:
@@ -115,5 +117,5 @@ def predict(
     with torch.no_grad(), evaluating(trained.model):
         for batch in trained.batches(rows, store).in_order():
             truth.append(batch.pose)
-            predicted.append(trained.model(batch).pose)
+            predicted.append(trained.model.fuse(trained.model.encode(batch), trained.model.present_of(batch)))
     return torch.cat(truth).numpy(), torch.cat(predicted).numpy()

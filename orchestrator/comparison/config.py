@@ -104,7 +104,7 @@ class ComparisonConfig:
     def in_setting(self, setting: Setting) -> TrainConfig:
         """The base run in a setting."""
         data = replace(self.base.data, protocol=setting.protocol, split=setting.split)
-        return replace(self.base, data=data, model=replace(self.base.model, fusion=setting.fusion))
+        return replace(self.base, data=data, model=replace(self.base.fusion_model, fusion=setting.fusion))
 
     def candidates(self, setting: Setting, method: MethodConfig) -> list[TrainConfig]:
         """What tuning tries: the defaults, another learning rate, then both at points of a Halton sequence.

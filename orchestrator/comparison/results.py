@@ -160,7 +160,7 @@ def collect(
 def setting_of(spec: RunSpec) -> Setting:
     """The setting that a run belongs to."""
     data = spec.config.data
-    return Setting(fusion=spec.config.model.fusion, protocol=data.protocol, split=data.split)
+    return Setting(fusion=spec.config.fusion_model.fusion, protocol=data.protocol, split=data.split)
 
 
 def _trained(spec: RunSpec, result: RunResult, runs_folder: RunsFolder) -> EvaluatedRun:

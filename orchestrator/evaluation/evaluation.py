@@ -18,7 +18,7 @@ from equipose.balancing.evaluation_mode import evaluating
 from equipose.balancing.shapley.coalitions import coalition_predictions, coalitions_of
 from equipose.balancing.shapley.report import ContributionReport
 from equipose.balancing.shapley.statistics import CoalitionStatistics
-from equipose.models.model import PoseModel
+from equipose.models.base import SensorModel
 from equipose.models.sensors import subset_name
 from equipose.orchestrator.evaluation.contributions import contributions
 from equipose.orchestrator.evaluation.files import (
@@ -94,7 +94,7 @@ class Evaluation:
 
 
 def evaluate(
-    model: PoseModel,
+    model: SensorModel,
     source: BatchSource,
     *,
     value_function: str = "pearson",

@@ -13,8 +13,8 @@ import numpy as np
 import torch
 
 from equipose.balancing.evaluation_mode import evaluating
+from equipose.models.base import SensorModel
 from equipose.models.batch import Batch, rows_of
-from equipose.models.model import PoseModel
 from equipose.orchestrator.checkpoints.trained_model import TrainedModel
 from equipose.pipelines.store import Store
 
@@ -88,7 +88,7 @@ def held(batch: Batch, sensors: Sequence[str]) -> Batch:
     )
 
 
-def _times(model: PoseModel, batches: Mapping[str, Batch], rounds: int) -> dict[str, list[float]]:
+def _times(model: SensorModel, batches: Mapping[str, Batch], rounds: int) -> dict[str, list[float]]:
     """Seconds of every round, after one that is not counted."""
     times: dict[str, list[float]] = {name: [] for name in batches}
     began = time.perf_counter()
@@ -102,7 +102,7 @@ def _times(model: PoseModel, batches: Mapping[str, Batch], rounds: int) -> dict[
     return times
 
 
-def _seconds(model: PoseModel, batch: Batch) -> float:
+def _seconds(model: SensorModel, batch: Batch) -> float:
     on_gpu = batch.pose.is_cuda
     if on_gpu:
         torch.cuda.synchronize()

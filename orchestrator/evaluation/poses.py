@@ -18,7 +18,7 @@ from torch import Tensor
 
 from equipose.balancing.evaluation_mode import evaluating
 from equipose.balancing.shapley.coalitions import coalitions_of
-from equipose.models.model import PoseModel
+from equipose.models.base import SensorModel
 from equipose.models.sensors import subset_name
 from equipose.models.skeleton import JOINTS
 from equipose.orchestrator.checkpoints.trained_model import TrainedModel
@@ -91,7 +91,7 @@ def predicted_poses(
     )
 
 
-def _predict(model: PoseModel, features: Tensor, present: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def _predict(model: SensorModel, features: Tensor, present: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """(pose [B, J, 3] m, doubt [B] mm, present [B, M])."""
     coalitions = coalitions_of(len(model.modalities))
     poses = model.fuse_coalitions(features, coalitions.masks.to(features.device), present)

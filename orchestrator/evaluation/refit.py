@@ -16,7 +16,7 @@ from torch import Tensor
 
 from equipose.balancing.evaluation_mode import evaluating
 from equipose.balancing.shapley.coalitions import coalitions_of
-from equipose.models.model import PoseModel
+from equipose.models.base import SensorModel
 from equipose.models.pose_errors import mpjpe
 from equipose.orchestrator.evaluation.evaluation import evenly_spaced
 from equipose.orchestrator.evaluation.frame_errors import RECORDING, SubsetErrors
@@ -39,7 +39,7 @@ class Features:
     """[N, J, 3] m."""
 
 
-def features_of(model: PoseModel, source: BatchSource) -> Features:
+def features_of(model: SensorModel, source: BatchSource) -> Features:
     """Encode every frame of `source` in evaluation mode, in order."""
     like = next(model.parameters())
     values, poses = [], []
@@ -50,7 +50,7 @@ def features_of(model: PoseModel, source: BatchSource) -> Features:
     return Features(values=torch.cat(values), poses=torch.cat(poses))
 
 
-def refitted_errors(model: PoseModel, data: RunData, batch: BatchConfig) -> pl.DataFrame:
+def refitted_errors(model: SensorModel, data: RunData, batch: BatchConfig) -> pl.DataFrame:
     """Errors on the test part of a head fitted for every subset: a frame table, see `Evaluation.frames`."""
     rows = data.rows["train"]
     train = features_of(model, BatchSource(data.store, rows[evenly_spaced(len(rows), MOST_ROWS)], batch))

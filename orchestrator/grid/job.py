@@ -25,7 +25,7 @@ from equipose.orchestrator.training.run_tags import run_tags
 
 ALL = 10_000
 """Runs side by side: no limit but what the machine or cluster has room for."""
-LISTED = ("methods", "levels")
+LISTED = ("methods", "levels", "variants", "also", "lengths")
 """Config fields of which the parent run gets the names only; their settings are on the children."""
 
 
@@ -56,7 +56,10 @@ class GridConfig(Protocol):
 def job_params(config: GridConfig) -> dict[str, str]:
     """Parameters of the parent run: what distinguishes jobs of a kind."""
     lists = {name: ",".join(map(_named, getattr(config, name))) for name in LISTED if hasattr(config, name)}
-    return flatten_config(config, omit=("base.data.store", "base.method", "seeds", *LISTED)) | lists
+    return (
+        flatten_config(config, omit=("base.data.store", "data.store", "base.method", "seeds", *LISTED))
+        | lists
+    )
 
 
 def _named(item: Any) -> str:

@@ -10,9 +10,16 @@ from typing import Any
 import polars as pl
 
 from equipose.balancing.shapley.statistics import DivergedError
+from equipose.models.alignment.model import AlignedModel
 from equipose.orchestrator.checkpoints import state as checkpoints
 from equipose.orchestrator.checkpoints.trained_model import load_model
 from equipose.orchestrator.cluster.capacity import Resources
+from equipose.orchestrator.evaluation.aligned import (
+    AlignedEvaluation,
+    evaluate_aligned,
+    load_aligned,
+    save_aligned,
+)
 from equipose.orchestrator.evaluation.evaluation import Evaluation, evaluate, load_evaluation, save_evaluation
 from equipose.orchestrator.evaluation.refit import refitted_errors
 from equipose.orchestrator.evaluation.report_formats import report_metrics
@@ -22,6 +29,7 @@ from equipose.orchestrator.tracking.client import client
 from equipose.orchestrator.tracking.run_logger import RunLogger
 from equipose.orchestrator.tracking.runs import Tracked, Tracking, create_run, flatten_config
 from equipose.orchestrator.training.build import build_training, own_device, run_facts
+from equipose.orchestrator.training.config import DataConfig
 from equipose.orchestrator.training.data import OpenedData, RunData
 from equipose.orchestrator.training.run_tags import run_tags
 from equipose.pipelines.files.atomic import atomic
@@ -67,12 +75,17 @@ def result_of(spec: RunSpec, runs: RunsFolder) -> RunResult | None:
 
 def _asked_for(spec: RunSpec) -> list[str]:
     """Names of the evaluations that a run must have."""
-    return [*spec.evaluations, *([spec.refitted] if spec.refit else ())]
+    return [*spec.evaluations, *spec.alignments, *([spec.refitted] if spec.refit else ())]
 
 
 def evaluation_of(spec: RunSpec, runs: RunsFolder) -> Evaluation:
     """The evaluation on the test part of a run that has ended and asks for one."""
     return load_evaluation(runs.folder(spec) / spec.evaluation)
+
+
+def aligned_of(spec: RunSpec, runs: RunsFolder, also: str = "") -> AlignedEvaluation:
+    """Routes and retrieval of a run of an aligned model that has ended, on its own or on other data."""
+    return load_aligned(runs.folder(spec) / f"aligned-{spec.select}{also and '-' + also}")
 
 
 def evaluation_on(spec: RunSpec, task: Task, runs: RunsFolder) -> Evaluation:
@@ -99,6 +112,9 @@ def work_on(spec: RunSpec, runs: RunsFolder) -> RunResult:
         for name, data in spec.evaluations.items():
             if not (folder / name).exists():
                 save_evaluation(_evaluate(spec, runs, runs.opened.of(data)), folder / name)
+        for name, data in spec.alignments.items():
+            if not (folder / name).exists():
+                save_aligned(_evaluate_aligned(spec, runs, runs.opened.of(data), data), folder / name)
         if spec.refit and not (folder / spec.refitted).exists():
             with atomic(folder / spec.refitted) as file:
                 _refit(spec, runs).write_parquet(file)
@@ -148,6 +164,15 @@ def _evaluate(spec: RunSpec, runs: RunsFolder, data: RunData) -> Evaluation:
         value_function=spec.config.value_function,
         seed=spec.config.seed,
     )
+
+
+def _evaluate_aligned(
+    spec: RunSpec, runs: RunsFolder, data: RunData, config: DataConfig
+) -> AlignedEvaluation:
+    """Routes and retrieval of an aligned model on the test part of some data."""
+    model = load_model(runs.folder(spec) / spec.select).model
+    assert isinstance(model, AlignedModel)
+    return evaluate_aligned(model.to(own_device()), data.source("test", config.batch))
 
 
 def _refit(spec: RunSpec, runs: RunsFolder) -> pl.DataFrame:
@@ -205,6 +230,12 @@ def _task_metrics(spec: RunSpec, runs: RunsFolder) -> dict[str, float]:
         for task in spec.tested_on
         for name, value in report_metrics(evaluation_on(spec, task, runs).report, "test").items()
         if name == "test/mpjpe_mm" or name.startswith("test/shapley/")
+    } | {
+        key: value
+        for name in spec.alignments
+        for key, value in load_aligned(runs.folder(spec) / name)
+        .metrics(name.replace(f"aligned-{spec.select}", "test", 1))
+        .items()
     }
 
 

@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from equipose.models.alignment.config import AlignedConfig
 from equipose.orchestrator.training.config import DataConfig, TrainConfig, from_json, to_json
 from equipose.pipelines.files.atomic import remove_leftovers, write_json
 from equipose.pipelines.files.errors import DataError
@@ -45,6 +46,8 @@ class RunSpec:
     """The run at whose end this one starts, at the checkpoint that is tested there; None starts anew."""
     tested_on: tuple[Task, ...] = ()
     """Tasks on whose test parts it is evaluated too, each by itself, whatever it was trained on."""
+    tested_also: tuple[tuple[str, DataConfig], ...] = ()
+    """Name and data of other test parts on which an aligned model's routes are evaluated too."""
 
     @property
     def evaluation(self) -> str:
@@ -57,6 +60,14 @@ class RunSpec:
         data = self.config.data
         own = {self.evaluation: data} if self.evaluate else {}
         return own | {self.evaluation_on(task): replace(data, split=task.split) for task in self.tested_on}
+
+    @property
+    def alignments(self) -> dict[str, DataConfig]:
+        """Of an aligned model: name of the folder of its routes and retrieval -> the data that is tested."""
+        if not isinstance(self.config.model, AlignedConfig):
+            return {}
+        own = {f"aligned-{self.select}": self.config.data}
+        return own | {f"aligned-{self.select}-{name}": data for name, data in self.tested_also}
 
     def evaluation_on(self, task: Task) -> str:
         """Name of the folder of its evaluation on a task."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-Kind = Literal["train", "sweeps", "comparisons", "tables", "imbalance", "continual"]
+Kind = Literal["train", "sweeps", "comparisons", "tables", "imbalance", "continual", "unihpe"]
 """Folders of jobs in a results folder."""
 
 

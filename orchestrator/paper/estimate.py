@@ -95,7 +95,7 @@ def _paces(missing: list[RunSpec], ended: list[RunResult], opened: OpenedData) -
 
 
 def _with_fusion(config: TrainConfig, fusion: Fusion) -> TrainConfig:
-    return replace(config, model=replace(config.model, fusion=fusion))
+    return replace(config, model=replace(config.fusion_model, fusion=fusion))
 
 
 def plan_lines(config: PaperConfig, found: Estimate) -> list[str]:

@@ -91,7 +91,7 @@ class PaperConfig:
         """The run of a method (default: plain training) in a fusion and column."""
         protocol, split = self.columns[column]
         data = replace(self.base.data, protocol=protocol, split=split)
-        model = replace(self.base.model, fusion=fusion)
+        model = replace(self.base.fusion_model, fusion=fusion)
         method = method or self.methods["plain"]
         return replace(self.base, data=data, model=model, method=method, seed=seed)
 

@@ -9,7 +9,11 @@ from typing import Any
 import torch
 from torch import nn
 
+from equipose.balancing.objectives.registry import build_objective
 from equipose.balancing.registry import build_method
+from equipose.models.alignment.build import build_aligned
+from equipose.models.alignment.config import AlignedConfig
+from equipose.models.base import SensorModel
 from equipose.models.build import ModelConfig, build_model
 from equipose.orchestrator.training.config import OptimizerConfig, TrainConfig
 from equipose.orchestrator.training.data import RunData
@@ -18,10 +22,24 @@ from equipose.orchestrator.training.state import Training
 from equipose.pipelines.protocols import Task
 
 
-def model_config(config: TrainConfig) -> ModelConfig:
+def model_config(config: TrainConfig) -> ModelConfig | AlignedConfig:
     """The run's model, with the unimodal heads that its method needs."""
+    if isinstance(config.model, AlignedConfig):
+        return config.model
     heads = config.model.unimodal_heads or "unimodal_heads" in build_method(config.method).needs
     return replace(config.model, unimodal_heads=heads)
+
+
+def new_model(config: TrainConfig, mean_pose: torch.Tensor | None) -> SensorModel:
+    """The run's model with initial weights, what its objective learns beside it included."""
+    model: SensorModel
+    views, wanted = config.data.batch.views, model_config(config)
+    if isinstance(wanted, AlignedConfig):
+        model = build_aligned(wanted, views=views, mean_pose=mean_pose, seed=config.seed)
+    else:
+        model = build_model(wanted, views=views, mean_pose=mean_pose, seed=config.seed)
+    build_objective(config.objective).prepare(model)
+    return model
 
 
 def own_device() -> torch.device:
@@ -63,14 +81,16 @@ def build_training(
     dtype = torch.float64 if config.dtype == "float64" else torch.float32
     method = build_method(config.method)
     batch = config.data.batch
-    model = build_model(model_config(config), views=batch.views, mean_pose=data.mean_pose, seed=config.seed)
+    model = new_model(config, data.mean_pose)
     model.fit_inputs(data.input_statistics(batch))
     model = model.to(device=device, dtype=dtype)
+    model.freeze(config.frozen)
     return Training(
         model=model,
         wrapped=model,
         method=method,
-        optimizer=build_optimizer(config.optimizer, model.parameters()),
+        objective=build_objective(config.objective),
+        optimizer=build_optimizer(config.optimizer, [p for p in model.parameters() if p.requires_grad]),
         schedule=config.optimizer,
         train=data.source("train", config.data.batch),
         sample=data.training_sample(config.data.batch),

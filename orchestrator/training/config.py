@@ -14,8 +14,12 @@ from typing import Any, Literal
 
 from equipose.balancing.chained import ChainConfig
 from equipose.balancing.method import MethodConfig
+from equipose.balancing.objectives.objective import ObjectiveConfig
+from equipose.balancing.objectives.pose import PoseError
+from equipose.balancing.objectives.registry import objective_class, objective_name
 from equipose.balancing.registry import METHODS, config_class, method_name
 from equipose.balancing.schedules import epoch_count
+from equipose.models.alignment.config import AlignedConfig
 from equipose.models.build import ModelConfig
 from equipose.pipelines.batches.source import BatchConfig
 from equipose.pipelines.protocols import Task
@@ -78,7 +82,7 @@ class TrainConfig:
     """One training run."""
 
     data: DataConfig
-    model: ModelConfig = field(default_factory=ModelConfig)
+    model: ModelConfig | AlignedConfig = field(default_factory=ModelConfig)
     method: MethodConfig = field(default_factory=lambda: METHODS["plain"].Config())
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     epochs: int = 50
@@ -90,6 +94,17 @@ class TrainConfig:
     earlier_tasks: tuple[str, ...] = ()
     """In a stream, the splits of the tasks before this one, in order; `data.split` is this task. The errors
     on their validation parts are measured after every epoch, and never trained on."""
+    objective: ObjectiveConfig = field(default_factory=PoseError.Config)
+    """What is minimised; `Align` for models that align."""
+    frozen: tuple[str, ...] = ()
+    """Parts of the model that keep the weights they start with, such as `encoders.keypoints`."""
+
+    @property
+    def fusion_model(self) -> ModelConfig:
+        """The model, where it fuses; ValueError for an aligned one."""
+        if not isinstance(self.model, ModelConfig):
+            raise ValueError("this needs a model that fuses its sensors, and the run's is an aligned one")
+        return self.model
 
     def __post_init__(self) -> None:
         if self.epochs < 1:
@@ -105,18 +120,49 @@ class TrainConfig:
             )
         for name, view in self.data.batch.views.items():
             self.model.encoder(name, view)
+        _check_objective(self)
+
+
+def _check_objective(config: TrainConfig) -> None:
+    """Raise ValueError for an objective that the model or the method cannot serve."""
+    aligned, name = isinstance(config.model, AlignedConfig), objective_name(config.objective)
+    if aligned != objective_class(name).aligned:
+        kind = "an aligned model" if aligned else "a fusion model"
+        raise ValueError(f"objective {name!r} does not go with {kind}; use {'align' if aligned else 'pose'}")
+    if aligned and method_name(config.method) != "plain":
+        raise ValueError(
+            f"method {method_name(config.method)!r} balances the errors of poses, which objective {name!r} "
+            "does not have; use plain"
+        )
+    if aligned and config.data.batch.origin != "pelvis":
+        raise ValueError("an aligned model's poses are relative to the pelvis; set data.batch.origin=pelvis")
 
 
 def to_json(config: TrainConfig) -> dict[str, Any]:
-    """The config as JSON-ready dicts; the method's entry carries its registry name.
+    """The config as JSON-ready dicts; the entries of method and objective carry their registry names.
 
-    What only streams of tasks have is left out elsewhere, so that the keys of all other runs do not change.
+    What only streams of tasks and aligned models have is left out elsewhere, so that the keys of all other
+    runs do not change.
     """
     plain = json.loads(json.dumps(dataclasses.asdict(config)))
     plain["method"] = _method_json(config.method)
-    if not config.earlier_tasks:
-        del plain["earlier_tasks"]
+    if isinstance(config.model, AlignedConfig):
+        plain["model"] = {"kind": ALIGNED, **plain["model"]}
+    plain["objective"] = {"name": objective_name(config.objective), **plain["objective"]}
+    for group, names in _LEFT_OUT.items():
+        there = plain if group == "run" else plain["data"]["batch"]
+        for name, usual in names.items():
+            if there[name] == usual:
+                del there[name]
     return plain
+
+
+ALIGNED = "aligned"
+_LEFT_OUT: dict[str, dict[str, Any]] = {
+    "run": {"earlier_tasks": [], "objective": {"name": "pose"}, "frozen": []},
+    "batch": {"context": [], "targets": [], "origin": "sensor"},
+}
+"""Fields that are left out at these values."""
 
 
 def from_json(plain: dict[str, Any]) -> TrainConfig:
@@ -125,9 +171,10 @@ def from_json(plain: dict[str, Any]) -> TrainConfig:
     fields: dict[str, Any] = {
         **plain,
         "data": _build(DataConfig, {**data, "batch": _build(BatchConfig, data["batch"])}),
-        "model": _build(ModelConfig, plain["model"]),
+        "model": _model(plain["model"]),
         "method": _method(plain["method"]),
         "optimizer": _build(OptimizerConfig, plain["optimizer"]),
+        "objective": _objective(plain.get("objective", {"name": "pose"})),
     }
     return _build(TrainConfig, fields)
 
@@ -147,6 +194,21 @@ def _method(plain: dict[str, Any]) -> MethodConfig:
     if cls is ChainConfig:
         settings["parts"] = [_method(part) for part in settings["parts"]]
     found: MethodConfig = _build(cls, settings)
+    return found
+
+
+def _model(plain: dict[str, Any]) -> ModelConfig | AlignedConfig:
+    """Inverse of the JSON of a model."""
+    settings = dict(plain)
+    cls = AlignedConfig if settings.pop("kind", None) == ALIGNED else ModelConfig
+    found: ModelConfig | AlignedConfig = _build(cls, settings)
+    return found
+
+
+def _objective(plain: dict[str, Any]) -> ObjectiveConfig:
+    """Inverse of the JSON of an objective."""
+    settings = dict(plain)
+    found: ObjectiveConfig = _build(objective_class(settings.pop("name")).Config, settings)
     return found
 
 

@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Literal
 
 import numpy as np
 import polars as pl
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 from equipose.models.inputs import InputStatistics, measure
 from equipose.models.randomness import numpy_rng
 from equipose.models.sensors import Points, sensor_of
-from equipose.models.skeleton import JOINTS
+from equipose.models.skeleton import JOINTS, ROOT
 from equipose.orchestrator.training.config import DataConfig
 from equipose.pipelines.batches.source import BatchConfig, BatchSource
 from equipose.pipelines.protocols import select
@@ -63,6 +64,8 @@ class RunData:
     protocol: str
     split: str
     rows: Rows
+    origin: Literal["sensor", "pelvis"] = "sensor"
+    """What poses are relative to."""
 
     @classmethod
     def open(cls, config: DataConfig, store: Store | None = None) -> RunData:
@@ -73,7 +76,13 @@ class RunData:
         """
         store = store or open_store(config.store)
         require_poses(store.index, store.defects, str(store.path))
-        data = cls(store=store, protocol=config.protocol, split=config.split, rows=part_rows(store, config))
+        data = cls(
+            store=store,
+            protocol=config.protocol,
+            split=config.split,
+            rows=part_rows(store, config),
+            origin=config.batch.origin,
+        )
         data.require(config.batch.modalities)
         return data
 
@@ -122,7 +131,7 @@ class RunData:
             "split": self.split,
             "rows": rows,
             "joints": JOINTS,
-            "alignment": "none",
+            "alignment": "none" if self.origin == "sensor" else self.origin,
             "units": "metres in, millimetres out",
         }
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
@@ -134,14 +143,15 @@ class RunData:
 
     @cached_property
     def mean_pose(self) -> torch.Tensor:
-        """[17, 3] m, the average training pose."""
+        """[17, 3] m, the average training pose, relative to `origin`."""
         frames = self.store.index.filter(pl.col("row").is_in(self.rows["train"].astype(np.int64)))
         total, count = torch.zeros(17, 3, dtype=torch.float64), 0
         for (sequence,), rows in frames.group_by("sequence"):
             poses = self.store.sequence(int(sequence)).pose[rows["offset"].to_numpy()]
             total += torch.from_numpy(poses).double().sum(dim=0)
             count += len(poses)
-        return (total / count).float()
+        mean = (total / count).float()
+        return mean if self.origin == "sensor" else mean - mean[ROOT]
 
     def input_statistics(self, batch: BatchConfig) -> dict[str, InputStatistics]:
         """Centre and scale of every modality's input over the training part, from evenly spaced rows of it.
@@ -171,11 +181,11 @@ class OpenedData:
 
     def __init__(self) -> None:
         self._stores: dict[str, Store] = {}
-        self._data: dict[tuple[str, str, str, int], RunData] = {}
+        self._data: dict[tuple[str, str, str, int, str], RunData] = {}
 
     def of(self, config: DataConfig) -> RunData:
         """The data of a config; configs that differ only in their batches share it."""
-        key = (config.store, config.protocol, config.split, config.train_stride)
+        key = (config.store, config.protocol, config.split, config.train_stride, config.batch.origin)
         if key not in self._data:
             if config.store not in self._stores:
                 self._stores[config.store] = open_store(config.store)

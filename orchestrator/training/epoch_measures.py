@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from equipose.balancing.losses import Losses
-from equipose.models.model import PoseModel
+from equipose.models.base import SensorModel
 from equipose.orchestrator.training.ranks import Ranks
 
 STATUS = Path("/proc/self/status")
@@ -52,7 +52,7 @@ class GradientNorms:
     counts as zero. Gradients have been averaged over ranks, so every rank has the same norms.
     """
 
-    def __init__(self, model: PoseModel) -> None:
+    def __init__(self, model: SensorModel) -> None:
         self._groups = {name: list(group.values()) for name, group in model.encoder_parameters().items()}
         self._sums: dict[str, Tensor] = {}
         self._steps = 0
@@ -73,7 +73,7 @@ class GradientNorms:
 class Displacement:
     """How far every encoder's weights move in an epoch: the norm of their change, from construction on."""
 
-    def __init__(self, model: PoseModel) -> None:
+    def __init__(self, model: SensorModel) -> None:
         self._groups = {name: list(group.values()) for name, group in model.encoder_parameters().items()}
         self._start = {name: [p.detach().clone() for p in group] for name, group in self._groups.items()}
 

@@ -32,6 +32,7 @@ from equipose.orchestrator.training.passes import (
     planned_batches,
     recalibrate_batch_statistics,
     run_of,
+    show_gallery,
 )
 from equipose.orchestrator.training.state import Training
 from equipose.orchestrator.training.validation import Validation, validate
@@ -122,6 +123,7 @@ def _epoch_step(training: Training, run: Run, index: int, batch: Batch, norms: G
         batch=batch,
         index=index,
         rng=torch_rng(run.seed, "method", run.epoch, index),
+        objective=training.objective,
         clip_norm=training.schedule.clip_norm,
     )
     losses = take_step(training.method, context)
@@ -137,9 +139,11 @@ def _error_mm(training: Training, source: BatchSource) -> float:
     """
     ranks, model = training.ranks, training.model
     total = torch.zeros(2, dtype=torch.float64, device=training.device)
+    show_gallery(model, source)
     with torch.no_grad(), evaluating(model):
         for batch in map(training.to_device, source.share(ranks.rank, ranks.world_size)):
-            error = mpjpe(model(batch).pose, batch.pose).double().sum()
+            pose = model.fuse(model.encode(batch), model.present_of(batch))
+            error = mpjpe(pose, batch.pose).double().sum()
             total += torch.stack([error, error.new_tensor(len(batch))])
     error, count = ranks.mean(total).tolist()
     return 1000 * error / count
@@ -155,6 +159,7 @@ def _steps(training: Training, epoch: int, taken: int) -> dict[str, float]:
 
 
 def _validate(training: Training) -> Validation:
+    show_gallery(training.model, training.validation)
     return validate(
         training.model,
         map(training.to_device, training.validation.share(training.ranks.rank, training.ranks.world_size)),

@@ -4,17 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import partial
+from typing import cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from equipose.balancing.evaluation_mode import evaluating
 from equipose.balancing.run import EpochPlan, Run
+from equipose.models.alignment.model import AlignedModel
+from equipose.models.base import SensorModel
 from equipose.models.batch import Batch
 from equipose.models.batch_statistics import recalibrate
+from equipose.models.model import PoseModel
 from equipose.models.pose_errors import mpjpe
 from equipose.orchestrator.training.state import Training
+from equipose.pipelines.batches.source import BatchSource
+
+GALLERY_ROWS = 512
+"""Poses of a gallery: evenly spaced rows of the part that is searched."""
 
 
 def run_of(training: Training, log: Callable[[str, float | Tensor], None]) -> Run:
@@ -25,7 +34,7 @@ def run_of(training: Training, log: Callable[[str, float | Tensor], None]) -> Ru
         yield from map(training.to_device, training.validation.share(ranks.rank, ranks.world_size))
 
     return Run(
-        model=training.model,
+        model=cast(PoseModel, training.model),  # methods that balance are given no other, see TrainConfig
         epoch=training.epoch,
         epochs=training.epochs,
         seed=training.seed,
@@ -34,6 +43,9 @@ def run_of(training: Training, log: Callable[[str, float | Tensor], None]) -> Ru
         shuffled=lambda: _shown(training, source.epoch_order(epoch)),
         validation_batches=validation_share,
         mean=ranks.mean,
+        gather=ranks.rows,
+        rank=ranks.rank,
+        world_size=ranks.world_size,
         contributions=training.contributions,
         recalibrate=partial(recalibrate_batch_statistics, training),
         task=training.task,
@@ -60,8 +72,13 @@ def _shared(
 
 
 def full_plan(training: Training) -> EpochPlan:
-    """Every training row once, in this epoch's order, every modality allowed."""
+    """Every training row once, in this epoch's order, every modality allowed.
+
+    Where the objective looks at whole rows only, those that lack a sensor are left out.
+    """
     indices = torch.as_tensor(training.train.epoch_order(training.epoch))
+    if training.objective.whole_rows:
+        indices = indices[torch.from_numpy(training.train.valid(indices.numpy()).all(1))]
     present = torch.ones(len(indices), len(training.model.modalities), dtype=torch.bool)
     return EpochPlan(indices=indices, present=present)
 
@@ -102,4 +119,16 @@ def recalibrate_batch_statistics(training: Training) -> None:
     Evaluation passes and checkpoints would otherwise hold a lagging mean over the last steps, and each rank
     its own, of its share of every batch.
     """
-    recalibrate(training.model, lambda: map(training.to_device, training.sample.in_order()))
+    recalibrate(
+        training.model,
+        lambda: map(training.to_device, training.sample.in_order()),
+        training.model.every_layer,
+    )
+
+
+def show_gallery(model: SensorModel, source: BatchSource) -> None:
+    """Before a pass over `source`: where poses are retrieved, show the model those that it may find."""
+    if isinstance(model, AlignedModel) and model.needs_gallery:
+        like = next(model.parameters())
+        with evaluating(model):
+            model.show(source.poses(GALLERY_ROWS).to(like.device, like.dtype))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 import torch.distributed as dist
 from torch import Tensor
 
@@ -40,6 +41,17 @@ class Ranks:
         dist.all_reduce(total)
         return total / self.world_size
 
+    def rows(self, local: Tensor) -> Tensor:
+        """Rows [R, D] of this rank to those [B, D] of all ranks, in rank order; gradients flow back.
+
+        Every rank must call it with as many rows. Each rank's loss counts once in the mean that data-parallel
+        training takes of the gradients, so the backward pass adds up what all of them want of a row.
+        """
+        if self.world_size == 1:
+            return local
+        gathered: Tensor = _Rows.apply(local, self)
+        return gathered
+
     def gather(self, value: Any) -> list[Any]:
         """`value` of every rank, in rank order, on every rank."""
         if self.world_size == 1:
@@ -47,3 +59,22 @@ class Ranks:
         values: list[Any] = [None] * self.world_size
         dist.all_gather_object(values, value)
         return values
+
+
+class _Rows(torch.autograd.Function):
+    """`all_gather` whose backward pass is a sum over ranks; torch's own versions of it are deprecated."""
+
+    @staticmethod
+    def forward(ctx: Any, local: Tensor, ranks: Ranks) -> Tensor:
+        """[world_size R, D]."""
+        ctx.own = slice(ranks.rank * len(local), (ranks.rank + 1) * len(local))
+        parts = [torch.empty_like(local) for _ in range(ranks.world_size)]
+        dist.all_gather(parts, local.contiguous())
+        return torch.cat(parts)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+        """This rank's rows of the summed gradient."""
+        total = grad.contiguous().clone()
+        dist.all_reduce(total)
+        return total[ctx.own], None

@@ -7,7 +7,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from torch import Tensor
+
 from equipose.balancing.registry import method_name
+from equipose.models.alignment.config import AlignedConfig
+from equipose.models.base import SensorModel
+from equipose.models.build import ModelConfig
 from equipose.orchestrator.training.build import model_config
 from equipose.orchestrator.training.config import TrainConfig, from_json
 from equipose.orchestrator.training.data import RunData
@@ -34,8 +39,7 @@ def start_at(training: Training, state: Mapping[str, Any], config: TrainConfig, 
             "its last checkpoint"
         )
     fresh = {name: value.detach().clone() for name, value in training.model.named_parameters()}
-    _check_models(earlier, config)
-    training.model.load_state_dict(state["model"])
+    _load_shared(training.model, state["model"], earlier, config)
     before, now = method_name(earlier.method), method_name(config.method)
     if before == now:
         training.method.start_task(state["method"])
@@ -55,11 +59,39 @@ def start_at(training: Training, state: Mapping[str, Any], config: TrainConfig, 
     training.start_seconds = time.perf_counter() - began
 
 
-def _check_models(earlier: TrainConfig, config: TrainConfig) -> None:
-    """Raise ValueError for models that differ, the heads that a method needs included."""
+def _load_shared(
+    model: SensorModel, weights: Mapping[str, Tensor], earlier: TrainConfig, config: TrainConfig
+) -> None:
+    """Give a model the weights that it shares with that of an earlier run; ValueError where they do not fit.
+
+    Aligned models share encoders and decoders of equal name; what else they have, and the temperature, starts
+    anew. A fusion model that starts at an aligned one's end takes over its encoders.
+    """
     found, wanted = model_config(earlier), model_config(config)
-    if found != wanted:
+    if found == wanted:
+        kept = {name: value for name, value in weights.items() if not name.startswith("alignment.")}
+        strict = not isinstance(wanted, AlignedConfig)
+    elif isinstance(found, AlignedConfig):
+        parts = wanted.shares_with(found) if isinstance(wanted, AlignedConfig) else _encoders(found, wanted)
+        kept, strict = {name: value for name, value in weights.items() if name.startswith(parts)}, False
+    else:
         raise ValueError(f"a run with model {wanted} cannot start at the end of one with {found}")
+    result = model.load_state_dict(kept, strict=strict)
+    if result.unexpected_keys:
+        raise ValueError(f"the model lacks {result.unexpected_keys[:4]} of the run that it starts from")
+
+
+def _encoders(found: AlignedConfig, wanted: ModelConfig) -> tuple[str, ...]:
+    """Prefixes of the encoders, and of their inputs' scales, that a fusion model takes over."""
+    if (found.space, found.norm) != (wanted.width, wanted.norm):
+        raise ValueError(
+            f"the fusion model has features of {wanted.width} numbers and norm {wanted.norm!r}, the aligned "
+            f"one that it starts from {found.space} and {found.norm!r}; set model.feature_dim and model.norm"
+        )
+    shared = [name for name in wanted.modalities if name in found.modalities]
+    if not shared or any(wanted.encoder(name) != found.encoder(name) for name in shared):
+        raise ValueError(f"the models share no encoder: {wanted.modalities} starts from {found.modalities}")
+    return tuple(f"{group}.{name}." for name in shared for group in ("encoders", "inputs"))
 
 
 def _at_its_end(training: Training, earlier: TrainConfig, data: RunData) -> Training:

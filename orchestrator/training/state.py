@@ -8,8 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from equipose.balancing.method import Method
+from equipose.balancing.objectives.objective import Objective
+from equipose.models.base import SensorModel
 from equipose.models.batch import Batch
-from equipose.models.model import PoseModel
 from equipose.orchestrator.training.config import OptimizerConfig
 from equipose.orchestrator.training.ranks import Ranks
 from equipose.pipelines.batches.source import BatchSource
@@ -19,11 +20,12 @@ from equipose.pipelines.batches.source import BatchSource
 class Training:
     """Everything that changes while a run trains, and what it trains on."""
 
-    model: PoseModel
+    model: SensorModel
     """The bare model."""
     wrapped: nn.Module
     """What the loop calls: the model, or DDP around it."""
     method: Method
+    objective: Objective
     optimizer: torch.optim.Optimizer
     schedule: OptimizerConfig
     train: BatchSource

@@ -13,8 +13,8 @@ from equipose.balancing.evaluation_mode import evaluating
 from equipose.balancing.shapley.coalitions import coalition_predictions, coalitions_of
 from equipose.balancing.shapley.statistics import CoalitionStatistics
 from equipose.balancing.shapley.value_functions import value_function as value_function_of
+from equipose.models.base import SensorModel
 from equipose.models.batch import Batch
-from equipose.models.model import PoseModel
 from equipose.orchestrator.training.ranks import Ranks
 
 ACTIONS = 1000
@@ -73,7 +73,11 @@ def subjects_of(clusters: Tensor) -> Tensor:
 
 
 def validate(
-    model: PoseModel, batches: Iterable[Batch], *, value_function: str = "pearson", ranks: Ranks | None = None
+    model: SensorModel,
+    batches: Iterable[Batch],
+    *,
+    value_function: str = "pearson",
+    ranks: Ranks | None = None,
 ) -> Validation:
     """Encode every frame once and fuse all its coalitions from those features.
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from equipose.models.batch import Batch
+from equipose.models.batch import Batch, rows_of
 
 
 def global_batches(length: int, size: int, world_size: int, drop_last: bool) -> list[tuple[int, int]]:
@@ -45,11 +45,4 @@ def split(batch: Batch, sizes: list[int]) -> Iterator[Batch]:
     """Consecutive batches of `sizes` rows, as views of one batch."""
     stops = np.cumsum(sizes).tolist()
     for start, stop in zip([0, *stops], stops, strict=False):
-        yield Batch(
-            inputs={name: x[start:stop] for name, x in batch.inputs.items()},
-            masks={name: x[start:stop] for name, x in batch.masks.items()},
-            present=batch.present[start:stop],
-            pose=batch.pose[start:stop],
-            index=batch.index[start:stop],
-            labels={name: x[start:stop] for name, x in batch.labels.items()},
-        )
+        yield rows_of(batch, slice(start, stop))

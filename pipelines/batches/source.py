@@ -6,8 +6,7 @@ A load takes about 10 us a row (benchmarks/loader.py), so nothing is prefetched 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from functools import cached_property, partial
 
 import numpy as np
@@ -18,17 +17,15 @@ from torch import Tensor
 from equipose.models.batch import Batch
 from equipose.models.randomness import derive_seed, numpy_rng
 from equipose.models.sensors import (
-    DEFAULT_SENSORS,
-    SENSORS,
     Grid,
     GridView,
     ImageView,
     Points,
     PointsView,
-    View,
     sensor_of,
 )
-from equipose.models.sensors.views import check_view, view_type
+from equipose.models.skeleton import ROOT
+from equipose.pipelines.batches.config import BatchConfig
 from equipose.pipelines.batches.gather import (
     decode_images,
     fused_clouds,
@@ -46,47 +43,9 @@ from equipose.pipelines.store.reader import Store
 Ints = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 _BLOCK_ROWS = 192
+__all__ = ["BatchConfig", "BatchSource", "codes"]
+
 LABELS: tuple[str, ...] = ("environment", "subject", "action")
-
-
-@dataclass(frozen=True, kw_only=True)
-class BatchConfig:
-    """How frames become batches.
-
-    >>> config = BatchConfig(modalities=("rgb", "lidar"), views={"lidar": PointsView(points=96)})
-    >>> config.views["rgb"], config.views["lidar"].points
-    (GridView(window=1, scale='absolute'), 96)
-    """
-
-    batch_size: int = 192
-    """Rows of a global batch, all ranks together."""
-    modalities: tuple[str, ...] = DEFAULT_SENSORS
-    """Which sensors, in the order of M."""
-    views: Mapping[str, View] = field(default_factory=dict, hash=False)
-    """modality -> how its frames become inputs; what is left out takes the sensor's default. Holds all
-    modalities once constructed, and no other."""
-    seed: int = 0
-    """Of the epoch orders and of the choice of points."""
-
-    def __post_init__(self) -> None:
-        if self.batch_size < 1:
-            raise ValueError(f"batch.batch_size must be at least 1, got {self.batch_size}")
-        names = tuple(self.modalities)
-        unknown = sorted(set(names) - set(SENSORS))
-        if unknown or not names or len(set(names)) < len(names):
-            raise ValueError(f"batch.modalities must be some of {tuple(SENSORS)}, each once, got {names}")
-        object.__setattr__(self, "views", {name: self._view(name) for name in names})
-
-    def _view(self, name: str) -> View:
-        sensor = sensor_of(name)
-        given = self.views.get(name, sensor.view)
-        try:
-            if isinstance(given, Mapping):
-                given = view_type(sensor.layout)(**given)
-            check_view(sensor.layout, given)
-        except (TypeError, ValueError) as error:
-            raise ValueError(f"batch.{name}: {error}") from error
-        return given
 
 
 class BatchSource:
@@ -202,15 +161,37 @@ class BatchSource:
                 inputs[name] = self._grid(name, rows) if isinstance(kind, Grid) else self._image(name, rows)
             if not valid[:, m].all():
                 inputs[name][torch.from_numpy(~valid[:, m])] = 0
-        layout = self.store.layout
         return Batch(
             inputs=inputs,
             masks=masks,
             present=torch.from_numpy(valid if present is None else valid & present),
-            pose=torch.from_numpy(gather_dense(layout.numbers, layout.dense[POSE][rows], POSE_LAYOUT.shape)),
+            pose=self._pose(rows),
             index=torch.from_numpy(rows.copy()),
             labels={name: torch.from_numpy(codes[rows]) for name, codes in self._codes.items()},
+            context={name: self._beside(name, rows, 0.0) for name in self.config.context},
+            targets={name: self._beside(name, rows, np.nan) for name in self.config.targets},
         )
+
+    def valid(self, rows: Ints) -> Mask:
+        """[N, M]: whether each modality is valid in rows [N] of the store."""
+        return self._valid[rows]
+
+    def poses(self, most: int) -> Tensor:
+        """[n, 17, 3] m: the poses of at most `most` of the rows, evenly spaced."""
+        count = min(most, len(self.rows))
+        return self._pose(self.rows[np.arange(count) * len(self.rows) // max(count, 1)])
+
+    def _pose(self, rows: Ints) -> Tensor:
+        layout = self.store.layout
+        pose = torch.from_numpy(gather_dense(layout.numbers, layout.dense[POSE][rows], POSE_LAYOUT.shape))
+        return pose if self.config.origin == "sensor" else pose - pose[:, ROOT : ROOT + 1]
+
+    def _beside(self, name: str, rows: Ints, unknown: float) -> Tensor:
+        """[B, *shape] of a grid that is no input; `unknown` where it is invalid."""
+        layout, shape = self.store.layout, self.store.signals.grids[name].shape
+        found = torch.from_numpy(gather_dense(layout.numbers, layout.dense[name][rows], shape))
+        found[torch.from_numpy(~self.store.index[f"valid_{name}"].to_numpy()[rows])] = unknown
+        return found
 
     @cached_property
     def _valid(self) -> Mask:
@@ -254,7 +235,7 @@ class BatchSource:
     def _check_sensors(self) -> None:
         """The store must hold the modalities, in the layouts that the models are built for."""
         held = self.store.signals
-        for name in self.config.modalities:
+        for name in (*self.config.modalities, *self.config.context, *self.config.targets):
             if name not in held.sensors:
                 raise DataError.about(
                     self.store.path, field="sensors", value=f"{list(held.sensors)}, without {name!r}",

@@ -12,10 +12,10 @@ import torch
 from contract_subjects import NO_DIAL, Subject
 
 from equipose.balancing.method import Method, Step
+from equipose.balancing.objectives.pose import pose_losses
 from equipose.balancing.registry import build_method, method_name
 from equipose.balancing.schedules import SCHEDULE
 from equipose.balancing.search_spaces import at_position, search_space
-from equipose.balancing.train_step import task_losses
 from equipose.models.randomness import torch_rng
 
 
@@ -131,7 +131,7 @@ def edits_no_losses_but_its_own(subject: Subject, toys: Toys) -> None:
     training.method.plan_epoch(training.plan(), run)
     training.method.on_epoch_start(run)
     outputs = training.model(batch)
-    losses = {**task_losses(outputs, batch), "of another method": torch.tensor(3.0)}
+    losses = {**pose_losses(outputs, batch), "of another method": torch.tensor(3.0)}
     given = dict(losses)
     step = Step(run=run, index=0, batch=batch, outputs=outputs, rng=torch_rng(0))
     shaped = training.method.shape_losses(losses, step)

@@ -4,22 +4,31 @@ from __future__ import annotations
 
 import contextlib
 import typing
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from equipose.balancing.objectives.registry import objective_class
 from equipose.balancing.registry import config_class, method_class
 from equipose.balancing.schedules import fitted
 from equipose.balancing.search_spaces import SEARCH
+from equipose.models.alignment.config import AlignedConfig
 from equipose.models.build import ModelConfig
 from equipose.models.sensors import sensor_of
-from equipose.orchestrator.training.config import TrainConfig, from_json, to_json
+from equipose.orchestrator.training.config import ALIGNED, TrainConfig, from_json, to_json
 from equipose.pipelines.batches.source import BatchConfig
 
 SENSOR_GROUPS: dict[Any, str] = {BatchConfig: "views", ModelConfig: "encoders"}
 """Config -> its field with one entry per sensor, which paths leave out: `data.batch.lidar.points`."""
+
+CHOSEN: dict[str, Callable[[dict[str, Any]], Any]] = {
+    "method": lambda plain: config_class(plain["method"]["name"]),
+    "model": lambda plain: AlignedConfig if plain["model"].get("kind") == ALIGNED else ModelConfig,
+    "objective": lambda plain: objective_class(plain["objective"]["name"]).Config,
+}
+"""Groups of settings of which a config holds one of several classes -> which, from its JSON form."""
 
 WORDS = {"none": None, "true": True, "false": False}
 
@@ -101,11 +110,16 @@ class _Group:
             return _Group(cls, self.values[mapping].setdefault(name, {}), self.plain)
         if self.entries is None and (kind := _entries_of(self, name)) is not None:
             return _Group(self.cls, self.values.setdefault(name, {}), self.plain, entries=kind)
-        method = self.cls is TrainConfig and name == "method"
-        cls = config_class(self.plain["method"]["name"]) if method else self.kind(name, path)
+        cls = self._class(name, path)
         if not is_dataclass(cls):
             raise ValueError(f"{path}: {name} is a single value and has no fields")
         return _Group(cls, self.values[name], self.plain)
+
+    def _class(self, name: str, path: str) -> Any:
+        """The class of a field; that of some depends on the config."""
+        if self.cls is TrainConfig and name in CHOSEN:
+            return CHOSEN[name](self.plain)
+        return self.kind(name, path)
 
     def kind(self, name: str, path: str) -> Any:
         """The type of a field."""

@@ -78,8 +78,14 @@ class Decoder(nn.Module):
         *,
         generator: torch.Generator,
         box: Tensor | None = None,
+        start: int = 0,
+        total: int | None = None,
     ) -> Tensor:
-        """Losses [B] of the true poses [B, J, C]; arguments as those of `Condition`."""
+        """Losses [B] of the true poses [B, J, C]; arguments as those of `Condition`.
+
+        What is drawn is drawn for the `total` rows of all ranks (None: these), of which these begin at
+        `start`; so ranks with generators of equal state draw what one rank would.
+        """
         raise NotImplementedError
 
     def sample(

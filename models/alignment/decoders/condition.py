@@ -25,13 +25,17 @@ class Condition(nn.Module):
         self.box = nn.Linear(BOX_NUMBERS, width) if box else None
 
     def forward(self, embedding: Tensor, source: str | Tensor, box: Tensor | None = None) -> Tensor:
-        """[B, D]; source: a modality, or the number [B] of one in `sources` for each row; box: [B, 3]."""
+        """[B, D]; source: a modality; the number [B] of one in `sources` for each row; or, for embeddings
+        that several share, the weight [B, E] of each of the E sources. box: [B, 3]."""
         if embedding.dim() != 2 or embedding.shape[1] != self.width:
             raise ValueError(f"embeddings have shape {list(embedding.shape)}; give [rows, {self.width}]")
         told = for_decoders(embedding)
         index = self._index(source)
         if self.token is not None:
-            told = told + self.token[index]
+            if isinstance(index, Tensor) and index.is_floating_point():
+                told = told + index @ self.token
+            else:
+                told = told + self.token[index]
         if self.box is None:
             return told
         if box is None or box.shape != (len(embedding), BOX_NUMBERS):

@@ -55,6 +55,8 @@ class MLPDecoder(Decoder):
         *,
         generator: torch.Generator,
         box: Tensor | None = None,
+        start: int = 0,
+        total: int | None = None,
     ) -> Tensor:
         """Mean squared errors [B] over the scaled coordinates; nothing is drawn."""
         return (self.mlp(self.condition(embedding, source, box)) - self.scaled(pose)).square().mean(1)

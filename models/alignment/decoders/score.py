@@ -63,16 +63,23 @@ class ScoreDecoder(Decoder):
         *,
         generator: torch.Generator,
         box: Tensor | None = None,
+        start: int = 0,
+        total: int | None = None,
     ) -> Tensor:
         """Losses [B] at times and noise from the generator; see `losses_at`."""
-        t, noise = self.draw(pose, generator)
-        return self.losses_at(pose, embedding, source, t, noise, box=box)
+        t, noise = self.draw(pose, generator, total)
+        mine = slice(start, start + len(pose))
+        return self.losses_at(pose, embedding, source, t[mine], noise[mine], box=box)
 
-    def draw(self, pose: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Times [B] and noise [B, J C] for poses [B, J, C], of their type and on their device."""
+    def draw(
+        self, pose: Tensor, generator: torch.Generator, rows: int | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Times [N] and noise [N, J C] for N rows (None: as many as poses [B, J, C]), of the poses' type and
+        on their device."""
+        count = len(pose) if rows is None else rows
         options = {"generator": generator, "device": generator.device, "dtype": pose.dtype}
-        t = EARLIEST + (1 - EARLIEST) * torch.rand(len(pose), **options)  # type: ignore[call-overload]
-        noise = torch.randn(len(pose), self.numbers, **options)  # type: ignore[call-overload]
+        t = EARLIEST + (1 - EARLIEST) * torch.rand(count, **options)  # type: ignore[call-overload]
+        noise = torch.randn(count, self.numbers, **options)  # type: ignore[call-overload]
         return t.to(pose.device), noise.to(pose.device)
 
     def losses_at(
@@ -106,7 +113,7 @@ class ScoreDecoder(Decoder):
         box: Tensor | None = None,
         hypotheses: int | None = None,
     ) -> Tensor:
-        """Poses [B, H, J, C]."""
+        """Poses [B, H, J, C]. All rows share what is drawn, so a row's poses depend on that row alone."""
         sampling = self.config.sampling
         count = sampling.hypotheses if hypotheses is None else hypotheses
         if count < 1:
@@ -115,9 +122,9 @@ class ScoreDecoder(Decoder):
 
         def normal() -> Tensor:
             drawn = torch.randn(
-                len(told), self.numbers, generator=generator, device=generator.device, dtype=told.dtype
+                count, self.numbers, generator=generator, device=generator.device, dtype=told.dtype
             )
-            return drawn.to(told.device)
+            return drawn.to(told.device).repeat(len(embedding), 1)
 
         def predict(x: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
             return self._estimates(x, t, told)

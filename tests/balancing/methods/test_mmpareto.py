@@ -10,7 +10,7 @@ from equipose.balancing.compose import chain
 from equipose.balancing.losses import POSE, Losses
 from equipose.balancing.method import Method, Step
 from equipose.balancing.methods.mmpareto import MMPareto, mixed, mixing_weights
-from equipose.balancing.train_step import task_losses
+from equipose.balancing.objectives.pose import pose_losses
 
 
 def vector(*values: float) -> torch.Tensor:
@@ -76,7 +76,7 @@ def test_step_equals_two_backward_passes(num_modalities: int, stretch: Any, toy_
     gradients: list[dict[str, Any]] = []
     for pick in (lambda name: name == POSE, lambda name: name != POSE):
         model.zero_grad()
-        losses = task_losses(model(batch), batch)
+        losses = pose_losses(model(batch), batch)
         weighed = {name: loss if name == POSE else 0.25 * loss for name, loss in losses.items()}
         sum(loss for name, loss in weighed.items() if pick(name)).backward()  # type: ignore[union-attr]
         gradients.append({n: p.grad.clone() for n, p in model.named_parameters() if p.grad is not None})

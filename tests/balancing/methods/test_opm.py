@@ -12,8 +12,8 @@ from equipose.balancing.losses import POSE
 from equipose.balancing.method import Method, Step
 from equipose.balancing.methods.g_blending import GBlending
 from equipose.balancing.methods.opm import OPM, drop_probabilities, feature_scale
+from equipose.balancing.objectives.pose import pose_losses
 from equipose.balancing.parts.row_randomness import row_uniforms
-from equipose.balancing.train_step import task_losses
 from equipose.models.randomness import torch_rng
 
 
@@ -33,7 +33,7 @@ def step_of(training: Any) -> tuple[Step, dict[str, torch.Tensor]]:
     batch = training.batches[0]
     outputs = training.model(batch)
     step = Step(run=training.view(), index=0, batch=batch, outputs=outputs, rng=torch_rng(0, "opm"))
-    return step, task_losses(outputs, batch)
+    return step, pose_losses(outputs, batch)
 
 
 @pytest.mark.parametrize("rescale", ["mean", "modality", "none"])

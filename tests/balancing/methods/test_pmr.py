@@ -9,8 +9,8 @@ import torch
 from equipose.balancing.losses import POSE
 from equipose.balancing.method import Method, Step
 from equipose.balancing.methods.pmr import PENALTY, PMR, shortfall
+from equipose.balancing.objectives.pose import pose_losses
 from equipose.balancing.parts.prototypes import prototypes_of
-from equipose.balancing.train_step import task_losses
 from equipose.models.build import ModelConfig
 from equipose.models.randomness import torch_rng
 from equipose.orchestrator.training.build import build_training
@@ -104,7 +104,7 @@ def step_of(training: Callable) -> tuple[Step, dict[str, torch.Tensor]]:
     batch = training.batches[0]  # type: ignore[attr-defined]
     outputs = training.model(batch)  # type: ignore[attr-defined]
     step = Step(run=training.view(), index=0, batch=batch, outputs=outputs, rng=torch_rng(0))  # type: ignore[attr-defined]
-    return step, task_losses(outputs, batch)
+    return step, pose_losses(outputs, batch)
 
 
 @pytest.mark.parametrize("unit", [None, 0.02])

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from equipose.balancing.methods.recon_boost import ReconBoost, residual_targets
-from equipose.balancing.train_step import task_losses
+from equipose.balancing.objectives.pose import pose_losses
 
 Config = ReconBoost.Config
 
@@ -80,7 +80,7 @@ def test_each_turn_moves_its_own_part(toy_training: Callable) -> None:
 def test_losses_are_those_of_the_task(toy_training: Callable) -> None:
     training = toy_training(ReconBoost())
     batch = training.batches[0]
-    expected = task_losses(training.model(batch), batch)
+    expected = pose_losses(training.model(batch), batch)
     training.step(training.view(), 0, batch)
     assert training.losses.keys() == expected.keys()
     for name, loss in training.losses.items():

@@ -91,7 +91,7 @@ def assert_close(one: Any, other: Any, tolerance: float, where: str = "") -> Non
         assert one == other, where
 
 
-def _rank_main(rank: int, port: int, configs: dict[str, TrainConfig], out: str) -> None:
+def rank_main(rank: int, port: int, configs: dict[str, TrainConfig], out: str) -> None:
     torch.set_num_threads(1)
     os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "GLOO_SOCKET_IFNAME": "lo"}
     dist.init_process_group("gloo", rank=rank, world_size=2)
@@ -153,7 +153,7 @@ def every_method(store: Path) -> dict[str, TrainConfig]:
 @pytest.mark.system
 def test_two_ranks_equal_one_with_every_method(store_path: Path, tmp_path: Path) -> None:
     configs = every_method(store_path)
-    mp.spawn(_rank_main, args=(free_port(), configs, str(tmp_path)), nprocs=2)
+    mp.spawn(rank_main, args=(free_port(), configs, str(tmp_path)), nprocs=2)
     for name, config in configs.items():
         ranks = [torch.load(tmp_path / f"{name}-{rank}.pt", weights_only=True) for rank in range(2)]
         assert_close(ranks[0]["model"], ranks[1]["model"], 0.0, name)
@@ -167,7 +167,7 @@ def test_two_ranks_equal_one(store_path: Path, tmp_path: Path) -> None:
         store_path, AWC.Config(window=3), model=ModelConfig(preset="tiny", norm="batch")
     )
     mp.spawn(
-        _rank_main,
+        rank_main,
         args=(free_port(), {**configs, "batch-norm": with_batch_norm}, str(tmp_path)),
         nprocs=2,
     )

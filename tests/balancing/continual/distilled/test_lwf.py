@@ -9,7 +9,7 @@ from toy_stream import ToyStream, error
 
 from equipose.balancing.continual.distilled.lwf import LwF, gates
 from equipose.balancing.method import Step
-from equipose.balancing.train_step import task_losses
+from equipose.balancing.objectives.pose import pose_losses
 from equipose.models.batch import Batch
 from equipose.models.pose_errors import mpjpe
 from equipose.models.randomness import torch_rng
@@ -21,7 +21,7 @@ def distillation(training: Any, batch: Batch) -> float:
     """What the method adds to the losses of a batch."""
     outputs = training.model(batch)
     step = Step(run=training.view(), index=0, batch=batch, outputs=outputs, rng=torch_rng(0))
-    return float(training.method.shape_losses(task_losses(outputs, batch), step)["lwf"].detach())
+    return float(training.method.shape_losses(pose_losses(outputs, batch), step)["lwf"].detach())
 
 
 def test_gates_close_where_the_teacher_is_wrong() -> None:

@@ -16,8 +16,8 @@ from equipose.balancing.continual.memory.kept_rows import TARGET
 from equipose.balancing.continual.memory.replay import Replay
 from equipose.balancing.continual.weights import trained_parameters
 from equipose.balancing.method import MethodConfig, Step
+from equipose.balancing.objectives.pose import pose_losses
 from equipose.balancing.parts.gradients import flat_gradient
-from equipose.balancing.train_step import task_losses
 from equipose.models.pose_errors import mpjpe
 from equipose.models.randomness import torch_rng
 
@@ -68,7 +68,7 @@ def test_losses_of_new_and_old_rows(config: MethodConfig, toy_training: Callable
         training.model.fusion.bias += 0.1
     outputs = training.model(batch)
     step = Step(run=run, index=0, batch=batch, outputs=outputs, rng=torch_rng(0))
-    losses = method.shape_losses(task_losses(outputs, batch), step)
+    losses = method.shape_losses(pose_losses(outputs, batch), step)
     old, rows = method.kept.holds(batch.index), mpjpe(outputs.pose, batch.pose)
     assert int(old.sum()) == 8
     expected = rows[~old].mean() + 0.25 * rows[old].mean()

@@ -20,7 +20,7 @@ from equipose.balancing.continual.penalties.si import SI
 from equipose.balancing.continual.weights import trained_parameters
 from equipose.balancing.fisher.diagonal import fisher_diagonal
 from equipose.balancing.method import MethodConfig, Step
-from equipose.balancing.train_step import task_losses
+from equipose.balancing.objectives.pose import pose_losses
 from equipose.models.randomness import torch_rng
 
 DOUBLE = {"dtype": torch.float64}
@@ -56,7 +56,7 @@ def penalty_of(training: Any) -> Tensor:
     batch = training.batches[0]
     outputs = training.model(batch)
     step = Step(run=training.view(), index=0, batch=batch, outputs=outputs, rng=torch_rng(0))
-    losses = task_losses(outputs, batch)
+    losses = pose_losses(outputs, batch)
     shaped = training.method.shape_losses(losses, step)
     (name,) = shaped.keys() - losses.keys()
     return shaped[name]

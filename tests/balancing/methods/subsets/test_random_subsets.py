@@ -10,7 +10,7 @@ from equipose.balancing.compose import chain
 from equipose.balancing.losses import Losses, with_term
 from equipose.balancing.method import Method, Step
 from equipose.balancing.methods.subsets.random_subsets import RandomSubsets, drawn_subset
-from equipose.balancing.train_step import task_losses
+from equipose.balancing.objectives.pose import pose_losses
 from equipose.models.randomness import torch_rng
 
 Config = RandomSubsets.Config
@@ -30,7 +30,7 @@ def shaped(training, seed: int) -> tuple[Losses, Step]:
     batch = training.batches[0]
     outputs = training.model(batch)
     step = Step(run=training.view(), index=0, batch=batch, outputs=outputs, rng=torch_rng(seed))
-    return training.method.shape_losses(task_losses(outputs, batch), step), step
+    return training.method.shape_losses(pose_losses(outputs, batch), step), step
 
 
 def test_the_task_loss_is_that_of_the_subset(toy_training: Callable) -> None:

@@ -1,0 +1,5 @@
+"""Objectives: what is minimised, before a balancing method shapes it.
+
+`objective` (the contract), `pose` (the error of the fusion model), `align` (contrastive losses of UniHPE, and
+decoders beside them), `registry`.
+"""

@@ -1,0 +1,89 @@
+"""The ways from one view of a pose to another, judged frame by frame: UniHPE's tables 1 to 6.
+
+`keypoints>pose`, `image>pose` and `image>keypoints`; `skeleton>pose` says what the decoder alone loses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import polars as pl
+import torch
+from torch import Tensor
+
+from equipose.balancing.evaluation_mode import evaluating
+from equipose.models.alignment.config import IMAGE, KEYPOINTS, POSE, SKELETON
+from equipose.models.alignment.model import AlignedModel
+from equipose.models.batch import Batch
+from equipose.models.keypoint_errors import endpoint_errors, within_box
+from equipose.models.pose_errors import n_mpjpe, pa_mpjpe, root_mpjpe
+from equipose.models.sensors.triplet_inputs import keypoints_in_image
+from equipose.orchestrator.evaluation.frame_errors import MILLIMETRES, RECORDING
+from equipose.orchestrator.training.passes import show_gallery
+from equipose.pipelines.batches.source import BatchSource
+
+ERRORS = ("mpjpe_mm", "pa_mpjpe_mm", "n_mpjpe_mm", "epe_px", "pck_share")
+"""Columns of errors; those that a route does not have are null. `pck_share` is the share of joints within
+0.05 of the box."""
+
+
+def routes_of(model: AlignedModel) -> list[tuple[str, str]]:
+    """(source, target) of every way that the model has; targets are `pose` and `keypoints`."""
+    found = [(name, POSE) for name in model.config.spaces]
+    if KEYPOINTS in model.decoders:
+        found += [(name, KEYPOINTS) for name in model.config.spaces if name == IMAGE]
+    return found
+
+
+def route_errors(model: AlignedModel, source: BatchSource) -> pl.DataFrame:
+    """A row per (route, frame): `route` (`image>pose`), `row`, `environment`, `subject`, `action`, `ERRORS`.
+
+    Every frame counts for every route; where the source is absent, its embedding is zero. Without a pose
+    decoder, poses are retrieved from the gallery of the same part.
+    """
+    about = source.store.index[source.rows].select("row", *RECORDING)
+    found: dict[str, list[dict[str, np.ndarray]]] = {}
+    show_gallery(model, source)
+    like = next(model.parameters())
+    with torch.no_grad(), evaluating(model):
+        for batch in source.in_order():
+            for route, errors in _of_batch(model, batch.to(like.device, like.dtype)):
+                numbers = {name: value.double().cpu().numpy() for name, value in errors.items()}
+                found.setdefault(route, []).append(numbers)
+    tables = []
+    for route, parts in found.items():
+        joined = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+        columns = [
+            pl.Series(name, joined[name]) if name in joined else pl.lit(None, pl.Float64).alias(name)
+            for name in ERRORS
+        ]
+        tables.append(about.with_columns(pl.lit(route).alias("route"), *columns))
+    return pl.concat(tables).select("route", "row", *RECORDING, *ERRORS)
+
+
+def _of_batch(model: AlignedModel, batch: Batch) -> Iterator[tuple[str, dict[str, Tensor]]]:
+    embeddings = model(batch).embeddings
+    for name, target in routes_of(model):
+        route = f"{name}>{target}"
+        if target == KEYPOINTS:
+            yield route, _pixel_errors(model, batch, embeddings[name], name)
+            continue
+        found = (
+            model.retrieve(embeddings[name])
+            if model.needs_gallery
+            else model.decode(POSE, embeddings[name], name)
+        )
+        wide, truth = found.double(), batch.pose.double()
+        errors = {"mpjpe_mm": root_mpjpe, "pa_mpjpe_mm": pa_mpjpe, "n_mpjpe_mm": n_mpjpe}
+        yield route, {column: MILLIMETRES * error(wide, truth) for column, error in errors.items()}
+
+
+def _pixel_errors(model: AlignedModel, batch: Batch, embedding: Tensor, name: str) -> dict[str, Tensor]:
+    box = batch.context["box"]
+    found = keypoints_in_image(model.decode(KEYPOINTS, embedding, name, model.box_of(batch)), box)
+    errors = endpoint_errors(found.double(), batch.targets["exact_keypoints"].double())
+    return {"epe_px": errors.mean(1), "pck_share": within_box(errors, box[:, 2].double()).double().mean(1)}
+
+
+__all__ = ["ERRORS", "SKELETON", "route_errors", "routes_of"]

@@ -1,0 +1,51 @@
+"""A UniHPE job's results as files in its folder and on its parent run in MLflow."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from equipose.orchestrator.comparison.files import log_files, write_tables
+from equipose.orchestrator.tracking.run_logger import RunLogger
+from equipose.orchestrator.tracking.runs import Tracking, git_tags
+from equipose.orchestrator.training.config import to_json
+from equipose.orchestrator.unihpe.results import UnihpeOutcome
+from equipose.orchestrator.unihpe.tables import unihpe_tables
+from equipose.pipelines.report.grid import Grid
+from equipose.pipelines.report.html import Section, html_report
+
+REPORT = "report.html"
+ABOUT = (
+    "Pictures, key points and skeletons are aligned in one space, stage by stage, and decoded from it (after "
+    "UniHPE, arXiv 2311.16477; no code of it is public, and what the paper leaves open is an option here)."
+)
+
+
+def record(outcome: UnihpeOutcome, tracking: Tracking, root: Path, command: str) -> Path:
+    """Write tables and the report below `root`, and log them; the path of the report."""
+    tables = unihpe_tables(outcome)
+    write_tables(tables, root / "tables")
+    report = root / REPORT
+    grids = [Grid(title=table.caption.title, tables={"": table}) for table in tables.values()]
+    stages = "; ".join(
+        f"{stage}: {length.epochs} epochs of batches of {length.batch_size}"
+        for stage, length in outcome.config.lengths.items()
+    )
+    facts = {"command": command, "seeds": ", ".join(map(str, outcome.config.seeds)), "stages": stages}
+    report.write_text(
+        html_report(
+            "Image, 2D and 3D pose in one space",
+            [Section(title="Results", text=(ABOUT,), grids=grids)],
+            outcome.trained[0].evaluation.provenance,
+            facts={**facts, "code": git_tags()["git_sha"]},
+        )
+    )
+    with RunLogger(tracking.uri, tracking.parent_run, Path(tracking.outbox)) as logger:
+        logger.log_artifact(json.dumps(to_json(outcome.config.base), indent=2), "config.json")
+        log_files(logger, [report, *root.glob("tables/*")], root)
+        for name in outcome.config.methods:
+            prefix = name.replace(" ", "-").replace("+", "and")
+            numbers = [one.aligned[""].metrics(prefix) for one in outcome.of(name)]
+            means = {key: sum(row[key] for row in numbers) / len(numbers) for key in numbers[0]}
+            logger.log_metrics(means, step=len(numbers))
+    return report

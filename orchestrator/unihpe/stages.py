@@ -1,0 +1,142 @@
+"""What a UniHPE job trains: variants of the model and its losses, each in up to three stages.
+
+A stage is a run that starts at the end of the one before (UniHPE, arXiv 2311.16477, section 3.3): pairs of
+key points and skeletons; the picture against both, which are frozen; everything, with decoders. Runs are kept
+by what they depend on, so variants share the stages that they have in common.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import Literal
+
+from equipose.balancing.objectives.align import Align
+from equipose.models.alignment.config import IMAGE, KEYPOINTS, SKELETON, AlignedConfig
+from equipose.orchestrator.grid.run_spec import RunSpec
+from equipose.orchestrator.training.config import DataConfig, OptimizerConfig, TrainConfig
+
+Stage = Literal["pose pairs", "image", "decoders"]
+STAGES: tuple[Stage, ...] = ("pose pairs", "image", "decoders")
+"""In their order; also the names of what they train, in MLflow."""
+TEMPERATURES: Mapping[Stage, tuple[float, float]] = MappingProxyType(
+    {"pose pairs": (1 / 14, 1 / 100), "image": (1 / 5, 1 / 10), "decoders": (1 / 5, 1 / 5)}
+)
+"""Stage -> start and lower bound of tau; the upper one is 1e4 (UniHPE, section 4.1)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageLength:
+    """How long a stage trains."""
+
+    epochs: int
+    batch_size: int
+    optimizer: OptimizerConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class Variant:
+    """One model and its losses, from the first stage to the last."""
+
+    name: str
+    model: AlignedConfig
+    """Of the last stage; the others have of it what they train."""
+    objective: Align.Config = field(default_factory=Align.Config)
+    """Of the last stage; the second has its terms too, the first pairs alone. Their temperatures are those of
+    `TEMPERATURES`."""
+    aligned_first: bool = True
+    """Whether the first two stages are trained; False starts the last one anew."""
+    last: int = len(STAGES)
+    """How many of the three stages are trained at most."""
+
+    @property
+    def stages(self) -> tuple[Stage, ...]:
+        """Those that it has."""
+        image: tuple[Stage, ...] = ("image",) if IMAGE in self.model.modalities else ()
+        last: tuple[Stage, ...] = ("decoders",) if self.model.decoders else ()
+        found = (*(("pose pairs", *image) if self.aligned_first else ()), *last)
+        return tuple(stage for stage in found if stage in STAGES[: self.last])
+
+
+@dataclass(frozen=True, kw_only=True)
+class UnihpeConfig:
+    """Which variants are trained, on which triplets, how often."""
+
+    name: str
+    data: DataConfig
+    """Its batches hold image and key points; stages leave out what they do not look at."""
+    lengths: Mapping[Stage, StageLength]
+    variants: tuple[Variant, ...]
+    seeds: tuple[int, ...] = (0,)
+    also: Mapping[str, DataConfig] = field(default_factory=dict)
+    """Name -> other data whose test part the last stage is tested on too."""
+    workers: int = 1
+
+    def __post_init__(self) -> None:
+        names = [variant.name for variant in self.variants]
+        for what, values in (("variants", names), ("seeds", self.seeds)):
+            if not values or len(set(values)) < len(values):
+                raise ValueError(f"{what} must be different and at least one, got {list(values)}")
+        if missing := sorted(set(STAGES) - set(self.lengths)):
+            raise ValueError(f"lengths lack the stages {missing}")
+        for variant in self.variants:
+            if not variant.stages:
+                raise ValueError(f"variant {variant.name!r} has no stage; give it decoders, or more stages")
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """Names of the variants, for the parameters of the job's run."""
+        return tuple(variant.name for variant in self.variants)
+
+    @property
+    def base(self) -> TrainConfig:
+        """The last run of the first variant, which stands for all."""
+        return self.runs(self.variants[0], self.seeds[0])[-1].config
+
+    def runs(self, variant: Variant, seed: int) -> tuple[RunSpec, ...]:
+        """The runs of a variant, stage by stage."""
+        made: list[RunSpec] = []
+        for number, stage in enumerate(variant.stages, 1):
+            made.append(
+                RunSpec(
+                    name=f"{variant.name} s{seed} {number} {stage}",
+                    config=self._config(variant, stage, seed),
+                    stage=stage,
+                    workers=self.workers,
+                    evaluate=stage == variant.stages[-1],
+                    init_from=made[-1] if made else None,
+                    tested_also=tuple(self.also.items()) if stage == variant.stages[-1] else (),
+                )
+            )
+        return tuple(made)
+
+    def specs(self) -> list[RunSpec]:
+        """All runs; equal ones once, seeds vary slowest."""
+        return [run for seed in self.seeds for variant in self.variants for run in self.runs(variant, seed)]
+
+    def _config(self, variant: Variant, stage: Stage, seed: int) -> TrainConfig:
+        length, model = self.lengths[stage], variant.model
+        start, low = TEMPERATURES[stage]
+        objective = replace(variant.objective, tau=start, tau_low=low)
+        if stage == "pose pairs":
+            model = replace(model, modalities=(KEYPOINTS,), image=None, image_weights=None, decoders=())
+            objective = replace(objective, higher=None, pairs=True, anchors=(), contrast=True)
+        elif stage == "image":
+            model = replace(model, decoders=())
+            objective = replace(objective, anchors=(IMAGE,))
+        elif len(model.spaces) != len(STAGES):
+            objective = replace(objective, higher=None)
+        batch = self.data.batch
+        views = {name: view for name, view in batch.views.items() if name in model.modalities}
+        batch = replace(batch, modalities=model.modalities, views=views, batch_size=length.batch_size)
+        frozen = (f"encoders.{KEYPOINTS}", f"encoders.{SKELETON}") if stage == "image" else ()
+        return TrainConfig(
+            data=replace(self.data, batch=batch),
+            model=model,
+            objective=objective,
+            optimizer=length.optimizer,
+            epochs=length.epochs,
+            seed=seed,
+            frozen=frozen,
+        )

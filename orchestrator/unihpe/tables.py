@@ -1,0 +1,159 @@
+"""The tables of a UniHPE job: routes from one view to another, retrieval, and contributions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from equipose.models.alignment.config import POSE
+from equipose.orchestrator.unihpe.results import UnihpeOutcome
+from equipose.pipelines.tables.table import Caption, Cell, Table, columns_named, ranked
+
+ROUTES: tuple[tuple[str, str, str, bool, int], ...] = (
+    ("image>pose", "mpjpe_mm", "MPJPE", False, 1),
+    ("image>pose", "pa_mpjpe_mm", "PA-MPJPE", False, 1),
+    ("image>pose", "n_mpjpe_mm", "N-MPJPE", False, 1),
+    ("keypoints>pose", "mpjpe_mm", "MPJPE", False, 1),
+    ("keypoints>pose", "pa_mpjpe_mm", "PA-MPJPE", False, 1),
+    ("keypoints>pose", "n_mpjpe_mm", "N-MPJPE", False, 1),
+    ("skeleton>pose", "mpjpe_mm", "MPJPE", False, 1),
+    ("image>keypoints", "pck_share", "PCK@0.05 (%)", True, 1),
+    ("image>keypoints", "epe_px", "EPE (px)", False, 2),
+)
+"""Route, error, its name, whether higher is better, decimals."""
+PER_CENT = 100.0
+ALIGNMENT = "relative to the pelvis, mm"
+ROUTE_NOTES: tuple[str, ...] = (
+    "skeleton>pose is a bound: what is lost on the way into the space and out of it again.",
+    "PCK@0.05: joints within 0.05 of the longer side of the annotated box, 1/1.25 of the crop's; EPE in "
+    "pixels of the whole picture.",
+    "over actions: the mean over actions of their means, in place of the mean over frames.",
+)
+RETRIEVAL_NOTES: tuple[str, ...] = (
+    "R@k: share of rows of the gallery whose own row of the other view is among the k most similar.",
+    "retrieved: error of the pose of the most similar row; cosine: with the own row; gap: distance between "
+    "the mean directions of the two views.",
+)
+
+
+def unihpe_tables(outcome: UnihpeOutcome) -> dict[str, Table]:
+    """File name -> table."""
+    also = {f"routes-{name}": routes_table(outcome, name) for name in outcome.config.also}
+    return {
+        "routes": routes_table(outcome),
+        **also,
+        "retrieval": retrieval_table(outcome),
+        "contributions": contributions_table(outcome),
+    }
+
+
+def caption(outcome: UnihpeOutcome, title: str, data: str = "") -> Caption:
+    """What the numbers come from."""
+    one = outcome.trained[0]
+    config = outcome.config.also[data] if data else outcome.config.data
+    routes = one.aligned[data].routes
+    return Caption(
+        title=title,
+        provenance=one.aligned[data].provenance,
+        protocol=config.protocol,
+        split=config.split,
+        frames=routes["row"].n_unique(),
+        fingerprint=outcome.fingerprint,
+        alignment=ALIGNMENT,
+    )
+
+
+def mean_cell(values: Sequence[float], decimals: int = 1, factor: float = 1.0) -> Cell:
+    """Mean over seeds with their standard deviation and number; blank without values."""
+    if not values:
+        return Cell()
+    numbers = factor * np.array(values)
+    spread = float(numbers.std(ddof=1)) if len(numbers) > 1 else None
+    return Cell(value=float(numbers.mean()), std=spread, n=len(numbers), decimals=decimals)
+
+
+def routes_table(outcome: UnihpeOutcome, data: str = "") -> Table:
+    """Every variant with its error on every way from one view to another."""
+    names = outcome.config.methods
+    columns: dict[str, dict[str, Cell]] = {}
+    for route, error, label, higher, decimals in ROUTES:
+        factor = PER_CENT if error == "pck_share" else 1.0
+        cells = {name: mean_cell(outcome.error(name, route, error, data), decimals, factor) for name in names}
+        if any(not cell.blank for cell in cells.values()):
+            columns[f"{route} {label}"] = ranked(cells, higher)
+            if error == "mpjpe_mm" and route == "image>pose":
+                columns[f"{route} {label} over actions"] = {
+                    name: mean_cell(_over_actions(outcome, name, route, data)) for name in names
+                }
+    decoded = {one.variant.name: one.aligned[data].label for one in outcome.trained}
+    rows = [
+        (Cell(text=name), *(column[name] for column in columns.values()), Cell(text=decoded[name]))
+        for name in names
+    ]
+    title = "Errors of every way from one view to another" + (f", {data}" if data else "")
+    return Table(
+        caption=caption(outcome, title, data),
+        columns=columns_named(("variant", *columns, "decoder")),
+        rows=tuple(rows),
+        notes=ROUTE_NOTES,
+    )
+
+
+def _over_actions(outcome: UnihpeOutcome, variant: str, route: str, data: str) -> list[float]:
+    found = [one.aligned[data].mean(route, "mpjpe_mm", by="action") for one in outcome.of(variant)]
+    return [value for value in found if value is not None]
+
+
+def retrieval_table(outcome: UnihpeOutcome) -> Table:
+    """Every variant and direction: recall, the retrieved pose, and how the two views lie to each other."""
+    rows, sections = [], []
+    fields = (
+        ("recall_at_1", PER_CENT, 1),
+        ("recall_at_5", PER_CENT, 1),
+        ("recall_at_10", PER_CENT, 1),
+        ("retrieved_mpjpe_mm", 1.0, 1),
+        ("cosine", 1.0, 3),
+        ("gap", 1.0, 3),
+    )
+    for name in outcome.config.methods:
+        runs = [{d.direction: d for d in one.aligned[""].alignment.directions} for one in outcome.of(name)]
+        for direction in runs[0]:
+            cells = [
+                mean_cell([getattr(run[direction], field) for run in runs], decimals, factor)
+                for field, factor, decimals in fields
+            ]
+            rows.append((Cell(text=direction), *cells))
+            sections.append(name)
+    size = outcome.trained[0].aligned[""].alignment.gallery
+    chance = f"by chance R@1 is {PER_CENT / size:.2f} %"
+    return Table(
+        caption=caption(outcome, f"Retrieval in a gallery of {size} rows; {chance}"),
+        columns=columns_named(
+            ("direction", "R@1 (%)", "R@5 (%)", "R@10 (%)", "retrieved (mm)", "cosine", "gap")
+        ),
+        rows=tuple(rows),
+        sections=tuple(sections),
+        notes=RETRIEVAL_NOTES,
+    )
+
+
+def contributions_table(outcome: UnihpeOutcome) -> Table:
+    """Shapley contributions of the sensors to the pose, and the error with each alone and all together."""
+    rows = []
+    sensors = max((one.evaluation.modalities for one in outcome.trained), key=len)
+    for name in outcome.config.methods:
+        runs = outcome.of(name)
+        shares = [
+            mean_cell([float(run.evaluation.report.shapley[m]) for run in runs], 3)
+            for m, sensor in enumerate(runs[0].evaluation.modalities)
+            if sensor in sensors
+        ]
+        shares += [Cell()] * (len(sensors) - len(shares))
+        rows.append((Cell(text=name), *shares, mean_cell([run.evaluation.mpjpe_mm for run in runs])))
+    return Table(
+        caption=caption(outcome, "Shapley contributions of the sensors to the pose"),
+        columns=columns_named(("variant", *sensors, f"all to {POSE} MPJPE")),
+        rows=tuple(rows),
+        notes=("The pose of several sensors is that of the mean of their directions in the space.",),
+    )
