@@ -8,12 +8,13 @@ export RAY_TRAIN_V2_ENABLED = 1
 BUILD_DOCS := NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 .DEFAULT_GOAL := help
-.PHONY: help install sweep compare continual tables test check test-slow docs bench clean
+.PHONY: help install sweep compare continual unihpe tables test check test-slow docs bench clean
 
 help:
 	@echo "make sweep      AWC sweep on simulated data (Ray Train + Tune + Optuna, logged to MLflow)"
 	@echo "make compare    balancing methods compared over seeds, tuned with equal budget, with checks (half an hour, by estimate)"
 	@echo "make continual  rooms learnt one after the other: what is forgotten, and what keeps it (about half an hour)"
+	@echo "make unihpe     pictures, key points and 3D poses aligned in one space, and decoded from it"
 	@echo "make tables     the paper's tables and figures beside the published numbers, as one HTML report (about 30 minutes, by estimate)"
 	@echo "make test       whole test suite"
 	@echo "make check      ruff, mypy, the quick tests and the documentation"
@@ -39,6 +40,9 @@ compare: install
 
 continual: install
 	$(BIN)/python experiments/continual_streams.py
+
+unihpe: install
+	$(BIN)/python experiments/unihpe_stages.py
 
 tables: install
 	$(BIN)/python experiments/paper_tables.py

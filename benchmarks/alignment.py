@@ -17,11 +17,11 @@ from torch import Tensor
 
 from benchmarks.timing import Measurement, compare, one_thread
 from equipose.models.alignment.contrast import first_is_true
-from equipose.models.alignment.higher_order import Triplet
 from equipose.models.alignment.losses import AlignmentLoss
-from equipose.models.alignment.negatives import sampled_triplets
-from equipose.models.alignment.rivals import Gram
 from equipose.models.alignment.sphere import SharedRows, one_rank
+from equipose.models.alignment.terms.higher_order import Triplet
+from equipose.models.alignment.terms.negatives import sampled_triplets
+from equipose.models.alignment.terms.rivals import Gram
 from equipose.models.randomness import torch_rng
 
 NAMES = ("image", "flat", "solid")

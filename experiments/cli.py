@@ -105,9 +105,9 @@ def main(args: Sequence[str] | None = None) -> None:
         guarded(lambda: list_verbs(given))
 
 
-def run_script(verb: str) -> None:
-    """Run a verb as a script."""
-    guarded(lambda: run_verb(verb, Path(sys.argv[0]).name))
+def run_script(verb: str, *options: str) -> None:
+    """Run a verb as a script; `options` stand before those of the command line."""
+    guarded(lambda: run_verb(verb, Path(sys.argv[0]).name, [*options, *sys.argv[1:]]))
 
 
 def run_verb(verb: str, prog: str, args: Sequence[str] | None = None) -> None:

@@ -28,7 +28,8 @@ MAY_IMPORT = {
 
 ROOMS = {
     "models": "batch build fusion model sensors",
-    "models.alignment": "encoders skeleton",
+    "models.alignment": "base batch encoders inputs randomness sensors skeleton",
+    "models.base": "batch inputs",
     "models.batch": "",
     "models.batch_statistics": "batch",
     "models.build": "encoders fusion heads inputs model randomness sensors",
@@ -37,7 +38,7 @@ ROOMS = {
     "models.heads": "skeleton",
     "models.inputs": "sensors",
     "models.metrics": "pose_errors skeleton",
-    "models.model": "batch fusion heads inputs",
+    "models.model": "base batch fusion heads inputs",
     "models.plugins": "",
     "models.pose_errors": "skeleton",
     "models.randomness": "",
@@ -52,15 +53,17 @@ ROOMS = {
     "balancing.evaluation_mode": "",
     "balancing.fisher": "evaluation_mode losses",
     "balancing.losses": "",
-    "balancing.method": "losses run schedules",
-    "balancing.methods": "checks evaluation_mode fisher losses method parts run schedules search_spaces "
-    "shapley train_step",
+    "balancing.method": "losses objectives run schedules step",
+    "balancing.methods": "checks evaluation_mode fisher losses method objectives parts run schedules "
+    "search_spaces shapley",
+    "balancing.objectives": "losses step",
     "balancing.parts": "checks evaluation_mode losses method run schedules shapley",
     "balancing.registry": "chained compose continual method methods",
     "balancing.run": "losses",
     "balancing.schedules": "",
     "balancing.search_spaces": "method",
     "balancing.shapley": "evaluation_mode method run",
+    "balancing.step": "run",
     "balancing.train_step": "losses method",
     "pipelines": "files protocols store",
     "pipelines.axes": "column_order files readers sequence store",
@@ -101,6 +104,7 @@ ROOMS = {
     "orchestrator.sweep": "checkpoints cluster evaluation failures jobs ray_train sqlite tracking training",
     "orchestrator.tracking": "failures host sqlite",
     "orchestrator.training": "tracking",
+    "orchestrator.unihpe": "cluster comparison evaluation grid jobs tracking training",
     "experiments": "",
     "experiments.__main__": "cli",
     "experiments.awc_sweep": "cli",
@@ -113,6 +117,7 @@ ROOMS = {
     "experiments.paper_tables": "cli",
     "experiments.presets": "",
     "experiments.supported": "",
+    "experiments.unihpe_stages": "cli",
 }
 """Room -> rooms of the same folder that it may import. A file beside the rooms is a room by itself."""
 

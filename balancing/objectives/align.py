@@ -22,7 +22,7 @@ from equipose.models.alignment.config import KEYPOINTS, POSE
 from equipose.models.alignment.contrast import Direction
 from equipose.models.alignment.decoders import Decoder
 from equipose.models.alignment.model import AlignedModel
-from equipose.models.alignment.negatives import Negatives
+from equipose.models.alignment.terms.negatives import Negatives
 from equipose.models.batch import AlignedOutputs
 from equipose.models.sensors.triplet_inputs import keypoints_in_box, root_relative
 

@@ -1,4 +1,4 @@
-"""`equipose train`: train one model with one balancing method on Ray Train."""
+"""`equipose train`: train one model with one balancing method on Ray Train, or align (`--work unihpe`)."""
 
 from __future__ import annotations
 

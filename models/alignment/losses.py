@@ -11,10 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from equipose.models.alignment.contrast import Direction, pair_loss
-from equipose.models.alignment.higher_order import Triplet
-from equipose.models.alignment.rivals import HigherOrder
 from equipose.models.alignment.sphere import Gather, SharedRows, one_rank
 from equipose.models.alignment.temperature import Temperature
+from equipose.models.alignment.terms.higher_order import Triplet
+from equipose.models.alignment.terms.rivals import HigherOrder
 
 TRIPLE = 3
 

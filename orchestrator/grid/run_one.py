@@ -14,7 +14,7 @@ from equipose.models.alignment.model import AlignedModel
 from equipose.orchestrator.checkpoints import state as checkpoints
 from equipose.orchestrator.checkpoints.trained_model import load_model
 from equipose.orchestrator.cluster.capacity import Resources
-from equipose.orchestrator.evaluation.aligned import (
+from equipose.orchestrator.evaluation.aligned.evaluation import (
     AlignedEvaluation,
     evaluate_aligned,
     load_aligned,

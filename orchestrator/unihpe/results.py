@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from equipose.orchestrator.evaluation.aligned import AlignedEvaluation
+from equipose.orchestrator.evaluation.aligned.evaluation import AlignedEvaluation
 from equipose.orchestrator.evaluation.evaluation import Evaluation
 from equipose.orchestrator.grid.run_one import RunsFolder, aligned_of, evaluation_of
 from equipose.orchestrator.grid.run_spec import RunResult

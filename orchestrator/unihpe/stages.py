@@ -105,6 +105,7 @@ class UnihpeConfig:
                     stage=stage,
                     workers=self.workers,
                     evaluate=stage == variant.stages[-1],
+                    select="last",
                     init_from=made[-1] if made else None,
                     tested_also=tuple(self.also.items()) if stage == variant.stages[-1] else (),
                 )

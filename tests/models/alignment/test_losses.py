@@ -13,12 +13,12 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from equipose.models.alignment.contrast import pair_loss
-from equipose.models.alignment.higher_order import HIGHER_ORDER, Cosines, Triplet
 from equipose.models.alignment.losses import AlignmentLoss
-from equipose.models.alignment.negatives import collisions, sampled_triplets
-from equipose.models.alignment.rivals import PMRL, Gram, HigherOrder, Symile
 from equipose.models.alignment.sphere import SharedRows, for_decoders, one_rank, unit
 from equipose.models.alignment.temperature import Temperature
+from equipose.models.alignment.terms.higher_order import HIGHER_ORDER, Cosines, Triplet
+from equipose.models.alignment.terms.negatives import collisions, sampled_triplets
+from equipose.models.alignment.terms.rivals import PMRL, Gram, HigherOrder, Symile
 
 NAMES = ("image", "flat", "solid")
 TERMS: dict[str, HigherOrder | None] = {

@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from equipose.models.retrieval import modality_gap, nearest, ranks_of_own, recall, uniformity
+from equipose.models.alignment.retrieval import modality_gap, nearest, ranks_of_own, recall, uniformity
 
 
 def test_ranks_count_the_rows_that_are_more_similar() -> None:

@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 
 from equipose.models.alignment.contrast import first_is_true, true_class
-from equipose.models.alignment.negatives import Negatives
 from equipose.models.alignment.sphere import SharedRows
-from equipose.models.alignment.symmetric_eigen import leading, singular_values
+from equipose.models.alignment.terms.negatives import Negatives
+from equipose.models.alignment.terms.symmetric_eigen import leading, singular_values
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from equipose.models.keypoint_errors import endpoint_errors, within_box
+from equipose.models.alignment.keypoint_errors import endpoint_errors, within_box
 
 
 def test_distances_and_the_threshold_of_the_annotated_box() -> None:

@@ -14,9 +14,9 @@ from torch import Tensor
 
 from equipose.balancing.evaluation_mode import evaluating
 from equipose.models.alignment.config import IMAGE, KEYPOINTS, POSE, SKELETON
+from equipose.models.alignment.keypoint_errors import endpoint_errors, within_box
 from equipose.models.alignment.model import AlignedModel
 from equipose.models.batch import Batch
-from equipose.models.keypoint_errors import endpoint_errors, within_box
 from equipose.models.pose_errors import n_mpjpe, pa_mpjpe, root_mpjpe
 from equipose.models.sensors.triplet_inputs import keypoints_in_image
 from equipose.orchestrator.evaluation.frame_errors import MILLIMETRES, RECORDING

@@ -14,10 +14,10 @@ import torch
 from torch import Tensor
 
 from equipose.models.alignment.contrast import first_is_true
-from equipose.models.alignment.eigenvalue import largest_eigenvalue
-from equipose.models.alignment.negatives import Negatives, collisions, sampled_triplets
-from equipose.models.alignment.rivals import PMRL, Gram, HigherOrder, Symile
 from equipose.models.alignment.sphere import SharedRows
+from equipose.models.alignment.terms.eigenvalue import largest_eigenvalue
+from equipose.models.alignment.terms.negatives import Negatives, collisions, sampled_triplets
+from equipose.models.alignment.terms.rivals import PMRL, Gram, HigherOrder, Symile
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,9 +14,9 @@ from torch import Tensor
 
 from equipose.balancing.evaluation_mode import evaluating
 from equipose.models.alignment.model import AlignedModel
+from equipose.models.alignment.retrieval import modality_gap, nearest, ranks_of_own, recall, uniformity
 from equipose.models.alignment.sphere import unit
 from equipose.models.pose_errors import root_mpjpe
-from equipose.models.retrieval import modality_gap, nearest, ranks_of_own, recall, uniformity
 from equipose.orchestrator.evaluation.frame_errors import MILLIMETRES
 from equipose.orchestrator.training.passes import GALLERY_ROWS
 from equipose.pipelines.batches.source import BatchSource
@@ -57,7 +57,7 @@ class Alignment:
     """Of the rows of the store in the gallery: numbers are comparable only where it is equal."""
     directions: tuple[Retrieval, ...]
     uniformity: Mapping[str, float]
-    """View -> see `equipose.models.retrieval.uniformity`."""
+    """View -> see `equipose.models.alignment.retrieval.uniformity`."""
 
     def metrics(self, prefix: str) -> dict[str, float]:
         """`<prefix>/recall1/image-skeleton` and so on, as MLflow's names."""

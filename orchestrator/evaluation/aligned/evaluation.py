@@ -8,9 +8,9 @@ from pathlib import Path
 import polars as pl
 
 from equipose.models.alignment.model import AlignedModel
-from equipose.orchestrator.evaluation.alignment import Alignment, measure_alignment
+from equipose.orchestrator.evaluation.aligned.retrieval import Alignment, measure_alignment
+from equipose.orchestrator.evaluation.aligned.routes import ERRORS, route_errors
 from equipose.orchestrator.evaluation.files import atomic_folder, foreign, seal, unsealed
-from equipose.orchestrator.evaluation.routes import ERRORS, route_errors
 from equipose.orchestrator.training.data import provenance_label
 from equipose.pipelines.batches.source import BatchSource
 from equipose.pipelines.files.atomic import atomic

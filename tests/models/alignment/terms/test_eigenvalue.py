@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from equipose.models.alignment.eigenvalue import largest_eigenvalue
+from equipose.models.alignment.terms.eigenvalue import largest_eigenvalue
 
 CORNERS = {
     "equal": (1.0, 1.0, 1.0),
