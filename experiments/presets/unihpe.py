@@ -73,7 +73,7 @@ UNIHPES: dict[PresetName, UnihpeSizes] = {
         model=AlignedConfig(preset="small", norm="layer", decoders=BOTH),
         objective=Align.Config(),
         stride=2,
-        lengths=_lengths((30, 128, QUICK_ADAM), (12, 64, QUICK_ADAM), (16, 64, QUICK_ADAM)),
+        lengths=_lengths((30, 128, QUICK_ADAM), (8, 64, QUICK_ADAM), (8, 64, QUICK_ADAM)),
     ),
     "paper": UnihpeSizes(
         simulated=SimulatedSelection(

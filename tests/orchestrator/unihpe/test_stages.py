@@ -1,0 +1,77 @@
+"""Which runs a UniHPE job consists of, and which of them variants share."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from equipose.balancing.objectives.align import Align
+from equipose.orchestrator.unihpe.stages import UnihpeConfig, Variant
+from tests.orchestrator.aligned_runs import BOTH, unihpe_config
+
+
+@pytest.fixture
+def config() -> UnihpeConfig:
+    return unihpe_config(Path("nowhere"))
+
+
+def test_three_stages_each_from_the_end_of_the_one_before(config: UnihpeConfig) -> None:
+    first, second, third = config.runs(config.variants[0], 0)
+    assert (first.init_from, second.init_from, third.init_from) == (None, first, second)
+    assert [spec.stage for spec in (first, second, third)] == ["pose pairs", "image", "decoders"]
+    assert [spec.evaluate for spec in (first, second, third)] == [False, False, True]
+    assert first.config.model.modalities == ("keypoints",)
+    assert (first.config.objective.higher, second.config.objective.higher) == (None, "triplet")
+    assert second.config.frozen == ("encoders.keypoints", "encoders.skeleton")
+    assert second.config.model.decoders == ()
+    assert third.config.model.decoders == BOTH
+    assert third.config.frozen == ()
+
+
+def test_temperatures_are_those_of_the_paper(config: UnihpeConfig) -> None:
+    found = [
+        (run.config.objective.tau, run.config.objective.tau_low) for run in config.runs(config.variants[0], 0)
+    ]
+    assert found == [(1 / 14, 1 / 100), (1 / 5, 1 / 10), (1 / 5, 1 / 5)]
+
+
+def test_variants_share_what_they_have_in_common(config: UnihpeConfig) -> None:
+    whole = config.variants[0]
+    pairs = replace(whole, name="pairs", objective=replace(whole.objective, higher=None))
+    plain = replace(whole, name="no token", model=replace(whole.model, modality_token=False))
+    both = replace(config, variants=(whole, pairs, plain))
+    keys = {
+        variant.name: [run.key("data", f"{n}") for n, run in enumerate(both.runs(variant, 0))]
+        for variant in both.variants
+    }
+    assert keys["pairs"][0] == keys["unihpe"][0]
+    assert keys["pairs"][1] != keys["unihpe"][1]
+    assert keys["no token"][:2] == keys["unihpe"][:2]
+    assert keys["no token"][2] != keys["unihpe"][2]
+
+
+def test_a_variant_can_stop_early_or_start_at_its_last_stage(config: UnihpeConfig) -> None:
+    whole = config.variants[0]
+    assert replace(whole, last=2).stages == ("pose pairs", "image")
+    alone = Variant(
+        name="none", model=whole.model, objective=Align.Config(contrast=False), aligned_first=False
+    )
+    assert alone.stages == ("decoders",)
+    lifting = replace(whole, model=replace(whole.model, modalities=("keypoints",), decoders=("pose",)))
+    assert lifting.stages == ("pose pairs", "decoders")
+    assert config.runs(lifting, 0)[-1].config.objective.higher is None
+
+
+def test_settings_that_cannot_work_are_refused(config: UnihpeConfig) -> None:
+    twice = (config.variants[0], config.variants[0])
+    with pytest.raises(ValueError, match="variants must be different"):
+        replace(config, variants=twice)
+    with pytest.raises(ValueError, match="lengths lack the stages"):
+        replace(config, lengths={})
+    silent = replace(
+        config.variants[0], aligned_first=False, model=replace(config.variants[0].model, decoders=())
+    )
+    with pytest.raises(ValueError, match="has no stage"):
+        replace(config, variants=(silent,))
