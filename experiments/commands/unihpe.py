@@ -74,8 +74,7 @@ def check(options: UnihpeOptions) -> TrainConfig:
 
 def run_job(name: str, options: UnihpeOptions, out: Path) -> None:
     """Prepare the data, train the stages, print and save the outcome."""
-    from rich.console import Console
-
+    from equipose.experiments.jobs.comparison_summary import wide_console
     from equipose.experiments.jobs.records import finish_job
     from equipose.experiments.jobs.start import claimed_job
     from equipose.experiments.presets.unihpe import ensure_triplets, unihpe_config
@@ -96,7 +95,8 @@ def run_job(name: str, options: UnihpeOptions, out: Path) -> None:
             command=options.resume_command(out).removesuffix(" --resume"),
         )
     finish_job(out, options.kind, name, {"report": str(finished.report.relative_to(out))})
+    console = wide_console()
     for table in unihpe_tables(finished.outcome).values():
-        Console().print(to_rich(table))
+        console.print(to_rich(table))
     shown = os.path.relpath(out) if out.is_relative_to(Path.cwd()) else str(out)
     print(f"report: {Path(shown) / finished.report.relative_to(out)}\nlook at it: equipose ui {shown}")

@@ -10,18 +10,15 @@ from equipose.models.alignment.config import POSE
 from equipose.orchestrator.unihpe.results import UnihpeOutcome
 from equipose.pipelines.tables.table import Caption, Cell, Table, columns_named, ranked
 
-ROUTES: tuple[tuple[str, str, str, bool, int], ...] = (
-    ("image>pose", "mpjpe_mm", "MPJPE", False, 1),
-    ("image>pose", "pa_mpjpe_mm", "PA-MPJPE", False, 1),
-    ("image>pose", "n_mpjpe_mm", "N-MPJPE", False, 1),
-    ("keypoints>pose", "mpjpe_mm", "MPJPE", False, 1),
-    ("keypoints>pose", "pa_mpjpe_mm", "PA-MPJPE", False, 1),
-    ("keypoints>pose", "n_mpjpe_mm", "N-MPJPE", False, 1),
-    ("skeleton>pose", "mpjpe_mm", "MPJPE", False, 1),
-    ("image>keypoints", "pck_share", "PCK@0.05 (%)", True, 1),
-    ("image>keypoints", "epe_px", "EPE (px)", False, 2),
+ERRORS: tuple[tuple[str, str, bool, int], ...] = (
+    ("mpjpe_mm", "MPJPE", False, 1),
+    ("pa_mpjpe_mm", "PA-MPJPE", False, 1),
+    ("n_mpjpe_mm", "N-MPJPE", False, 1),
+    ("pck_share", "PCK@0.05 (%)", True, 1),
+    ("epe_px", "EPE (px)", False, 2),
 )
-"""Route, error, its name, whether higher is better, decimals."""
+"""Error, its name, whether higher is better, decimals."""
+OVER_ACTIONS = "MPJPE over actions"
 PER_CENT = 100.0
 ALIGNMENT = "relative to the pelvis, mm"
 ROUTE_NOTES: tuple[str, ...] = (
@@ -74,28 +71,36 @@ def mean_cell(values: Sequence[float], decimals: int = 1, factor: float = 1.0) -
 
 
 def routes_table(outcome: UnihpeOutcome, data: str = "") -> Table:
-    """Every variant with its error on every way from one view to another."""
+    """Every variant with its errors on every way from one view to another; ranks are among variants."""
+    routes = list(
+        dict.fromkeys(
+            route
+            for one in outcome.trained
+            for route in one.aligned[data].routes["route"].unique(maintain_order=True)
+        )
+    )
     names = outcome.config.methods
-    columns: dict[str, dict[str, Cell]] = {}
-    for route, error, label, higher, decimals in ROUTES:
-        factor = PER_CENT if error == "pck_share" else 1.0
-        cells = {name: mean_cell(outcome.error(name, route, error, data), decimals, factor) for name in names}
-        if any(not cell.blank for cell in cells.values()):
-            columns[f"{route} {label}"] = ranked(cells, higher)
-            if error == "mpjpe_mm" and route == "image>pose":
-                columns[f"{route} {label} over actions"] = {
-                    name: mean_cell(_over_actions(outcome, name, route, data)) for name in names
-                }
-    decoded = {one.variant.name: one.aligned[data].label for one in outcome.trained}
-    rows = [
-        (Cell(text=name), *(column[name] for column in columns.values()), Cell(text=decoded[name]))
+    cells: dict[tuple[str, str], dict[str, Cell]] = {}
+    for route in routes:
+        for error, label, higher, decimals in ERRORS:
+            factor = PER_CENT if error == "pck_share" else 1.0
+            found = {n: mean_cell(outcome.error(n, route, error, data), decimals, factor) for n in names}
+            cells[route, label] = ranked(found, higher)
+        cells[route, OVER_ACTIONS] = {n: mean_cell(_over_actions(outcome, n, route, data)) for n in names}
+    columns = ("MPJPE", OVER_ACTIONS, *(label for _, label, _, _ in ERRORS[1:]))
+    lines = [
+        (name, (Cell(text=route), *(cells[route, column][name] for column in columns)))
         for name in names
+        for route in routes
+        if any(not cells[route, column][name].blank for column in columns)
     ]
+    labels = {one.variant.name: one.aligned[data].label for one in outcome.trained}
     title = "Errors of every way from one view to another" + (f", {data}" if data else "")
     return Table(
         caption=caption(outcome, title, data),
-        columns=columns_named(("variant", *columns, "decoder")),
-        rows=tuple(rows),
+        columns=columns_named(("route", *columns)),
+        rows=tuple(row for _, row in lines),
+        sections=tuple(f"{name} ({labels[name]})" for name, _ in lines),
         notes=ROUTE_NOTES,
     )
 
