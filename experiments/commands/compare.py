@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from equipose.experiments.presets.names import DEFAULT_OUT, ComparisonPresetName, FusionName
+from equipose.experiments.presets.names import DEFAULT_OUT, ComparisonPresetName, FusionName, OptimizerName
 
 if TYPE_CHECKING:
     from equipose.experiments.presets.comparison import ComparisonOptions
@@ -21,6 +21,7 @@ def compare(
     methods: tuple[str, ...] = (),
     seeds: int | None = None,
     fusions: tuple[FusionName, ...] = (),
+    optimizers: tuple[OptimizerName, ...] = ("adam",),
     protocols: tuple[str, ...] = (),
     split: str | None = None,
     budget: int | None = None,
@@ -47,6 +48,8 @@ def compare(
         methods: Instead of the preset's; `plain` is always included.
         seeds: How many, counted from 0; with `--resume` the number to extend the newest comparison to.
         fusions: Instead of the preset's.
+        optimizers: `adam sgd` compares all methods with either: methods that scale gradients were published
+            with SGD.
         protocols: Of P1, P2, P3 (MARS: `MARS`); one table each.
         split: S1, S2 or S3 (MARS: `time` or `subject`).
         budget: Settings tried per method on the validation part; 1 tunes nothing.
@@ -79,6 +82,7 @@ def compare(
         methods=tuple(dict.fromkeys(("plain", *(methods or sizes.methods)))),
         seeds=sizes.seeds if seeds is None else seeds,
         fusions=fusions or sizes.fusions,
+        optimizers=optimizers,
         protocols=protocols or preset_protocols(sizes.protocols, default[0]),
         split=split or default[1],
         budget=sizes.budget if budget is None else budget,

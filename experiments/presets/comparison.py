@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from equipose.balancing.method import MethodConfig
 from equipose.balancing.registry import METHODS, method_class
 from equipose.balancing.schedules import fitted
-from equipose.experiments.presets.names import ComparisonPresetName, FusionName
+from equipose.experiments.presets.names import ComparisonPresetName, FusionName, OptimizerName
 from equipose.experiments.presets.options import ResumableOptions
 from equipose.experiments.presets.sizes import MANY_SUBJECTS, PRESETS, Preset, SimulatedSelection
 from equipose.orchestrator.jobs.location import Kind
@@ -94,6 +94,7 @@ class ComparisonOptions(ResumableOptions):
     seeds: int
     """How many, counted from 0."""
     fusions: tuple[FusionName, ...]
+    optimizers: tuple[OptimizerName, ...] = ("adam",)
     protocols: tuple[str, ...]
     split: str
     budget: int
@@ -106,7 +107,7 @@ class ComparisonOptions(ResumableOptions):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("methods", "fusions", "protocols"):
+        for name in ("methods", "fusions", "optimizers", "protocols"):
             if not getattr(self, name):
                 raise ValueError(f"{name} must name at least one, got none")
 
@@ -145,6 +146,7 @@ VARIED = {
     "epochs": "--epochs",
     "method": "--methods",
     "model.fusion": "--fusions",
+    "optimizer.name": "--optimizers",
     "data.protocol": "--protocols",
     "data.split": "--split",
 }
@@ -183,6 +185,7 @@ def comparison_config(name: str, options: ComparisonOptions, store: str) -> Comp
         methods=methods,
         seeds=tuple(range(options.seeds)),
         fusions=options.fusions,
+        optimizers=options.optimizers,
         splits=tuple((protocol, split) for protocol in options.protocols),
         budget=options.budget,
         alone=options.alone,

@@ -8,6 +8,7 @@ from typing import Literal
 
 FusionName = Literal["concat", "mlp", "attention", "cross_attention"]
 """The same names as `equipose.models.build.Fusion`, without torch."""
+OptimizerName = Literal["adam", "sgd"]
 PresetName = Literal["smoke", "quick", "paper"]
 ComparisonPresetName = Literal["smoke", "quick", "few_subjects", "missing_sensor", "paper"]
 ContinualPresetName = Literal["smoke", "quick", "paper"]

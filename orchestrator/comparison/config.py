@@ -23,6 +23,9 @@ LR_FACTORS = (1 / 3, 3.0)
 """Range of the learning rate that tuning tries, as factors on the preset's."""
 TEST, TUNING = "test", "tuning"
 """What a run is for: to be compared, or to choose settings."""
+Optimizer = Literal["adam", "sgd"]
+SGD_LR = 0.05
+"""Learning rate of the settings with SGD, with which methods that scale gradients were published."""
 SECOND_LR = 0.85
 """Position in that range of the second candidate: about twice the preset's learning rate."""
 
@@ -34,11 +37,13 @@ class Setting:
     fusion: Fusion
     protocol: str
     split: str
+    optimizer: Optimizer = "adam"
 
     @property
     def name(self) -> str:
-        """Such as `concat P1-S1`."""
-        return f"{self.fusion} {self.protocol}-{self.split}"
+        """Such as `concat P1-S1`, and `concat P1-S1 sgd` with another optimiser than Adam."""
+        other = "" if self.optimizer == "adam" else f" {self.optimizer}"
+        return f"{self.fusion} {self.protocol}-{self.split}{other}"
 
     @property
     def slug(self) -> str:
@@ -59,6 +64,8 @@ class ComparisonConfig:
     fusions: tuple[Fusion, ...] = ("concat",)
     splits: tuple[tuple[str, str], ...] = (("P1", "S1"),)
     """(protocol, split)."""
+    optimizers: tuple[Optimizer, ...] = ("adam",)
+    """SGD has the learning rate `SGD_LR`; all else of the base run's optimiser stays."""
     budget: int = 2
     """Settings tried per method before the comparison; 1 trains all with the defaults."""
     tuning_seed: int = 1000
@@ -79,6 +86,7 @@ class ComparisonConfig:
             ("seeds", self.seeds),
             ("fusions", self.fusions),
             ("splits", self.splits),
+            ("optimizers", self.optimizers),
         ):
             if not values or len(set(values)) < len(values):
                 raise ValueError(f"{what} must be different and at least one, got {list(values)}")
@@ -94,9 +102,10 @@ class ComparisonConfig:
 
     @property
     def settings(self) -> tuple[Setting, ...]:
-        """Every fusion on every split."""
+        """Every fusion on every split with every optimiser."""
         return tuple(
-            Setting(fusion=fusion, protocol=protocol, split=split)
+            Setting(fusion=fusion, protocol=protocol, split=split, optimizer=optimizer)
+            for optimizer in self.optimizers
             for protocol, split in self.splits
             for fusion in self.fusions
         )
@@ -104,7 +113,11 @@ class ComparisonConfig:
     def in_setting(self, setting: Setting) -> TrainConfig:
         """The base run in a setting."""
         data = replace(self.base.data, protocol=setting.protocol, split=setting.split)
-        return replace(self.base, data=data, model=replace(self.base.fusion_model, fusion=setting.fusion))
+        model, optimizer = replace(self.base.fusion_model, fusion=setting.fusion), self.base.optimizer
+        if optimizer.name != setting.optimizer:
+            rates = {"adam": optimizer.lr, "sgd": SGD_LR}
+            optimizer = replace(optimizer, name=setting.optimizer, lr=rates[setting.optimizer])
+        return replace(self.base, data=data, model=model, optimizer=optimizer)
 
     def candidates(self, setting: Setting, method: MethodConfig) -> list[TrainConfig]:
         """What tuning tries: the defaults, another learning rate, then both at points of a Halton sequence.
@@ -160,7 +173,7 @@ class ComparisonConfig:
         ]
 
     def alone_runs(self) -> list[RunSpec]:
-        """Every sensor trained alone with plain training, per protocol and split, for every seed."""
+        """Every sensor trained alone with plain training, per split and optimiser, for every seed."""
         if not self.alone or len(self.base.model.modalities) < 2:
             return []
         first = [setting for setting in self.settings if setting.fusion == self.fusions[0]]

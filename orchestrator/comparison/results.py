@@ -159,8 +159,13 @@ def collect(
 
 def setting_of(spec: RunSpec) -> Setting:
     """The setting that a run belongs to."""
-    data = spec.config.data
-    return Setting(fusion=spec.config.fusion_model.fusion, protocol=data.protocol, split=data.split)
+    config = spec.config
+    return Setting(
+        fusion=config.fusion_model.fusion,
+        protocol=config.data.protocol,
+        split=config.data.split,
+        optimizer=config.optimizer.name,
+    )
 
 
 def _trained(spec: RunSpec, result: RunResult, runs_folder: RunsFolder) -> EvaluatedRun:

@@ -14,6 +14,7 @@ from equipose.balancing.methods.plain import Plain
 from equipose.balancing.registry import METHODS, method_name
 from equipose.balancing.search_spaces import search_space
 from equipose.orchestrator.comparison.config import LR_FACTORS, ComparisonConfig, Setting, best_candidate
+from equipose.orchestrator.comparison.results import setting_of
 from equipose.orchestrator.grid.run_spec import RunResult
 from equipose.orchestrator.training.config import TrainConfig
 
@@ -178,3 +179,16 @@ def test_one_sensor_leaves_nothing_to_balance(build: Build, small_run: TrainConf
 def test_names_of_settings() -> None:
     setting = Setting(fusion="mlp", protocol="P1", split="S3")
     assert (setting.name, setting.slug) == ("mlp P1-S3", "mlp-P1-S3")
+
+
+def test_an_optimiser_is_a_setting_of_its_own(build: Build, small_run: TrainConfig) -> None:
+    config, base = build(optimizers=("adam", "sgd")), small_run
+    adam, sgd = config.settings
+    assert (adam.name, sgd.name) == ("concat P1-S1", "concat P1-S1 sgd")
+    assert config.in_setting(adam) == replace(base, data=config.in_setting(adam).data)
+    found = config.in_setting(sgd).optimizer
+    assert (found.name, found.lr) == ("sgd", 0.05)
+    assert (found.gamma, found.step_epochs) == (base.optimizer.gamma, base.optimizer.step_epochs)
+    assert setting_of(config.spec("plain s0", sgd, config.in_setting(sgd))) == sgd
+    with pytest.raises(ValueError, match="optimizers must be different"):
+        replace(config, optimizers=("sgd", "sgd"))
