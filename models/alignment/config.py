@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, Literal
 
@@ -22,6 +22,18 @@ SKELETON = "skeleton"
 IMAGE, KEYPOINTS, POSE = "image", "keypoints", "pose"
 DECODED: tuple[str, ...] = (POSE, KEYPOINTS)
 """What decoders make out of an embedding."""
+
+
+OF_DECODERS: tuple[str, ...] = (
+    "decoder",
+    "predicts",
+    "sampler",
+    "steps",
+    "hypotheses",
+    "modality_token",
+    "averaged",
+)
+"""Fields of `AlignedConfig` that say nothing without decoders."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -180,6 +192,11 @@ class AlignedConfig:
             modality_token=self.modality_token,
             coordinates=coordinates,
         )
+
+    def without_decoders(self) -> AlignedConfig:
+        """The same space alone; models that differ in their decoders only are equal then."""
+        usual = AlignedConfig()
+        return replace(self, decoders=(), **{name: getattr(usual, name) for name in OF_DECODERS})
 
     def shares_with(self, earlier: AlignedConfig) -> tuple[str, ...]:
         """Parts of a model that starts with those of one with an earlier config; the others start anew.

@@ -121,11 +121,17 @@ class UnihpeConfig:
         start, low = TEMPERATURES[stage]
         objective = replace(variant.objective, tau=start, tau_low=low)
         if stage == "pose pairs":
-            model = replace(model, modalities=(KEYPOINTS,), image=None, image_weights=None, decoders=())
-            objective = replace(objective, higher=None, pairs=True, anchors=(), contrast=True)
+            model = replace(model.without_decoders(), modalities=(KEYPOINTS,), image=None, image_weights=None)
+            objective = Align.Config(direction=objective.direction, higher=None, tau=start, tau_low=low)
         elif stage == "image":
-            model = replace(model, decoders=())
-            objective = replace(objective, anchors=(IMAGE,))
+            unread = Align.Config()
+            model = model.without_decoders()
+            objective = replace(
+                objective,
+                anchors=(IMAGE,),
+                decoder_weight=unread.decoder_weight,
+                sources=unread.sources,
+            )
         elif len(model.spaces) != len(STAGES):
             objective = replace(objective, higher=None)
         batch = self.data.batch
