@@ -15,7 +15,6 @@ import torch
 from job_processes import (
     ComparisonProcess,
     SweepProcess,
-    TablesProcess,
     checkpoint_files,
     descendants,
     runs_by_name,
@@ -32,10 +31,21 @@ from equipose.orchestrator.tracking.server import TrackingServer, tracking_serve
 from equipose.orchestrator.training.config import DataConfig, TrainConfig
 from equipose.pipelines.batches.source import BatchConfig
 
+SHARED = ("ray_cluster", "finished_sweep", "finished_comparison", "tracking")
+"""Fixtures that take seconds to make, once per process."""
 
+
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests that share a Ray in this process run last, because the others expect none."""
+    """Tests that share a Ray in this process run last, because the others expect none.
+
+    With several processes (`--dist loadgroup`), system tests that share something are on one of them.
+    """
     items.sort(key=lambda item: "ray_cluster" in getattr(item, "fixturenames", ()))
+    for item in items:
+        if item.get_closest_marker("system") and not item.get_closest_marker("xdist_group"):
+            shared = [name for name in SHARED if name in getattr(item, "fixturenames", ())]
+            item.add_marker(pytest.mark.xdist_group(shared[0] if shared else item.nodeid.split("::")[0]))
 
 
 @pytest.fixture(scope="session")
@@ -142,6 +152,15 @@ def finished_sweep(tmp_path_factory: pytest.TempPathFactory) -> FinishedSweep:
     )
 
 
+@pytest.fixture(scope="session")
+def sweep_server(finished_sweep: FinishedSweep) -> Iterator[TrackingServer]:
+    """The tracking server of the finished sweep."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        with tracking_server(finished_sweep.out) as server:
+            yield server
+
+
 @dataclass(frozen=True, kw_only=True)
 class FinishedComparison:
     """A small comparison that was killed once, and resumed, with its state in between."""
@@ -206,32 +225,6 @@ def comparison_server(finished_comparison: FinishedComparison) -> Iterator[Track
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
         with tracking_server(finished_comparison.out) as server:
             yield server
-
-
-@dataclass(frozen=True, kw_only=True)
-class FinishedTables:
-    """Two tables (9 runs) whose job was killed once, and resumed, with its state in between."""
-
-    out: Path
-    killed: TablesProcess
-    resumed: TablesProcess
-    ended_first: dict[Path, int] = field(repr=False)
-    """Result file of every run that had ended when the driver was killed -> its time of change (ns)."""
-
-
-@pytest.fixture(scope="session")
-def finished_tables(tmp_path_factory: pytest.TempPathFactory) -> FinishedTables:
-    """The tables of strengths and profits, their driver killed (signal 9) on the way, and resumed."""
-    out = tmp_path_factory.mktemp("tables") / "out"
-    killed = TablesProcess(out, "--tables", "alpha", "profit")
-    killed.wait_for(r"\[3/9 runs")
-    killed.process.kill()
-    killed.process.wait()
-    assert killed.survivors(patience=30, besides="Agent") == {}  # Ray's agents take a minute to notice
-    ended = {path: path.stat().st_mtime_ns for path in out.glob("cells/*/result.json")}
-    resumed = TablesProcess(out, "--resume")
-    assert resumed.ended() == 0, resumed.output
-    return FinishedTables(out=out, killed=killed, resumed=resumed, ended_first=ended)
 
 
 @pytest.fixture
