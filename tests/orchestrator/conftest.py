@@ -163,14 +163,13 @@ def sweep_server(finished_sweep: FinishedSweep) -> Iterator[TrackingServer]:
 
 @dataclass(frozen=True, kw_only=True)
 class FinishedComparison:
-    """A small comparison that was killed once, and resumed, with its state in between."""
+    """A small comparison."""
 
     out: Path
     config: ComparisonConfig
-    killed: ComparisonProcess
-    resumed: ComparisonProcess
-    ended_first: dict[Path, int] = field(repr=False)
-    """Result file of every run that had ended when the driver was killed -> its time of change (ns)."""
+    command: tuple[str, ...]
+    """Its options."""
+    process: ComparisonProcess
 
     @property
     def root(self) -> Path:
@@ -201,21 +200,16 @@ def comparison_options() -> dict[str, Any]:
 
 @pytest.fixture(scope="session")
 def finished_comparison(tmp_path_factory: pytest.TempPathFactory) -> FinishedComparison:
-    """The small comparison, its driver killed (signal 9) between the tests of two methods, and resumed."""
+    """The small comparison, from the command line."""
     out, options = tmp_path_factory.mktemp("comparison") / "out", comparison_options()
-    killed = ComparisonProcess(out, "--methods", "awc", "--override", *options["override"])
-    killed.wait_for("plain s0 done")
-    killed.process.kill()
-    killed.process.wait()
-    assert killed.survivors(patience=30, besides="Agent") == {}  # Ray's agents take a minute to notice
-    ended = {path: path.stat().st_mtime_ns for path in out.glob("cells/*/result.json")}
-    resumed = ComparisonProcess(out, "--resume")
-    assert resumed.ended() == 0, resumed.output
+    command = ("--methods", "awc", "--override", *options["override"])
+    process = ComparisonProcess(out, *command)
+    assert process.ended() == 0, process.output
     (store,) = out.glob("stores/simulated-*")
     config = comparison_config(
         "compare-simulated-smoke-001", ComparisonOptions.from_json(options), str(store)
     )
-    return FinishedComparison(out=out, config=config, killed=killed, resumed=resumed, ended_first=ended)
+    return FinishedComparison(out=out, config=config, command=command, process=process)
 
 
 @pytest.fixture(scope="session")
