@@ -199,9 +199,18 @@ def comparison_options() -> dict[str, Any]:
 
 
 @pytest.fixture(scope="session")
-def finished_comparison(tmp_path_factory: pytest.TempPathFactory) -> FinishedComparison:
+def comparison_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TrackingServer]:
+    """The tracking server of the small comparison, which finds it there."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        with tracking_server(tmp_path_factory.mktemp("comparison") / "out") as server:
+            yield server
+
+
+@pytest.fixture(scope="session")
+def finished_comparison(comparison_server: TrackingServer) -> FinishedComparison:
     """The small comparison, from the command line."""
-    out, options = tmp_path_factory.mktemp("comparison") / "out", comparison_options()
+    out, options = comparison_server.directory, comparison_options()
     command = ("--methods", "awc", "--override", *options["override"])
     process = ComparisonProcess(out, *command)
     assert process.ended() == 0, process.output
@@ -210,15 +219,6 @@ def finished_comparison(tmp_path_factory: pytest.TempPathFactory) -> FinishedCom
         "compare-simulated-smoke-001", ComparisonOptions.from_json(options), str(store)
     )
     return FinishedComparison(out=out, config=config, command=command, process=process)
-
-
-@pytest.fixture(scope="session")
-def comparison_server(finished_comparison: FinishedComparison) -> Iterator[TrackingServer]:
-    """The tracking server of the finished comparison."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
-        with tracking_server(finished_comparison.out) as server:
-            yield server
 
 
 @pytest.fixture

@@ -173,7 +173,7 @@ def test_what_people_read(finished_comparison: Any) -> None:
 
 
 @pytest.fixture(scope="module")
-def runs(comparison_server: TrackingServer) -> tuple[Any, list[Any]]:
+def runs(finished_comparison: Any, comparison_server: TrackingServer) -> tuple[Any, list[Any]]:
     """(MLflow, all runs of the comparison)."""
     mlflow = client(comparison_server.uri)
     experiment = mlflow.get_experiment_by_name("equipose/simulated-P1-S2")

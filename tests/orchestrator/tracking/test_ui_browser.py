@@ -103,7 +103,9 @@ def test_pages_of_a_finished_sweep(sweep_server: TrackingServer, tmp_path: Path)
         picture(name, url, tmp_path)
 
 
-def test_compare_view_of_a_comparison(comparison_server: TrackingServer, tmp_path: Path) -> None:
+def test_compare_view_of_a_comparison(
+    finished_comparison: Any, comparison_server: TrackingServer, tmp_path: Path
+) -> None:
     """The runs of the methods are named after them, and the error is plotted by default."""
     uri = comparison_server.uri
     mlflow = client(uri)
