@@ -14,7 +14,7 @@ import pytest
 import torch
 from job_processes import (
     ComparisonProcess,
-    SweepProcess,
+    SmallSweepProcess,
     checkpoint_files,
     descendants,
     runs_by_name,
@@ -113,8 +113,8 @@ class FinishedSweep:
 
     out: Path
     name: str
-    killed: SweepProcess
-    resumed: SweepProcess
+    killed: SmallSweepProcess
+    resumed: SmallSweepProcess
     finished_first: tuple[str, ...]
     """Trials that had ended when the driver was killed."""
     files_before: dict[Path, int] = field(repr=False)
@@ -132,14 +132,14 @@ class FinishedSweep:
 def finished_sweep(tmp_path_factory: pytest.TempPathFactory) -> FinishedSweep:
     """The smoke sweep, its driver killed (signal 9) while the second pair of trials runs, and resumed."""
     out = tmp_path_factory.mktemp("sweep") / "out"
-    killed = SweepProcess(out)
+    killed = SmallSweepProcess(out)
     killed.wait_for("trial-002 running")
     killed.process.kill()
     killed.process.wait()
     assert killed.survivors(patience=30, besides="Agent") == {}  # Ray's agents take a minute to notice
     files, runs = checkpoint_files(out), runs_by_name(out)
     finished = tuple(re.findall(r"(trial-\d+) done", killed.output))
-    resumed = SweepProcess(out, "--resume")
+    resumed = SmallSweepProcess(out, "--resume")
     assert resumed.ended() == 0, resumed.output
     return FinishedSweep(
         out=out,
@@ -222,11 +222,11 @@ def finished_comparison(comparison_server: TrackingServer) -> FinishedComparison
 
 
 @pytest.fixture
-def sweep_process() -> Iterator[type[SweepProcess]]:
+def sweep_process() -> Iterator[type[SmallSweepProcess]]:
     """Starts sweeps that are killed at the end of the test, whatever happens."""
-    started: list[SweepProcess] = []
+    started: list[SmallSweepProcess] = []
 
-    class Tracked(SweepProcess):
+    class Tracked(SmallSweepProcess):
         def __init__(self, out: Path, *options: str) -> None:
             super().__init__(out, *options)
             started.append(self)

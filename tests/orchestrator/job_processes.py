@@ -21,9 +21,9 @@ SCRIPTS = Path(__file__).parents[2] / "experiments"
 
 
 class SweepProcess:
-    """`small_sweep.py --preset smoke` as from a shell: in its own process group, output in a file."""
+    """`awc_sweep.py --preset smoke` as from a shell: in its own process group, output in a file."""
 
-    script = Path(__file__).with_name("sweep") / "small_sweep.py"
+    script = SCRIPTS / "awc_sweep.py"
 
     def __init__(self, out: Path, *options: str) -> None:
         self.log = out.parent / f"{out.name}-{time.monotonic_ns()}.log"
@@ -79,6 +79,12 @@ class SweepProcess:
                 break
             time.sleep(0.2)
         return left
+
+
+class SmallSweepProcess(SweepProcess):
+    """The same for `small_sweep.py`: four trials instead of six."""
+
+    script = Path(__file__).with_name("sweep") / "small_sweep.py"
 
 
 class ComparisonProcess(SweepProcess):
