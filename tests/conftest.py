@@ -23,6 +23,13 @@ settings.register_profile("patient", deadline=None)
 settings.load_profile("patient")
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Where only system tests are asked for, files that mark none are not imported, which takes a while."""
+    if not str(config.getoption("markexpr")).startswith("system") or collection_path.suffix != ".py":
+        return None
+    return "mark.system" not in collection_path.read_text() or None
+
+
 @pytest.fixture(scope="session")
 def small_store(tmp_path_factory: pytest.TempPathFactory) -> Store:
     """8 subjects x 2 actions x 12 simulated frames; every part of P1-S1 has rows."""

@@ -14,8 +14,7 @@ import pytest
 import torch
 from job_processes import (
     ComparisonProcess,
-    SweepProcess,
-    TablesProcess,
+    SmallSweepProcess,
     checkpoint_files,
     descendants,
     runs_by_name,
@@ -32,10 +31,21 @@ from equipose.orchestrator.tracking.server import TrackingServer, tracking_serve
 from equipose.orchestrator.training.config import DataConfig, TrainConfig
 from equipose.pipelines.batches.source import BatchConfig
 
+SHARED = ("ray_cluster", "finished_sweep", "finished_comparison", "tracking")
+"""Fixtures that take seconds to make, once per process."""
 
+
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests that share a Ray in this process run last, because the others expect none."""
+    """Tests that share a Ray in this process run last, because the others expect none.
+
+    With several processes (`--dist loadgroup`), system tests that share something are on one of them.
+    """
     items.sort(key=lambda item: "ray_cluster" in getattr(item, "fixturenames", ()))
+    for item in items:
+        if item.get_closest_marker("system") and not item.get_closest_marker("xdist_group"):
+            shared = [name for name in SHARED if name in getattr(item, "fixturenames", ())]
+            item.add_marker(pytest.mark.xdist_group(shared[0] if shared else item.nodeid.split("::")[0]))
 
 
 @pytest.fixture(scope="session")
@@ -103,8 +113,8 @@ class FinishedSweep:
 
     out: Path
     name: str
-    killed: SweepProcess
-    resumed: SweepProcess
+    killed: SmallSweepProcess
+    resumed: SmallSweepProcess
     finished_first: tuple[str, ...]
     """Trials that had ended when the driver was killed."""
     files_before: dict[Path, int] = field(repr=False)
@@ -122,14 +132,14 @@ class FinishedSweep:
 def finished_sweep(tmp_path_factory: pytest.TempPathFactory) -> FinishedSweep:
     """The smoke sweep, its driver killed (signal 9) while the second pair of trials runs, and resumed."""
     out = tmp_path_factory.mktemp("sweep") / "out"
-    killed = SweepProcess(out)
+    killed = SmallSweepProcess(out)
     killed.wait_for("trial-002 running")
     killed.process.kill()
     killed.process.wait()
     assert killed.survivors(patience=30, besides="Agent") == {}  # Ray's agents take a minute to notice
     files, runs = checkpoint_files(out), runs_by_name(out)
     finished = tuple(re.findall(r"(trial-\d+) done", killed.output))
-    resumed = SweepProcess(out, "--resume")
+    resumed = SmallSweepProcess(out, "--resume")
     assert resumed.ended() == 0, resumed.output
     return FinishedSweep(
         out=out,
@@ -142,16 +152,24 @@ def finished_sweep(tmp_path_factory: pytest.TempPathFactory) -> FinishedSweep:
     )
 
 
+@pytest.fixture(scope="session")
+def sweep_server(finished_sweep: FinishedSweep) -> Iterator[TrackingServer]:
+    """The tracking server of the finished sweep."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        with tracking_server(finished_sweep.out) as server:
+            yield server
+
+
 @dataclass(frozen=True, kw_only=True)
 class FinishedComparison:
-    """A small comparison that was killed once, and resumed, with its state in between."""
+    """A small comparison."""
 
     out: Path
     config: ComparisonConfig
-    killed: ComparisonProcess
-    resumed: ComparisonProcess
-    ended_first: dict[Path, int] = field(repr=False)
-    """Result file of every run that had ended when the driver was killed -> its time of change (ns)."""
+    command: tuple[str, ...]
+    """Its options."""
+    process: ComparisonProcess
 
     @property
     def root(self) -> Path:
@@ -181,65 +199,34 @@ def comparison_options() -> dict[str, Any]:
 
 
 @pytest.fixture(scope="session")
-def finished_comparison(tmp_path_factory: pytest.TempPathFactory) -> FinishedComparison:
-    """The small comparison, its driver killed (signal 9) between the tests of two methods, and resumed."""
-    out, options = tmp_path_factory.mktemp("comparison") / "out", comparison_options()
-    killed = ComparisonProcess(out, "--methods", "awc", "--override", *options["override"])
-    killed.wait_for("plain s0 done")
-    killed.process.kill()
-    killed.process.wait()
-    assert killed.survivors(patience=30, besides="Agent") == {}  # Ray's agents take a minute to notice
-    ended = {path: path.stat().st_mtime_ns for path in out.glob("cells/*/result.json")}
-    resumed = ComparisonProcess(out, "--resume")
-    assert resumed.ended() == 0, resumed.output
+def comparison_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TrackingServer]:
+    """The tracking server of the small comparison, which finds it there."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        with tracking_server(tmp_path_factory.mktemp("comparison") / "out") as server:
+            yield server
+
+
+@pytest.fixture(scope="session")
+def finished_comparison(comparison_server: TrackingServer) -> FinishedComparison:
+    """The small comparison, from the command line."""
+    out, options = comparison_server.directory, comparison_options()
+    command = ("--methods", "awc", "--override", *options["override"])
+    process = ComparisonProcess(out, *command)
+    assert process.ended() == 0, process.output
     (store,) = out.glob("stores/simulated-*")
     config = comparison_config(
         "compare-simulated-smoke-001", ComparisonOptions.from_json(options), str(store)
     )
-    return FinishedComparison(out=out, config=config, killed=killed, resumed=resumed, ended_first=ended)
-
-
-@pytest.fixture(scope="session")
-def comparison_server(finished_comparison: FinishedComparison) -> Iterator[TrackingServer]:
-    """The tracking server of the finished comparison."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
-        with tracking_server(finished_comparison.out) as server:
-            yield server
-
-
-@dataclass(frozen=True, kw_only=True)
-class FinishedTables:
-    """Two tables (9 runs) whose job was killed once, and resumed, with its state in between."""
-
-    out: Path
-    killed: TablesProcess
-    resumed: TablesProcess
-    ended_first: dict[Path, int] = field(repr=False)
-    """Result file of every run that had ended when the driver was killed -> its time of change (ns)."""
-
-
-@pytest.fixture(scope="session")
-def finished_tables(tmp_path_factory: pytest.TempPathFactory) -> FinishedTables:
-    """The tables of strengths and profits, their driver killed (signal 9) on the way, and resumed."""
-    out = tmp_path_factory.mktemp("tables") / "out"
-    killed = TablesProcess(out, "--tables", "alpha", "profit")
-    killed.wait_for(r"\[3/9 runs")
-    killed.process.kill()
-    killed.process.wait()
-    assert killed.survivors(patience=30, besides="Agent") == {}  # Ray's agents take a minute to notice
-    ended = {path: path.stat().st_mtime_ns for path in out.glob("cells/*/result.json")}
-    resumed = TablesProcess(out, "--resume")
-    assert resumed.ended() == 0, resumed.output
-    return FinishedTables(out=out, killed=killed, resumed=resumed, ended_first=ended)
+    return FinishedComparison(out=out, config=config, command=command, process=process)
 
 
 @pytest.fixture
-def sweep_process() -> Iterator[type[SweepProcess]]:
+def sweep_process() -> Iterator[type[SmallSweepProcess]]:
     """Starts sweeps that are killed at the end of the test, whatever happens."""
-    started: list[SweepProcess] = []
+    started: list[SmallSweepProcess] = []
 
-    class Tracked(SweepProcess):
+    class Tracked(SmallSweepProcess):
         def __init__(self, out: Path, *options: str) -> None:
             super().__init__(out, *options)
             started.append(self)

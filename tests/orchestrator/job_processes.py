@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import re
 import sqlite3
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+
+import pytest
 
 from equipose.orchestrator.host import alive
 
@@ -18,14 +23,14 @@ SCRIPTS = Path(__file__).parents[2] / "experiments"
 class SweepProcess:
     """`awc_sweep.py --preset smoke` as from a shell: in its own process group, output in a file."""
 
-    script = "awc_sweep.py"
+    script = SCRIPTS / "awc_sweep.py"
 
     def __init__(self, out: Path, *options: str) -> None:
         self.log = out.parent / f"{out.name}-{time.monotonic_ns()}.log"
         environment = {k: v for k, v in os.environ.items() if k not in ("MLFLOW_TRACKING_URI", "RAY_ADDRESS")}
         command = [
             sys.executable,
-            str(SCRIPTS / self.script),
+            str(self.script),
             "--preset",
             "smoke",
             "--out",
@@ -76,22 +81,41 @@ class SweepProcess:
         return left
 
 
+class SmallSweepProcess(SweepProcess):
+    """The same for `small_sweep.py`: four trials instead of six."""
+
+    script = Path(__file__).with_name("sweep") / "small_sweep.py"
+
+
 class ComparisonProcess(SweepProcess):
     """The same for `compare_methods.py`."""
 
-    script = "compare_methods.py"
+    script = SCRIPTS / "compare_methods.py"
 
 
 class TablesProcess(SweepProcess):
     """The same for `paper_tables.py`."""
 
-    script = "paper_tables.py"
+    script = SCRIPTS / "paper_tables.py"
 
 
 class ContinualProcess(SweepProcess):
     """The same for `continual_streams.py`."""
 
-    script = "continual_streams.py"
+    script = SCRIPTS / "continual_streams.py"
+
+
+def in_this_process(command: Callable[..., None], **options: object) -> str:
+    """What a verb prints that runs in this process, with the Ray that it has."""
+    shown = io.StringIO()
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        contextlib.redirect_stdout(shown),
+        contextlib.redirect_stderr(shown),
+    ):
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        command(**options)
+    return shown.getvalue()
 
 
 def descendants(pid: int) -> dict[int, str]:

@@ -57,14 +57,17 @@ def sweep() -> SweepConfig:
     return SweepConfig(name="search", base=base, paper_window=1, space=space, trials=8, resources=Resources())
 
 
-def test_a_study_stopped_anywhere_while_it_is_made_goes_on(sweep: SweepConfig, tmp_path: Path) -> None:
+@pytest.mark.parametrize("every", [5, pytest.param(1, marks=pytest.mark.slow)])
+def test_a_study_stopped_anywhere_while_it_is_made_goes_on(
+    sweep: SweepConfig, tmp_path: Path, every: int
+) -> None:
     whole = tmp_path / "whole.db"
     with stopped_at(0) as seen:
         open_study(sweep, whole)
     assert len(seen) > 100
     indices = [number for number, statement in enumerate(seen, 1) if "INDEX" in statement]
     assert indices
-    for number in {*indices, *range(1, len(seen) + 1, 9)}:
+    for number in sorted({*indices, *range(1, len(seen) + 1, 9)})[::every]:
         database = tmp_path / f"{number}.db"
         with pytest.raises(Stopped), stopped_at(number):
             open_study(sweep, database)

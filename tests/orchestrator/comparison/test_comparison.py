@@ -1,4 +1,4 @@
-"""A whole comparison, killed in the middle and resumed: the same tables as without, and what MLflow shows."""
+"""A whole comparison, also killed and resumed: its tables are those of one process, and what MLflow shows."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typing import Any, cast
 import polars as pl
 import pytest
 import torch
+from job_processes import ComparisonProcess
 
 from equipose.orchestrator.comparison.job import tune_train_judge
 from equipose.orchestrator.comparison.judgements import Judgements
@@ -28,6 +29,7 @@ from equipose.orchestrator.tracking.server import TrackingServer
 from equipose.pipelines.tables.formats import to_csv
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(900)]
+NOISE = ("INFO", "WARNING", "Warning", "Traceback", "(raylet)")
 COSTS = ["s/epoch", "Shapley, % of time", "peak memory, MiB"]
 TABLES = {
     "methods", "training", "headroom", "subsets", "steps", "spread", "joints", "actions", "environments",
@@ -113,17 +115,36 @@ def test_every_table_is_there_in_every_form(finished_comparison: Any) -> None:
     assert {"contributions-plain", "gradients-awc", "fisher-awc"} <= figures
 
 
-def test_finished_runs_are_not_repeated(finished_comparison: Any) -> None:
-    before = finished_comparison.ended_first
+@pytest.mark.slow  # in the system suite a sweep is killed, and two tables find runs that were there
+def test_killed_and_resumed_it_repeats_no_run_and_ends_in_the_same_tables(
+    finished_comparison: Any, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    killed = ComparisonProcess(out, *finished_comparison.command)
+    killed.wait_for("plain s0 done")  # between the tests of two methods
+    killed.process.kill()
+    killed.process.wait()
+    assert killed.survivors(patience=30, besides="Agent") == {}  # Ray's agents take a minute to notice
+    before = {path: path.stat().st_mtime_ns for path in out.glob("cells/*/result.json")}
     assert 5 <= len(before) < 16, "killed too early or too late to show anything"
+    resumed = ComparisonProcess(out, "--resume")
+    assert resumed.ended() == 0, resumed.output
     assert {path: path.stat().st_mtime_ns for path in before} == before
-    specs = list(finished_comparison.out.glob("cells/*/result.json"))
-    assert len(specs) == 16
-    again = set(re.findall(r"(\S.*?) running", finished_comparison.resumed.output))
-    done = set(re.findall(r"\d\d (\S.*?) done", finished_comparison.killed.output))
+    done = set(re.findall(r"(?m)^[\d:]{8} (\S.*?) done", killed.output))
     assert done
-    assert not {name.split(" ", 1)[-1] for name in again} & done
-    assert not list(finished_comparison.out.glob("cells/*/train")), "checkpoints of training are tidied up"
+    assert not done & set(re.findall(r"(?m)^[\d:]{8} (\S.*?) running epoch 0", resumed.output))
+    assert not [noise for noise in NOISE if noise in killed.output + resumed.output]
+    other = SimpleNamespace(root=out / "comparisons" / finished_comparison.config.name)
+    for name in TABLES:
+        assert without_costs(written(other, name)).equals(without_costs(written(finished_comparison, name)))
+    assert any("raylet" in command for command in resumed.descendants.values())
+    assert resumed.survivors(patience=30) == {}, "nothing is left running"
+    assert killed.survivors(patience=60) == {}
+
+
+def test_checkpoints_of_training_are_tidied_up(finished_comparison: Any) -> None:
+    assert len(list(finished_comparison.out.glob("cells/*/result.json"))) == 16
+    assert not list(finished_comparison.out.glob("cells/*/train"))
 
 
 def test_outcome_for_scripts(finished_comparison: Any, reference: Reference) -> None:
@@ -142,26 +163,17 @@ def test_outcome_for_scripts(finished_comparison: Any, reference: Reference) -> 
 
 
 def test_what_people_read(finished_comparison: Any) -> None:
-    text = finished_comparison.resumed.output
+    text = finished_comparison.process.output
     assert "differences to plain on the test part, simulated data" in text
     assert re.search(r"(helped|did not help|hurt|undecided) \(1 of 1\): awc", text)
     assert "underpowered (1 of 1): 2 seeds, fewer than 3" in text
     assert "tables and figures: " in text
     assert "look at it: equipose ui" in text
-    for noise in ("INFO", "WARNING", "Warning", "Traceback", "(raylet)"):
-        assert noise not in finished_comparison.killed.output + text
-
-
-@pytest.mark.slow  # Ray's agents may take a minute to notice
-def test_nothing_is_left_running(finished_comparison: Any) -> None:
-    started = finished_comparison.resumed.descendants
-    assert any("raylet" in command for command in started.values())
-    assert finished_comparison.resumed.survivors(patience=30) == {}
-    assert finished_comparison.killed.survivors(patience=60) == {}
+    assert not [noise for noise in NOISE if noise in text]
 
 
 @pytest.fixture(scope="module")
-def runs(comparison_server: TrackingServer) -> tuple[Any, list[Any]]:
+def runs(finished_comparison: Any, comparison_server: TrackingServer) -> tuple[Any, list[Any]]:
     """(MLflow, all runs of the comparison)."""
     mlflow = client(comparison_server.uri)
     experiment = mlflow.get_experiment_by_name("equipose/simulated-P1-S2")

@@ -1,4 +1,4 @@
-"""A continual job from the command line: killed inside a task and resumed, it gives the same tables."""
+"""A continual job: its tables; killed inside a task and resumed from the command line, it gives the same."""
 
 from __future__ import annotations
 
@@ -12,23 +12,26 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-from job_processes import ContinualProcess, runs_by_name
+from job_processes import ContinualProcess, in_this_process, runs_by_name
 
+from equipose.experiments.commands.continual import continual
 from equipose.orchestrator.evaluation.evaluation import load_evaluation
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.xdist_group("jobs on one Ray")]
 
-OPTIONS = ("--tasks", "E01", "E02", "--strategies", "joint", "replay", "noisy nis+replay", "--seeds", "1")
+TASKS, STRATEGIES = ("E01", "E02"), ("joint", "replay", "noisy nis+replay")
+OPTIONS = ("--tasks", *TASKS, "--strategies", *STRATEGIES, "--seeds", "1")
 RUNS = 1 + 2 + 1 + 2  # joint, finetune, replay after its shared first task, nis+replay in its own data
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The results of an uninterrupted job."""
+def finished(ray_cluster: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The results of an uninterrupted job, on this process's Ray."""
     out = tmp_path_factory.mktemp("continual") / "out"
-    job = ContinualProcess(out, *OPTIONS, "--epochs", "6")
-    assert job.ended() == 0, job.output
-    assert "final" in job.output
+    shown = in_this_process(
+        continual, preset="smoke", tasks=TASKS, strategies=STRATEGIES, seeds=1, epochs=6, out=out
+    )
+    assert "final" in shown
     return out
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
 from dataclasses import fields, replace
 from functools import lru_cache
 from itertools import permutations
@@ -23,7 +22,6 @@ from equipose.models.randomness import torch_rng
 from equipose.models.sensors import point_views
 from equipose.orchestrator.checkpoints import state as checkpoints
 from equipose.orchestrator.checkpoints.trained_model import load_model
-from equipose.orchestrator.cluster.session import SessionConfig, ray_session
 from equipose.orchestrator.evaluation import coalition_pool
 from equipose.orchestrator.evaluation.coalition_pool import (
     BATCH_ROWS,
@@ -200,15 +198,9 @@ def test_messages(tmp_path: Path) -> None:
         evaluate_coalitions(tmp_path, np.array([], np.int64), M, PoolConfig())
 
 
-@pytest.fixture(scope="module")
-def session() -> Iterator[None]:
-    with ray_session(SessionConfig(num_cpus=2)):
-        yield
-
-
 @pytest.mark.system
 @fusions
-def test_any_number_of_actors_gives_the_same(session: None, checkpoint_of: Any, fusion: str) -> None:
+def test_any_number_of_actors_gives_the_same(ray_cluster: None, checkpoint_of: Any, fusion: str) -> None:
     checkpoint = checkpoint_of(fusion)
     alone = in_this_process(checkpoint, len(ROWS), 2**M)
     counts = {1: (512, 256), 2: (64, 5), 5: (32, 16)} if fusion == "concat" else {2: (64, 16)}
@@ -219,11 +211,11 @@ def test_any_number_of_actors_gives_the_same(session: None, checkpoint_of: Any, 
 
 @pytest.mark.system
 def test_actors_without_a_place_hold_nothing_up(
-    session: None, checkpoint_of: Any, monkeypatch: pytest.MonkeyPatch
+    ray_cluster: None, checkpoint_of: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     checkpoint = checkpoint_of("concat")
     alone = in_this_process(checkpoint, len(ROWS), 2**M)
-    pool = PoolConfig(actors=5, cpus_per_actor=1.5, shard_rows=32)  # the session has room for one
+    pool = PoolConfig(actors=5, cpus_per_actor=1.5, shard_rows=32)  # this Ray has room for one
     assert_same(evaluate_coalitions(checkpoint, ROWS, M, pool), alone, 1e-9)
 
     monkeypatch.setattr(coalition_pool, "START_SECONDS", 0.5)
@@ -233,7 +225,7 @@ def test_actors_without_a_place_hold_nothing_up(
 
 @pytest.mark.system
 def test_a_killed_actor_changes_nothing(
-    session: None, checkpoint_of: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ray_cluster: None, checkpoint_of: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     checkpoint, obituary = checkpoint_of("concat"), tmp_path / "died"
     alone = in_this_process(checkpoint, len(ROWS), 2**M)

@@ -48,7 +48,7 @@ def points(out: Path, name: str = "awc-simulated-smoke-001") -> Points:
 
 @pytest.fixture(scope="module")
 def undisturbed(finished_sweep: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Results folder of the smoke sweep, whose six trials are all fixed, so that every number is."""
+    """Results folder of the smoke sweep, whose trials are all fixed, so that every number is."""
     out = tmp_path_factory.mktemp("undisturbed") / "out"
     sweep = type(finished_sweep.killed)(out)
     try:

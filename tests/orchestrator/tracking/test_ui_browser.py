@@ -15,7 +15,7 @@ import pytest
 
 from equipose.orchestrator.tracking.client import client
 from equipose.orchestrator.tracking.runs import PARENT_TAG
-from equipose.orchestrator.tracking.server import TrackingServer, tracking_server
+from equipose.orchestrator.tracking.server import TrackingServer
 from equipose.orchestrator.tracking.ui import compare_page, experiments, run_page, runs_page
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -76,48 +76,36 @@ def first_figure(mlflow: Any, runs: list[Any]) -> tuple[str, str]:
     pytest.fail("no run has an artifact figures/*contribution*")
 
 
-def check_pages(directory: Path, profile: Path, experiment: str | None = None) -> None:
-    """A sweep's directory shows its parent run, the children, a contribution chart and a figure.
-
-    experiment: its name; default the directory's latest.
-    """
-    with tracking_server(directory) as server:
-        mlflow = client(server.uri)
-        number = next(e.experiment_id for e in experiments(server.uri) if experiment in (None, e.name))
-        runs = mlflow.search_runs([number])
-        children = [run for run in runs if PARENT_TAG in run.data.tags]
-        parent = mlflow.get_run(children[0].data.tags[PARENT_TAG])
-        charted = next(run for run in runs if "shapley/rgb" in run.data.metrics)
-        names = [run.info.run_name for run in children]
-        figure_run, figure = first_figure(mlflow, runs)
-        pages = {
-            "runs": (
-                runs_page(server.uri, number),
-                [parent.info.run_name, f"<strong>{len(runs)}</strong>"],
-            ),
-            "parent": (run_page(server.uri, number, parent.info.run_id), ["Child runs", *names]),
-            "metrics": (
-                run_page(server.uri, number, charted.info.run_id, "model-metrics"),
-                ["js-plotly-plot", f"{charted.info.run_name} (shapley/rgb)"],
-            ),
-            "figure": (
-                run_page(server.uri, number, figure_run, f"artifacts/{figure}"),
-                [f'<img alt="{figure}"'],
-            ),
-        }
-        for name, (url, wanted) in pages.items():
-            page_showing(url, wanted, profile)
-            picture(name, url, profile)
+def pages_of(uri: str, experiment: str) -> dict[str, tuple[str, list[str]]]:
+    """Name -> address and texts: a sweep's runs, its parent run, a chart of contributions and a figure."""
+    mlflow = client(uri)
+    number = next(e.experiment_id for e in experiments(uri) if e.name == experiment)
+    runs = mlflow.search_runs([number])
+    children = [run for run in runs if PARENT_TAG in run.data.tags]
+    parent = mlflow.get_run(children[0].data.tags[PARENT_TAG])
+    charted = next(run for run in runs if "shapley/rgb" in run.data.metrics)
+    names = [run.info.run_name for run in children]
+    figure_run, figure = first_figure(mlflow, runs)
+    return {
+        "runs": (runs_page(uri, number), [parent.info.run_name, f"<strong>{len(runs)}</strong>"]),
+        "parent": (run_page(uri, number, parent.info.run_id), ["Child runs", *names]),
+        "metrics": (
+            run_page(uri, number, charted.info.run_id, "model-metrics"),
+            ["js-plotly-plot", f"{charted.info.run_name} (shapley/rgb)"],
+        ),
+        "figure": (run_page(uri, number, figure_run, f"artifacts/{figure}"), [f'<img alt="{figure}"']),
+    }
 
 
-def test_pages_of_a_finished_sweep(
-    finished_sweep: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_pages_of_a_finished_sweep(sweep_server: TrackingServer, tmp_path: Path) -> None:
+    for name, (url, wanted) in pages_of(sweep_server.uri, "equipose/simulated-P1-S2").items():
+        page_showing(url, wanted, tmp_path)
+        picture(name, url, tmp_path)
+
+
+def test_compare_view_of_a_comparison(
+    finished_comparison: Any, comparison_server: TrackingServer, tmp_path: Path
 ) -> None:
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    check_pages(finished_sweep.out, tmp_path, "equipose/simulated-P1-S2")
-
-
-def test_compare_view_of_a_comparison(comparison_server: TrackingServer, tmp_path: Path) -> None:
     """The runs of the methods are named after them, and the error is plotted by default."""
     uri = comparison_server.uri
     mlflow = client(uri)

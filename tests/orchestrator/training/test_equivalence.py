@@ -39,12 +39,11 @@ from equipose.orchestrator.training.state import Training
 from equipose.pipelines.batches.source import BatchConfig
 
 
-def config_of(store: Path, method: MethodConfig, **changes: Any) -> TrainConfig:
-    """A tiny float64 run without batch statistics: 4 epochs x 5 steps."""
+def config_of(store: Path, method: MethodConfig, batch_size: int = 24, **changes: Any) -> TrainConfig:
+    """A tiny float64 run without batch statistics: 4 epochs x 5 steps, or fewer of larger batches."""
+    batch = BatchConfig(batch_size=batch_size, views=point_views(lidar=16, mmwave=8))
     base = TrainConfig(
-        data=DataConfig(
-            store=str(store), batch=BatchConfig(batch_size=24, views=point_views(lidar=16, mmwave=8))
-        ),
+        data=DataConfig(store=str(store), batch=batch),
         model=ModelConfig(preset="tiny", norm="layer"),
         method=method,
         epochs=4,
@@ -145,6 +144,7 @@ def every_method(store: Path) -> dict[str, TrainConfig]:
             config,
             model=ModelConfig(preset="tiny", norm="layer", fusion=fusion),  # type: ignore[arg-type]
             epochs=2,
+            batch_size=48,
         )
         for name, config, fusion in runs
     }
@@ -191,7 +191,9 @@ def test_resumed_equals_uninterrupted(store_path: Path, tmp_path: Path, name: st
     config = config_of(
         store_path,
         METHODS[name].Config(),
+        batch_size=48,
         dtype="float32",
+        epochs=3,
         model=ModelConfig(preset="tiny", norm="batch", dropout=0.1),
     )
     whole = build_training(config)
