@@ -62,9 +62,7 @@ def fit(training: Training) -> Iterator[EpochResult]:
     while training.epoch < training.epochs:
         result = run_epoch(training)
         if training.epoch == training.epochs:
-            start = time.perf_counter()
-            training.method.on_task_end(run_of(training, lambda name, value: None))
-            result.metrics["time/train_s"] += time.perf_counter() - start
+            result = _ended(training, result)
         yield result
 
 
@@ -86,30 +84,55 @@ def run_epoch(training: Training) -> EpochResult:
     ]
     recalibrate_batch_statistics(training)
     trained = time.perf_counter()
+    logged |= mean_losses(losses, training.ranks) | norms.metrics() | moved.metrics()
+    logged |= _steps(training, run.epoch, len(losses))
+    logged["train/lr"] = lr
+    logged["time/train_s"] = trained - start + (training.start_seconds if run.epoch == 0 else 0.0)
+    result = _measured(training, {name: float(value) for name, value in logged.items()})
+    training.epoch += 1
+    training.history.append(result.metrics)
+    return result
 
-    result = _validate(training)
-    training.contributions = result.shapley
-    is_best = result.mpjpe_mm < training.best_mpjpe_mm
+
+def _measured(training: Training, metrics: dict[str, float]) -> EpochResult:
+    """Validate the epoch that `training.epoch` stands for, and add what is found to its metrics."""
+    start = time.perf_counter()
+    found = _validate(training)
+    training.contributions = found.shapley
+    is_best = found.mpjpe_mm < training.best_mpjpe_mm
     if is_best:
-        training.best_mpjpe_mm, training.best_epoch = result.mpjpe_mm, run.epoch
-    measured = {name: float(value) for name, value in logged.items()}
-    metrics = measured | mean_losses(losses, training.ranks) | norms.metrics() | moved.metrics()
-    metrics |= result.metrics() | _steps(training, run.epoch, len(losses))
+        training.best_mpjpe_mm, training.best_epoch = found.mpjpe_mm, training.epoch
+    metrics |= found.metrics()
     metrics |= {
         "train/mpjpe_mm": _error_mm(training, training.sample),
         "best/mpjpe_mm": training.best_mpjpe_mm,
         "best/epoch": float(training.best_epoch),
-        "train/lr": lr,
-        "time/train_s": trained - start + (training.start_seconds if run.epoch == 0 else 0.0),
-        "time/validation_s": time.perf_counter() - trained,
-        "time/shapley_s": result.shapley_seconds,
+        "time/validation_s": time.perf_counter() - start,
+        "time/shapley_s": found.shapley_seconds,
         "memory/peak_mib": peak_memory_mib(training.device),
     }
     for name, source in training.watched.items():
         metrics[f"task/{name}/val/mpjpe_mm"] = _error_mm(training, source)
+    return EpochResult(epoch=training.epoch, metrics=metrics, validation=found, is_best=is_best)
+
+
+def _ended(training: Training, last: EpochResult) -> EpochResult:
+    """The last epoch after the method's end of the task, measured again where that moves the weights.
+
+    Its checkpoint holds the moved weights, so its numbers, and whether it is the best, must be theirs.
+    """
+    start = time.perf_counter()
+    training.method.on_task_end(run_of(training, lambda name, value: None))
+    last.metrics["time/train_s"] += time.perf_counter() - start
+    if not training.method.moves_weights_at_end:
+        return last
+    before = training.history[-2] if len(training.history) > 1 else {}
+    training.best_mpjpe_mm = before.get("best/mpjpe_mm", float("inf"))
+    training.best_epoch = int(before.get("best/epoch", -1))
+    training.epoch -= 1
+    again = _measured(training, last.metrics)
     training.epoch += 1
-    training.history.append(metrics)
-    return EpochResult(epoch=run.epoch, metrics=metrics, validation=result, is_best=is_best)
+    return again
 
 
 def _epoch_step(training: Training, run: Run, index: int, batch: Batch, norms: GradientNorms) -> Losses:
