@@ -9,6 +9,8 @@ from typing import Literal
 FusionName = Literal["concat", "mlp", "attention", "cross_attention"]
 """The same names as `equipose.models.build.Fusion`, without torch."""
 PresetName = Literal["smoke", "quick", "paper"]
+WorkName = Literal["awc", "continual"]
+"""What a sweep searches."""
 ComparisonPresetName = Literal["smoke", "quick", "few_subjects", "missing_sensor", "paper"]
 ContinualPresetName = Literal["smoke", "quick", "paper"]
 PaperPresetName = Literal["smoke", "quick", "mars", "paper"]

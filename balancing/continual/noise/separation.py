@@ -25,6 +25,7 @@ from equipose.balancing.method import Method, MethodConfig, Step
 from equipose.balancing.parts.detached_heads import probe_losses
 from equipose.balancing.run import EpochPlan, Hidden, Run
 from equipose.balancing.schedules import epoch_count
+from equipose.balancing.search_spaces import searched, searched_count
 
 NAME = "nis"
 ACTS = ("mask", "nothing", "random")
@@ -58,11 +59,11 @@ class NoiseSeparation(Method):
         channels: tuple[Channel, ...] = ("features", "heads")
         """Evidence: the feature given pose and recording, the error of the sensor's own head relative to the
         others', minus its contribution to the row."""
-        threshold: float = 2.5
+        threshold: float = searched(2.5, low=2.0, high=4.0)
         """Smallest robust z of a separated score."""
         cap: float = 0.25
         """Largest share of a sensor's readings that is separated; above, none is and an alarm is logged."""
-        warmup: int = epoch_count(20)
+        warmup: int = searched_count(20, low=5, high=35, epochs=True)
         """Epochs of a task before the first judgement."""
         every: int = epoch_count(20)
         """Epochs between judgements; 0 judges once."""
