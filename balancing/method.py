@@ -110,7 +110,7 @@ class Method:
 
     @property
     def hidden(self) -> Hidden | None:
-        """Readings that no pass over training data may use; None if it uses all."""
+        """Readings that no pass over training or validation data may use; None if it uses all."""
         return None
 
     def acts_in(self, epoch: int) -> bool:

@@ -6,7 +6,7 @@ It runs alone or as one of several ranks; `equipose.orchestrator.ray_train.worke
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -29,13 +29,13 @@ from equipose.orchestrator.training.epoch_measures import (
 )
 from equipose.orchestrator.training.passes import (
     full_plan,
+    held_out,
     planned_batches,
     recalibrate_batch_statistics,
     run_of,
 )
 from equipose.orchestrator.training.state import Training
 from equipose.orchestrator.training.validation import Validation, validate
-from equipose.pipelines.batches.source import BatchSource
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,7 +104,7 @@ def _measured(training: Training, metrics: dict[str, float]) -> EpochResult:
         training.best_mpjpe_mm, training.best_epoch = found.mpjpe_mm, training.epoch
     metrics |= found.metrics()
     metrics |= {
-        "train/mpjpe_mm": _error_mm(training, training.sample),
+        "train/mpjpe_mm": _error_mm(training, _sampled(training)),
         "best/mpjpe_mm": training.best_mpjpe_mm,
         "best/epoch": float(training.best_epoch),
         "time/validation_s": time.perf_counter() - start,
@@ -112,7 +112,7 @@ def _measured(training: Training, metrics: dict[str, float]) -> EpochResult:
         "memory/peak_mib": peak_memory_mib(training.device),
     }
     for name, source in training.watched.items():
-        metrics[f"task/{name}/val/mpjpe_mm"] = _error_mm(training, source)
+        metrics[f"task/{name}/val/mpjpe_mm"] = _error_mm(training, held_out(training, source))
     return EpochResult(epoch=training.epoch, metrics=metrics, validation=found, is_best=is_best)
 
 
@@ -152,7 +152,13 @@ def _epoch_step(training: Training, run: Run, index: int, batch: Batch, norms: G
     return losses
 
 
-def _error_mm(training: Training, source: BatchSource) -> float:
+def _sampled(training: Training) -> Iterator[Batch]:
+    """This rank's share of the sample of training rows."""
+    ranks = training.ranks
+    return map(training.to_device, training.sample.share(ranks.rank, ranks.world_size))
+
+
+def _error_mm(training: Training, batches: Iterable[Batch]) -> float:
     """MPJPE of the full model in evaluation mode, mm.
 
     On training rows, its gap to held-out errors is memorisation; on the validation parts of earlier tasks,
@@ -161,7 +167,7 @@ def _error_mm(training: Training, source: BatchSource) -> float:
     ranks, model = training.ranks, training.model
     total = torch.zeros(2, dtype=torch.float64, device=training.device)
     with torch.no_grad(), evaluating(model):
-        for batch in map(training.to_device, source.share(ranks.rank, ranks.world_size)):
+        for batch in batches:
             error = mpjpe(model(batch).pose, batch.pose).double().sum()
             total += torch.stack([error, error.new_tensor(len(batch))])
     error, count = ranks.mean(total).tolist()
@@ -180,7 +186,7 @@ def _steps(training: Training, epoch: int, taken: int) -> dict[str, float]:
 def _validate(training: Training) -> Validation:
     return validate(
         training.model,
-        map(training.to_device, training.validation.share(training.ranks.rank, training.ranks.world_size)),
+        held_out(training, training.validation),
         value_function=training.value_function,
         ranks=training.ranks,
     )
