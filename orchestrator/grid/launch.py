@@ -1,7 +1,7 @@
 """How a run is trained: in the process that wants it, or on Ray Train.
 
 A run is trained **in this process** (`train_alone`) when it has one worker and belongs to a grid: a
-comparison, the paper's tables, the controlled experiment. Every run of a grid is a Ray task already, which
+comparison, the paper's tables, the controlled experiment, streams of tasks and their sweeps. Every run of a grid is a Ray task already, which
 Ray places, restarts and moves off dead nodes, so Ray Train would only add two processes per run, a controller
 and a worker, with their memory and start-up time.
 

@@ -108,9 +108,9 @@ def paired_test(sums: Array, counts: Array, strata: Strata | None = None) -> Pai
 
     sums: [S, G] error sums of the method minus those of the reference; counts: [G] frames per cluster.
     strata: see the module. The variance of the mean is (A + B - R) / (S G) from the mean squares of seeds A,
-    clusters B and rest R, where R is replaced by min(A, B) if one of those is smaller: then the estimate stays
-    at or above that of the larger factor alone, as in min F' (Clark 1973). Degrees of freedom are never below
-    those of the smaller factor, min(S, G) - 1 without strata.
+    clusters B and rest R, where R is replaced by min(A, B) if one of those is smaller: then the estimate
+    stays at or above that of the larger factor alone, as in min F' (Clark 1973). Degrees of freedom are never
+    below those of the smaller factor, min(S, G) - 1 without strata.
     In 1,000 to 20,000 draws under no effect, S 3 to 10, G 5 to 10, it rejects 1 to 6 % at the 5 % level (1 %
     where neither seeds nor clusters matter, 3 to 6 % where one does).
     """
