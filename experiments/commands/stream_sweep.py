@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from equipose.experiments.presets.names import ContinualPresetName
     from equipose.experiments.presets.sources import DataSource
     from equipose.experiments.presets.stream_sweep import StreamSweepOptions
+    from equipose.orchestrator.training.config import TrainConfig
 
 
 def stream_options(
@@ -60,7 +61,7 @@ def stream_options(
     )
 
 
-def check(options: StreamSweepOptions) -> object:
+def check(options: StreamSweepOptions) -> TrainConfig:
     """The run that all trials vary. Raises ValueError for options that would not work."""
     from equipose.experiments.commands.continual import check as check_streams
     from equipose.experiments.presets.stream_sweep import stream_sweep_config

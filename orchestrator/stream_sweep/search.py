@@ -56,10 +56,10 @@ class TurnTaking(Searcher):
         """Trials that are still to be handed out, of all strategies."""
         return sum(max(0, count) for count in self._left.values())
 
-    def suggest(self, trial_id: str) -> dict[str, Any] | str:
-        """The next point, with its strategy and the trial's number in the strategy's study."""
+    def suggest(self, trial_id: str) -> dict[str, Any] | None:
+        """The next point, with its strategy and the trial's number in its study; None when all are out."""
         if not self.left:
-            return str(Searcher.FINISHED)
+            return None
         name = max(self._left, key=lambda one: self._left[one])
         self._left[name] -= 1
         self._of[trial_id] = name

@@ -154,7 +154,7 @@ class NoiseSeparation(Method):
             run.log(f"noise/{name}/separated", float(masked[:, m].sum() / present[m]))
             run.log(f"noise/{name}/alarm", max(found[m].alarm, bulk_share(bulk[:, m])))
         if c.validation != "nothing" and len(run.validation_rows):
-            self._judge_validation(run, yardstick, torch.tensor([one.cut for one in found]))
+            self._judge_validation(run, yardstick, torch.tensor([one.cut for one in found], dtype=torch.float64))
 
     def _judge_validation(self, run: Run, yardstick: Yardstick, cuts: Tensor) -> None:
         """Flag what the rule of the training part ([M] smallest separated scores) says of the other people.

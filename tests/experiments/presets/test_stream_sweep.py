@@ -49,7 +49,7 @@ def test_the_seed_is_none_of_a_continual_job() -> None:
     config = stream_sweep_config("s", found, "store")
     assert (config.seed, config.job.seeds) == (2, (1002,))
     assert config.total == 1 + 4
-    assert check(found).epochs == 15  # type: ignore[attr-defined]
+    assert check(found).epochs == 15
 
 
 def test_the_command_that_resumes_names_the_work() -> None:

@@ -11,6 +11,7 @@ from equipose.balancing.continual.memory.replay import Replay
 from equipose.balancing.continual.noise.separation import NoiseSeparation
 from equipose.balancing.continual.penalties.si import SI
 from equipose.balancing.methods.plain import Plain
+from equipose.balancing.schedules import fitted
 from equipose.orchestrator.stream_sweep.dials import dials_of, turned
 
 CHAIN = ChainConfig(parts=(NoiseSeparation.Config(), Replay.Config()))
@@ -23,8 +24,8 @@ def test_a_chain_has_the_dials_of_all_its_methods() -> None:
 
 
 def test_ranges_of_schedules_are_shares_of_a_task() -> None:
-    [warmup] = [dial for dial in dials_of(CHAIN, 10) if dial.name == "nis.warmup"]
-    assert (warmup.low, warmup.high, warmup.whole) == (1, 7, True)
+    [warmup] = [dial for dial in dials_of(fitted(CHAIN, 10), 10) if dial.name == "nis.warmup"]
+    assert (warmup.low, warmup.default, warmup.high, warmup.whole) == (1, 4, 7, True)
 
 
 def test_a_setting_outside_of_its_range_widens_it() -> None:
