@@ -70,7 +70,13 @@ def sweep(
     from equipose.experiments.presets.sources import chosen_source
 
     source = chosen_source(data, data_root, store, sensors)
-    run: dict[str, Any] = {"out": out.resolve(), "resume": resume, "plan": plan, "quiet": quiet, "trials": trials}
+    run: dict[str, Any] = {
+        "out": out.resolve(),
+        "resume": resume,
+        "plan": plan,
+        "quiet": quiet,
+        "trials": trials,
+    }
     common: dict[str, Any] = {
         "seed": seed,
         "trials": trials,

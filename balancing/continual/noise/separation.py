@@ -154,16 +154,16 @@ class NoiseSeparation(Method):
             run.log(f"noise/{name}/separated", float(masked[:, m].sum() / present[m]))
             run.log(f"noise/{name}/alarm", max(found[m].alarm, bulk_share(bulk[:, m])))
         if c.validation != "nothing" and len(run.validation_rows):
-            self._judge_validation(run, yardstick, torch.tensor([one.cut for one in found], dtype=torch.float64))
+            self._judge_validation(run, yardstick, [decision.cut for decision in found])
 
-    def _judge_validation(self, run: Run, yardstick: Yardstick, cuts: Tensor) -> None:
-        """Flag what the rule of the training part ([M] smallest separated scores) says of the other people.
+    def _judge_validation(self, run: Run, yardstick: Yardstick, cuts: list[float]) -> None:
+        """Flag what the rule of the training part (the smallest separated score of every sensor) says of the other people.
 
         As there, a sensor of which more than `cap` does not fit keeps all its readings.
         """
         rows = run.validation_rows
         evidence = gathered(run, rows, self.config.channels)
-        flagged = measured(evidence, yardstick)[0] >= cuts
+        flagged = measured(evidence, yardstick)[0] >= torch.tensor(cuts, dtype=torch.float64)
         shares = flagged.sum(dim=0) / evidence.present.sum(dim=0).clamp_min(1)
         for name, share in zip(run.model.modalities, shares.tolist(), strict=True):
             run.log(f"noise/{name}/validation_flagged", share)
