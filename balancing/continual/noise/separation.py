@@ -157,9 +157,10 @@ class NoiseSeparation(Method):
             self._judge_validation(run, yardstick, [decision.cut for decision in found])
 
     def _judge_validation(self, run: Run, yardstick: Yardstick, cuts: list[float]) -> None:
-        """Flag what the rule of the training part (the smallest separated score of every sensor) says of the other people.
+        """Flag the other people's readings by the rule of the training part.
 
-        As there, a sensor of which more than `cap` does not fit keeps all its readings.
+        cuts: the smallest separated score of every sensor. As there, a sensor of which more than `cap` does
+        not fit keeps all its readings.
         """
         rows = run.validation_rows
         evidence = gathered(run, rows, self.config.channels)
