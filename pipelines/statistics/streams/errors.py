@@ -47,7 +47,8 @@ def _as_compared(table: pl.DataFrame, method: str) -> pl.DataFrame:
 def nested_in_tasks(table: pl.DataFrame) -> bool:
     """Whether every subject is tested in one task only, and every task has two subjects or more."""
     pairs = table.select("subject", "task").unique()
-    return pairs["subject"].is_unique().all() and pairs.group_by("task").len()["len"].min() >= 2
+    people: list[int] = pairs.group_by("task").len()["len"].to_list()
+    return len(pairs) == pairs["subject"].n_unique() and min(people, default=0) >= 2
 
 
 def final_errors(errors: pl.DataFrame) -> pl.DataFrame:
