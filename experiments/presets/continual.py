@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from equipose.balancing.chained import ChainConfig
 from equipose.balancing.continual.noise.separation import NoiseSeparation
@@ -102,7 +102,7 @@ class ContinualOptions(ResumableOptions):
 
     kind: ClassVar[Kind] = "continual"
     verb: ClassVar[str] = "continual"
-    grows = "seeds"
+    grows: ClassVar[Literal["trials", "seeds"]] = "seeds"
 
     preset: ContinualPresetName
     strategies: tuple[str, ...]

@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from equipose.experiments.presets.continual import CONTINUALS, ContinualOptions, continual_config
 from equipose.experiments.presets.names import ContinualPresetName
@@ -41,7 +41,7 @@ class StreamSweepOptions(ContinualOptions):
 
     kind: ClassVar[Kind] = "sweeps"
     verb: ClassVar[str] = "sweep"
-    grows = "trials"
+    grows: ClassVar[Literal["trials", "seeds"]] = "trials"
 
     seeds: int = 1
     orders: int = 1
