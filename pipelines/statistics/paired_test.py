@@ -112,8 +112,8 @@ def paired_test(sums: Array, counts: Array, strata: Strata | None = None) -> Pai
     stays at or above that of the larger factor alone, as in min F' (Clark 1973). Degrees of freedom are never
     below those of the smaller factor, min(S, G) - 1 without strata.
     In 1,000 to 20,000 draws under no effect, S 3 to 10, G 5 to 10, it rejects 1 to 6 % at the 5 % level (1 %
-    where neither seeds nor clusters matter, 3 to 6 % where one does); 1 to 5 % within 4 strata of 2 clusters that
-    differ by 4 to 20 times the clusters' own spread, S 3, in 1,500 draws.
+    where neither seeds nor clusters matter, 3 to 6 % where one does), and 1 to 5 % in 1,500 draws within 4
+    strata of 2 clusters that differ far more than the clusters do, S 3.
     """
     z = linearised(sums, counts)
     s, g = z.shape

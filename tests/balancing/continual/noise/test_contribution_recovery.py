@@ -52,7 +52,7 @@ def contributions(toy_model: Callable, parts: SimpleNamespace, kind: str) -> dic
     }
 
     def after(present: Tensor) -> float:
-        model = parts.trained(deepcopy(noisy.model), replace(spoilt, present=present), HALF).model
+        model = parts.trained(deepcopy(start), replace(spoilt, present=present), 2 * HALF).model
         return strong_contribution(model, held_out)
 
     found = {name: after(present) for name, present in without.items()}
