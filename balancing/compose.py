@@ -74,6 +74,7 @@ class _Chain(Method):
         self.replaces_step = any(method.replaces_step for method in methods.values())
         self.joins_late = all(method.joins_late for method in methods.values())
         self.from_scratch = any(method.from_scratch for method in methods.values())
+        self.moves_weights_at_end = any(method.moves_weights_at_end for method in methods.values())
         shapers = [name for name, method in methods.items() if method.replaces_step or method.shapes_step]
         if self.replaces_step and len(shapers) > 1:
             raise ValueError(
@@ -176,6 +177,7 @@ class _Within(Method):
         self.owns_backward = method.owns_backward and len(epochs) > 0
         self.replaces_step = method.replaces_step and len(epochs) > 0
         self.joins_late = method.joins_late
+        self.moves_weights_at_end = method.moves_weights_at_end
         self.from_scratch = method.from_scratch and len(epochs) > 0
 
     def acts_in(self, epoch: int) -> bool:

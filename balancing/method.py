@@ -82,6 +82,10 @@ class Method:
     from_scratch: bool = False
     """In a stream of tasks, whether every task starts with new weights; what the method keeps carries on."""
 
+    moves_weights_at_end: bool = False
+    """Whether `on_task_end` changes the model, so that what was measured after the last epoch is measured
+    again on the weights that the task leaves."""
+
     carries_on: bool = False
     """In a stream of tasks, whether its state carries on to the next one; else it starts every task anew, as
     its schedules do."""
@@ -93,7 +97,7 @@ class Method:
 
     @property
     def hidden(self) -> Hidden | None:
-        """Readings that no pass over training data may use; None if it uses all."""
+        """Readings that no pass over training or validation data may use; None if it uses all."""
         return None
 
     def acts_in(self, epoch: int) -> bool:

@@ -67,6 +67,8 @@ class Run:
     """Rows of a global batch."""
     training_rows: Tensor = field(default_factory=lambda: torch.empty(0, dtype=torch.int64))
     """[N] int64 rows of the store that this task trains on, ascending."""
+    validation_rows: Tensor = field(default_factory=lambda: torch.empty(0, dtype=torch.int64))
+    """[N] int64 rows of the store in the validation part of this task, ascending."""
     rows: Callable[[Tensor], Iterable[Batch]] = field(default=_no_rows)
     """This rank's share of given rows of the store ([K] int64), in their order; it shows every reading, those
     that `Method.hidden` leaves out of all other passes too."""
@@ -92,7 +94,7 @@ class EpochPlan:
 
 @dataclass(frozen=True, kw_only=True)
 class Hidden:
-    """Readings that no pass over training data shows, because they do not fit what was recorded."""
+    """Readings that no pass over training or validation data shows: they do not fit what was recorded."""
 
     rows: Tensor
     """[K] int64 rows of the store, ascending."""

@@ -1,8 +1,9 @@
 """Each method's search space: the fields of its Config that tuning varies, and how far.
 
-A method declares its space where it declares the fields, with `searched`. Tuning varies the learning rate and
-one position in this space. All fields of a method move together along the position, and every method is tried
-at the same positions equally often, so none is tuned harder than another.
+A method declares its space where it declares the fields, with `searched` and `searched_count`. Tuning varies
+the learning rate and one position in this space. All fields of a method move together along the position, and
+every method is tried at the same positions equally often, so none is tuned harder than another. A sweep of
+streams turns each dial by itself (`dials`), and counts too, which are no part of that position.
 
 A field belongs here only if it changes what a run with Adam learns (`tests/balancing/test_dials_act.py`). A
 constant factor on a gradient does not: Adam divides it out.
@@ -15,6 +16,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any, TypeVar
 
 from equipose.balancing.method import MethodConfig
+from equipose.balancing.schedules import SCHEDULE, share_of
 
 Config = TypeVar("Config", bound=MethodConfig)
 SEARCH = "search"
@@ -31,6 +33,10 @@ class SearchRange:
     """Value at position 1; it may be the smaller one."""
     when: tuple[str, Any] | None = None
     """Another field and the value with which this one has an effect; None is always."""
+    whole: bool = field(default=False, repr=False)
+    """Whether it counts something."""
+    costs: bool = field(default=False, repr=False)
+    """Whether more of it costs more memory, so that a search would take all that it may."""
 
     def __post_init__(self) -> None:
         for name in ("low", "high"):
@@ -52,6 +58,45 @@ def searched(default: float, *, low: float, high: float, when: tuple[str, Any] |
     return value
 
 
+def searched_count(default: int, *, low: int, high: int, epochs: bool = False, costs: bool = False) -> int:
+    """An integer Config field that a sweep of streams varies between `low` and `high`, both positive.
+
+    epochs: whether it counts epochs, of 50, see `equipose.balancing.schedules`. costs: see `SearchRange`.
+    """
+    scale = SearchRange(low, high, whole=True, costs=costs)
+    value: int = field(default=default, metadata={SEARCH: scale, SCHEDULE: epochs})
+    return value
+
+
+def dials(config: MethodConfig, epochs: int, *, memory: bool = False) -> dict[str, SearchRange]:
+    """Field -> range, for all fields that a search may turn one by one; schedules fitted to `epochs`.
+
+    memory: also those that cost memory.
+
+    Examples:
+        >>> from equipose.balancing.registry import CONTINUAL
+        >>> [sorted(dials(CONTINUAL["replay"].Config(), 50, memory=memory)) for memory in (False, True)]
+        [['beta'], ['beta', 'rows']]
+        >>> dials(CONTINUAL["nis"].Config(), 10)["warmup"]
+        SearchRange(low=1, high=7, when=None)
+    """
+    found = {}
+    for f in fields(config):
+        scale: SearchRange | None = f.metadata.get(SEARCH)
+        if scale is None or not _acts(scale, config) or (scale.costs and not memory):
+            continue
+        if f.metadata.get(SCHEDULE):
+            low, high = (share_of(int(end), epochs) for end in (scale.low, scale.high))
+            scale = replace(scale, low=low, high=high)
+        found[f.name] = scale
+    return found
+
+
+def _acts(scale: SearchRange, config: MethodConfig) -> bool:
+    """Whether the field of this range has an effect in a config."""
+    return scale.when is None or getattr(config, scale.when[0]) == scale.when[1]
+
+
 def search_space(config: MethodConfig | type[MethodConfig]) -> dict[str, SearchRange]:
     """Field -> range, for the fields that tuning varies; empty where there are none.
 
@@ -64,11 +109,7 @@ def search_space(config: MethodConfig | type[MethodConfig]) -> dict[str, SearchR
     """
     config = config() if isinstance(config, type) else config
     ranges = {f.name: f.metadata[SEARCH] for f in fields(config) if SEARCH in f.metadata}
-    return {
-        name: scale
-        for name, scale in ranges.items()
-        if scale.when is None or getattr(config, scale.when[0]) == scale.when[1]
-    }
+    return {name: scale for name, scale in ranges.items() if _acts(scale, config) and not scale.whole}
 
 
 def at_position(config: Config, position: float) -> Config:

@@ -1,19 +1,21 @@
-"""`equipose sweep`, `experiments/awc_sweep.py`: sweep AWC strength, critical-window length and fusion."""
+"""`equipose sweep`, `experiments/awc_sweep.py`: sweep AWC, or the dials of strategies that learn tasks."""
 
 from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from equipose.experiments.presets.names import DEFAULT_OUT, PresetName
+from equipose.experiments.presets.names import DEFAULT_OUT, PresetName, WorkName
 
 if TYPE_CHECKING:
+    from equipose.experiments.presets.sources import DataSource
     from equipose.experiments.presets.sweep import SweepOptions
     from equipose.orchestrator.training.config import TrainConfig
 
 
 def sweep(
+    work: WorkName = "awc",
     data: str | None = None,
     data_root: Path | None = None,
     store: str | None = None,
@@ -28,59 +30,132 @@ def sweep(
     gpu: bool = False,
     sensors: tuple[str, ...] = (),
     override: tuple[str, ...] = (),
+    strategies: tuple[str, ...] = (),
+    by: str | None = None,
+    tasks: tuple[str, ...] = (),
+    memory: bool = False,
     resume: bool = False,
     plan: bool = False,
     quiet: bool = False,
 ) -> None:
-    """Sweep AWC strength, critical window and fusion with Ray Tune and Optuna; log it to MLflow.
+    """Sweep AWC, or strategies that learn task after task, with Ray Tune and Optuna; log it to MLflow.
 
     Args:
+        work: `awc` searches AWC's strength, critical window and fusion. `continual` searches the dials of
+            strategies (strength, warm-up, noise threshold): a trial is a whole stream of tasks, judged by the
+            error on the validation parts of all of them, and every strategy has equally many.
         data: Where the frames come from; by default the simulator, which needs no download.
         data_root: Folder of the raw files, for `mars` and `mmfi`.
         store: Path or URI of a prepared store, in place of raw data.
         preset: `smoke` (a minute or two), `quick` (minutes on two cores) or `paper` (the paper's settings).
         protocol: P1, P2 or P3 (MARS: `MARS`).
-        split: S1, S2 or S3 (MARS: `time` or `subject`).
+        split: S1, S2 or S3 (MARS: `time` or `subject`); with `--work awc` only.
         out: Results folder; jobs may share it.
-        seed: Of weights, batches and the search.
-        trials: Instead of the preset's number; with `--resume` the number to extend the newest sweep to.
-        epochs: Instead of the preset's number.
+        seed: Of weights, batches and the search; for streams, weights and batches take one 1000 higher.
+        trials: Instead of the preset's number; with `--resume` the number to extend the newest sweep to. For
+            streams the number per strategy.
+        epochs: Instead of the preset's number; for streams that of every task.
         workers: Ray Train workers per trial (DDP ranks).
         gpu: Give every worker a GPU.
         sensors: Of every trial, e.g. `rgb lidar`; by default those of the AWC paper.
         override: Any other setting of every trial, e.g. `optimizer.lr=3e-4 data.batch.mmwave.frames=3`.
+        strategies: Of streams, instead of the preset's, such as `ewc nis+replay`; see `equipose continual`.
+        by: What tasks differ by: `environment`, `subject` or `action`.
+        tasks: Such as `E01 E02`; by default all that the data has.
+        memory: Also search how many rows a memory keeps; more is better and costs more.
         resume: Resume the newest unfinished job of this data and preset in `out`, with its own options.
         plan: Print what would run and whether it fits, then stop.
         quiet: Print only the summary.
     """
-    from equipose.experiments.jobs.plan import plan_sweep
-    from equipose.experiments.jobs.start import start_job
     from equipose.experiments.presets.sources import chosen_source
-    from equipose.experiments.presets.sweep import SweepOptions
 
     source = chosen_source(data, data_root, store, sensors)
-    default = source.default_split()
+    run: dict[str, Any] = {
+        "out": out.resolve(),
+        "resume": resume,
+        "plan": plan,
+        "quiet": quiet,
+        "trials": trials,
+    }
+    common: dict[str, Any] = {
+        "seed": seed,
+        "trials": trials,
+        "epochs": epochs,
+        "workers": workers,
+        "gpu": gpu,
+    }
+    common |= {"protocol": protocol, "override": override}
+    streams: dict[str, Any] = {"strategies": strategies, "by": by, "tasks": tasks, "memory": memory}
+    if work == "continual":
+        if split is not None:
+            raise ValueError(f"--split {split} has no effect with --work continual, whose tasks are splits")
+        _start_streams(source, preset, common | streams, **run)
+        return
+    set_ones = sorted(name for name, value in streams.items() if value)
+    if set_ones:
+        raise ValueError(f"--{set_ones[0]} is for streams of tasks; add --work continual, or leave it out")
+    _start_awc(source, preset, common | {"split": split}, **run)
+
+
+def _start_awc(
+    source: DataSource,
+    preset: PresetName,
+    given: dict[str, Any],
+    *,
+    out: Path,
+    resume: bool,
+    plan: bool,
+    quiet: bool,
+    trials: int | None,
+) -> None:
+    """Start or resume a sweep of AWC, or print its plan."""
+    from equipose.experiments.jobs.plan import plan_sweep
+    from equipose.experiments.jobs.start import start_job
+    from equipose.experiments.presets.sweep import SweepOptions
+
+    protocol, split = source.default_split()
+    given = {**given, "protocol": given["protocol"] or protocol, "split": given["split"] or split}
     options = SweepOptions(
         data=source.kind,
         data_root=source.root,
         store=source.store,
         preset=preset,
-        protocol=protocol or default[0],
-        split=split or default[1],
-        seed=seed,
-        trials=trials,
-        epochs=epochs,
-        workers=workers,
-        gpu=gpu,
         sensors=source.model_sensors(),
-        override=override,
+        **given,
     )
     start_job(
         options,
-        out.resolve(),
+        out,
         check=check,
         run=partial(run_job, quiet=quiet),
         plan=plan_sweep if plan else None,
+        resume=resume,
+        extent=trials,
+    )
+
+
+def _start_streams(
+    source: DataSource,
+    preset: PresetName,
+    given: dict[str, Any],
+    *,
+    out: Path,
+    resume: bool,
+    plan: bool,
+    quiet: bool,
+    trials: int | None,
+) -> None:
+    """Start or resume a sweep of streams, or print its plan."""
+    from equipose.experiments.commands import stream_sweep
+    from equipose.experiments.jobs.plan import plan_streams
+    from equipose.experiments.jobs.start import start_job
+
+    start_job(
+        stream_sweep.stream_options(source, preset, **given),
+        out,
+        check=stream_sweep.check,
+        run=partial(stream_sweep.run_job, quiet=quiet),
+        plan=plan_streams if plan else None,
         resume=resume,
         extent=trials,
     )

@@ -10,6 +10,7 @@ from equipose.experiments.jobs.preflight import report, wanted_by
 from equipose.experiments.presets.comparison import ComparisonOptions, comparison_config
 from equipose.experiments.presets.options import ResumableOptions
 from equipose.experiments.presets.sources import store_path
+from equipose.experiments.presets.stream_sweep import StreamSweepOptions, stream_sweep_config
 from equipose.experiments.presets.sweep import SweepOptions, sweep_config
 
 if TYPE_CHECKING:
@@ -35,6 +36,23 @@ def plan_sweep(options: SweepOptions, out: Path) -> None:
         f"the first {len(config.enqueued())} are the paper's setting and plain training per fusion"
     )
     _finish(options, config.base, out, config.trials)
+
+
+def plan_streams(options: StreamSweepOptions, out: Path) -> None:
+    """Print what a sweep of streams searches, its data and resources, and the doctor's checks.
+
+    Raises ValueError that names the option that is wrong.
+    """
+    noisy = "" if options.contaminated else None
+    config = stream_sweep_config("plan", replace(options, gpu=False), planned_store(options, out)[0], noisy)
+    print(
+        f"sweep of {config.total} streams of {config.length} tasks, {config.job.base.epochs} epochs each; "
+        "the first of every strategy is its own setting, and none is stopped early"
+    )
+    for search in config.searches():
+        turned = ", ".join(dial.label for dial in search.dials) or "nothing to tune"
+        print(f"  {search.name}: {search.trials} x {turned}")
+    _finish(options, config.job.base, out, config.total)
 
 
 def plan_comparison(options: ComparisonOptions, out: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from equipose.balancing.chained import ChainConfig
 from equipose.balancing.continual.noise.separation import NoiseSeparation
@@ -15,8 +15,9 @@ from equipose.balancing.schedules import fitted
 from equipose.experiments.presets.names import ContinualPresetName
 from equipose.experiments.presets.options import ResumableOptions
 from equipose.experiments.presets.sizes import PRESETS, Preset, SimulatedSelection, codes
+from equipose.experiments.presets.typed.overrides import with_overrides, with_settings
 from equipose.models.sensors import point_views
-from equipose.orchestrator.continual.config import REFERENCE_SHAPES, ContinualConfig, Strategy
+from equipose.orchestrator.continual.config import REFERENCE_SHAPES, ContinualConfig, Strategy, parts_of
 from equipose.orchestrator.jobs.location import Kind
 from equipose.pipelines.batches.source import BatchConfig
 from equipose.pipelines.protocols import Task
@@ -101,7 +102,7 @@ class ContinualOptions(ResumableOptions):
 
     kind: ClassVar[Kind] = "continual"
     verb: ClassVar[str] = "continual"
-    grows = "seeds"
+    grows: ClassVar[Literal["trials", "seeds"]] = "seeds"
 
     preset: ContinualPresetName
     strategies: tuple[str, ...]
@@ -161,19 +162,27 @@ def strategy_of(name: str, epochs: int) -> Strategy:
     """A strategy by its name: a reference, a method, several joined by `+`, `noisy` before it.
 
     `finetune` is `plain`; `random` is the control of `nis`, which hides as many readings at random. Schedules
-    are fitted to the epochs of a task. Raises ValueError for an unknown name.
+    are fitted to the epochs of a task. A method may have settings, `replay:rows=400,beta=0.5`, which stay as
+    they are. Raises ValueError for an unknown name or setting.
     """
     noisy, plain = name.startswith(NOISY), name.removeprefix(NOISY)
     if plain in REFERENCE_SHAPES:
         shapes: dict[str, Shape] = {shape: shape for shape in REFERENCE_SHAPES}
         return Strategy(name=name, shape=shapes[plain], noisy=noisy)
-    parts = [_method(part, epochs) for part in plain.split("+")]
+    parts = [_method(part, epochs) for part in parts_of(plain)]
     method = parts[0] if len(parts) == 1 else ChainConfig(parts=tuple(parts))
     return Strategy(name=name, method=method, noisy=noisy)
 
 
-def _method(name: str, epochs: int) -> MethodConfig:
+def _method(text: str, epochs: int) -> MethodConfig:
     """The settings of a method in a strategy's name."""
+    name, colon, typed = text.partition(":")
+    config = _preset_method(name, epochs)
+    return with_settings(config, text, typed.split(",")) if colon else config
+
+
+def _preset_method(name: str, epochs: int) -> MethodConfig:
+    """A method's settings where nothing is said."""
     if name == "random":
         return fitted(NoiseSeparation.Config(act="random"), epochs)
     if name == "relearning":
@@ -199,8 +208,6 @@ def continual_config(
 
     Raises ValueError that names the option that is wrong.
     """
-    from equipose.experiments.presets.typed.overrides import with_overrides
-
     tasks = tuple(Task(by=options.by, values=tuple(value.split("+"))) for value in options.tasks)
     sizes = CONTINUALS[options.preset].sizes.resized(options.epochs, None)
     everything = Task(by=options.by, values=tuple(value for task in tasks for value in task.values))

@@ -10,6 +10,8 @@ FusionName = Literal["concat", "mlp", "attention", "cross_attention"]
 """The same names as `equipose.models.build.Fusion`, without torch."""
 OptimizerName = Literal["adam", "sgd"]
 PresetName = Literal["smoke", "quick", "paper"]
+WorkName = Literal["awc", "continual"]
+"""What a sweep searches."""
 ComparisonPresetName = Literal["smoke", "quick", "few_subjects", "missing_sensor", "paper"]
 ContinualPresetName = Literal["smoke", "quick", "paper"]
 PaperPresetName = Literal["smoke", "quick", "mars", "paper"]

@@ -8,6 +8,7 @@ once, and an interrupted stream resumes inside the task that it had reached.
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -58,8 +59,23 @@ class Strategy:
 
 
 def file_name(strategy: str) -> str:
-    """A strategy's name as a part of file names and labels: `noisy nis+ewc` -> `noisy-nis-ewc`."""
-    return strategy.replace("+", "-").replace(" ", "-")
+    """A strategy's name as a part of file names and labels.
+
+    Examples:
+        >>> file_name("noisy nis+ewc:strength=1e+03,fisher_fraction=0.5")
+        'noisy-nis-ewc-strength-1e-03-fisher_fraction-0.5'
+    """
+    return re.sub(r"[^\w.]+", "-", strategy)
+
+
+def parts_of(name: str) -> list[str]:
+    """The methods in a strategy's name, with their settings.
+
+    Examples:
+        >>> parts_of("nis+ewc:strength=1e+03")
+        ['nis', 'ewc:strength=1e+03']
+    """
+    return re.split(r"\+(?=[a-z])", name)
 
 
 @dataclass(frozen=True, kw_only=True)

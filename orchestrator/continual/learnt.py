@@ -52,7 +52,7 @@ class LearntStream:
         return {
             "seconds": sum(sum(result.series("time/train_s")) for result in self.results),
             "steps": sum(result.history[-1][name] for result in self.results for name in steps),
-            "kept_bytes": float(sum(tensor.nbytes for tensor in tensors_in(kept))),
+            "kept_bytes": float(kept_bytes(kept)),
             "memory_rows": float(rows),
         }
 
@@ -70,6 +70,15 @@ class LearntStream:
             ]
             curves.append([*own, *later])
         return worst_on_the_way(curves)
+
+
+def kept_bytes(state: Any) -> int:
+    """Bytes of memory behind all tensors of a nested state.
+
+    An expanded tensor (the importance of 1 that L2 has for every weight) is one number in memory.
+    """
+    stores = [tensor.untyped_storage() for tensor in tensors_in(state)]
+    return sum({store.data_ptr(): store.nbytes() for store in stores}.values())
 
 
 def tensors_in(state: Any) -> list[Tensor]:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+import polars as pl
 import ray.train
 
 from equipose.orchestrator.cluster.session import SessionConfig
@@ -90,35 +91,40 @@ def _sweep_and_record(
         study = run_sweep(config, location, progress)
     job.deliver(patience=PATIENCE)
     table = sweep_table(study)
-    runs = _note_reasons(table, location)
-    end_runs = partial(_end_runs, table, runs, job.tracking.uri)
-    end_runs()
+    runs = note_reasons(table.frame, table.failures, location)
+    end_all = partial(end_runs, table.frame, runs, job.tracking.uri)
+    end_all()
     progress.stage("evaluating AWC and plain training on the test part")
     outcome = _evaluate(config, data, location, table)
     progress.stage("drawing figures")
     _record(config, location, outcome, runs, parameter_importance(study, config.seed))
-    job.endings.append(end_runs)  # what is delivered late sets a run back to RUNNING
+    job.endings.append(end_all)  # what is delivered late sets a run back to RUNNING
     return outcome
 
 
-def _note_reasons(table: SweepTable, location: SweepLocation) -> dict[str, str]:
-    """Tag every trial's run with why it ended; trial -> run id."""
+def note_reasons(
+    trials: pl.DataFrame, failures: Mapping[str, str], location: SweepLocation
+) -> dict[str, str]:
+    """Tag every trial's run with why it ended; trial -> run id.
+
+    trials: columns `trial`, `state` and `epochs`. failures: trial -> why it failed.
+    """
     tracking = location.tracking
     runs: dict[str, str] = {}
-    for row in table.frame.iter_rows(named=True):
+    for row in trials.iter_rows(named=True):
         run_id = find_run(tracking.uri, tracking.experiment, location.key(row["trial"]))
         if run_id is None:
             continue
         runs[row["trial"]] = run_id
-        reason = table.failures.get(row["trial"]) or _reason(row)
+        reason = failures.get(row["trial"]) or _reason(row)
         client(tracking.uri).set_tag(run_id, "status_reason", reason)
     return runs
 
 
-def _end_runs(table: SweepTable, runs: Mapping[str, str], uri: str) -> None:
+def end_runs(trials: pl.DataFrame, runs: Mapping[str, str], uri: str) -> None:
     """End the runs of trials that were stopped, or that died, before they could do it themselves."""
     mlflow = client(uri)
-    for trial, state in table.frame.select("trial", "state").iter_rows():
+    for trial, state in trials.select("trial", "state").iter_rows():
         if trial in runs and mlflow.get_run(runs[trial]).info.status == "RUNNING":
             end_run(uri, runs[trial], "FAILED" if state == "failed" else "FINISHED")
 

@@ -10,6 +10,7 @@ from typing import Any
 import optuna
 from ray import tune
 
+from equipose.orchestrator.cluster.capacity import TRIAL_CPUS
 from equipose.orchestrator.failures import reason
 from equipose.orchestrator.jobs.progress import JobProgress
 from equipose.orchestrator.sweep.asha import ProposalsOnlyASHA
@@ -49,21 +50,38 @@ def run_sweep(config: SweepConfig, location: SweepLocation, progress: JobProgres
     if left < 1:
         return study
     trainable = partial(run_trial, resources=config.resources, location=location)
+    show = ShowProgress(progress, config.base.epochs)
+    failed = tune_trials(
+        tune.with_resources(trainable, {"CPU": TRIAL_CPUS}),
+        _tune_config(config, location, study, left),
+        config.name,
+        location,
+        show,
+    )
+    keep_failures(study, failed)
+    return study
+
+
+def tune_trials(
+    trainable: Any, config: tune.TuneConfig, name: str, location: SweepLocation, show: tune.Callback
+) -> dict[str, str]:
+    """Run trials with Tune until there are none left; name of a trial that failed -> why.
+
+    trainable: what a trial runs, with the resources that it takes.
+    """
     tuner = tune.Tuner(
-        tune.with_resources(trainable, {"CPU": 0.01}),
-        tune_config=_tune_config(config, location, study, left),
+        trainable,
+        tune_config=config,
         run_config=tune.RunConfig(
-            name=config.name,
+            name=name,
             storage_path=str(location.tune_path),
-            callbacks=[ShowProgress(progress, config.base.epochs)],
+            callbacks=[show],
             verbose=0,
             failure_config=tune.FailureConfig(max_failures=TRIAL_RETRIES),
         ),
     )
     shutil.rmtree(location.given_up, ignore_errors=True)
-    results = tuner.fit()
-    keep_failures(study, {Path(result.path).name: _why(result.error) for result in results if result.error})
-    return study
+    return {Path(result.path).name: _why(result.error) for result in tuner.fit() if result.error}
 
 
 def _why(error: Exception | str) -> str:

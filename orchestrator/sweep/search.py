@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import optuna
 from optuna.trial import FrozenTrial, Trial, TrialState
@@ -17,7 +17,7 @@ from ray.tune.search import Searcher
 
 from equipose.models.randomness import derive_seed
 from equipose.orchestrator.sqlite import whole_database
-from equipose.orchestrator.sweep.config import OBJECTIVE, SearchSpace, SweepConfig
+from equipose.orchestrator.sweep.config import OBJECTIVE, SearchSpace
 from equipose.orchestrator.sweep.trial import NUMBER
 
 RETRY_OF = "retry_of"
@@ -26,17 +26,33 @@ FAILURES = "failures"
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
 
 
-def open_study(config: SweepConfig, database: Path) -> optuna.Study:
-    """The study of a sweep, new or left by an earlier driver, with every reference point queued.
+class Searched(Protocol):
+    """What a study needs to know of the search that it is the record of."""
 
-    Failed trials are queued again, once each.
+    @property
+    def name(self) -> str:
+        """Of the study."""
+
+    @property
+    def seed(self) -> int:
+        """Of the sampler."""
+
+    def enqueued(self) -> list[dict[str, Any]]:
+        """Points tried first."""
+
+
+def open_study(config: Searched, database: Path, random: int = 0) -> optuna.Study:
+    """The study of a search, new or left by an earlier driver, with every reference point queued.
+
+    Failed trials are queued again, once each. random: trials after the reference points that the sampler
+    draws blindly, before it learns from results.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     storage = optuna.storages.RDBStorage(whole_database(database, _make_tables))
     study = optuna.create_study(study_name=config.name, storage=storage, load_if_exists=True)
     # The earlier driver's sampler is gone, so the seed depends on how many trials it had started.
     seed = derive_seed(config.seed, "search", len(study.trials)) % 2**32
-    study.sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=len(config.enqueued()))
+    study.sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=len(config.enqueued()) + random)
     for point in config.enqueued():
         study.enqueue_trial(point, skip_if_exists=True)
     retried = {trial.user_attrs.get(RETRY_OF) for trial in study.trials}
@@ -78,10 +94,16 @@ def suggest_point(trial: Trial, space: SearchSpace) -> dict[str, Any]:
 class StudySearch(Searcher):
     """Tune's view of a study; trials that an earlier driver left running come first, with their numbers."""
 
-    def __init__(self, study: optuna.Study, suggest: Callable[[Trial], dict[str, Any]], epochs: int) -> None:
+    def __init__(
+        self,
+        study: optuna.Study,
+        suggest: Callable[[Trial], dict[str, Any]],
+        epochs: int,
+        objective: str = OBJECTIVE,
+    ) -> None:
         """`suggest` draws a trial's point; a trial that ends before `epochs` epochs counts as pruned."""
-        super().__init__(metric=OBJECTIVE, mode="min")
-        self._study, self._suggest, self._epochs = study, suggest, epochs
+        super().__init__(metric=objective, mode="min")
+        self._study, self._suggest, self._epochs, self._objective = study, suggest, epochs, objective
         self._left: list[FrozenTrial] = study.get_trials(states=(TrialState.RUNNING,))
         self._trials: dict[str, Trial] = {}
 
@@ -95,7 +117,7 @@ class StudySearch(Searcher):
         """Store the objective of every epoch."""
         trial, epoch = self._trials[trial_id], int(result["epoch"])
         if epoch > trial.user_attrs.get("epoch", 0):  # a resumed trial may repeat one
-            trial.report(result[OBJECTIVE], epoch)
+            trial.report(result[self._objective], epoch)
             trial.set_user_attr("epoch", epoch)
 
     def on_trial_complete(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import optuna
@@ -24,8 +25,15 @@ def show_finished(progress: JobProgress, study: optuna.Study, epochs: int) -> No
 class ShowProgress(tune.Callback):
     """Reports the trials to the display."""
 
-    def __init__(self, progress: JobProgress, epochs: int) -> None:
-        self._progress, self._epochs = progress, epochs
+    def __init__(
+        self,
+        progress: JobProgress,
+        epochs: int,
+        objective: str = OBJECTIVE,
+        shown: Callable[[Mapping[str, Any]], dict[str, Any]] = searched,
+    ) -> None:
+        """epochs: that a trial reports. shown: the parameters in a trial's config."""
+        self._progress, self._epochs, self._objective, self._shown = progress, epochs, objective, shown
 
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """A trial starts or resumes."""
@@ -47,6 +55,6 @@ class ShowProgress(tune.Callback):
         self._show(trial, "failed", trial.last_result or {})
 
     def _show(self, trial: Any, state: str, last: dict[str, Any]) -> None:
-        epoch, value = last.get("epoch", 0), last.get(OBJECTIVE)
-        params = searched(trial.config)
+        epoch, value = last.get("epoch", 0), last.get(self._objective)
+        params = self._shown(trial.config)
         self._progress.trial(str(trial), state, epoch, self._epochs, value, params)

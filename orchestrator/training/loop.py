@@ -6,7 +6,7 @@ It runs alone or as one of several ranks; `equipose.orchestrator.ray_train.worke
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -29,6 +29,7 @@ from equipose.orchestrator.training.epoch_measures import (
 )
 from equipose.orchestrator.training.passes import (
     full_plan,
+    held_out,
     planned_batches,
     recalibrate_batch_statistics,
     run_of,
@@ -63,9 +64,7 @@ def fit(training: Training) -> Iterator[EpochResult]:
     while training.epoch < training.epochs:
         result = run_epoch(training)
         if training.epoch == training.epochs:
-            start = time.perf_counter()
-            training.method.on_task_end(run_of(training, lambda name, value: None))
-            result.metrics["time/train_s"] += time.perf_counter() - start
+            result = _ended(training, result)
         yield result
 
 
@@ -87,30 +86,55 @@ def run_epoch(training: Training) -> EpochResult:
     ]
     recalibrate_batch_statistics(training)
     trained = time.perf_counter()
+    logged |= mean_losses(losses, training.ranks) | norms.metrics() | moved.metrics()
+    logged |= _steps(training, run.epoch, len(losses))
+    logged["train/lr"] = lr
+    logged["time/train_s"] = trained - start + (training.start_seconds if run.epoch == 0 else 0.0)
+    result = _measured(training, {name: float(value) for name, value in logged.items()})
+    training.epoch += 1
+    training.history.append(result.metrics)
+    return result
 
-    result = _validate(training)
-    training.contributions = result.shapley
-    is_best = result.mpjpe_mm < training.best_mpjpe_mm
+
+def _measured(training: Training, metrics: dict[str, float]) -> EpochResult:
+    """Validate the epoch that `training.epoch` stands for, and add what is found to its metrics."""
+    start = time.perf_counter()
+    found = _validate(training)
+    training.contributions = found.shapley
+    is_best = found.mpjpe_mm < training.best_mpjpe_mm
     if is_best:
-        training.best_mpjpe_mm, training.best_epoch = result.mpjpe_mm, run.epoch
-    measured = {name: float(value) for name, value in logged.items()}
-    metrics = measured | mean_losses(losses, training.ranks) | norms.metrics() | moved.metrics()
-    metrics |= result.metrics() | _steps(training, run.epoch, len(losses))
+        training.best_mpjpe_mm, training.best_epoch = found.mpjpe_mm, training.epoch
+    metrics |= found.metrics()
     metrics |= {
-        "train/mpjpe_mm": _error_mm(training, training.sample),
+        "train/mpjpe_mm": _error_mm(training, training.sample, _sampled(training)),
         "best/mpjpe_mm": training.best_mpjpe_mm,
         "best/epoch": float(training.best_epoch),
-        "train/lr": lr,
-        "time/train_s": trained - start + (training.start_seconds if run.epoch == 0 else 0.0),
-        "time/validation_s": time.perf_counter() - trained,
-        "time/shapley_s": result.shapley_seconds,
+        "time/validation_s": time.perf_counter() - start,
+        "time/shapley_s": found.shapley_seconds,
         "memory/peak_mib": peak_memory_mib(training.device),
     }
     for name, source in training.watched.items():
-        metrics[f"task/{name}/val/mpjpe_mm"] = _error_mm(training, source)
+        metrics[f"task/{name}/val/mpjpe_mm"] = _error_mm(training, source, held_out(training, source))
+    return EpochResult(epoch=training.epoch, metrics=metrics, validation=found, is_best=is_best)
+
+
+def _ended(training: Training, last: EpochResult) -> EpochResult:
+    """The last epoch after the method's end of the task, measured again where that moves the weights.
+
+    Its checkpoint holds the moved weights, so its numbers, and whether it is the best, must be theirs.
+    """
+    start = time.perf_counter()
+    training.method.on_task_end(run_of(training, lambda name, value: None))
+    last.metrics["time/train_s"] += time.perf_counter() - start
+    if not training.method.moves_weights_at_end:
+        return last
+    before = training.history[-2] if len(training.history) > 1 else {}
+    training.best_mpjpe_mm = before.get("best/mpjpe_mm", float("inf"))
+    training.best_epoch = int(before.get("best/epoch", -1))
+    training.epoch -= 1
+    again = _measured(training, last.metrics)
     training.epoch += 1
-    training.history.append(metrics)
-    return EpochResult(epoch=run.epoch, metrics=metrics, validation=result, is_best=is_best)
+    return again
 
 
 def _epoch_step(training: Training, run: Run, index: int, batch: Batch, norms: GradientNorms) -> Losses:
@@ -131,8 +155,14 @@ def _epoch_step(training: Training, run: Run, index: int, batch: Batch, norms: G
     return losses
 
 
-def _error_mm(training: Training, source: BatchSource) -> float:
-    """MPJPE of the full model in evaluation mode, mm.
+def _sampled(training: Training) -> Iterator[Batch]:
+    """This rank's share of the sample of training rows."""
+    ranks = training.ranks
+    return map(training.to_device, training.sample.share(ranks.rank, ranks.world_size))
+
+
+def _error_mm(training: Training, source: BatchSource, batches: Iterable[Batch]) -> float:
+    """MPJPE of the full model in evaluation mode, mm, on this rank's batches of a source.
 
     On training rows, its gap to held-out errors is memorisation; on the validation parts of earlier tasks,
     what it rises is forgetting.
@@ -141,7 +171,7 @@ def _error_mm(training: Training, source: BatchSource) -> float:
     total = torch.zeros(2, dtype=torch.float64, device=training.device)
     show_gallery(model, source)
     with torch.no_grad(), evaluating(model):
-        for batch in map(training.to_device, source.share(ranks.rank, ranks.world_size)):
+        for batch in batches:
             pose = model.fuse(model.encode(batch), model.present_of(batch))
             error = mpjpe(pose, batch.pose).double().sum()
             total += torch.stack([error, error.new_tensor(len(batch))])
@@ -162,7 +192,7 @@ def _validate(training: Training) -> Validation:
     show_gallery(training.model, training.validation)
     return validate(
         training.model,
-        map(training.to_device, training.validation.share(training.ranks.rank, training.ranks.world_size)),
+        held_out(training, training.validation),
         value_function=training.value_function,
         ranks=training.ranks,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from typing import cast
 
@@ -31,7 +32,7 @@ def run_of(training: Training, log: Callable[[str, float | Tensor], None]) -> Ru
     ranks, source, epoch = training.ranks, training.train, training.epoch
 
     def validation_share() -> Iterator[Batch]:
-        yield from map(training.to_device, training.validation.share(ranks.rank, ranks.world_size))
+        yield from held_out(training, training.validation)
 
     return Run(
         model=cast(PoseModel, training.model),  # methods that balance are given no other, see TrainConfig
@@ -51,6 +52,7 @@ def run_of(training: Training, log: Callable[[str, float | Tensor], None]) -> Ru
         task=training.task,
         batch_size=source.config.batch_size,
         training_rows=torch.from_numpy(np.sort(source.rows)),
+        validation_rows=torch.from_numpy(np.sort(training.validation.rows)),
         rows=lambda rows: _shared(training, rows.numpy(), None),
         log=log,
     )
@@ -69,6 +71,14 @@ def _shared(
     ranks = training.ranks
     batches = training.train.batches(rows, present, epoch=None, rank=ranks.rank, world_size=ranks.world_size)
     return map(training.to_device, batches)
+
+
+def held_out(training: Training, source: BatchSource) -> Iterator[Batch]:
+    """This rank's share of a validation part, without the readings that the method hides."""
+    ranks, hidden = training.ranks, training.method.hidden
+    for batch in source.share(ranks.rank, ranks.world_size):
+        shown = batch.present if hidden is None else batch.present & hidden.visible(batch.index)
+        yield training.to_device(replace(batch, present=shown))
 
 
 def full_plan(training: Training) -> EpochPlan:

@@ -4,6 +4,9 @@ A table of errors has one row per (method, seed, cluster): columns `method`, `se
 `error_sum_mm` (sum over frames of the frame's error, mm) and `count` (frames). Errors are ratios of sums, so
 every frame counts alike. A cluster is a test subject; or a recording, where the test part has too few
 subjects, and then a verdict is about those subjects alone.
+
+A further column `stratum` says in which group a cluster is, where differences between groups are no chance
+(people in the rooms of a stream); see `paired_test`.
 """
 
 from __future__ import annotations
@@ -14,7 +17,14 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from equipose.pipelines.statistics.paired_test import Array, PairedTest, expanded_bootstrap, holm, paired_test
+from equipose.pipelines.statistics.paired_test import (
+    Array,
+    PairedTest,
+    Strata,
+    expanded_bootstrap,
+    holm,
+    paired_test,
+)
 
 COLUMNS: tuple[str, ...] = ("method", "seed", "cluster", "error_sum_mm", "count")
 RESOLUTION_MM = 1e-6
@@ -97,7 +107,7 @@ def compare(errors: pl.DataFrame, rule: EvidenceRule | None = None) -> pl.DataFr
         raise ValueError(f"reference {rule.reference!r} is not in the table; it has {names}")
     rivals = [name for name in names if name != rule.reference]
     pairs = {name: _paired(table, name, rule.reference) for name in rivals}
-    tests = {name: paired_test(sums, counts) for name, (sums, counts) in pairs.items()}
+    tests = {name: paired_test(*pair) for name, pair in pairs.items()}
     adjusted = dict(zip(rivals, holm([tests[name].p for name in rivals]), strict=True))
     mean_mm = method_errors(table).filter(pl.col("method") == rule.reference)["mean_mm"].item()
     worth_mm, family = rule.worth * mean_mm, max(1, int(np.isfinite(list(adjusted.values())).sum()))
@@ -153,8 +163,8 @@ def _check_frames(errors: pl.DataFrame) -> None:
             )
 
 
-def _paired(table: pl.DataFrame, method: str, reference: str) -> tuple[Array, Array]:
-    """Differences of error sums [S, G] over the common seeds, and frames [G]."""
+def _paired(table: pl.DataFrame, method: str, reference: str) -> tuple[Array, Array, Strata | None]:
+    """Differences of error sums [S, G] over the common seeds, frames [G], and strata [G] where there are."""
     keys = ["seed", "cluster"]
     mine = table.filter(pl.col("method") == method)
     theirs = table.filter(pl.col("method") == reference).select(*keys, other="error_sum_mm")
@@ -164,13 +174,18 @@ def _paired(table: pl.DataFrame, method: str, reference: str) -> tuple[Array, Ar
         raise ValueError(f"{method} and {reference} have no seed in common; run both with the same seeds")
     sums = (both["error_sum_mm"] - both["other"]).to_numpy().astype(np.float64).reshape(seeds, -1)
     counts = both["count"].to_numpy().astype(np.float64)[: sums.shape[1]]
-    return np.where(np.abs(sums) < RESOLUTION_MM * counts, 0.0, sums), counts
+    strata = None
+    if "stratum" in both.columns:
+        names = both["stratum"].to_numpy()[: sums.shape[1]]
+        strata = np.unique(names, return_inverse=True)[1]
+    return np.where(np.abs(sums) < RESOLUTION_MM * counts, 0.0, sums), counts, strata
 
 
 def _row(
     name: str,
     sums: Array,
     counts: Array,
+    strata: Strata | None,
     test: PairedTest,
     p_holm: float,
     worth_mm: float,
@@ -178,7 +193,7 @@ def _row(
     rule: EvidenceRule,
 ) -> dict[str, Any]:
     level = rule.alpha / family
-    low, high = expanded_bootstrap(sums, counts, seed=rule.seed, draws=rule.draws)
+    low, high = expanded_bootstrap(sums, counts, strata, seed=rule.seed, draws=rule.draws)
     worst_low, worst_high = test.interval(1 - level)
     row = {
         "method": name,

@@ -105,6 +105,12 @@ class ContinualProcess(SweepProcess):
     script = SCRIPTS / "continual_streams.py"
 
 
+class UnihpeProcess(SweepProcess):
+    """The same for `unihpe_stages.py`."""
+
+    script = SCRIPTS / "unihpe_stages.py"
+
+
 def in_this_process(command: Callable[..., None], **options: object) -> str:
     """What a verb prints that runs in this process, with the Ray that it has."""
     shown = io.StringIO()

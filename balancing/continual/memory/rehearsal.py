@@ -14,7 +14,7 @@ from equipose.balancing.continual.memory.reservoir import Reservoir
 from equipose.balancing.losses import POSE, Losses
 from equipose.balancing.method import Method, MethodConfig, Step
 from equipose.balancing.run import EpochPlan, Run
-from equipose.balancing.schedules import fixed_count
+from equipose.balancing.search_spaces import searched_count
 from equipose.models.randomness import numpy_rng
 
 
@@ -25,7 +25,7 @@ class RehearsalConfig(MethodConfig):
     name: ClassVar[str] = "replay"
     """In messages."""
 
-    rows: int = fixed_count(200)
+    rows: int = searched_count(200, low=50, high=800, costs=True)
     """Rows of earlier tasks, of all of them together."""
 
     def __post_init__(self) -> None:

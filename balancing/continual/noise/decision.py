@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -40,6 +41,9 @@ class Decision:
     """[N] float64 probability of the upper component; 0 where there is none, or no score."""
     alarm: float
     """Share of readings that would have to be separated, where that is more than the cap; else 0."""
+    cut: float = math.inf
+    """Smallest score that the rule separates: posterior and robust z rise with the score. Infinite where it
+    separates nothing."""
 
 
 def tail_decision(scores: Tensor, before: Tensor, rule: TailRule) -> Decision:
@@ -57,7 +61,8 @@ def tail_decision(scores: Tensor, before: Tensor, rule: TailRule) -> Decision:
     share = float(flagged.sum()) / max(1, int(known.sum()))
     if share > rule.cap:
         return Decision(flagged=torch.zeros_like(flagged), posterior=posterior, alarm=share)
-    return Decision(flagged=flagged, posterior=posterior, alarm=0.0)
+    cut = float(scores[new].min()) if bool(new.any()) else math.inf
+    return Decision(flagged=flagged, posterior=posterior, alarm=0.0, cut=cut)
 
 
 def rising(scores: Tensor, found: Mixture) -> Tensor:

@@ -18,12 +18,18 @@ def robust_z(values: Tensor) -> Tensor:
     >>> [round(z, 2) for z in robust_z(torch.tensor([1.0, 2.0, 3.0, 4.0, 103.0])).tolist()]
     [-1.35, -0.67, 0.0, 0.67, 67.45]
     """
-    away = values - values.nanquantile(0.5, dim=0)
+    centre, spread = robust_scale(values)
+    return (values - centre) / spread
+
+
+def robust_scale(values: Tensor) -> tuple[Tensor, Tensor]:
+    """Median and robust spread of each column of [N, ...], see `robust_z`."""
+    centre = values.nanquantile(0.5, dim=0)
+    away = values - centre
     spread = NORMAL * away.abs().nanquantile(0.5, dim=0)
     known = (~values.isnan()).sum(dim=0).clamp_min(1)
     deviation = (away.square().nansum(dim=0) / known).sqrt()
-    spread = torch.where(spread > 0, spread, torch.where(deviation > 0, deviation, 1.0))
-    return away / spread
+    return centre, torch.where(spread > 0, spread, torch.where(deviation > 0, deviation, 1.0))
 
 
 def compressed(values: Tensor) -> Tensor:

@@ -19,15 +19,17 @@ from equipose.balancing.continual.noise.bulk import bulk_share
 from equipose.balancing.continual.noise.decision import TailRule, tail_decision
 from equipose.balancing.continual.noise.evidence import CHANNELS, Channel, gathered
 from equipose.balancing.continual.noise.hiding import as_many_at_random, readings_of, replaced
-from equipose.balancing.continual.noise.scoring import bulk_channels, reading_scores
+from equipose.balancing.continual.noise.scoring import Yardstick, bulk_channels, measured
 from equipose.balancing.losses import Losses
 from equipose.balancing.method import Method, MethodConfig, Step
 from equipose.balancing.parts.detached_heads import probe_losses
 from equipose.balancing.run import EpochPlan, Hidden, Run
 from equipose.balancing.schedules import epoch_count
+from equipose.balancing.search_spaces import searched, searched_count
 
 NAME = "nis"
 ACTS = ("mask", "nothing", "random")
+VALIDATION = ("nothing", "score", "mask")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,14 +57,19 @@ class NoiseSeparation(Method):
 
         act: Literal["mask", "nothing", "random"] = "mask"
         """Hide what is flagged, only score, or (a control) hide as many readings of each sensor at random."""
+        validation: Literal["nothing", "score", "mask"] = "nothing"
+        """What happens to readings of the validation part, which are judged by the yardstick of the training
+        part: nothing; the share that does not fit is logged; they are hidden too, as `act` says, so that
+        what remains decides contributions and the best epoch. Errors on fewer readings compare with no
+        other method's, so the default leaves validation as it is."""
         channels: tuple[Channel, ...] = ("features", "heads")
         """Evidence: the feature given pose and recording, the error of the sensor's own head relative to the
         others', minus its contribution to the row."""
-        threshold: float = 2.5
+        threshold: float = searched(2.5, low=2.0, high=4.0)
         """Smallest robust z of a separated score."""
         cap: float = 0.25
         """Largest share of a sensor's readings that is separated; above, none is and an alarm is logged."""
-        warmup: int = epoch_count(20)
+        warmup: int = searched_count(20, low=5, high=35, epochs=True)
         """Epochs of a task before the first judgement."""
         every: int = epoch_count(20)
         """Epochs between judgements; 0 judges once."""
@@ -72,6 +79,12 @@ class NoiseSeparation(Method):
         def __post_init__(self) -> None:
             super().__post_init__()
             checks.choice(NAME, self, "act", ACTS)
+            checks.choice(NAME, self, "validation", VALIDATION)
+            if self.act == "nothing" and self.validation == "mask":
+                raise ValueError(
+                    f"{NAME}.validation is 'mask', but {NAME}.act 'nothing' hides no reading; take "
+                    "validation='score', or another act"
+                )
             unknown = set(self.channels) - set(CHANNELS)
             if unknown or not self.channels or len(set(self.channels)) < len(self.channels):
                 raise ValueError(
@@ -124,7 +137,7 @@ class NoiseSeparation(Method):
         """Score all readings of the task, decide, and log."""
         c, rows, names = self.config, run.training_rows, run.model.modalities
         evidence = gathered(run, rows, c.channels)
-        values, bulk = reading_scores(evidence), bulk_channels(evidence)
+        (values, yardstick), bulk = measured(evidence), bulk_channels(evidence)
         before = readings_of(self._flagged, rows, len(names))
         rule = TailRule(threshold=c.threshold, readmit=c.readmit, cap=c.cap)
         found = [tail_decision(values[:, m], before[:, m], rule) for m in range(len(names))]
@@ -140,6 +153,26 @@ class NoiseSeparation(Method):
             run.log(f"noise/{name}/flagged", float(self.scores.flagged[:, m].sum() / present[m]))
             run.log(f"noise/{name}/separated", float(masked[:, m].sum() / present[m]))
             run.log(f"noise/{name}/alarm", max(found[m].alarm, bulk_share(bulk[:, m])))
+        if c.validation != "nothing" and len(run.validation_rows):
+            self._judge_validation(run, yardstick, [decision.cut for decision in found])
+
+    def _judge_validation(self, run: Run, yardstick: Yardstick, cuts: list[float]) -> None:
+        """Flag the other people's readings by the rule of the training part.
+
+        cuts: the smallest separated score of every sensor. As there, a sensor of which more than `cap` does
+        not fit keeps all its readings.
+        """
+        rows = run.validation_rows
+        evidence = gathered(run, rows, self.config.channels)
+        flagged = measured(evidence, yardstick)[0] >= torch.tensor(cuts, dtype=torch.float64)
+        shares = flagged.sum(dim=0) / evidence.present.sum(dim=0).clamp_min(1)
+        for name, share in zip(run.model.modalities, shares.tolist(), strict=True):
+            run.log(f"noise/{name}/validation_flagged", share)
+        if self.config.validation == "mask":
+            hide = flagged & (shares <= self.config.cap)
+            if self.config.act == "random":
+                hide = as_many_at_random(hide, evidence.present, run.seed, run.task, "validation")
+            self._masked = replaced(self._masked, rows, hide)
 
     def _separated(self, flagged: Tensor, present: Tensor, run: Run) -> Tensor:
         """[N, M] bool: the readings of the task that are hidden from now on."""

@@ -26,7 +26,7 @@ class FisherConfig(MethodConfig):
     name: ClassVar[str] = "ewc"
     """In messages."""
 
-    strength: float = searched(1e5, low=1e4, high=1e6)
+    strength: float = searched(1e5, low=1e2, high=1e7)
     """lambda. The best value differs by a decade between streams: tune it."""
     loss_unit: Literal["m", "mm"] = "m"
     """Unit of the loss for which the strength was tuned."""

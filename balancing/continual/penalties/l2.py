@@ -27,7 +27,7 @@ class L2(Anchored):
     class Config(MethodConfig):
         """The strength was chosen on simulated streams."""
 
-        strength: float = searched(10.0, low=0.1, high=1e3)
+        strength: float = searched(10.0, low=0.01, high=1e3)
         """lambda, m per squared unit of a weight."""
 
         def __post_init__(self) -> None:

@@ -37,7 +37,7 @@ class SI(Anchored):
     class Config(MethodConfig):
         """The strength was chosen on simulated streams."""
 
-        strength: float = searched(10.0, low=1.0, high=100.0)
+        strength: float = searched(10.0, low=0.01, high=100.0)
         """c."""
         damping: float = 1e-4
         """xi, squared unit of a weight: keeps weights that hardly moved from seeming important."""

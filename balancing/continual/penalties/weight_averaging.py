@@ -27,6 +27,7 @@ class WeightAveraging(Method):
 
     carries_on = True
     joins_late = True
+    moves_weights_at_end = True
 
     @dataclass(frozen=True, kw_only=True)
     class Config(MethodConfig):

@@ -10,6 +10,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from equipose.balancing.method import MethodConfig
 from equipose.balancing.objectives.registry import objective_class
 from equipose.balancing.registry import config_class, method_class
 from equipose.balancing.schedules import fitted
@@ -55,6 +56,27 @@ def with_overrides(config: TrainConfig, overrides: Iterable[str]) -> TrainConfig
     changed = from_json(plain)
     _check_effect(changed, [path for path, _ in pairs])
     return changed
+
+
+def with_settings(config: MethodConfig, name: str, settings: Iterable[str]) -> MethodConfig:
+    """A method's config with fields set from text, such as `strength=1e3`.
+
+    name: what the method is called in messages. Raises ValueError for an unknown field or an unfit value.
+
+    Examples:
+        >>> from equipose.balancing.continual.memory.replay import Replay
+        >>> with_settings(Replay.Config(), "replay", ["rows=400", "beta=0.5"])
+        Replay.Config(window=None, rows=400, beta=0.5)
+    """
+    kinds = typing.get_type_hints(type(config))
+    there = sorted(field.name for field in fields(config))
+    changes: dict[str, Any] = {}
+    for text in settings:
+        field, value = _split(text)
+        if field not in there:
+            raise ValueError(f"{name}: no setting {field!r}; there are {there}")
+        changes[field] = parse(f"{name}: {field}", value, kinds[field])
+    return replace(config, **changes)
 
 
 def _check_effect(config: TrainConfig, paths: Iterable[str]) -> None:

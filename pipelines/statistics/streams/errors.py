@@ -35,10 +35,20 @@ def _as_compared(table: pl.DataFrame, method: str) -> pl.DataFrame:
     """`statistics.comparison`'s table of errors, of sums per (method, seed, subject).
 
     Orders are summed up within a seed: they share runs (joint training does not depend on the order), so
-    they are no independent repetitions, and each ends with another task.
+    they are no independent repetitions, and each ends with another task. Where people are nested in tasks (a
+    room each), the tasks are strata: how rooms differ in what is forgotten is no chance.
     """
     keys = [pl.col(method).alias("method"), "seed", pl.col("subject").alias("cluster")]
-    return table.group_by(keys, maintain_order=True).agg(pl.col("error_sum_mm").sum(), pl.col("count").sum())
+    sums = [pl.col("error_sum_mm").sum(), pl.col("count").sum()]
+    nested = [pl.col("task").first().alias("stratum")] if nested_in_tasks(table) else []
+    return table.group_by(keys, maintain_order=True).agg(*sums, *nested)
+
+
+def nested_in_tasks(table: pl.DataFrame) -> bool:
+    """Whether every subject is tested in one task only, and every task has two subjects or more."""
+    pairs = table.select("subject", "task").unique()
+    people: list[int] = pairs.group_by("task").len()["len"].to_list()
+    return len(pairs) == pairs["subject"].n_unique() and min(people, default=0) >= 2
 
 
 def final_errors(errors: pl.DataFrame) -> pl.DataFrame:
@@ -51,7 +61,7 @@ def compare_final(errors: pl.DataFrame, reference: str) -> pl.DataFrame:
     """Every strategy's final error against the reference's; see `statistics.comparison.compare`.
 
     errors: of one subset. Paired over seeds and subjects, whose errors are means over the orders; all
-    differences are strategy minus reference.
+    differences are strategy minus reference. Of people in rooms, a verdict is about these rooms.
     """
     return compare(_as_compared(final_errors(errors), "strategy"), EvidenceRule(reference=reference))
 

@@ -112,3 +112,24 @@ def test_default_tasks_are_all_that_the_data_has() -> None:
     assert len(default_tasks(mmfi, "subject", "P1", quick)) == 40
     with pytest.raises(ValueError, match="name the tasks of mars data by action"):
         default_tasks(DataSource(kind="mars"), "action", "MARS", quick)
+
+
+def test_settings_in_a_name_are_those_of_the_method() -> None:
+    strategy = strategy_of("noisy nis:warmup=3,act=nothing+ewc:strength=1e+03", 15)
+    separation, ewc = strategy.config.parts  # type: ignore[attr-defined]
+    assert (separation.warmup, separation.act, ewc.strength) == (3, "nothing", 1000.0)
+    assert separation.every == share_of(20, 15), "what is not set keeps its share of a task"
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("ewc:beta=1", "ewc:beta=1: no setting 'beta'"),
+        ("replay:rows=many", "rows is 'many'; give a value of int"),
+        ("replay:rows=0", "rows"),
+        ("replay:", "must read field=value"),
+    ],
+)
+def test_settings_that_do_not_fit_are_refused(name: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        strategy_of(name, 15)

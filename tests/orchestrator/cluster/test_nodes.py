@@ -6,6 +6,7 @@ machine (`ray.cluster_utils`), so they share its files, as nodes with a network 
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -34,6 +35,7 @@ from equipose.orchestrator.training.config import TrainConfig
 pytestmark = [pytest.mark.slow, pytest.mark.system, pytest.mark.timeout(1200)]
 
 SCRIPT = Path(__file__).parents[3] / "experiments" / "awc_sweep.py"
+STREAMS = SCRIPT.with_name("continual_streams.py")
 
 
 @dataclass(frozen=True)
@@ -126,6 +128,31 @@ def test_runs_are_on_both_nodes(
     assert set(results) == {"s0", "s1"}
     tasks = [task for task in list_tasks(limit=1000, detail=True) if task.name == "_work_on"]
     assert {task.node_id for task in tasks} == nodes.working
+
+
+def test_a_stream_goes_on_wherever_there_is_room(nodes: Nodes, tmp_path: Path) -> None:
+    """The runs of two streams, each of which starts where another one ended, maybe on the other node."""
+    known = frozenset(task.task_id for task in list_tasks(limit=1000))
+    environment = os.environ | {"RAY_ADDRESS": nodes.address, "EQUIPOSE_OUT": str(tmp_path / "out")}
+    environment.pop("MLFLOW_TRACKING_URI", None)
+    options = ("--tasks", "E01", "E02", "--strategies", "alone", "replay", "--seeds", "2")
+    ended = subprocess.run(
+        [sys.executable, STREAMS, "--preset", "smoke", "--quiet", *options],
+        env=environment,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=900,
+    )
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    tasks = [task for task in list_tasks(limit=1000, detail=True) if task.task_id not in known]
+    assert {task.node_id for task in tasks if task.name == "_work_on"} == nodes.working
+    results = [json.loads(path.read_text()) for path in (tmp_path / "out/cells").glob("*/result.json")]
+    # Per seed: the shared first task, the second one of finetune and of replay, and alone.
+    assert len(results) == 2 * 4
+    later = [result for result in results if result["config"].get("earlier_tasks")]
+    assert all("task/E01/val/mpjpe_mm" in result["history"][-1] for result in later)
+    assert (tmp_path / "out/continual/continual-simulated-smoke-001/report.html").exists()
 
 
 def test_trials_of_a_sweep_are_on_both_nodes(nodes: Nodes, tmp_path: Path) -> None:

@@ -7,8 +7,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from equipose.orchestrator.sweep.job import _end_runs
-from equipose.orchestrator.sweep.results import SweepTable
+from equipose.orchestrator.sweep.job import end_runs
 from equipose.orchestrator.tracking.client import client
 from equipose.orchestrator.tracking.delivery import replay
 from equipose.orchestrator.tracking.outbox import Outbox
@@ -27,5 +26,5 @@ def test_a_stopped_run_that_is_replayed_late_is_ended_again(tracking: TrackingSe
     left.close(delivered=False)
     replay(tmp_path, tracking.uri)
     assert client(tracking.uri).get_run(run_id).info.status == "RUNNING"
-    _end_runs(SweepTable(frame=frame), {"trial-000": run_id}, tracking.uri)
+    end_runs(frame, {"trial-000": run_id}, tracking.uri)
     assert client(tracking.uri).get_run(run_id).info.status == "FINISHED"

@@ -20,7 +20,7 @@ from equipose.models.build import ModelConfig
 from equipose.models.sensors import point_views
 from equipose.orchestrator.training.build import build_training
 from equipose.orchestrator.training.config import DataConfig, TrainConfig
-from equipose.orchestrator.training.loop import fit
+from equipose.orchestrator.training.loop import _validate, fit
 from equipose.orchestrator.training.passes import full_plan, run_of
 from equipose.orchestrator.training.state import Training
 from equipose.pipelines.batches.source import BatchConfig, BatchSource
@@ -136,3 +136,22 @@ def test_a_resumed_run_hides_the_same(store_path: Path, act: Any) -> None:
     assert torch.equal(one["scores"]["values"].nan_to_num(), other["scores"]["values"].nan_to_num())
     assert one.keys() == other.keys()
     assert ("masked" in one) == (act != "nothing")
+
+
+def test_hidden_readings_of_validation_reach_no_error_and_no_contribution(store_path: Path) -> None:
+    def validated(*, hide: bool, spoil: bool) -> dict[str, float]:
+        training = build_training(config_of(store_path, CONFIG))
+        rows = np.sort(training.validation.rows)
+        readings = torch.arange(len(rows))[:, None] % 5 == torch.arange(4)
+        hidden = Hidden(rows=torch.from_numpy(rows), readings=readings)
+        if hide:
+            training.method.load_state_dict({"masked": vars(hidden)})
+        if spoil:
+            training.validation = Spoilt(training.train.store, rows, training.train.config)
+            training.validation.spoilt = hidden
+        return _validate(training).metrics()
+
+    without = validated(hide=True, spoil=False)
+    assert validated(hide=True, spoil=True) == without
+    assert validated(hide=False, spoil=False) != without
+    assert validated(hide=False, spoil=True) != without

@@ -12,6 +12,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from equipose.balancing.method import Method
 from equipose.balancing.methods.awc.awc import AWC
 from equipose.balancing.run import Run
 from equipose.models.batch import Batch
@@ -21,7 +22,7 @@ from equipose.models.pose_errors import mpjpe
 from equipose.models.sensors import point_views
 from equipose.orchestrator.training.build import build_training
 from equipose.orchestrator.training.config import DataConfig, TrainConfig
-from equipose.orchestrator.training.loop import fit
+from equipose.orchestrator.training.loop import _error_mm, fit
 from equipose.orchestrator.training.passes import run_of
 from equipose.orchestrator.training.ranks import Ranks
 from equipose.orchestrator.training.state import Training
@@ -150,3 +151,29 @@ def test_displacement_is_what_the_weights_moved(store_path: Path) -> None:
     for modality, group in training.model.encoder_parameters().items():
         change = [(p.detach() - s).flatten() for p, s in zip(group.values(), before[modality], strict=True)]
         assert result.metrics[f"moved/{modality}"] == pytest.approx(float(torch.cat(change).norm()), rel=1e-5)
+
+
+class Halved(Method):
+    """Moves the weights when its task is over, as averaging of weights does."""
+
+    moves_weights_at_end = True
+
+    def on_task_end(self, run: Run) -> None:
+        with torch.no_grad():
+            for parameter in run.model.parameters():
+                parameter.mul_(0.5)
+        run.recalibrate()
+
+
+def test_what_the_end_of_the_task_moves_is_measured_again(store_path: Path) -> None:
+    training = normalised(store_path, epochs=2)
+    training.method = Halved()
+    training.watched = {"E01": training.validation}
+    last = list(fit(training))[-1].metrics
+    error = _error_mm(training, training.validation.in_order())
+    assert last["val/mpjpe_mm"] == pytest.approx(error, rel=1e-5)
+    assert last["task/E01/val/mpjpe_mm"] == pytest.approx(error, rel=1e-5)
+    assert training.history[-1] is last
+    assert training.best_mpjpe_mm == min(epoch["val/mpjpe_mm"] for epoch in training.history)
+    unmoved = normalised(store_path, epochs=2)
+    assert [r.metrics["val/mpjpe_mm"] for r in fit(unmoved)][-1] != pytest.approx(error, rel=1e-3)

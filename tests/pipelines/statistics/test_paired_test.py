@@ -169,3 +169,51 @@ def test_a_test_over_clusters_alone_would_be_fooled_by_seeds() -> None:
         crossed.append(paired_test(z, np.ones(8)).p < 0.05)
     assert np.mean(naive) > 0.3
     assert np.mean(crossed) < 0.1
+
+
+ROOMS = np.repeat(np.arange(4), 2)
+
+
+def test_within_strata_the_mean_squares_are_those_of_a_nested_design() -> None:
+    z = RNG.normal(size=(3, 8)) + 30 * ROOMS
+    seeds, clusters, rest = mean_squares(z, ROOMS)
+    assert_allclose(seeds, mean_squares(z)[0])
+    halves = (z[:, ::2] - z[:, 1::2]) / np.sqrt(2)  # of two clusters the difference is all there is
+    assert_allclose(clusters, 3 * (halves.mean(axis=0) ** 2).mean())
+    assert_allclose(rest, ((halves - halves.mean(axis=0)) ** 2).sum() / (2 * 4))
+
+
+def test_one_stratum_is_none() -> None:
+    sums, counts = RNG.normal(size=(3, 6)), np.full(6, 4.0)
+    one = np.zeros(6, dtype=int)
+    assert_allclose(paired_test(sums, counts, one).p, paired_test(sums, counts).p)
+
+
+def test_differences_between_strata_are_no_chance() -> None:
+    """Rooms that differ by 20 and an effect of -30: told from chance within rooms, not over them."""
+    rng = np.random.default_rng(1)
+    z = differences(rng, 3, 8, 1.0, 2.0, 1.0) - 30 + np.array([-30.0, -5.0, 5.0, 30.0])[ROOMS]
+    within, over = paired_test(z, np.ones(8), ROOMS), paired_test(z, np.ones(8))
+    assert within.difference == over.difference
+    assert within.p < 0.001
+    assert over.p > 0.01
+    low, high = expanded_bootstrap(z, np.ones(8), ROOMS, seed=0)
+    wide_low, wide_high = expanded_bootstrap(z, np.ones(8), seed=0)
+    assert wide_low < low < within.difference < high < wide_high
+
+
+@pytest.mark.parametrize("sigma", [(1.0, 3.0, 0.0, 2.0), (1.0, 3.0, 5.0, 2.0), (0.0, 0.0, 0.0, 1.0)])
+def test_within_strata_it_keeps_its_level(sigma: tuple[float, ...]) -> None:
+    """Without effect, rooms differing by 20: seeds, people, seeds within rooms, rest."""
+    seed, cluster, both, rest = sigma
+    rng, found = np.random.default_rng(2), []
+    for _ in range(400):
+        z = differences(rng, 3, 8, seed, cluster, rest) + both * rng.normal(size=(3, 4))[:, ROOMS]
+        found.append(paired_test(z + np.array([-20.0, -10.0, 10.0, 20.0])[ROOMS], np.ones(8), ROOMS).p < 0.05)
+    assert np.mean(found) <= 0.08
+
+
+@pytest.mark.parametrize("strata", [[0, 0, 1, 1, 2], [0, 0, 1]])
+def test_strata_of_one_cluster_are_refused(strata: list[int]) -> None:
+    with pytest.raises(ValueError, match="two or more each"):
+        paired_test(np.ones((3, 5)), np.ones(5), np.array(strata))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from copy import deepcopy
 from dataclasses import dataclass, replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -96,6 +97,7 @@ class NoiseProblem:
         epoch: int = 6,
         task: int = 0,
         training_rows: Tensor | None = None,
+        validation_rows: Tensor | None = None,
         logged: dict[str, Any] | None = None,
     ) -> Run:
         """What a method sees; rows are dealt out to ranks in batches of 64."""
@@ -117,6 +119,7 @@ class NoiseProblem:
             mean=mean,
             task=task,
             training_rows=own,
+            validation_rows=own[:0] if validation_rows is None else validation_rows,
             rows=rows,
             log=record.__setitem__,
         )
@@ -133,6 +136,12 @@ def trained(model: Any, batch: Batch, steps: int = 150) -> NoiseProblem:
         torch.stack(errors).sum().backward()
         optimizer.step()
     return NoiseProblem(model=model, batch=batch)
+
+
+@pytest.fixture
+def parts() -> SimpleNamespace:
+    """`clean_batch`, `contaminated` and `trained`, for problems that are put together otherwise."""
+    return SimpleNamespace(clean_batch=clean_batch, contaminated=contaminated, trained=trained)
 
 
 @pytest.fixture

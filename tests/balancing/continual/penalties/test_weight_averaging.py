@@ -8,6 +8,8 @@ import pytest
 import torch
 from toy_stream import ToyStream
 
+from equipose.balancing.compose import chain, within
+from equipose.balancing.continual.penalties.l2 import L2
 from equipose.balancing.continual.penalties.weight_averaging import WeightAveraging
 
 
@@ -30,3 +32,10 @@ def test_weights_are_averaged_from_the_second_task_on(toy_training: Callable[...
 def test_config_message() -> None:
     with pytest.raises(ValueError, match=r"weight_averaging\.share must lie in \[0, 1\], got 1.5"):
         WeightAveraging.Config(share=1.5)
+
+
+def test_that_it_moves_weights_is_known_through_chains_and_windows() -> None:
+    method = WeightAveraging()
+    assert chain(l2=L2(), averaging=method).moves_weights_at_end
+    assert within(range(0), method).moves_weights_at_end, "the end of a task belongs to no epoch"
+    assert not chain(l2=L2()).moves_weights_at_end

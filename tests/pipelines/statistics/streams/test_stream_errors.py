@@ -12,6 +12,7 @@ from equipose.pipelines.statistics.streams.errors import (
     compare_with_own_learning,
     matrix,
     mean_over_streams,
+    nested_in_tasks,
     with_positions,
 )
 
@@ -124,3 +125,25 @@ def test_means_keep_the_order_of_strategies_and_their_counts() -> None:
     assert rows[0]["final_mm"] == 62.0
     assert rows[0]["final_mm/std"] == pytest.approx(8**0.5)
     assert [row["streams"] for row in rows] == [2, 1]
+
+
+def rooms_that_differ(strategy: str, shifts: tuple[float, float, float]) -> pl.DataFrame:
+    """The table with other final errors in every room."""
+    return table(strategy).with_columns(
+        error_sum_mm=pl.col("error_sum_mm")
+        + 10 * pl.col("task").replace_strict(dict(zip(TASKS, shifts, strict=True))) * (pl.col("after") == 2)
+    )
+
+
+def test_how_rooms_differ_is_no_chance_where_people_are_in_one_room_each() -> None:
+    both = pl.concat([table("finetune"), rooms_that_differ("replay", (-40.0, -10.0, 5.0))])
+    [row] = compare_final(both, "finetune").iter_rows(named=True)
+    assert row["difference_mm"] == pytest.approx(-15.0, abs=0.5)
+    assert row["verdict"] == "helped"
+    everywhere = both.with_columns(subject=pl.col("subject").str.slice(3))
+    assert nested_in_tasks(both)
+    assert not nested_in_tasks(everywhere), "the same people in every room: rooms are part of each"
+    alone = both.filter(pl.col("subject").str.ends_with("S00"))
+    assert not nested_in_tasks(alone), "one person a room says nothing of how people differ"
+    [lone] = compare_final(alone, "finetune").iter_rows(named=True)
+    assert lone["verdict"] == "undecided"
