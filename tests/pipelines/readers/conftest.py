@@ -171,10 +171,9 @@ def street() -> Arrays:
     return filmed("moving", "S37", "moving")
 
 
-@pytest.fixture
-def mpi(tmp_path: Path, outdoors: Arrays) -> Path:
-    """MPI-INF-3DHP as its authors have it: one training recording, two test sequences, some pictures."""
-    root = tmp_path / "mpi"
+@pytest.fixture(scope="session")
+def _mpi(tmp_path_factory: pytest.TempPathFactory, outdoors: Arrays) -> Path:
+    root = tmp_path_factory.mktemp("mpi")
     folder = write_mpi_training(root, outdoors)
     for number in (1, 6):
         path = folder / "imageFrames" / "video_0" / f"frame_{number:06d}.jpg"
@@ -185,10 +184,21 @@ def mpi(tmp_path: Path, outdoors: Arrays) -> Path:
 
 
 @pytest.fixture
-def dpw(tmp_path: Path, street: Arrays) -> Path:
-    """3DPW as its authors have it: a sequence of two people in the test part, one of one in training."""
-    root = tmp_path / "dpw"
+def mpi(_mpi: Path, tmp_path: Path) -> Path:
+    """MPI-INF-3DHP as its authors have it: one training recording, two test sequences, some pictures."""
+    return Path(shutil.copytree(_mpi, tmp_path / "mpi"))
+
+
+@pytest.fixture(scope="session")
+def _dpw(tmp_path_factory: pytest.TempPathFactory, street: Arrays) -> Path:
+    root = tmp_path_factory.mktemp("dpw")
     write_dpw(root, dpw_content(street, people=2))
     write_dpw(root, dpw_content(street), "court_01", "train")
     photo(root / "imageFiles" / "street_00" / "image_00000.jpg", (1080, 1920), street["box"][0])
     return root
+
+
+@pytest.fixture
+def dpw(_dpw: Path, tmp_path: Path) -> Path:
+    """3DPW as its authors have it: a sequence of two people in the test part, one of one in training."""
+    return Path(shutil.copytree(_dpw, tmp_path / "dpw"))

@@ -145,18 +145,14 @@ def _bad(path: Path, field: str, value: str) -> DataError:
     return DataError.about(path, field=field, value=value, remedy=_REMEDY)
 
 
+@np.errstate(over="ignore", invalid="ignore")
 def signals(recording: Recording, person: int) -> dict[str, Frames]:
     """All of one person but pictures; poses have the joints that SMPL's skeleton has, see `from_smpl`."""
     turned = np.einsum("nij,nkj->nki", recording.cameras[:, :3, :3], recording.joints[person])
     seen = turned + recording.cameras[:, None, :3, 3]
     count, optics = len(seen), recording.optics
-    with np.errstate(invalid="ignore"):
-        pixels = project(seen, np.repeat(optics[None], count, axis=0))
-        placed = {
-            "exact_keypoints": from_smpl(pixels),
-            "box": person_boxes(pixels),
-            POSE: from_smpl(seen),
-        }
+    pixels = project(seen, np.repeat(optics[None], count, axis=0))
+    placed = {"exact_keypoints": from_smpl(pixels), "box": person_boxes(pixels), POSE: from_smpl(seen)}
     good = recording.placed[person].tolist()
     found: dict[str, Frames] = {
         name: [

@@ -111,11 +111,11 @@ def _grouped(names: list[str]) -> dict[tuple[str, int], dict[int, int]]:
     return found
 
 
+@np.errstate(over="ignore", invalid="ignore", divide="ignore")
 def signals(table: Table, rows: list[int]) -> dict[str, Frames]:
     """All of these rows but pictures."""
     pose, optics = table.pose[rows], table.optics[rows]
-    with np.errstate(invalid="ignore", divide="ignore"):
-        pixels = project(pose, optics)
-        boxes = person_boxes(pixels)
+    pixels = project(pose, optics)
+    boxes = person_boxes(pixels)
     made = {"exact_keypoints": pixels, "box": boxes, "intrinsics": optics, POSE: pose}
     return {name: list(entries.astype(np.float32)) for name, entries in made.items()}

@@ -125,7 +125,8 @@ def _joints(path: Path, what: str, cell: NDArray[np.generic], columns: int) -> A
     if cell.dtype.kind not in "fiu" or cell.ndim != 2 or cell.shape[1] != 28 * columns:
         raise refuse(path, what, f"{cell.shape} {cell.dtype}, expected (F, {28 * columns})")
     _bounded(path, what, len(cell))
-    return cell.reshape(len(cell), 28, columns)[:, MPI_28].astype(np.float32)
+    with np.errstate(over="ignore", invalid="ignore"):
+        return cell.reshape(len(cell), 28, columns)[:, MPI_28].astype(np.float32)
 
 
 def _bounded(path: Path, what: str, frames: int) -> None:
@@ -167,7 +168,8 @@ def _test_joints(path: Path, content: bytes, name: str, columns: int) -> Array:
     if found.shape not in ((columns, 17, 1, frames), (columns, 17, frames)):
         raise refuse(path, name, f"{found.shape[:6]}, expected ({columns}, 17, 1, F)")
     _bounded(path, name, frames)
-    return found.reshape(columns, 17, frames).transpose(2, 1, 0)[:, MPI_17].astype(np.float32)
+    with np.errstate(over="ignore", invalid="ignore"):
+        return found.reshape(columns, 17, frames).transpose(2, 1, 0)[:, MPI_17].astype(np.float32)
 
 
 def calibrated(path: Path, root: Path) -> dict[int, Array]:
