@@ -89,7 +89,7 @@ def prepare(
             installed reader.
         root: Their folder.
         out: Store to create; after an interrupt the same command continues where it stopped.
-        sensors: What the store holds, e.g. `rgb lidar depth`; by default those of the AWC paper, all of triplets.
+        sensors: What the store holds, e.g. `rgb lidar depth`; by default the AWC paper's, or a triplet.
         parallel: Read sequences in parallel on Ray when there are many.
         follow_links: Folders outside ROOT that its symbolic links may lead into.
         filtered_radar: Read MM-Fi's radar from `filtered_mmwave` instead of `mmwave`.

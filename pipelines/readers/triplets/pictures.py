@@ -24,7 +24,7 @@ def cut_file(path: Path, root: Path, box: Entry, number: int) -> Entry:
             return _without_box(box, number)
         if not contained(path, root):
             raise BadFrame("unreadable", f"{path} leads out of {root}")
-        return crop_photo(decode_photo(read_content(path)), box, CROP)
+        return crop_photo(decode_photo(read_content(path)), np.asarray(box, np.float64), CROP)
     except BadFrame as bad:
         return bad.defect("image", number)
     except PictureError as error:
@@ -36,7 +36,7 @@ def cut_photo(photo: NDArray[np.uint8], box: Entry, number: int, where: str) -> 
     if isinstance(box, Defect):
         return _without_box(box, number)
     try:
-        return crop_photo(photo, box, CROP)
+        return crop_photo(photo, np.asarray(box, np.float64), CROP)
     except PictureError as error:
         return Defect(modality="image", frame=number, reason="unreadable", detail=f"{where}: {error}")
 

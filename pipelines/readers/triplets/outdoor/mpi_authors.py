@@ -52,7 +52,9 @@ def check_installed(root: Path, *, pictures: bool) -> None:
             needed = is_mat73(file.read(OFFSET + len(SIGNATURE)))
         if needed and importlib.util.find_spec("h5py") is None:
             raise DataError.about(path, field="reader of the file", value="not installed", remedy=WITHOUT)
-    for folder, camera in _views(root) if pictures else ():
+    if not pictures:
+        return
+    for folder, camera in _views(root):
         film = video.video_file(folder, camera)
         if film is not None and video.picture_folder(folder, camera) is None:
             video.check_decoder(film)
@@ -105,7 +107,8 @@ def _training(
     path, camera = _path(root, key), int(key.camera)
     seen = load_training(path, root, camera, name3d)
     rows = np.arange(0, len(seen.pose), every)
-    frames = _signals(Annotated(*(part[rows] for part in seen)), rows + 1)
+    taken = Annotated(pixels=seen.pixels[rows], pose=seen.pose[rows], valid=seen.valid[rows])
+    frames = _signals(taken, rows + 1)
     frames["intrinsics"] = [_calibration(path.parent / CALIBRATION, root, camera)] * len(rows)
     if shown:
         frames["image"] = video.pictures(path.parent, root, camera, frames["box"], rows + 1)
@@ -131,13 +134,13 @@ def _held_out(
     placed = seen if name3d == "annot3" else load_held_out(path, root, "annot3")
     numbers = np.arange(1, len(seen.pose) + 1)
     frames = _signals(seen, numbers)
-    found = fitted_camera(*(part[placed.valid].astype(np.float64) for part in (placed.pose, placed.pixels)))
+    pose, pixels = placed.pose[placed.valid], placed.pixels[placed.valid]
+    found = fitted_camera(pose.astype(np.float64), pixels.astype(np.float64))
     why = f"{path}: no camera fits its poses and key points"
-    frames["intrinsics"] = [
-        Defect(modality="intrinsics", frame=None, reason="missing", detail=why)
-        if found is None
-        else np.array([*size, *found], np.float32)
-    ] * len(numbers)
+    optics: Entry = Defect(modality="intrinsics", frame=None, reason="missing", detail=why)
+    if found is not None:
+        optics = np.array([*size, *found], np.float32)
+    frames["intrinsics"] = [optics] * len(numbers)
     if shown:
         frames["image"] = [
             cut_file(path.parent / TEST_PICTURES / f"img_{number:06d}.jpg", root, box, number)

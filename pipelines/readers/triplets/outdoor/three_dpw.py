@@ -83,7 +83,8 @@ class ThreeDpwReader:
         place = self._places(root).get(key)
         if place is None:
             raise DataError.about(root, field="recording", value=f"{tuple(key)}, absent", remedy=REMEDY)
-        folder, remarks = Path(root), ()
+        folder = Path(root)
+        remarks: tuple[Defect, ...] = ()
         if key.camera == CAMERA:
             held = table.load(place.path)
             rows = held.rows[place.name, place.person]
