@@ -42,9 +42,9 @@ def spread(values: np.ndarray, places: tuple[int, ...], joints: int) -> np.ndarr
 
 
 def photo(path: Path, size: tuple[int, int], middle: np.ndarray) -> None:
-    """A grey picture that is white around a place (x, y), px."""
+    """A grey picture that is white around a place (x, y, ...), px."""
     picture = np.full((size[1], size[0], 3), 90, np.uint8)
-    x, y = (int(value) for value in middle)
+    x, y = (int(value) for value in middle[:2])
     picture[max(y - 25, 0) : y + 25, max(x - 25, 0) : x + 25] = 255
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(picture).save(path, quality=80)
