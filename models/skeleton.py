@@ -35,6 +35,11 @@ ROOT = 0
 BONES: tuple[tuple[int, int], ...] = tuple((parent, j) for j, parent in enumerate(PARENTS) if parent >= 0)
 """The 16 (parent, child) pairs."""
 
+SMPL12: tuple[int, ...] = tuple(
+    j for j, name in enumerate(JOINTS) if name not in ("spine", "thorax", "neck", "head")
+)
+"""The twelve joints of the limbs and the pelvis, which the skeleton of SMPL (Loper et al., 2015) has too."""
+
 COCO_KEYPOINTS: tuple[str, ...] = (
     "nose",
     "left_eye",

@@ -36,6 +36,8 @@ REASONS: dict[str, str] = {
     "format": "another format, unit or numbering than the source defines, judged over the whole sequence",
     "unreadable": "not a file of this format, or not an ordinary file inside the root",
     "shifted": "a pose that is known to lie beside the person; its rows stay valid",
+    "excluded": "a frame that the source itself does not count",
+    "partial": "a pose of which some joints are unknown; its rows stay valid, for a protocol of its own",
     "corrupt": "a recording that published work leaves out; its rows stay valid",
 }
 """Stable reason codes of invalid frames, and what they mean."""

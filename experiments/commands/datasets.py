@@ -77,14 +77,19 @@ def prepare(
     axes: tuple[str, ...] = (),
     columns: tuple[str, ...] = (),
     strict: tuple[str, ...] = (),
+    every: int | None = None,
+    universal: bool = False,
+    detections: str = "",
+    rate: str = "",
 ) -> None:
     """Turn raw files into a store; called again, the store follows what has changed in the files.
 
     Args:
-        source: Layout of the raw files: `mmfi`, `mars` or the name of an installed reader.
+        source: Layout of the raw files: `mmfi`, `mars`, `h36m`, `mpi_inf_3dhp`, `three_dpw` or the name of an
+            installed reader.
         root: Their folder.
         out: Store to create; after an interrupt the same command continues where it stopped.
-        sensors: What the store holds, e.g. `rgb lidar depth`; by default those of the AWC paper.
+        sensors: What the store holds, e.g. `rgb lidar depth`; by default the AWC paper's, or a triplet.
         parallel: Read sequences in parallel on Ray when there are many.
         follow_links: Folders outside ROOT that its symbolic links may lead into.
         filtered_radar: Read MM-Fi's radar from `filtered_mmwave` instead of `mmwave`.
@@ -94,6 +99,10 @@ def prepare(
         columns: Columns of a sensor's points in the order of its files: `mmwave=x,y,z,intensity,doppler`.
         strict: Sensors, e.g. `rgb lidar`, of which a frame that equals the one before it, or whose key points
             are all in one place, is invalid.
+        every: Of so many training frames of MPI-INF-3DHP one is taken, by default of five.
+        universal: Take MPI-INF-3DHP's poses as scaled to one size of body.
+        detections: Which key points of Human3.6M, the middle of `data_2d_h36m_<detections>.npz`.
+        rate: Which of MMPose's tables of Human3.6M: `fps10` or `fps50`.
     """
     from equipose.models.sensors import in_order
     from equipose.orchestrator.cluster.parallel_prepare import side_by_side
@@ -111,6 +120,10 @@ def prepare(
         any_room=any_room,
         axes=by_sensor("--axes", axes),
         columns=by_sensor("--columns", columns),
+        every=every,
+        universal=universal,
+        detections=detections,
+        rate=rate,
     )
     with Progress() as progress:
         task = progress.add_task("preparing", total=None)

@@ -14,6 +14,7 @@ from functools import partial
 import polars as pl
 
 from equipose.models.plugins import OpenRegistry
+from equipose.models.skeleton import SMPL12
 from equipose.pipelines.protocols.carving import GAP_FRAMES, SHORTEST
 from equipose.pipelines.protocols.division import PARTS, Division, unfit
 from equipose.pipelines.protocols.mars import MARS_SPLITS, assign_mars
@@ -27,7 +28,13 @@ from equipose.pipelines.protocols.mmfi import (
     splits,
 )
 from equipose.pipelines.protocols.tasks import Task, is_task, union
-from equipose.pipelines.protocols.triplets import H36M_SPLITS, assign_3dhp, assign_3dpw, assign_h36m
+from equipose.pipelines.protocols.triplets import (
+    H36M_SPLITS,
+    SMPL12_CAMERA,
+    assign_3dhp,
+    assign_3dpw,
+    assign_h36m,
+)
 
 __all__ = [
     "DIVISIONS",
@@ -66,6 +73,12 @@ DIVISIONS: Mapping[str, Division] = OpenRegistry(
         "H36M": Division(splits=H36M_SPLITS, assign=assign_h36m, root_relative=True),
         "3DHP": Division(splits=("time",), assign=assign_3dhp, root_relative=True),
         "3DPW": Division(splits=("test",), assign=assign_3dpw, root_relative=True),
+        "3DPW-smpl12": Division(
+            splits=("test",),
+            assign=partial(assign_3dpw, protocol="3DPW-smpl12", camera=SMPL12_CAMERA),
+            root_relative=True,
+            joints=SMPL12,
+        ),
     },
 )
 """Protocol -> its division; those of the entry points `equipose.protocols` come last."""

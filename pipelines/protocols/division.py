@@ -23,6 +23,8 @@ class Division:
     ValueError for an unknown split, and DataError for a store that the protocol does not fit."""
     root_relative: bool = False
     """Whether its 3D poses, in camera axes, are learnt and judged relative to the pelvis."""
+    joints: tuple[int, ...] | None = None
+    """Joints that its poses have: no other may be judged; None: all 17."""
     within_task: Callable[[pl.DataFrame, str], pl.DataFrame] | None = None
     """(index, what tasks differ by) -> the same for every task of a stream; None where it has no tasks."""
 

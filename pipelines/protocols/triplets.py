@@ -17,14 +17,20 @@ H36M_SPLITS: tuple[str, ...] = ("time", "subject")
 """`time`: the end of each training recording tunes. `subject`: S08 tunes, and does not train."""
 MOVING_CAMERA = "moving"
 """Name of the camera of 3DPW's sequences."""
+SMPL12_CAMERA = "movingSmpl12"
+"""The same of sequences whose poses have the joints `equipose.models.skeleton.SMPL12` alone."""
 
 
-def _triplets(index: pl.DataFrame, protocol: str, split: str, moving: bool, parts: set[str]) -> None:
-    """Raise unless this is a store of triplets with that kind of camera and those parts."""
+def _triplets(index: pl.DataFrame, protocol: str, split: str, camera: str | None, parts: set[str]) -> None:
+    """Raise unless this is a store of triplets with those parts, of that moving camera, or of fixed ones."""
     cameras, native = cameras_of(index), set(index["part"].unique())
     if not cameras:
         raise unfit(protocol, split, "the store's sequences name no cameras; use P1, P2, P3 or MARS")
-    if (MOVING_CAMERA in cameras) != moving or not native <= parts:
+    if SMPL12_CAMERA in cameras and camera != SMPL12_CAMERA:
+        why = f"its poses have twelve joints and the pelvis (camera {SMPL12_CAMERA}); use 3DPW-smpl12"
+        raise unfit(protocol, split, why)
+    fitting = cameras == {camera} if camera else MOVING_CAMERA not in cameras
+    if not fitting or not native <= parts:
         found = f"cameras {sorted(cameras)[:8]} and parts {sorted(native)}"
         raise unfit(protocol, split, f"it has {found}, parts {sorted(parts)} are expected")
 
@@ -33,7 +39,7 @@ def assign_h36m(index: pl.DataFrame, split: str) -> pl.DataFrame:
     """Human3.6M: S01, S05, S06, S07, S08 train, S09 and S11 test, as in published work."""
     if split not in H36M_SPLITS:
         raise ValueError(f"split is {split!r}; use one of {list(H36M_SPLITS)} with protocol H36M")
-    _triplets(index, "H36M", split, moving=False, parts=H36M_PARTS)
+    _triplets(index, "H36M", split, camera=None, parts=H36M_PARTS)
     train = list(H36M_TRAIN[:-1] if split == "subject" else H36M_TRAIN)
     use = (
         pl.when(pl.col("subject").is_in(train))
@@ -51,13 +57,15 @@ def assign_3dhp(index: pl.DataFrame, split: str) -> pl.DataFrame:
     """MPI-INF-3DHP: its own training and test sequences."""
     if split != "time":
         raise ValueError(f"split is {split!r}; use 'time' with protocol 3DHP")
-    _triplets(index, "3DHP", split, moving=False, parts={"train", "test"})
+    _triplets(index, "3DHP", split, camera=None, parts={"train", "test"})
     return carve_by_time(index.with_columns(use=pl.col("part")))
 
 
-def assign_3dpw(index: pl.DataFrame, split: str) -> pl.DataFrame:
+def assign_3dpw(
+    index: pl.DataFrame, split: str, protocol: str = "3DPW", camera: str = MOVING_CAMERA
+) -> pl.DataFrame:
     """3DPW: its own parts; published work on triplets uses the test part alone."""
     if split != "test":
-        raise ValueError(f"split is {split!r}; use 'test' with protocol 3DPW")
-    _triplets(index, "3DPW", split, moving=True, parts={"train", "validation", "test"})
+        raise ValueError(f"split is {split!r}; use 'test' with protocol {protocol}")
+    _triplets(index, protocol, split, camera=camera, parts={"train", "validation", "test"})
     return index.with_columns(use=pl.col("part"))

@@ -17,6 +17,8 @@ from equipose.pipelines.readers.mars import MarsReader
 from equipose.pipelines.readers.mmfi import MmfiReader
 from equipose.pipelines.readers.simulated import SimulatedReader, SimulatedSource
 from equipose.pipelines.readers.triplets.h36m import H36mReader
+from equipose.pipelines.readers.triplets.outdoor.mpi_inf_3dhp import Mpi3dhpReader
+from equipose.pipelines.readers.triplets.outdoor.three_dpw import ThreeDpwReader
 from equipose.pipelines.readers.triplets.simulated import (
     IndoorTriplets,
     MovingTriplets,
@@ -32,6 +34,8 @@ READERS: Mapping[str, Reader] = OpenRegistry(
         "mars": MarsReader(),
         "mmfi": MmfiReader(),
         "h36m": H36mReader(),
+        "mpi_inf_3dhp": Mpi3dhpReader(),
+        "three_dpw": ThreeDpwReader(),
         "simulated_indoor": IndoorTriplets(),
         "simulated_outdoor": OutdoorTriplets(),
         "simulated_moving": MovingTriplets(),

@@ -59,6 +59,12 @@ def load(name: str) -> Any:
     return module
 
 
+def known_targets(folder: Path) -> dict[str, Any]:
+    """All targets by name; `folder`: an empty one for the files that must exist on disk."""
+    found: dict[str, Any] = load("targets").targets(folder)
+    return found | load("triplet_targets").triplet_targets(folder)
+
+
 def edits() -> st.SearchStrategy[list[tuple[str, int, Any, int]]]:
     """Up to six changes: (kind, position in 1/2^16 of the file, what, how many bytes)."""
     place, length = st.integers(0, 2**16 - 1), st.integers(0, 64)
@@ -148,7 +154,7 @@ def main() -> None:
     parser.add_argument("--only", default="", help="one target")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        known = load("targets").targets(Path(folder))
+        known = known_targets(Path(folder))
         for target in known.values():  # libraries start their threads and reserve their memory
             target.read(target.seeds[0])
         limit_memory(options.memory_gib)

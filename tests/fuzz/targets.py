@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import pickle
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,13 +21,10 @@ from equipose.orchestrator.tracking.outbox import Outbox
 from equipose.orchestrator.tracking.server import _state
 from equipose.orchestrator.tracking.server_process import ServerFiles
 from equipose.pipelines.cleaning import assemble, clean_frame
-from equipose.pipelines.images import decode_photo, encode
 from equipose.pipelines.prepare import prepare
 from equipose.pipelines.readers import MmfiReader, SimulatedSource
 from equipose.pipelines.readers.frame_files import parse_npy, read_csi, read_points
 from equipose.pipelines.readers.mars_files import KINECT_COLUMNS, RADAR_COLUMNS, _read_part, read_part
-from equipose.pipelines.readers.triplets.object_npz import read_npz
-from equipose.pipelines.readers.triplets.plain_pickle import load_plain
 from equipose.pipelines.sequence import BadFrame
 from equipose.pipelines.simulator import MARKER, SimulatorConfig, write_mmfi_tree
 from equipose.pipelines.store import Store, StoreHeader, StoreWriter, open_store
@@ -49,9 +45,8 @@ class Target:
 
 
 def targets(folder: Path) -> dict[str, Target]:
-    """All targets by name; `folder`: an empty one for the files that must exist on disk."""
-    found = raw_targets(folder) | triplet_targets(folder)
-    return found | store_targets(folder) | other_targets(folder)
+    """All but those of triplets by name; `folder`: an empty one for the files that must exist on disk."""
+    return raw_targets(folder) | store_targets(folder) | other_targets(folder)
 
 
 def saved(array: np.ndarray) -> bytes:
@@ -139,25 +134,6 @@ def raw_targets(folder: Path) -> dict[str, Target]:
         ),
         "kinect": Target(seeds=(kinect,), read=through(mars / "kinect_data_test.csv", table_alone)),
         "radar": Target(seeds=(radar,), read=through(mars / "radar_data_test.csv", radar_table)),
-    }
-
-
-def triplet_targets(folder: Path) -> dict[str, Target]:
-    """Files of image, 2D and 3D triplets."""
-    rng = np.random.default_rng(1)
-    pickled = {"S1": {"Walking": rng.normal(size=(2, 17, 3)), "Walking 1": [np.ones((1, 2)), "a", 1.5]}}
-    photo = rng.integers(0, 255, (24, 16, 3), np.uint8)
-    archive = folder / "objects.npz"
-    np.savez(archive, positions_3d=np.array(pickled, dtype=object))
-    return {
-        "pickle": Target(
-            seeds=tuple(pickle.dumps(pickled, protocol) for protocol in (2, 4)), read=load_plain
-        ),
-        "npz of objects": Target(
-            seeds=(archive.read_bytes(),),
-            read=through(archive, lambda path: read_npz(path, ["positions_3d"])),
-        ),
-        "photo": Target(seeds=(encode(photo, "jpeg"), encode(photo)), read=decode_photo),
     }
 
 

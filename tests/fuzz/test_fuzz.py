@@ -30,7 +30,7 @@ def run() -> Any:
 
 
 def test_a_few_hundred_damaged_files(run: Any, tmp_path: Path) -> None:
-    known = run.load("targets").targets(tmp_path)
+    known = run.known_targets(tmp_path)
     outcomes = {name: run.fuzz(name, target, 17) for name, target in known.items()}
     assert sum(sum(found.values()) for found in outcomes.values()) >= 250
     assert any(found["read"] for found in outcomes.values()), "not every damage matters"

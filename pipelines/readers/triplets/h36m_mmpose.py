@@ -14,18 +14,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from equipose.models.sensors.triplets import CROP
 from equipose.models.skeleton import NUM_JOINTS
 from equipose.pipelines.files.bounded_read import read_bytes
 from equipose.pipelines.files.errors import DataError
-from equipose.pipelines.files.path_safety import contained
-from equipose.pipelines.images import PictureError, crop_photo, decode_photo
-from equipose.pipelines.readers.frame_files import read_content
 from equipose.pipelines.readers.triplets.h36m_cameras import SUBJECTS
 from equipose.pipelines.readers.triplets.h36m_names import first_number, key_of, remarks, subject_of
 from equipose.pipelines.readers.triplets.object_npz import kept_npz
+from equipose.pipelines.readers.triplets.pictures import Frames, cut_file
 from equipose.pipelines.readers.triplets.plain_pickle import PlainPickleError, load_plain
-from equipose.pipelines.sequence import POSE, BadFrame, Defect, RawSequence, SequenceKey
+from equipose.pipelines.sequence import POSE, Defect, RawSequence, SequenceKey
 
 ANNOTATIONS, IMAGES, RATE = "annotation_body3d", "images", "fps10"
 PADDED = 1.25
@@ -34,8 +31,6 @@ MAX_CAMERAS_BYTES = 2**24
 _COLUMNS = ("imgname", "center", "scale", "part", "S")
 _NAME = re.compile(r"(S\d{1,2})/(S\d{1,2}_[A-Za-z]+(?:_[0-2])?\.\d{8})/\2_(\d{1,6})\.(?:jpg|png)", re.ASCII)
 _REMEDY = "use the files of MMPose's preparation (its names, arrays and units)"
-
-Frames = list[NDArray[np.generic] | Defect]
 
 
 def files(root: Path, rate: str) -> tuple[Path, ...]:
@@ -49,7 +44,7 @@ def sensors(root: Path, rate: str) -> tuple[str, ...]:
     return (*(("image",) if (root / IMAGES).is_dir() else ()), "exact_keypoints", "box", "intrinsics")
 
 
-def _table(path: Path) -> dict[str, Any]:
+def annotations(path: Path) -> dict[str, Any]:
     """The columns of a file of annotations, of equal length."""
     found = kept_npz(path, *_COLUMNS)
     shapes = {"imgname": (), "center": (2,), "scale": (), "part": (NUM_JOINTS, 3), "S": (NUM_JOINTS, 4)}
@@ -83,7 +78,7 @@ def _rows(root: Path, rate: str) -> dict[SequenceKey, tuple[Path, list[int], lis
 @lru_cache(maxsize=4)
 def _rows_of(path: Path, changed: int, size: int) -> dict[SequenceKey, tuple[list[int], list[int], str]]:
     grouped: dict[SequenceKey, tuple[dict[int, int], str]] = {}
-    for row, text in enumerate(_table(path)["imgname"].tolist()):
+    for row, text in enumerate(annotations(path)["imgname"].tolist()):
         match = _NAME.fullmatch(text)
         key, name = _key(match) if match else (None, "")
         if key is not None and match is not None:
@@ -105,14 +100,12 @@ def sequences(root: Path, rate: str) -> list[SequenceKey]:
     return list(_rows(root, rate))
 
 
-def _intrinsics(root: Path, key: SequenceKey) -> NDArray[np.float32] | Defect:
-    """Of the key's camera, or why they are unknown."""
-    path = files(root, RATE)[0]
+def intrinsics(path: Path, name: Any, size: tuple[int, int] | None = None) -> NDArray[np.float32] | Defect:
+    """Of the camera of a name in a file of cameras, or why they are unknown; `size`: not the file's."""
     try:
-        cameras = load_plain(read_bytes(path, MAX_CAMERAS_BYTES))
-        about = cameras[f"S{int(key.subject[1:])}", key.camera]
-        focal, centre = (np.asarray(about[name], np.float64).reshape(2) for name in ("f", "c"))
-        return np.array([about["w"], about["h"], *focal, *centre], np.float32)
+        about = load_plain(read_bytes(path, MAX_CAMERAS_BYTES))[name]
+        focal, centre = (np.asarray(about[part], np.float64).reshape(2) for part in ("f", "c"))
+        return np.array([*(size or (about["w"], about["h"])), *focal, *centre], np.float32)
     except (PlainPickleError, ValueError, KeyError, TypeError, IndexError, OSError) as error:
         detail = f"{path}: {type(error).__name__} {str(error)[:80]}"
         return Defect(modality="intrinsics", frame=None, reason="unreadable", detail=detail)
@@ -121,18 +114,18 @@ def _intrinsics(root: Path, key: SequenceKey) -> NDArray[np.float32] | Defect:
 def read(root: Path, key: SequenceKey, rate: str, wanted: tuple[str, ...]) -> RawSequence:
     """One recording of one camera; pictures are cut out of the images as they are read."""
     path, rows, counted, name = _rows(root, rate)[key]
-    table = _table(path)
+    table, who = annotations(path), f"S{int(key.subject[1:])}"
     boxes = np.column_stack([table["center"][rows], PADDED * 200 * table["scale"][rows].astype(np.float64)])
     frames: dict[str, Frames] = {
         "exact_keypoints": list(table["part"][rows][..., :2]),
         "box": list(boxes),
-        "intrinsics": [_intrinsics(root, key)] * len(rows),
+        "intrinsics": [intrinsics(files(root, RATE)[0], (who, key.camera))] * len(rows),
         POSE: list(table["S"][rows][..., :3]),
     }
     numbers = np.array(counted, np.int32) + (first_number(key) - 1)
     if "image" in wanted:
         frames["image"] = [
-            _image(root, str(table["imgname"][row]), box, int(number))
+            cut_file(root / IMAGES / str(table["imgname"][row]), root, box, int(number))
             for row, box, number in zip(rows, boxes, numbers, strict=True)
         ]
     kept = {n: entries for n, entries in frames.items() if n in {*wanted, POSE}}
@@ -143,16 +136,3 @@ def read(root: Path, key: SequenceKey, rate: str, wanted: tuple[str, ...]) -> Ra
         provenance=dict.fromkeys(kept, "real"),
         remarks=remarks(key.subject, name),
     )
-
-
-def _image(root: Path, name: str, box: NDArray[Any], number: int) -> NDArray[np.generic] | Defect:
-    """The crop of a picture, or why there is none."""
-    path = root / IMAGES / name
-    try:
-        if not contained(path, root):
-            raise BadFrame("unreadable", f"{path} leads out of {root}")
-        return crop_photo(decode_photo(read_content(path)), box, CROP)
-    except BadFrame as bad:
-        return bad.defect("image", number)
-    except PictureError as error:
-        return Defect(modality="image", frame=number, reason="unreadable", detail=f"{path}: {error}")

@@ -39,7 +39,18 @@ def test_options_reach_the_reader(tree: Path, tmp_path: Path, capsys: pytest.Cap
     assert store.keys[0].environment == "E03"
 
 
-@pytest.mark.parametrize("option", [["--any-room"], ["--axes", "mmwave=zxy"], ["--columns", "lidar=x,y,z"]])
+@pytest.mark.parametrize(
+    "option",
+    [
+        ["--any-room"],
+        ["--axes", "mmwave=zxy"],
+        ["--columns", "lidar=x,y,z"],
+        ["--every", "2"],
+        ["--universal"],
+        ["--detections", "gt"],
+        ["--rate", "fps50"],
+    ],
+)
 def test_mars_has_no_such_options(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], option: list[str]
 ) -> None:

@@ -69,7 +69,7 @@ def test_other_stores_are_refused(protocol: str, split: str, index: pl.DataFrame
         assign(index, protocol, split)
 
 
-@pytest.mark.parametrize("protocol", ["H36M", "3DHP", "3DPW"])
+@pytest.mark.parametrize("protocol", ["H36M", "3DHP", "3DPW", "3DPW-smpl12"])
 def test_unknown_splits_are_refused(protocol: str) -> None:
     with pytest.raises(ValueError, match="split is 'S1'"):
         assign(LAB, protocol, "S1")
@@ -77,4 +77,19 @@ def test_unknown_splits_are_refused(protocol: str) -> None:
 
 def test_only_poses_in_camera_axes_are_relative_to_the_pelvis() -> None:
     relative = {name for name, division in DIVISIONS.items() if division.root_relative}
-    assert relative == {"H36M", "3DHP", "3DPW"}
+    assert relative == {"H36M", "3DHP", "3DPW", "3DPW-smpl12"}
+
+
+def test_poses_of_twelve_joints_are_judged_by_their_own_protocol_alone() -> None:
+    walk = index_of(("S01", "test", "movingSmpl12"))
+    assert len(select(walk, "3DPW-smpl12", "test", needed=("test",))["test"]) == 80
+    for protocol, split in (("3DPW", "test"), ("3DHP", "time"), ("H36M", "time")):
+        with pytest.raises(DataError, match="use 3DPW-smpl12"):
+            assign(walk, protocol, split)
+    for camera in ("moving", "0"):
+        with pytest.raises(DataError, match="does not fit"):
+            assign(index_of(("S01", "test", camera)), "3DPW-smpl12", "test")
+    mixed = index_of(("S01", "test", "movingSmpl12"), ("S02", "test", "moving"))
+    for protocol in ("3DPW", "3DPW-smpl12"):
+        with pytest.raises(DataError, match="does not fit"):
+            assign(mixed, protocol, "test")

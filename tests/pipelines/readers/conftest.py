@@ -1,4 +1,4 @@
-"""Small sources that the reader tests share: a simulated MM-Fi tree, a synthetic MARS folder, Human3.6M."""
+"""Small sources that the reader tests share: a simulated MM-Fi tree, a synthetic MARS folder, triplets."""
 
 from __future__ import annotations
 
@@ -11,6 +11,15 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from triplet_files import (
+    Arrays,
+    dpw_content,
+    filmed,
+    photo,
+    write_dpw,
+    write_mpi_held_out,
+    write_mpi_training,
+)
 
 from equipose.pipelines.readers.mars_files import KINECT_COLUMNS, RADAR_COLUMNS
 from equipose.pipelines.readers.triplets.h36m_cameras import CAMERAS, INTRINSICS, to_camera
@@ -148,3 +157,48 @@ def h36m(request: pytest.FixtureRequest) -> Path:
     """Either layout."""
     root: Path = request.getfixturevalue(request.param)
     return root
+
+
+@pytest.fixture(scope="session")
+def outdoors() -> Arrays:
+    """A simulated recording like those of MPI-INF-3DHP."""
+    return filmed("outdoor", "S21", "C1")
+
+
+@pytest.fixture(scope="session")
+def street() -> Arrays:
+    """A simulated recording like those of 3DPW."""
+    return filmed("moving", "S37", "moving")
+
+
+@pytest.fixture(scope="session")
+def _mpi(tmp_path_factory: pytest.TempPathFactory, outdoors: Arrays) -> Path:
+    root = tmp_path_factory.mktemp("mpi")
+    folder = write_mpi_training(root, outdoors)
+    for number in (1, 6):
+        path = folder / "imageFrames" / "video_0" / f"frame_{number:06d}.jpg"
+        photo(path, (2048, 2048), outdoors["box"][number - 1])
+    write_mpi_held_out(root, outdoors, 1, invalid=(2,))
+    write_mpi_held_out(root, outdoors, 5)
+    return root
+
+
+@pytest.fixture
+def mpi(_mpi: Path, tmp_path: Path) -> Path:
+    """MPI-INF-3DHP as its authors have it: one training recording, two test sequences, some pictures."""
+    return Path(shutil.copytree(_mpi, tmp_path / "mpi"))
+
+
+@pytest.fixture(scope="session")
+def _dpw(tmp_path_factory: pytest.TempPathFactory, street: Arrays) -> Path:
+    root = tmp_path_factory.mktemp("dpw")
+    write_dpw(root, dpw_content(street, people=2))
+    write_dpw(root, dpw_content(street), "court_01", "train")
+    photo(root / "imageFiles" / "street_00" / "image_00000.jpg", (1080, 1920), street["box"][0])
+    return root
+
+
+@pytest.fixture
+def dpw(_dpw: Path, tmp_path: Path) -> Path:
+    """3DPW as its authors have it: a sequence of two people in the test part, one of one in training."""
+    return Path(shutil.copytree(_dpw, tmp_path / "dpw"))
