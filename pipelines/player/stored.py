@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from equipose.models.sensors import Points
 from equipose.pipelines.files.errors import DataError
 from equipose.pipelines.player.clip import Clip, Poses
 from equipose.pipelines.player.drawn import panel_of
@@ -104,8 +105,10 @@ def _panels(store: Store, sequence: SensorSequence, keep: Rows, *, mixed: bool) 
         if not valid[keep].any():
             continue
         made = mixed and sequence.provenance[name].startswith("simulated")
-        title = f"{name}, {store.signals.units[name]}" + (", simulated" if made else "")
-        panel = panel_of(name, store.signals.layouts[name], sequence.signals[name], valid, keep, title)
+        layout = store.signals.layouts[name]
+        unit = "m" if isinstance(layout, Points) else store.signals.units[name].split(",")[0]
+        title = f"{name}, {unit}" + (", simulated" if made else "")
+        panel = panel_of(name, layout, sequence.signals[name], valid, keep, title)
         if panel is not None:
             panels.append(panel)
     return panels

@@ -125,7 +125,8 @@ function player(root) {
   function tick(now) {
     if (!playing) return;
     if (seen) {
-      clock = (clock + Math.min(now - before, 250) / 1000 * speed.value / clip.seconds) % frames;
+      const passed = clamp(now - before, 0, 250); // a frame may have begun before the click
+      clock = (clock + passed / 1000 * speed.value / clip.seconds) % frames;
       if (Math.floor(clock) !== frame) { frame = Math.floor(clock); redraw(); }
     }
     before = now;
