@@ -67,7 +67,9 @@ def read_predictions(path: Path) -> Predictions:
             if missing := [name for name in COLUMNS if name not in columns]:
                 raise DataError.about(path, field="columns", value=f"without {missing}", remedy=_AGAIN)
             if rows > MOST_ROWS:
-                raise DataError.about(path, field="rows", value=f"{rows:,}, over {MOST_ROWS:,}", remedy=_AGAIN)
+                raise DataError.about(
+                    path, field="rows", value=f"{rows:,}, over {MOST_ROWS:,}", remedy=_AGAIN
+                )
             table = pl.DataFrame(file.read(columns=list(COLUMNS)))
     except (pa.ArrowException, pl.exceptions.PolarsError) as error:
         raise DataError.about(path, field="format", value=f"unreadable ({error})", remedy=_AGAIN) from error

@@ -50,8 +50,8 @@ def _rerun() -> Any:
         return importlib.import_module("rerun")
     except ImportError as error:
         raise ValueError(
-            f"--rerun needs the package rerun-sdk, which cannot be imported ({error}): pip install 'equipose[rerun]', or "
-            "leave --rerun out for a page that needs nothing"
+            f"--rerun needs the package rerun-sdk, which cannot be imported ({error}): "
+            "pip install 'equipose[rerun]', or leave --rerun out for a page that needs nothing"
         ) from error
 
 
