@@ -99,6 +99,10 @@ def opened_store(source: str, found: list[Predictions]) -> Store:
 
     if source.endswith(".parquet"):
         named = found[0].about.get("store", "")
+        if not named or "://" in named:  # a file that came from elsewhere must not choose what is contacted
+            value = f"{named!r}, not a local path"
+            remedy = f"name the store: equipose view STORE --predictions {source}"
+            raise DataError.about(source, field="store", value=value, remedy=remedy)
         try:
             store = open_store(named)
         except DataError as error:

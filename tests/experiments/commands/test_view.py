@@ -95,6 +95,11 @@ def test_predictions_of_other_data_are_shown_with_a_warning(say: Say, poses: Pat
     status, _, err = say("STORE", "--predictions", "poses.parquet", "old.parquet")
     assert status == 0
     assert err == "equipose: warning: old.parquet was predicted from other data than STORE holds now\n"
+    remote = {b"equipose": json.dumps({"store": "s3://bucket/store"}).encode()}
+    pq.write_table(table.replace_schema_metadata(remote), tmp_path / "far.parquet")
+    status, _, err = say("far.parquet")
+    assert status == 2
+    assert "store is 's3://bucket/store', not a local path; name the store: equipose view STORE" in err
     status, _, err = say("old.parquet")
     assert status == 2
     assert "old.parquet: its store: gone: store is missing" in err
