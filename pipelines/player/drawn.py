@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as pillow
 
-from equipose.models.sensors import Grid, Image, Layout
-from equipose.models.skeleton import BONES
+from equipose.models.sensors import SENSORS, Grid, Image, Layout
 from equipose.pipelines.images import decode, encode
 from equipose.pipelines.player.panels import (
     CloudPanel,
@@ -22,18 +21,6 @@ from equipose.pipelines.player.panels import (
 )
 from equipose.pipelines.sequence import Packed, Ragged, Signal, evenly_spread
 
-COCO_BONES: tuple[tuple[int, int], ...] = (
-    *((0, 1), (0, 2), (1, 3), (2, 4)),  # face
-    *((5, 7), (7, 9), (6, 8), (8, 10)),  # arms
-    *((5, 6), (5, 11), (6, 12), (11, 12)),  # trunk
-    *((11, 13), (13, 15), (12, 14), (14, 16)),  # legs
-)
-"""Lines between the key points of `COCO_KEYPOINTS`, along the limbs."""
-KEYPOINT_BONES: dict[str, tuple[tuple[int, int], ...]] = {
-    **dict.fromkeys(("rgb", "infra1", "infra2"), COCO_BONES),
-    **dict.fromkeys(("keypoints", "exact_keypoints"), BONES),
-}
-"""Sensor of key points -> its lines."""
 MOST_POINTS = 256
 """Of a cloud; a drawing this small shows no more."""
 MOST_ROWS, MOST_COLUMNS = 32, 64
@@ -59,8 +46,9 @@ def panel_of(
         return None
     values = signal[keep].astype(np.float64)
     values[~valid[keep]] = np.nan
-    if name in KEYPOINT_BONES:
-        return KeypointPanel(title=title, points=values[..., :2], bones=KEYPOINT_BONES[name])
+    lines = SENSORS[name].lines if name in SENSORS else ()
+    if lines:
+        return KeypointPanel(title=title, points=values[..., :2], bones=lines)
     return HeatPanel(title=title, values=shrunk(flattened(values)))
 
 
