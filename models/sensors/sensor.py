@@ -53,8 +53,8 @@ class Sensor:
     refuse_constant: bool = False
     """A frame of one single value is invalid, because scaling it would divide by zero."""
     lines: tuple[tuple[int, int], ...] = ()
-    """Pairs of its key points that a drawing joins; with them its frames are drawn as a figure, [J, 2] and more
-    columns, of which the first two are x, right, and y, down."""
+    """Pairs of its key points that a drawing joins, which makes its frames a figure: [J, 2] and more columns,
+    of which the first two are x, right, and y, down."""
     encoders: Mapping[str, EncoderConfig] = field(default_factory=dict)
     """Preset -> encoder; without an entry the layout's default is used."""
 
