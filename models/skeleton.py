@@ -61,4 +61,12 @@ COCO_KEYPOINTS: tuple[str, ...] = (
 )
 """Order of the 17 key points that MM-Fi's RGB files hold."""
 
+COCO_BONES: tuple[tuple[int, int], ...] = (
+    *((0, 1), (0, 2), (1, 3), (2, 4)),  # face
+    *((5, 7), (7, 9), (6, 8), (8, 10)),  # arms
+    *((5, 6), (5, 11), (6, 12), (11, 12)),  # trunk
+    *((11, 13), (13, 15), (12, 14), (14, 16)),  # legs
+)
+"""Pairs of key points of `COCO_KEYPOINTS` that a drawing joins, along the limbs."""
+
 NUM_JOINTS = len(JOINTS)

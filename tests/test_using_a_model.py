@@ -38,7 +38,8 @@ def test_the_page_runs_as_written(
             assert program == "equipose"
             main(args)
             ran.append(args[0])
-    assert ran == ["evaluate", "predict", "predict", "python", "advise", "advise"]
+    views = ["view"] * 3
+    assert ran == ["evaluate", "predict", "predict", *views, "python", "advise", "advise"]
     out = capsys.readouterr().out
     assert "('rgb', 'lidar', 'mmwave', 'wifi') m" in out
     assert "(192, 17, 3)" in out

@@ -15,6 +15,7 @@ from equipose.models.encoders import MetaFi, PointTransformer, VideoPose3D
 from equipose.models.sensors.layouts import Grid, Image, Points
 from equipose.models.sensors.sensor import Sensor
 from equipose.models.sensors.views import GridView, ImageView, PointsView
+from equipose.models.skeleton import COCO_BONES
 
 
 def repair_csi(csi: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
@@ -39,6 +40,7 @@ RGB = Sensor(
     layout=Grid(shape=(17, 2), channel_axis=1, temporal=True),
     unit="pixel",
     colour="#D55E00",
+    lines=COCO_BONES,
     encoders={
         "paper": VideoPose3D.Config(),
         "small": VideoPose3D.Config(channels=128, dropout=0.0),

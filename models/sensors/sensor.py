@@ -52,6 +52,9 @@ class Sensor:
     """Applied to a frame as read, before it is checked for values that are not finite."""
     refuse_constant: bool = False
     """A frame of one single value is invalid, because scaling it would divide by zero."""
+    lines: tuple[tuple[int, int], ...] = ()
+    """Pairs of its key points that a drawing joins, which makes its frames a figure: [J, 2] and more columns,
+    of which the first two are x, right, and y, down."""
     encoders: Mapping[str, EncoderConfig] = field(default_factory=dict)
     """Preset -> encoder; without an entry the layout's default is used."""
 
@@ -62,6 +65,9 @@ class Sensor:
             raise ValueError(f"letter={self.letter!r}: use one capital, or leave it out")
         if not re.fullmatch(r"#[0-9A-Fa-f]{6}", self.colour):
             raise ValueError(f"colour={self.colour!r}: write it as #rrggbb")
+        shape = self.layout.shape if isinstance(self.layout, Grid) else ()
+        if self.lines and not (len(shape) == 2 and shape[1] > 1 and max(map(max, self.lines)) < shape[0]):
+            raise ValueError(f"lines={self.lines}: they join key points of a Grid of [points, 2] and more")
         check_view(self.layout, self.view)
 
     @property

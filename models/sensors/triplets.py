@@ -9,7 +9,7 @@ from __future__ import annotations
 from equipose.models.encoders.image import IMAGE_ENCODERS
 from equipose.models.sensors.layouts import Grid, Image
 from equipose.models.sensors.sensor import Sensor
-from equipose.models.skeleton import NUM_JOINTS
+from equipose.models.skeleton import BONES, NUM_JOINTS
 
 CROP = (192, 256)
 """Width and height of a crop, pixels."""
@@ -34,6 +34,7 @@ KEYPOINTS = Sensor(
     layout=Grid(shape=(NUM_JOINTS, 3), channel_axis=1),
     unit="pixel, pixel, confidence",
     colour="#1B9E77",
+    lines=BONES,
 )
 """17 joints as a detector finds them: x, y and its confidence, 0 to 1; 1 where none is known."""
 
@@ -42,6 +43,7 @@ EXACT_KEYPOINTS = Sensor(
     layout=Grid(shape=(NUM_JOINTS, 2), channel_axis=1),
     unit="pixel",
     colour="#7570B3",
+    lines=BONES,
 )
 """The same joints without error: the projected 3D pose, or what people annotated. A target, not an input."""
 

@@ -11,14 +11,17 @@ from equipose.orchestrator.comparison.config import ComparisonConfig, Setting
 from equipose.orchestrator.comparison.figures import comparison_figures
 from equipose.orchestrator.comparison.files import log_files, write_figures, write_tables
 from equipose.orchestrator.comparison.judgements import Judgements
+from equipose.orchestrator.comparison.motion import comparison_clip
 from equipose.orchestrator.comparison.results import EvaluatedRun
 from equipose.orchestrator.comparison.tables import comparison_tables, tuned_frame, tuned_row
 from equipose.orchestrator.grid.run_one import result_metrics
 from equipose.orchestrator.tracking.run_logger import RunLogger
 from equipose.orchestrator.tracking.runs import Tracking, create_run
 from equipose.orchestrator.training.config import TrainConfig, to_json
+from equipose.pipelines.player import player_page
 from equipose.pipelines.statistics.missing import ONE_MISSING, worst_cases
 
+MOTION = "motion.html"
 PREFIXES: dict[str | None, str] = {None: "", ONE_MISSING: "one_missing/"}
 """Question -> what stands before its numbers' names."""
 
@@ -45,7 +48,9 @@ def record(
             mine = {name: run for (setting, name), run in chosen.items() if setting == outcome.setting}
             (folder / "tables" / "tuned.csv").write_text(tuned_frame(mine).write_csv())
             write_figures(comparison_figures(outcome), folder / "figures")
-            log_files(logger, [*folder.glob("tables/*"), *folder.glob("figures/*.png")], root)
+            (folder / MOTION).write_text(player_page(comparison_clip(outcome)))
+            shown = [*folder.glob("tables/*"), *folder.glob("figures/*.png"), folder / MOTION]
+            log_files(logger, shown, root)
             numbers = method_numbers(judgements)
             logger.log_metrics(
                 {

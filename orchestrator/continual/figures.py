@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from equipose.orchestrator.checkpoints.trained_model import predict
+from equipose.orchestrator.comparison.motion import predicted_clip
 from equipose.orchestrator.continual.config import FINETUNE, file_name
 from equipose.orchestrator.continual.detection import Detection
 from equipose.orchestrator.continual.detection_tables import detection_figure
@@ -22,6 +23,8 @@ from equipose.pipelines.figures import (
     task_curves,
     task_matrices,
 )
+from equipose.pipelines.player import Clip
+from equipose.pipelines.store import open_store
 
 CURVES = "task/{}/val/mpjpe_mm"
 
@@ -106,6 +109,21 @@ def before_and_after(outcome: ContinualOutcome, provenance: str) -> Figure:
     _, final = predict(learnt.results[-1].folder / spec.select, rows, store=store)
     errors = np.linalg.norm(final - truth, axis=-1).mean(axis=-1)
     chosen = best_median_worst(errors)
-    last = learnt.names[-1]
-    shown = {f"as {first.name} was learnt": learned[chosen], f"after {last}": final[chosen]}
+    called = _before_and_after_names(learnt)
+    shown = dict(zip(called, (learned[chosen], final[chosen]), strict=True))
     return skeleton_overlay(truth[chosen], shown, provenance)
+
+
+def motion_before_and_after(outcome: ContinualOutcome) -> Clip:
+    """The first task's middle test sequence: as fine-tuning had learnt it, and at the end of the stream."""
+    learnt = outcome.of(FINETUNE)[0]
+    spec, store = learnt.specs[0], learnt.specs[0].config.data.store
+    rows = np.sort(outcome.test_rows[learnt.stream.tasks[0].name]).astype(np.int64)
+    located = open_store(store).index[rows]["sequence"].to_numpy()
+    folders = [learnt.results[place].folder / spec.select for place in (0, -1)]
+    models = dict(zip(_before_and_after_names(learnt), folders, strict=True))
+    return predicted_clip(store, rows[located == located[len(located) // 2]], models)
+
+
+def _before_and_after_names(learnt: LearntStream) -> tuple[str, str]:
+    return f"as {learnt.stream.tasks[0].name} was learnt", f"after {learnt.names[-1]}"

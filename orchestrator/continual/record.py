@@ -14,12 +14,13 @@ from matplotlib.figure import Figure
 from equipose.orchestrator.comparison.files import log_files, write_figures, write_tables
 from equipose.orchestrator.continual.config import FINETUNE, ContinualConfig, file_name
 from equipose.orchestrator.continual.detection import detections
-from equipose.orchestrator.continual.figures import continual_figures
+from equipose.orchestrator.continual.figures import continual_figures, motion_before_and_after
 from equipose.orchestrator.continual.results import ContinualOutcome
 from equipose.orchestrator.continual.tables import continual_tables
 from equipose.orchestrator.tracking.run_logger import RunLogger
 from equipose.orchestrator.tracking.runs import Tracking, create_run, git_tags
 from equipose.orchestrator.training.config import to_json
+from equipose.pipelines.player import motion_panel
 from equipose.pipelines.report.grid import Grid
 from equipose.pipelines.report.html import ReportFigure, Section, html_report, png_bytes
 from equipose.pipelines.tables.table import Table
@@ -36,6 +37,8 @@ CAPTIONS: Mapping[str, str] = {
     "contributions": "Shapley contribution of every sensor on every task (columns) after every task (rows).",
     "skeletons": "Test frames of the first task: as fine-tuning had learnt them, and after the last task.",
 }
+
+MOTION = "A test sequence of the first task: as fine-tuning had learnt it, and after the last task."
 
 
 def record(outcome: ContinualOutcome, tracking: Tracking, root: Path, command: str) -> Path:
@@ -137,7 +140,11 @@ def _report(
         "Learning task after task: strategies compared",
         [
             Section(title="Strategies", text=(ABOUT,), grids=others),
-            Section(title="Figures", figures=pictures),
+            Section(
+                title="Figures",
+                figures=pictures,
+                motions=[motion_panel(motion_before_and_after(outcome), MOTION)],
+            ),
             Section(title="Error matrices", grids=matrices),
         ],
         provenance,

@@ -14,10 +14,12 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from equipose.orchestrator.comparison.figures import curves, skeletons
+from equipose.orchestrator.comparison.motion import clip_of_runs
 from equipose.orchestrator.comparison.results import EvaluatedRun, SettingOutcome
 from equipose.orchestrator.grid.variants import REFERENCE
 from equipose.pipelines.figures import curve_panels
 from equipose.pipelines.paper.awc import FUSIONS
+from equipose.pipelines.player import MotionPanel, motion_panel
 from equipose.pipelines.report.html import ReportFigure, png_bytes
 
 METHOD_NAMES: dict[str, str] = {REFERENCE: "no balancing", "ogm_ge": "OGM-GE", "awc": "AWC"}
@@ -99,6 +101,17 @@ def paper_figures(settings: Sequence[SettingOutcome], provenance: str) -> list[P
     return [*made, _skeletons(first, provenance)]
 
 
+def paper_motions(settings: Sequence[SettingOutcome]) -> list[MotionPanel]:
+    """One test sequence of the first setting in motion, with the methods that the skeletons show."""
+    if not settings:
+        return []
+    runs, called = _with_skeletons(settings[0])
+    caption = (
+        f"The test sequence with the median error of {called[0]}; {_where(settings[0])}, seed {runs[0].seed}."
+    )
+    return [motion_panel(clip_of_runs(runs, called), caption)]
+
+
 def _shown(setting: SettingOutcome) -> dict[str, list[EvaluatedRun]]:
     """Name of a method -> its runs, seed by seed."""
     return {name: setting.of(method) for method, name in METHOD_NAMES.items() if method in setting.methods}
@@ -146,9 +159,14 @@ def last_values(runs: Sequence[EvaluatedRun], kind: CurveKind) -> str:
     return f"after the last of {epochs} epochs {values}" if epochs > 1 else f"after the only epoch {values}"
 
 
-def _skeletons(setting: SettingOutcome, provenance: str) -> PaperFigure:
+def _with_skeletons(setting: SettingOutcome) -> tuple[list[EvaluatedRun], list[str]]:
+    """(first seed of the methods whose predictions are drawn, their names)."""
     runs = [setting.of(method)[0] for method in WITH_SKELETONS if method in setting.methods]
-    called = [METHOD_NAMES[run.method] for run in runs]
+    return runs, [METHOD_NAMES[run.method] for run in runs]
+
+
+def _skeletons(setting: SettingOutcome, provenance: str) -> PaperFigure:
+    runs, called = _with_skeletons(setting)
     names = " and ".join(called)
     errors = ", ".join(
         f"{name} {run.evaluation.mpjpe_mm:.1f} mm" for name, run in zip(called, runs, strict=True)

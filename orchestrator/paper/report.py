@@ -7,13 +7,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from equipose.orchestrator.comparison.files import write_figures
-from equipose.orchestrator.paper.figures import PaperFigure, paper_figures
+from equipose.orchestrator.paper.figures import PaperFigure, paper_figures, paper_motions
 from equipose.orchestrator.paper.notes import counted, left_out
 from equipose.orchestrator.paper.plan import distinct
 from equipose.orchestrator.paper.results import Finished, Links, main_settings, overview, paper_tables
 from equipose.orchestrator.tracking.runs import git_tags
 from equipose.pipelines.paper.formats import paper_csv, paper_latex, paper_markdown
 from equipose.pipelines.paper.table import PaperTable
+from equipose.pipelines.player import MotionPanel
 from equipose.pipelines.report.html import Section, html_report
 
 TESTED = {"best": "the checkpoint that is best on the validation part", "last": "the last checkpoint"}
@@ -40,7 +41,7 @@ def write_report(finished: Finished, links: Links, folder: Path, *, command: str
     write_figures({figure.name: figure.figure for figure in figures}, folder / "figures")
     report = html_report(
         "Balanced multi-modal 3D human pose estimation: the paper's tables, ours beside the published",
-        _sections(tables, figures, finished.provenance),
+        _sections(tables, figures, paper_motions(settings), finished.provenance),
         finished.provenance,
         verdicts=overview(settings, finished, links),
         left_out=left_out(finished.config),
@@ -67,12 +68,17 @@ def facts(finished: Finished, command: str) -> dict[str, str]:
     }
 
 
-def _sections(tables: Sequence[PaperTable], figures: Sequence[PaperFigure], provenance: str) -> list[Section]:
+def _sections(
+    tables: Sequence[PaperTable],
+    figures: Sequence[PaperFigure],
+    motions: Sequence[MotionPanel],
+    provenance: str,
+) -> list[Section]:
     sections = [Section(title=CHAPTERS[table.name], tables=(table,)) for table in tables]
     if not figures:
         return sections
     pictures = tuple(figure.in_report(provenance) for figure in figures)
-    return [*sections, Section(title="Figures", figures=pictures)]
+    return [*sections, Section(title="Figures", figures=pictures, motions=motions)]
 
 
 def _write_tables(tables: Sequence[PaperTable], folder: Path) -> None:

@@ -1,4 +1,8 @@
-"""A whole report as one HTML file: tables, figures, captions; no script, nothing loaded from elsewhere."""
+"""A whole report as one HTML file: tables, figures, captions; nothing is loaded from elsewhere.
+
+Where a sequence is shown in motion, the player's own script runs, which the page allows by its hash; no
+other ever does.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +13,12 @@ from io import BytesIO
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from equipose.pipelines.paper.formats import group_tables, is_real
 from equipose.pipelines.paper.table import PaperTable, check_link
+from equipose.pipelines.player.page import MotionPanel, script, script_source, style
 from equipose.pipelines.report.grid import Grid, css_class
 from equipose.pipelines.report.overview import overview_of
 from equipose.pipelines.report.verdicts import MethodVerdict
@@ -67,6 +73,8 @@ class Section:
     grids: Sequence[Grid] = field(default=())
     """All other tables."""
     figures: Sequence[ReportFigure] = field(default=())
+    motions: Sequence[MotionPanel] = field(default=())
+    """Sequences in motion, below the figures."""
 
 
 def png_bytes(figure: Figure) -> bytes:
@@ -103,10 +111,8 @@ def html_report(
     environment = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined)
     environment.trim_blocks = environment.lstrip_blocks = True
     environment.globals["css_class"] = css_class
-    chapters = [
-        {"title": s.title, "text": s.text, "grids": [*map(grid_of, s.tables), *s.grids], "figures": s.figures}
-        for s in sections
-    ]
+    chapters = [{**vars(s), "grids": [*map(grid_of, s.tables), *s.grids]} for s in sections]
+    moving = any(section.motions for section in sections)
     return environment.get_template("report.html").render(
         title=title,
         provenance=provenance,
@@ -115,6 +121,9 @@ def html_report(
         overview=overview_of(verdicts) if verdicts else None,
         left_out=left_out,
         sections=chapters,
+        player={"style": Markup(style()), "script": Markup(script()), "source": Markup(script_source())}
+        if moving
+        else None,
     )
 
 

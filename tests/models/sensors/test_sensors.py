@@ -57,6 +57,8 @@ def test_subsets_are_named_by_letters_where_all_have_one() -> None:
         ({"name": "pose"}, "not 'pose'"),
         ({"letter": "rg"}, "one capital"),
         ({"colour": "red"}, "#rrggbb"),
+        ({"lines": ((0, 17),)}, r"lines=\(\(0, 17\),\): they join key points"),
+        ({"layout": Grid(shape=(3,), channel_axis=0), "lines": ((0, 1),)}, "they join key points"),
         ({"default_view": PointsView()}, "a view of Grid is a GridView"),
         ({"default_view": GridView(scale="minmax")}, "keeps no extremes"),
     ],

@@ -7,8 +7,10 @@ import json
 import re
 import shutil
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 from made_tables import finished, links, small_paper
 from matplotlib.figure import Figure
@@ -16,12 +18,14 @@ from matplotlib.figure import Figure
 from equipose.balancing.methods.awc.awc import AWC
 from equipose.balancing.methods.ogm_ge import OGMGE
 from equipose.balancing.methods.plain import Plain
+from equipose.orchestrator.comparison.results import EvaluatedRun
 from equipose.orchestrator.paper import figures as figures_module
 from equipose.orchestrator.paper.figures import CURVES, paper_figures
 from equipose.orchestrator.paper.notes import left_out
 from equipose.orchestrator.paper.report import CHAPTERS, facts, write_report
 from equipose.orchestrator.paper.results import Finished, main_settings
 from equipose.pipelines.paper.awc import AWC_TABLES
+from equipose.pipelines.player import Clip
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
@@ -29,7 +33,20 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shuti
 @pytest.fixture
 def done(store_path: Path, monkeypatch: pytest.MonkeyPatch) -> Finished:
     monkeypatch.setattr(figures_module, "skeletons", lambda runs, provenance: Figure())
+    monkeypatch.setattr(figures_module, "clip_of_runs", clip_with_names)
     return finished(small_paper(store_path), monkeypatch)
+
+
+def clip_with_names(runs: Sequence[EvaluatedRun], names: Sequence[str]) -> Clip:
+    """A clip of two frames with a prediction per run."""
+    poses = np.zeros((2, 17, 3))
+    return Clip(
+        title="E01 S08 A02",
+        provenance="simulated data",
+        numbers=np.array([1, 2]),
+        truth=poses,
+        predictions=dict.fromkeys(names, poses),
+    )
 
 
 def test_the_folder_holds_every_table_and_figure(done: Finished, tmp_path: Path) -> None:
@@ -47,6 +64,9 @@ def test_the_folder_holds_every_table_and_figure(done: Finished, tmp_path: Path)
     assert text.count(" data simulated data ") == 1, "what the numbers come from is one fact"
     assert "rebuild equipose tables --out OUT" in text
     assert page.count("<img ") == len(names) + 1
+    assert '"Player: E01 S08 A02"' in page
+    assert "The test sequence with the median error of no balancing; Concatenation fusion, P1, seed 0" in text
+    assert "</span>AWC</label>" in page
     every = {links(specs) for specs in done.plan.values()}
     assert set(re.findall(r'href="(http[^"]+)"', page)) == every, "every number leads to its runs"
 

@@ -13,6 +13,8 @@ import pytest
 from equipose.pipelines.figures import contribution_curves
 from equipose.pipelines.paper.published import TableRow
 from equipose.pipelines.paper.table import PaperTable
+from equipose.pipelines.player import Clip, motion_panel
+from equipose.pipelines.player.page import script, script_source
 from equipose.pipelines.report.html import PNG, ReportFigure, Section, html_report, png_bytes
 from equipose.pipelines.report.verdicts import MethodVerdict
 
@@ -73,6 +75,26 @@ def test_every_measured_number_links_to_its_run(hand_table: PaperTable) -> None:
         report(replace(hand_table, cells=cells))
     with pytest.raises(ValueError, match="link='javascript:x'"):
         report(hand_table, verdicts=[replace(VERDICT, link="javascript:x")])
+
+
+def test_a_sequence_in_motion_brings_its_script_once_and_allows_no_other() -> None:
+    clip = Clip(
+        title="E01 <b>",
+        provenance="simulated data",
+        numbers=np.array([1, 2]),
+        truth=np.zeros((2, 17, 3)),
+        predictions={"AWC": np.ones((2, 17, 3))},
+    )
+    panel = motion_panel(clip, "Median sequence.")
+    section = Section(title="Figures", motions=[panel, panel])
+    page = html_report("Title", [section], "simulated data")
+    assert page.count(f"<script>{script()}</script>") == 1
+    assert page.count('<script type="application/json">') == page.count('class="motion" role="group"') == 2
+    assert f"style-src 'unsafe-inline'; script-src {script_source()}\">" in page
+    assert "<strong>E01 &lt;b&gt; in motion.</strong> Median sequence. All 2 frames." in page
+    still = html_report("Title", [Section(title="Figures")], "simulated data")
+    assert "script" not in still
+    assert "motion" not in still
 
 
 def test_the_page_shows_ours_published_difference_and_what_is_not_known(hand_table: PaperTable) -> None:
