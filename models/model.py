@@ -74,7 +74,7 @@ class PoseModel(nn.Module):
         held = {m: name for m, name in enumerate(self.modalities) if name in columns}
         if not held:
             raise ValueError(f"the batch holds {columns}, no sensor of the model: {self.modalities}")
-        present = batch.present.new_zeros(len(batch), len(self.modalities))
+        present = batch.present.new_zeros(batch.present.shape[0], len(self.modalities))
         for m, name in held.items():
             present[:, m] = batch.present[:, columns.index(name)]
         encoded = {m: self._encode_one(name, batch, present[:, m]) for m, name in held.items()}
