@@ -17,6 +17,20 @@ from equipose.models.heads import PoseHead, UnimodalHeads
 from equipose.models.inputs import InputNorm, InputStatistics
 
 
+def encoded(
+    encoder: nn.Module, norm: nn.Module | None, inputs: Tensor, mask: Tensor | None, present: Tensor
+) -> Tensor:
+    """Features [B, D] of one modality, of any value where `present` [B] is False; shapes as in a batch."""
+    # A dropped input is still encoded, so that dropping does not change batch statistics; but one that is
+    # not finite would give a NaN gradient, although its feature is replaced by zero.
+    usable = inputs.isfinite() | present.view(-1, *[1] * (inputs.dim() - 1))
+    inputs = inputs.where(usable, 0)
+    if norm is not None:
+        inputs = norm(inputs)
+    features: Tensor = encoder(inputs, mask)
+    return features
+
+
 class PoseModel(nn.Module):
     """Sensors to a pose [B, 17, 3] in metres."""
 
@@ -83,15 +97,8 @@ class PoseModel(nn.Module):
         return torch.stack(features, 1).where(present[..., None], 0), present
 
     def _encode_one(self, name: str, batch: Batch, present: Tensor) -> Tensor:
-        inputs = batch.inputs[name]
-        # A dropped input is still encoded, so that dropping does not change batch statistics; but one that is
-        # not finite would give a NaN gradient, although its feature is replaced by zero.
-        usable = inputs.isfinite() | present.view(-1, *[1] * (inputs.dim() - 1))
-        inputs = inputs.where(usable, 0)
-        if name in self.inputs:
-            inputs = self.inputs[name](inputs)
-        features: Tensor = self.encoders[name](inputs, batch.masks.get(name))
-        return features
+        norm = self.inputs[name] if name in self.inputs else None  # noqa: SIM401 - it has no get
+        return encoded(self.encoders[name], norm, batch.inputs[name], batch.masks.get(name), present)
 
     def fuse(self, features: Tensor, present: Tensor | None = None) -> Tensor:
         """Pose [B, 17, 3] m from features [B, M, D] and present [M] or [B, M] bool (None: all)."""
