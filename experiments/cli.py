@@ -31,6 +31,7 @@ COMMANDS: dict[str, str] = {
     "evaluate": "equipose.experiments.commands.trained.evaluate:evaluate",
     "predict": "equipose.experiments.commands.trained.predict:predict",
     "advise": "equipose.experiments.commands.trained.advise:advise",
+    "export": "equipose.experiments.commands.trained.export:export",
     "doctor": "equipose.experiments.commands.doctor:doctor",
     "ui": "equipose.experiments.commands.ui:ui",
 }
@@ -57,6 +58,7 @@ SUMMARIES: dict[str, str] = {
     "evaluate": "Measure a trained model with every subset of its sensors, per joint, action and room.",
     "predict": "Predict a pose and a doubt for every frame of a store, with any of the sensors missing.",
     "advise": "Say which sensors of a trained model are worth their cost, and what each further one buys.",
+    "export": "Write a trained model and each of its encoders as ONNX or `torch.export` files.",
     "doctor": "Check machine, Ray, MLflow and data, and say what to fix; exit status 1 if a job would not "
     "work.",
     "ui": "Open MLflow's UI over a results folder until Ctrl-C, by default for this machine alone.",

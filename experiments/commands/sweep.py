@@ -31,6 +31,8 @@ def sweep(
     resume: bool = False,
     plan: bool = False,
     quiet: bool = False,
+    log_model: bool = True,
+    register: str | None = None,
 ) -> None:
     """Sweep AWC strength, critical window and fusion with Ray Tune and Optuna; log it to MLflow.
 
@@ -52,6 +54,8 @@ def sweep(
         resume: Resume the newest unfinished job of this data and preset in `out`, with its own options.
         plan: Print what would run and whether it fits, then stop.
         quiet: Print only the summary.
+        log_model: Log the best trial's checkpoint to MLflow as a model, which `mlflow models serve` takes.
+        register: Name under which that model also becomes a version in MLflow's registry.
     """
     from equipose.experiments.jobs.plan import plan_sweep
     from equipose.experiments.jobs.start import start_job
@@ -79,7 +83,7 @@ def sweep(
         options,
         out.resolve(),
         check=check,
-        run=partial(run_job, quiet=quiet),
+        run=partial(run_job, quiet=quiet, log_model=log_model, register=register),
         plan=plan_sweep if plan else None,
         resume=resume,
         extent=trials,
@@ -95,7 +99,15 @@ def check(options: SweepOptions) -> TrainConfig:
     return sweep_config("checked", options, store="").base
 
 
-def run_job(name: str, options: SweepOptions, out: Path, *, quiet: bool = False) -> None:
+def run_job(
+    name: str,
+    options: SweepOptions,
+    out: Path,
+    *,
+    quiet: bool = False,
+    log_model: bool = True,
+    register: str | None = None,
+) -> None:
     """Prepare the data, run the sweep that `options` describe, print and save its outcome."""
     from equipose.experiments.jobs.preflight import stop_at_absent_sensors
     from equipose.experiments.jobs.records import finish_job
@@ -105,13 +117,15 @@ def run_job(name: str, options: SweepOptions, out: Path, *, quiet: bool = False)
     from equipose.orchestrator.failures import listed
     from equipose.orchestrator.jobs.location import JobLocation
     from equipose.orchestrator.jobs.progress import JobProgress
+    from equipose.orchestrator.logged_model.log import ModelLogging
     from equipose.orchestrator.sweep.job import run_sweep_job
 
+    models = ModelLogging(log=log_model, register=register)
     progress = JobProgress(options.sizes.trials, mode="quiet" if quiet else None)
     with running_job(name, options, out, progress) as store:
         config = sweep_config(name, options, store)
         stop_at_absent_sensors(config.base)
-        outcome = run_sweep_job(config, JobLocation(out=out, dataset=options.data), progress)
+        outcome = run_sweep_job(config, JobLocation(out=out, dataset=options.data), progress, models=models)
     left = config.trials - len(outcome.table.finished)
     finish_job(out, options.kind, name, outcome.to_json() | {"trials_left": left})
     print_summary(outcome, config, out)
