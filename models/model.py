@@ -17,7 +17,7 @@ from equipose.models.heads import PoseHead, UnimodalHeads
 from equipose.models.inputs import InputNorm, InputStatistics
 
 
-def encoded(
+def features_of(
     encoder: nn.Module, norm: nn.Module | None, inputs: Tensor, mask: Tensor | None, present: Tensor
 ) -> Tensor:
     """Features [B, D] of one modality, of any value where `present` [B] is False; shapes as in a batch."""
@@ -88,9 +88,9 @@ class PoseModel(nn.Module):
         held = {m: name for m, name in enumerate(self.modalities) if name in columns}
         if not held:
             raise ValueError(f"the batch holds {columns}, no sensor of the model: {self.modalities}")
-        present = batch.present.new_zeros(batch.present.shape[0], len(self.modalities))
-        for m, name in held.items():
-            present[:, m] = batch.present[:, columns.index(name)]
+        absent = torch.zeros_like(batch.present[:, 0])
+        there = {m: batch.present[:, columns.index(name)] for m, name in held.items()}
+        present = torch.stack([there.get(m, absent) for m in range(len(self.modalities))], 1)
         encoded = {m: self._encode_one(name, batch, present[:, m]) for m, name in held.items()}
         nothing = torch.zeros_like(next(iter(encoded.values())))
         features = [encoded.get(m, nothing) for m in range(len(self.modalities))]
@@ -98,7 +98,7 @@ class PoseModel(nn.Module):
 
     def _encode_one(self, name: str, batch: Batch, present: Tensor) -> Tensor:
         norm = self.inputs[name] if name in self.inputs else None  # noqa: SIM401 - it has no get
-        return encoded(self.encoders[name], norm, batch.inputs[name], batch.masks.get(name), present)
+        return features_of(self.encoders[name], norm, batch.inputs[name], batch.masks.get(name), present)
 
     def fuse(self, features: Tensor, present: Tensor | None = None) -> Tensor:
         """Pose [B, 17, 3] m from features [B, M, D] and present [M] or [B, M] bool (None: all)."""

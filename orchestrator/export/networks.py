@@ -16,7 +16,7 @@ from equipose.models.batch import Batch
 from equipose.models.fusion import Fusion
 from equipose.models.heads import PoseHead
 from equipose.models.inputs import InputNorm
-from equipose.models.model import PoseModel, encoded
+from equipose.models.model import PoseModel, features_of
 from equipose.models.skeleton import NUM_JOINTS
 from equipose.orchestrator.export.signature import MASK
 
@@ -81,4 +81,4 @@ class EncoderNetwork(nn.Module):
         """values: as `inputs_of` names and shapes them."""
         inputs, mask = values[self.sensor], values.get(self.sensor + MASK)
         present = usable(inputs, mask)
-        return encoded(self.encoder, self.norm, inputs, mask, present).where(present[:, None], 0)
+        return features_of(self.encoder, self.norm, inputs, mask, present).where(present[:, None], 0)
