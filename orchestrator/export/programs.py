@@ -30,6 +30,8 @@ def program_of(network: nn.Module, values: Mapping[str, Tensor]) -> ExportedProg
             program = torch.export.export(network, (), dict(values), dynamic_shapes=shapes)
     except RuntimeError as error:  # also what torch's tracer raises
         raise ExportError(f"{type(network).__name__} cannot be traced ({first_line(error)})") from error
+    for node in program.graph.nodes:
+        node.meta.pop("stack_trace", None)  # where the code lies on this machine, which is nobody's business
     return cast(ExportedProgram, program)
 
 
