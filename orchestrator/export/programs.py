@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -32,7 +31,7 @@ def program_of(network: nn.Module, values: Mapping[str, Tensor]) -> ExportedProg
         raise ExportError(f"{type(network).__name__} cannot be traced ({first_line(error)})") from error
     for node in program.graph.nodes:
         node.meta.pop("stack_trace", None)  # where the code lies on this machine, which is nobody's business
-    return cast(ExportedProgram, program)
+    return program
 
 
 def write_program(program: ExportedProgram, names: Sequence[str], output: str, path: Path) -> None:
