@@ -52,7 +52,7 @@ class PoseNetwork(nn.Module):
         self.model = narrowed(model, sensors)
         self.eval()
 
-    def forward(self, **values: Tensor) -> Tensor:
+    def forward(self, values: dict[str, Tensor]) -> Tensor:
         """values: as `inputs_of` names and shapes them."""
         masks = {name: values[name + MASK] for name in self.sensors if name + MASK in values}
         present = torch.stack([usable(values[name], masks.get(name)) for name in self.sensors], 1)
@@ -77,7 +77,7 @@ class EncoderNetwork(nn.Module):
         self.norm = dict(model.inputs.items()).get(sensor)
         self.eval()
 
-    def forward(self, **values: Tensor) -> Tensor:
+    def forward(self, values: dict[str, Tensor]) -> Tensor:
         """values: as `inputs_of` names and shapes them."""
         inputs, mask = values[self.sensor], values.get(self.sensor + MASK)
         present = usable(inputs, mask)

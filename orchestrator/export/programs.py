@@ -17,7 +17,7 @@ class ExportError(ValueError):
 
 
 def program_of(network: nn.Module, values: Mapping[str, Tensor]) -> ExportedProgram:
-    """The program of a network that is called as `network(**values)`, for any number of rows.
+    """The program of a network that is called as `network(values)`, for any number of rows.
 
     values: name -> [rows, ...]; at least two rows, because the number one is taken for a constant. Raises
     ExportError where an operation cannot be traced.
@@ -26,7 +26,7 @@ def program_of(network: nn.Module, values: Mapping[str, Tensor]) -> ExportedProg
     shapes = {"values": {name: {0: batch} for name in values}}
     try:
         with torch.no_grad():
-            program = torch.export.export(network, (), dict(values), dynamic_shapes=shapes)
+            program = torch.export.export(network, (dict(values),), dynamic_shapes=shapes)
     except RuntimeError as error:  # also what torch's tracer raises
         raise ExportError(f"{type(network).__name__} cannot be traced ({first_line(error)})") from error
     for node in program.graph.nodes:
@@ -35,9 +35,10 @@ def program_of(network: nn.Module, values: Mapping[str, Tensor]) -> ExportedProg
 
 
 def write_program(program: ExportedProgram, names: Sequence[str], output: str, path: Path) -> None:
-    """Write a program as a `.pt2` file; `torch.export.load` reads it, `module()(**values)` runs it.
+    """Write a program as a `.pt2` file; `torch.export.load` reads it, `module()(values)` runs it,
+    a dict in the order of `names`.
 
-    names, output: as in `write_onnx`; a program knows its inputs' names, and its output has none.
+    names, output: as in `write_onnx`; the program has its inputs' names already, and its output has none.
     """
     with atomic(path) as stream:
         torch.export.save(program, stream)

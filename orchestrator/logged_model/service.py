@@ -35,5 +35,5 @@ class PoseService(mlflow.pyfunc.PythonModel):
         given = cast(Mapping[str, np.ndarray], model_input)
         values = {name: torch.from_numpy(np.array(value)) for name, value in given.items()}
         with torch.no_grad():
-            poses: torch.Tensor = self.network(**values)
+            poses: torch.Tensor = self.network(values)
         return poses.numpy()

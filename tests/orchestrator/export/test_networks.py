@@ -22,7 +22,7 @@ def test_the_whole_network_gives_the_models_poses(
     batch = batch_of(5)
     network = PoseNetwork(trained.model, trained.sensors)
     with torch.no_grad():
-        assert torch.equal(network(**values_of(batch)), trained.model(batch).pose)
+        assert torch.equal(network(values_of(batch)), trained.model(batch).pose)
 
 
 def test_a_network_of_two_sensors_is_the_model_without_the_others(
@@ -33,7 +33,7 @@ def test_a_network_of_two_sensors_is_the_model_without_the_others(
     values = {name: value for name, value in values_of(batch).items() if name in ("rgb", "wifi")}
     network = PoseNetwork(trained.model, ("rgb", "wifi"))
     with torch.no_grad():
-        assert torch.equal(network(**values), trained.model(batch).pose)
+        assert torch.equal(network(values), trained.model(batch).pose)
     assert not [name for name, _ in network.named_parameters() if "lidar" in name or "mmwave" in name]
 
 
@@ -44,7 +44,7 @@ def test_an_encoder_gives_the_models_features(
     batch = batch_of(5)
     values = {name: v for name, v in values_of(batch).items() if name in (sensor, f"{sensor}_mask")}
     with torch.no_grad():
-        found = EncoderNetwork(trained.model, sensor)(**values)
+        found = EncoderNetwork(trained.model, sensor)(values)
         expected = trained.model.encode(batch)[:, trained.sensors.index(sensor)]
     assert torch.equal(found, expected)
     if sensor == "lidar":

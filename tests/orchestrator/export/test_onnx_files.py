@@ -19,7 +19,7 @@ from equipose.orchestrator.export.programs import ExportError, program_of
 class Choice(nn.Module):
     """Farthest points and their neighbours."""
 
-    def forward(self, **values: Tensor) -> Tensor:
+    def forward(self, values: dict[str, Tensor]) -> Tensor:
         chosen = farthest_points(values["xyz"], values["mask"], 8)
         centres = values["xyz"].gather(1, chosen[..., None].expand(-1, -1, 3))
         return torch.cat([chosen[..., None], nearest(centres, values["xyz"], values["mask"], 4)], -1)
@@ -39,7 +39,7 @@ def test_the_same_points_are_chosen(tmp_path: Path) -> None:
     session = runtime.InferenceSession(str(tmp_path / "choice.onnx"), providers=["CPUExecutionProvider"])
     values = clouds(500)
     (found,) = session.run(None, {name: value.numpy() for name, value in values.items()})
-    np.testing.assert_array_equal(found, Choice()(**values).numpy())
+    np.testing.assert_array_equal(found, Choice()(values).numpy())
 
 
 def test_distances_are_those_of_torch() -> None:
@@ -53,7 +53,7 @@ def test_distances_are_those_of_torch() -> None:
 class Unknown(nn.Module):
     """An operation that ONNX does not have."""
 
-    def forward(self, **values: Tensor) -> Tensor:
+    def forward(self, values: dict[str, Tensor]) -> Tensor:
         return torch.special.bessel_j0(values["x"])
 
 
@@ -70,7 +70,7 @@ def test_an_operator_that_onnx_lacks_is_named_in_one_line(tmp_path: Path) -> Non
 class Stubborn(nn.Module):
     """Cannot be traced: what it does depends on the values."""
 
-    def forward(self, **values: Tensor) -> Tensor:
+    def forward(self, values: dict[str, Tensor]) -> Tensor:
         return values["x"] if values["x"].sum() > 0 else -values["x"]
 
 

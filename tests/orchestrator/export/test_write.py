@@ -60,7 +60,7 @@ def test_a_program_gives_the_models_poses(
     count: int, trained: TrainedModel, programs: Path, batch_of: Batches, values_of: Values
 ) -> None:
     batch = batch_of(count)
-    found = torch.export.load(programs / "model.pt2").module()(**values_of(batch))
+    found = torch.export.load(programs / "model.pt2").module()(values_of(batch))
     np.testing.assert_allclose(found.detach().numpy(), expected_poses(trained, batch), atol=TOLERANCE, rtol=0)
 
 
@@ -84,7 +84,7 @@ def test_encoders_give_the_models_features(
         found = run_onnx(onnx_files / f"encoder-{name}.onnx", values)
         np.testing.assert_allclose(found, expected[:, m], atol=TOLERANCE, rtol=1e-4)
         own = {key: value for key, value in values.items() if key in (name, f"{name}_mask")}
-        traced = torch.export.load(programs / f"encoder-{name}.pt2").module()(**own)
+        traced = torch.export.load(programs / f"encoder-{name}.pt2").module()(own)
         np.testing.assert_allclose(traced.detach().numpy(), expected[:, m], atol=TOLERANCE, rtol=1e-4)
 
 
@@ -127,7 +127,7 @@ def test_a_model_without_a_sensor_takes_the_others_only(
     ]  # fmt: skip
     batch = batch_of(5)
     values = {name: value for name, value in values_of(batch).items() if name in ("rgb", "wifi")}
-    found = torch.export.load(tmp_path / "model.pt2").module()(**values)
+    found = torch.export.load(tmp_path / "model.pt2").module()(values)
     batch.present[:, [1, 2]] = False
     np.testing.assert_allclose(found.detach().numpy(), expected_poses(trained, batch), atol=TOLERANCE, rtol=0)
 
