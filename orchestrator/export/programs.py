@@ -35,10 +35,10 @@ def program_of(network: nn.Module, values: Mapping[str, Tensor]) -> ExportedProg
 
 
 def write_program(program: ExportedProgram, names: Sequence[str], output: str, path: Path) -> None:
-    """Write a program as a `.pt2` file; `torch.export.load` reads it, `module()(values)` runs it,
-    a dict in the order of `names`.
+    """Write a program as a `.pt2` file; `torch.export.load` reads it, `module()(values)` runs it.
 
-    names, output: as in `write_onnx`; the program has its inputs' names already, and its output has none.
+    names, output: as in `write_onnx`. `values` is a dict in the order of the names; the program has them
+    already, and its output has none.
     """
     with atomic(path) as stream:
         torch.export.save(program, stream)
