@@ -32,6 +32,7 @@ COMMANDS: dict[str, str] = {
     "predict": "equipose.experiments.commands.trained.predict:predict",
     "advise": "equipose.experiments.commands.trained.advise:advise",
     "view": "equipose.experiments.commands.view:view",
+    "export": "equipose.experiments.commands.trained.export:export",
     "doctor": "equipose.experiments.commands.doctor:doctor",
     "ui": "equipose.experiments.commands.ui:ui",
 }
@@ -60,6 +61,7 @@ SUMMARIES: dict[str, str] = {
     "predict": "Predict a pose and a doubt for every frame of a store, with any of the sensors missing.",
     "advise": "Say which sensors of a trained model are worth their cost, and what each further one buys.",
     "view": "Play a sequence of a store with its sensors, and predicted poses beside the true ones.",
+    "export": "Write a trained model and each of its encoders as ONNX or `torch.export` files.",
     "doctor": "Check machine, Ray, MLflow and data, and say what to fix; exit status 1 if a job would not "
     "work.",
     "ui": "Open MLflow's UI over a results folder until Ctrl-C, by default for this machine alone.",

@@ -15,6 +15,23 @@ from equipose.models.batch import Batch
 from equipose.models.inputs import InputNorm, InputStatistics
 
 
+def scaled(norm: nn.Module | None, inputs: Tensor, present: Tensor) -> Tensor:
+    """Inputs of one modality as scaled for its encoder, finite where `present` [B] is False."""
+    # A dropped input is still encoded, so that dropping does not change batch statistics; but one that is
+    # not finite would give a NaN gradient, although its feature is replaced by zero.
+    usable = inputs.isfinite() | present.view(-1, *[1] * (inputs.dim() - 1))
+    inputs = inputs.where(usable, 0)
+    return inputs if norm is None else norm(inputs)
+
+
+def features_of(
+    encoder: nn.Module, norm: nn.Module | None, inputs: Tensor, mask: Tensor | None, present: Tensor
+) -> Tensor:
+    """Features [B, D] of one modality, of any value where `present` [B] is False; shapes as in a batch."""
+    features: Tensor = encoder(scaled(norm, inputs, present), mask)
+    return features
+
+
 class SensorModel(nn.Module):
     """Encoders of M sensors; what becomes of their features is up to the subclass.
 
@@ -84,9 +101,10 @@ class SensorModel(nn.Module):
         held = {m: name for m, name in enumerate(self.modalities) if name in columns}
         if not held:
             raise ValueError(f"the batch holds {columns}, no sensor of the model: {self.modalities}")
-        present = batch.present.new_zeros(len(batch), len(self.modalities))
-        for m, name in held.items():
-            present[:, m] = batch.present[:, columns.index(name)]
+        absent = torch.zeros_like(batch.present[:, 0])
+        there = {m: batch.present[:, columns.index(name)] for m, name in held.items()}
+        # Stacked, not written in place, so that a trace of it stays simple.
+        present = torch.stack([there.get(m, absent) for m in range(len(self.modalities))], 1)
         encoded = {m: self.encode_one(name, batch, present[:, m]) for m, name in held.items()}
         nothing = torch.zeros_like(next(iter(encoded.values())))
         features = [encoded.get(m, nothing) for m in range(len(self.modalities))]
@@ -94,14 +112,9 @@ class SensorModel(nn.Module):
 
     def encode_one(self, name: str, batch: Batch, present: Tensor) -> Tensor:
         """Features [B, D] of one modality, present [B] bool; meaningless where it is absent."""
-        inputs = batch.inputs[name]
-        # A dropped input is still encoded, so that dropping does not change batch statistics; but one that is
-        # not finite would give a NaN gradient, although its feature is replaced by zero.
-        usable = inputs.isfinite() | present.view(-1, *[1] * (inputs.dim() - 1))
-        inputs = inputs.where(usable, 0)
-        if name in self.inputs:
-            inputs = self.inputs[name](inputs)
-        features: Tensor = self.encoders[name](self.adapted(name, inputs, batch), *self.beside(name, batch))
+        norm = self.inputs[name] if name in self.inputs else None  # noqa: SIM401 - it has no get
+        inputs = self.adapted(name, scaled(norm, batch.inputs[name], present), batch)
+        features: Tensor = self.encoders[name](inputs, *self.beside(name, batch))
         return features
 
     def adapted(self, name: str, inputs: Tensor, batch: Batch) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -37,6 +38,8 @@ def sweep(
     resume: bool = False,
     plan: bool = False,
     quiet: bool = False,
+    log_model: bool = True,
+    register: str | None = None,
 ) -> None:
     """Sweep AWC, or strategies that learn task after task, with Ray Tune and Optuna; log it to MLflow.
 
@@ -66,6 +69,8 @@ def sweep(
         resume: Resume the newest unfinished job of this data and preset in `out`, with its own options.
         plan: Print what would run and whether it fits, then stop.
         quiet: Print only the summary.
+        log_model: Log the best trial's checkpoint to MLflow as a model, which `mlflow models serve` takes.
+        register: Name under which that model also becomes a version in MLflow's registry.
     """
     from equipose.experiments.presets.sources import chosen_source
 
@@ -74,7 +79,6 @@ def sweep(
         "out": out.resolve(),
         "resume": resume,
         "plan": plan,
-        "quiet": quiet,
         "trials": trials,
     }
     common: dict[str, Any] = {
@@ -89,26 +93,27 @@ def sweep(
     if work == "continual":
         if split is not None:
             raise ValueError(f"--split {split} has no effect with --work continual, whose tasks are splits")
-        _start_streams(source, preset, common | streams, **run)
+        _start_streams(source, preset, common | streams, quiet=quiet, **run)
         return
     set_ones = sorted(name for name, value in streams.items() if value)
     if set_ones:
         raise ValueError(f"--{set_ones[0]} is for streams of tasks; add --work continual, or leave it out")
-    _start_awc(source, preset, common | {"split": split}, **run)
+    train = partial(run_job, quiet=quiet, log_model=log_model, register=register)
+    _start_awc(source, preset, common | {"split": split}, train, **run)
 
 
 def _start_awc(
     source: DataSource,
     preset: PresetName,
     given: dict[str, Any],
+    train: Callable[[str, SweepOptions, Path], None],
     *,
     out: Path,
     resume: bool,
     plan: bool,
-    quiet: bool,
     trials: int | None,
 ) -> None:
-    """Start or resume a sweep of AWC, or print its plan."""
+    """Start or resume a sweep of AWC, or print its plan; `train` runs it."""
     from equipose.experiments.jobs.plan import plan_sweep
     from equipose.experiments.jobs.start import start_job
     from equipose.experiments.presets.sweep import SweepOptions
@@ -127,7 +132,7 @@ def _start_awc(
         options,
         out,
         check=check,
-        run=partial(run_job, quiet=quiet),
+        run=train,
         plan=plan_sweep if plan else None,
         resume=resume,
         extent=trials,
@@ -170,7 +175,15 @@ def check(options: SweepOptions) -> TrainConfig:
     return sweep_config("checked", options, store="").base
 
 
-def run_job(name: str, options: SweepOptions, out: Path, *, quiet: bool = False) -> None:
+def run_job(
+    name: str,
+    options: SweepOptions,
+    out: Path,
+    *,
+    quiet: bool = False,
+    log_model: bool = True,
+    register: str | None = None,
+) -> None:
     """Prepare the data, run the sweep that `options` describe, print and save its outcome."""
     from equipose.experiments.jobs.preflight import stop_at_absent_sensors
     from equipose.experiments.jobs.records import finish_job
@@ -180,13 +193,15 @@ def run_job(name: str, options: SweepOptions, out: Path, *, quiet: bool = False)
     from equipose.orchestrator.failures import listed
     from equipose.orchestrator.jobs.location import JobLocation
     from equipose.orchestrator.jobs.progress import JobProgress
+    from equipose.orchestrator.logged_model.log import ModelLogging
     from equipose.orchestrator.sweep.job import run_sweep_job
 
+    models = ModelLogging(log=log_model, register=register)
     progress = JobProgress(options.sizes.trials, mode="quiet" if quiet else None)
     with running_job(name, options, out, progress) as store:
         config = sweep_config(name, options, store)
         stop_at_absent_sensors(config.base)
-        outcome = run_sweep_job(config, JobLocation(out=out, dataset=options.data), progress)
+        outcome = run_sweep_job(config, JobLocation(out=out, dataset=options.data), progress, models=models)
     left = config.trials - len(outcome.table.finished)
     finish_job(out, options.kind, name, outcome.to_json() | {"trials_left": left})
     print_summary(outcome, config, out)

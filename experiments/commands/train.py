@@ -30,6 +30,8 @@ def train(
     variant: str = "unihpe",
     stages: int = 3,
     resume: bool = False,
+    log_model: bool = True,
+    register: str | None = None,
     dry_run: bool = False,
 ) -> None:
     """Train one model on Ray Train and log it to MLflow.
@@ -59,6 +61,8 @@ def train(
             `transformer+score lifting`.
         stages: With `--work unihpe`: how many of its three stages; finished ones are not repeated.
         resume: With `--work unihpe`: resume the newest unfinished job of these options.
+        log_model: Log the best checkpoint to MLflow as a model, which `mlflow models serve` takes.
+        register: Name under which that model also becomes a version in MLflow's registry.
         dry_run: Print the resolved settings and stop before training.
     """
     if work == "unihpe":
@@ -86,9 +90,11 @@ def train(
     from equipose.experiments.presets.sources import check_source, chosen_source, ensure_store, store_path
     from equipose.experiments.presets.typed.overrides import with_overrides
     from equipose.orchestrator.cluster.capacity import concurrent_runs
+    from equipose.orchestrator.logged_model.log import ModelLogging
     from equipose.orchestrator.ray_train.job import run_train_job
     from equipose.orchestrator.training.config import to_json
 
+    models = ModelLogging(log=log_model, register=register)
     out = out.resolve()
     sizes = PRESETS[preset].resized(epochs, None)
     source = chosen_source(data, data_root, store, sensors)
@@ -111,7 +117,9 @@ def train(
     stop_at_absent_sensors(config)
     _, resources = concurrent_runs(workers, gpu=gpu, limit=1)
     name = name or f"{method}-{fusion}-s{seed}"
-    metrics = run_train_job(config, name=name, out=out, dataset=source.kind, resources=resources)
+    metrics = run_train_job(
+        config, name=name, out=out, dataset=source.kind, resources=resources, models=models
+    )
     print(
         f"{name}: validation MPJPE {metrics['val/mpjpe_mm']:.1f} mm, best {metrics['best/mpjpe_mm']:.1f} mm"
     )

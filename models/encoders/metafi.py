@@ -95,6 +95,6 @@ class MetaFi(Encoder):
     def forward(self, inputs: Tensor, mask: Tensor | None = None) -> Tensor:
         """Features [B, D]; the mask is not used."""
         x = F.interpolate(inputs.flatten(0, 1)[:, None], self.config.grid, mode="bilinear", antialias=True)
-        maps = self.resnet(x).unflatten(0, (len(inputs), ANTENNAS))
+        maps = self.resnet(x).unflatten(0, (inputs.shape[0], ANTENNAS))
         joined = self.joined_norm(maps.permute(0, 2, 3, 1, 4).flatten(3))
         return self.project(self.readout(self.transformer(joined)))

@@ -95,7 +95,7 @@ class VideoPose3D(Encoder):
 
     def forward(self, inputs: Tensor, mask: Tensor | None = None) -> Tensor:
         """Features [B, D]; the mask is not used. Raises where T is not the window."""
-        frames = inputs.reshape(len(inputs), -1, self.config.inputs)
+        frames = inputs.reshape(inputs.shape[0], -1, self.config.inputs)
         if frames.shape[1] != self.config.window:
             raise ValueError(
                 f"the input has {frames.shape[1]} frames per window but widths={self.config.widths} look at "

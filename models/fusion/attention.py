@@ -48,7 +48,7 @@ class AttentionFusion(Fusion):
 
     def _project(self, features: Tensor) -> tuple[Tensor, ...]:
         tokens = torch.einsum("bmd,mde->bme", features, self.tokens)
-        tokens = torch.cat([self.cls.expand(len(tokens), 1, -1), tokens], 1)
+        tokens = torch.cat([self.cls.expand(tokens.shape[0], 1, -1), tokens], 1)
         return self._first.project(tokens, self._asking(0))
 
     def _attend(self, projected: tuple[Tensor, ...], present: Tensor) -> Tensor:

@@ -57,6 +57,14 @@ def save(training: Training, config: TrainConfig, directory: Path, extra: dict[s
     _write(state, directory / FILE)
 
 
+def save_for_use(state: dict[str, Any], directory: Path) -> None:
+    """Write a loaded state without what only further training needs, which is most of it.
+
+    `load_model` takes the result; it cannot be trained further.
+    """
+    _write({**state, "optimizer": {}, "method": {}}, directory / FILE)
+
+
 def _write(state: dict[str, Any], target: Path) -> None:
     remove_leftovers(target)
     try:

@@ -13,6 +13,7 @@ from equipose.balancing.evaluation_mode import evaluating
 from equipose.models.alignment.config import AlignedConfig
 from equipose.models.base import SensorModel
 from equipose.models.inputs import InputNorm, InputStatistics
+from equipose.models.model import PoseModel
 from equipose.models.sensors import sensor_of
 from equipose.models.skeleton import NUM_JOINTS
 from equipose.orchestrator.checkpoints import state as checkpoints
@@ -37,6 +38,16 @@ class TrainedModel:
     """On the CPU, in evaluation mode."""
     extra: dict[str, Any]
     """What `run_facts` says of it: data fingerprint, provenance and parameters."""
+
+    @property
+    def fusion_model(self) -> PoseModel:
+        """The model, where it fuses its sensors; ValueError for an aligned one."""
+        if not isinstance(self.model, PoseModel):
+            raise ValueError(
+                f"{self.checkpoint} holds an aligned model, whose poses are sampled or retrieved; this takes a "
+                "model that fuses its sensors"
+            )
+        return self.model
 
     @property
     def sensors(self) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ from equipose.orchestrator.comparison.motion import comparison_clip
 from equipose.orchestrator.comparison.results import EvaluatedRun
 from equipose.orchestrator.comparison.tables import comparison_tables, tuned_frame, tuned_row
 from equipose.orchestrator.grid.run_one import result_metrics
+from equipose.orchestrator.tracking.origin import MAX_NOTE, NOTE
 from equipose.orchestrator.tracking.run_logger import RunLogger
 from equipose.orchestrator.tracking.runs import Tracking, create_run
 from equipose.orchestrator.training.config import TrainConfig, to_json
@@ -61,6 +62,24 @@ def record(
             )
             for method, metrics in numbers.items():
                 _summary_run(judgements, method, metrics, tracking, several=len(settings) > 1)
+        logger.set_tags({NOTE: _note(settings)})
+
+
+def _note(settings: tuple[Judgements, ...]) -> str:
+    """Every method's verdict, error and tuned settings, as Markdown for the head of the comparison's page."""
+    lines = []
+    for judgements in settings:
+        outcome = judgements.outcome
+        lines += [f"**{outcome.setting.name}**, {outcome.runs[0].result.provenance}", ""]
+        for method, row in method_numbers(judgements).items():
+            tuned = ", ".join(
+                f"{name.removeprefix('tuned.')} {value}"
+                for name, value in _tuned(outcome.of(method)[0].result.config).items()
+            )
+            verdict = _verdicts(judgements, method)["verdict"]
+            lines.append(f"- {method}: {verdict}; test MPJPE {row['test/mpjpe_mm']:.1f} mm ({tuned})")
+        lines.append("")
+    return "\n".join(lines)[:MAX_NOTE]
 
 
 def method_numbers(judgements: Judgements) -> dict[str, dict[str, float]]:

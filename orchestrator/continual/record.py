@@ -17,6 +17,7 @@ from equipose.orchestrator.continual.detection import detections
 from equipose.orchestrator.continual.figures import continual_figures, motion_before_and_after
 from equipose.orchestrator.continual.results import ContinualOutcome
 from equipose.orchestrator.continual.tables import continual_tables
+from equipose.orchestrator.tracking.origin import MAX_NOTE, NOTE
 from equipose.orchestrator.tracking.run_logger import RunLogger
 from equipose.orchestrator.tracking.runs import Tracking, create_run, git_tags
 from equipose.orchestrator.training.config import to_json
@@ -62,9 +63,20 @@ def record(outcome: ContinualOutcome, tracking: Tracking, root: Path, command: s
             f"stream/{file_name(name)}/final_mm": row["stream/final_mm"] for name, row in numbers.items()
         }
         logger.log_metrics(finals, step=len(outcome.learnt))
+        logger.set_tags({NOTE: _note(outcome, numbers)})
     for name, row in numbers.items():
         _summary_run(outcome, name, row, tracking)
     return report
+
+
+def _note(outcome: ContinualOutcome, numbers: Mapping[str, Mapping[str, float]]) -> str:
+    """Every strategy's final error and verdict, as Markdown for the head of the job's page."""
+    verdicts = {row["method"]: row["verdict"] for row in outcome.against_finetuning.iter_rows(named=True)}
+    lines = [f"**Against fine-tuning**, {outcome.learnt[0].results[0].provenance}", ""]
+    for name, row in numbers.items():
+        verdict = verdicts.get(name, "what all are compared to")
+        lines.append(f"- {name}: {verdict}; final error {row['stream/final_mm']:.1f} mm")
+    return "\n".join(lines)[:MAX_NOTE]
 
 
 def strategy_numbers(outcome: ContinualOutcome) -> dict[str, dict[str, float]]:

@@ -7,14 +7,20 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from ray.train import Result
+
 from equipose.orchestrator.checkpoints import state as checkpoints
 from equipose.orchestrator.checkpoints.layout import PREFIX
 from equipose.orchestrator.cluster.capacity import concurrent_runs
 from equipose.orchestrator.cluster.session import SessionConfig
 from equipose.orchestrator.jobs.location import JobFolder
 from equipose.orchestrator.jobs.session import job_session
-from equipose.orchestrator.ray_train.run import Resources, run_training
-from equipose.orchestrator.tracking.runs import Tracked, flatten_config
+from equipose.orchestrator.logged_model.log import LOGGED, ModelLogging, log_best_model
+from equipose.orchestrator.ray_train.run import Resources, best_checkpoint, run_training
+from equipose.orchestrator.tracking.client import client
+from equipose.orchestrator.tracking.delivery import request_errors
+from equipose.orchestrator.tracking.origin import NOTE
+from equipose.orchestrator.tracking.runs import Tracked, Tracking, flatten_config
 from equipose.orchestrator.training.config import TrainConfig
 from equipose.orchestrator.training.data import RunData
 from equipose.orchestrator.training.run_tags import experiment_name, run_tags
@@ -33,10 +39,12 @@ def run_train_job(
     dataset: str,
     resources: Resources,
     session: SessionConfig | None = None,
+    models: ModelLogging = LOGGED,
 ) -> dict[str, float]:
     """Train one run to its end and return its last metrics; the same `name` and `out` again resume it.
 
-    Raises ValueError when a run of that name has other settings, or is being trained by another process.
+    models: what becomes of its best checkpoint in MLflow. Raises ValueError when a run of that name has other
+    settings, or is being trained by another process.
     """
     folder = JobFolder(out=out, kind="train", name=check_name(name, "name"))
     root = folder.root
@@ -64,7 +72,23 @@ def run_train_job(
             resources=resources,
             tracked=Tracked(uri=mlflow.uri, run_id=mlflow.parent_run, outbox=mlflow.outbox),
         )
+        return _record_best(result, mlflow, models)
+
+
+def _record_best(result: Result, tracking: Tracking, models: ModelLogging) -> dict[str, float]:
+    """Log the best checkpoint as a model, and its error as the run's note; returns the last metrics.
+
+    A failing server costs a warning: the run is complete.
+    """
     metrics: dict[str, float] = result.return_value
+    run_id, epoch = tracking.parent_run, metrics["best/epoch"] + 1
+    note = f"Best validation MPJPE {metrics['best/mpjpe_mm']:.1f} mm, after epoch {epoch:.0f}."
+    try:
+        client(tracking.uri).set_tag(run_id, NOTE, note)
+    except request_errors() as error:
+        logger.warning("the note of run %s was not written: %s", run_id, error)
+    if models.log:
+        log_best_model(best_checkpoint(result), tracking.uri, run_id, models)
     return metrics
 
 

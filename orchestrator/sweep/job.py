@@ -18,6 +18,7 @@ from equipose.orchestrator.evaluation.report_formats import report_markdown, rep
 from equipose.orchestrator.jobs.location import JobFolder, JobLocation
 from equipose.orchestrator.jobs.progress import JobProgress
 from equipose.orchestrator.jobs.session import JobSession, job_session
+from equipose.orchestrator.logged_model.log import LOGGED, ModelLogging, log_best_model
 from equipose.orchestrator.ray_train.run import best_checkpoint
 from equipose.orchestrator.ray_train.sizing import concurrent_runs_of
 from equipose.orchestrator.sweep.config import OBJECTIVE, SweepConfig
@@ -28,6 +29,7 @@ from equipose.orchestrator.sweep.results import SweepOutcome, SweepTable, parame
 from equipose.orchestrator.sweep.run import run_sweep
 from equipose.orchestrator.sweep.trial import SweepLocation
 from equipose.orchestrator.tracking.client import client
+from equipose.orchestrator.tracking.origin import NOTE
 from equipose.orchestrator.tracking.run_logger import RunLogger
 from equipose.orchestrator.tracking.runs import end_run, find_run, flatten_config, tag_extent
 from equipose.orchestrator.training.config import to_json
@@ -49,9 +51,16 @@ OMITTED = (
 
 
 def run_sweep_job(
-    config: SweepConfig, location: JobLocation, progress: JobProgress, session: SessionConfig | None = None
+    config: SweepConfig,
+    location: JobLocation,
+    progress: JobProgress,
+    session: SessionConfig | None = None,
+    models: ModelLogging = LOGGED,
 ) -> SweepOutcome:
-    """Run a sweep, or resume an interrupted one of the same name, and record it in MLflow."""
+    """Run a sweep, or resume an interrupted one of the same name, and record it in MLflow.
+
+    models: what becomes of the best trial's checkpoint there.
+    """
     folder = JobFolder(out=location.out, kind="sweeps", name=config.name)
     folder.root.mkdir(parents=True, exist_ok=True)
     data = RunData.open(config.base.data)
@@ -70,7 +79,7 @@ def run_sweep_job(
         if job.joined:
             config = _sized(config)
         with periodically("leaked-groups", remove_leaked_groups, LOOK_SECONDS):
-            return _sweep_and_record(config, data, job, progress)
+            return _sweep_and_record(config, data, job, progress, models)
 
 
 def _sized(config: SweepConfig) -> SweepConfig:
@@ -83,7 +92,7 @@ def _sized(config: SweepConfig) -> SweepConfig:
 
 
 def _sweep_and_record(
-    config: SweepConfig, data: RunData, job: JobSession, progress: JobProgress
+    config: SweepConfig, data: RunData, job: JobSession, progress: JobProgress, models: ModelLogging
 ) -> SweepOutcome:
     location = SweepLocation(folder=job.folder, tracking=job.tracking)
     progress.stage(f"training {config.trials} trials, {config.concurrency} at a time")
@@ -98,6 +107,14 @@ def _sweep_and_record(
     outcome = _evaluate(config, data, location, table)
     progress.stage("drawing figures")
     _record(config, location, outcome, runs, parameter_importance(study, config.seed))
+    best, tracking = next(iter(outcome.trials)), job.tracking
+    log_best_model(
+        outcome.checkpoints[best],
+        tracking.uri,
+        runs.get(outcome.trials[best], tracking.parent_run),
+        models,
+        also=(tracking.parent_run,),
+    )
     job.endings.append(end_all)  # what is delivered late sets a run back to RUNNING
     return outcome
 
@@ -181,7 +198,7 @@ def _record(
             logger.log_artifact(report_markdown(report, title, outcome.provenance), f"tables/test-{role}.md")
         # A point is logged once; the numbers of a sweep with more trials need a step of their own.
         logger.log_metrics(metrics, step=len(outcome.table.finished))
-        logger.set_tags({"best_trial": outcome.table.best["trial"]})
+        logger.set_tags({"best_trial": outcome.table.best["trial"], NOTE: outcome.note})
         logger.log_artifact(outcome.table.frame.write_csv(), "tables/trials.csv")
         logger.log_artifact(json.dumps(to_json(config.base), indent=2), "config.json")
         figures = sweep_figures(outcome, tracking.uri, runs, importance)

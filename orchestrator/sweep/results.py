@@ -103,6 +103,25 @@ class SweepOutcome:
     modalities: tuple[str, ...]
     provenance: str
 
+    @property
+    def note(self) -> str:
+        """The best setting and what came of it, as Markdown for the head of the sweep's page."""
+        best = self.table.best
+        setting = ", ".join(
+            f"{name} {best[name]:.4g}"
+            for name in ("strength", "weak_share", "window")
+            if best[name] is not None
+        )
+        errors = ", ".join(
+            f"{role} {report.mpjpe_mm[-1]:.1f} mm ({self.trials[role]})" for role, report in self.test.items()
+        )
+        return (
+            f"**Best setting**: {best['fusion']} fusion, {setting or 'plain training'} ({best['trial']}), "
+            f"validation MPJPE {best[OBJECTIVE]:.1f} mm.\n\n"
+            f"**Test part**, {self.provenance}: {errors}. One run each, so no verdict: "
+            "`equipose compare` gives one over several seeds."
+        )
+
     def to_json(self) -> dict[str, Any]:
         """The outcome for scripts: trials, checkpoints and test errors in mm."""
         return {

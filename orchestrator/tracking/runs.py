@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from equipose.orchestrator.tracking.client import client
+from equipose.orchestrator.tracking.origin import dataset_input, source_tags
 
 KEY_TAG = "equipose.key"
 """Tag that identifies a run, so that a resumed job finds it again."""
@@ -146,6 +147,8 @@ def create_run(
 ) -> str:
     """Id of a new run, or of the one that already has this `key`, which is left unchanged.
 
+    It says what started it and, where its tags name data, which (see `origin`).
+
     parent: run id of the sweep or comparison; a parent that has a parent itself raises `ValueError`, because
     the MLflow page draws one level. Call it on the driver: two callers with one key would make two runs.
     """
@@ -158,14 +161,18 @@ def create_run(
     all_tags = {name: str(value) for name, value in (tags or {}).items()}
     if key:
         all_tags[KEY_TAG] = key
+    above = mlflow.get_run(parent).data.tags if parent else {}
     if parent:
-        if PARENT_TAG in mlflow.get_run(parent).data.tags:
+        if PARENT_TAG in above:
             raise ValueError(f"run {parent} is a child itself; runs nest one level deep, give its own parent")
         all_tags[PARENT_TAG] = parent
+    all_tags = source_tags(all_tags, above) | all_tags
     run = mlflow.create_run(ensure_experiment(uri, experiment), tags=all_tags, run_name=name)
     if params:
         values = [Param(name, str(value)) for name, value in params.items()]
         mlflow.log_batch(run.info.run_id, params=values)
+    if data := dataset_input(experiment, all_tags):
+        mlflow.log_inputs(run.info.run_id, datasets=[data])
     return str(run.info.run_id)
 
 

@@ -50,7 +50,7 @@ class PoseEncoder(Encoder):
                 f"inputs have shape {list(inputs.shape)}; this encoder takes one frame of "
                 f"[{config.joints}, {config.coordinates}] for each row"
             )
-        joints = inputs.reshape(len(inputs), config.joints, config.coordinates)
+        joints = inputs.reshape(inputs.shape[0], config.joints, config.coordinates)
         if not config.sees_box:
             return self.encode(joints, None)
         if context is None or context.shape != (len(inputs), BOX_NUMBERS):

@@ -71,7 +71,7 @@ class PoseTransformer(PoseEncoder):
 
     def encode(self, joints: Tensor, box: Tensor | None) -> Tensor:
         """Embeddings [B, D]."""
-        tokens = [self.cls.expand(len(joints), 1, -1), self.joint(joints) + self.positions]
+        tokens = [self.cls.expand(joints.shape[0], 1, -1), self.joint(joints) + self.positions]
         if self.box is not None:
             tokens.append(self.box(box)[:, None])
         out: Tensor = self.project(self.layers(torch.cat(tokens, 1))[:, 0])
