@@ -1,8 +1,9 @@
-"""Noise reads as weakness: a sensor with wrong readings loses contribution; hiding them gives some of it back.
+"""Noise reads as weakness: a sensor with wrong readings loses contribution; hiding them gives some back.
 
-Measured (Pearson Shapley value of the strong sensor on clean frames, a fifth of its readings wrong, hidden half
-way through training). Swapped readings: clean 25.6, noisy 15.6, separated 17.1, true mask 17.9. White noise: 25.6,
-18.4, 19.0, 18.1: there even the true mask regains nothing, so only the former is held to.
+Measured: the Pearson Shapley value of the strong sensor on clean frames, with a fifth of its readings wrong
+and hidden half way through training. Swapped readings: 25.6 clean, 15.6 noisy, 17.1 separated, 17.9 with the
+true mask. White noise: 25.6, 18.4, 19.0, 18.1. There even the true mask regains nothing, so only the former
+is tested.
 """
 
 from __future__ import annotations
