@@ -44,7 +44,7 @@ def sensors(root: Path, rate: str) -> tuple[str, ...]:
     return (*(("image",) if (root / IMAGES).is_dir() else ()), "exact_keypoints", "box", "intrinsics")
 
 
-def annotations(path: Path) -> dict[str, Any]:
+def annotation_table(path: Path) -> dict[str, Any]:
     """The columns of a file of annotations, of equal length."""
     found = kept_npz(path, *_COLUMNS)
     shapes = {"imgname": (), "center": (2,), "scale": (), "part": (NUM_JOINTS, 3), "S": (NUM_JOINTS, 4)}
@@ -78,7 +78,7 @@ def _rows(root: Path, rate: str) -> dict[SequenceKey, tuple[Path, list[int], lis
 @lru_cache(maxsize=4)
 def _rows_of(path: Path, changed: int, size: int) -> dict[SequenceKey, tuple[list[int], list[int], str]]:
     grouped: dict[SequenceKey, tuple[dict[int, int], str]] = {}
-    for row, text in enumerate(annotations(path)["imgname"].tolist()):
+    for row, text in enumerate(annotation_table(path)["imgname"].tolist()):
         match = _NAME.fullmatch(text)
         key, name = _key(match) if match else (None, "")
         if key is not None and match is not None:
@@ -114,7 +114,7 @@ def intrinsics(path: Path, name: Any, size: tuple[int, int] | None = None) -> ND
 def read(root: Path, key: SequenceKey, rate: str, wanted: tuple[str, ...]) -> RawSequence:
     """One recording of one camera; pictures are cut out of the images as they are read."""
     path, rows, counted, name = _rows(root, rate)[key]
-    table, who = annotations(path), f"S{int(key.subject[1:])}"
+    table, who = annotation_table(path), f"S{int(key.subject[1:])}"
     boxes = np.column_stack([table["center"][rows], PADDED * 200 * table["scale"][rows].astype(np.float64)])
     frames: dict[str, Frames] = {
         "exact_keypoints": list(table["part"][rows][..., :2]),

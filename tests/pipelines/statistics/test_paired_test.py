@@ -190,9 +190,9 @@ def test_one_stratum_is_none() -> None:
 
 
 def test_differences_between_strata_are_no_chance() -> None:
-    """Rooms that differ by 20 and an effect of -30: told from chance within rooms, not over them."""
+    """Rooms that differ by 20 or more, an effect of -20: told from chance within rooms, not over them."""
     rng = np.random.default_rng(1)
-    z = differences(rng, 3, 8, 1.0, 2.0, 1.0) - 30 + np.array([-30.0, -5.0, 5.0, 30.0])[ROOMS]
+    z = differences(rng, 3, 8, 1.0, 2.0, 1.0) - 20 + np.array([-30.0, -5.0, 5.0, 30.0])[ROOMS]
     within, over = paired_test(z, np.ones(8), ROOMS), paired_test(z, np.ones(8))
     assert within.difference == over.difference
     assert within.p < 0.001

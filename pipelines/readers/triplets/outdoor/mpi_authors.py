@@ -151,7 +151,8 @@ def _held_out(
 
 def _signals(seen: Annotated, numbers: NDArray[np.integer]) -> dict[str, Frames]:
     """Key points, boxes and poses, with a defect in place of frames that the source does not count."""
-    made = {"exact_keypoints": seen.pixels, "box": person_boxes(seen.pixels), POSE: seen.pose}
+    boxes = person_boxes(seen.pixels.astype(np.float64))
+    made: dict[str, NDArray[Any]] = {"exact_keypoints": seen.pixels, "box": boxes, POSE: seen.pose}
     marks = list(zip(numbers.tolist(), seen.valid.tolist(), strict=True))
     return {
         name: [

@@ -32,6 +32,8 @@ TRAIN_FOLDERS, TEST_FOLDERS = (
 TRAIN_SIZE = (2048, 2048)
 MAX_FILE_BYTES, MAX_BYTES = 2**29, 2**30
 """Of a file, and of what it unfolds to; the largest real one unfolds to some 320 MB."""
+MILLIMETRES = np.float32(1000)
+"""In a metre."""
 MAX_CALIBRATION_BYTES = 2**16
 MAX_FRAMES = 20_000
 """Of a recording; real ones have at most 12 820."""
@@ -98,7 +100,7 @@ def load_training(path: Path, root: Path, camera: int, name3d: str) -> Annotated
     pixels, pose = (_cell(path, root, name, camera, len(columns)) for name, columns in _columns(name3d))
     count = min(len(pixels), len(pose))
     valid = np.ones(count, np.bool_)
-    return Annotated(pixels=pixels[:count], pose=pose[:count] / 1000, valid=valid)
+    return Annotated(pixels=pixels[:count], pose=pose[:count] / MILLIMETRES, valid=valid)
 
 
 def _columns(name3d: str) -> tuple[tuple[str, str], ...]:
@@ -148,7 +150,7 @@ def load_held_out(path: Path, root: Path, name3d: str) -> Annotated:
     valid = _variable(path, content, "valid_frame").reshape(-1) > 0
     if not len(pixels) == len(pose) == len(valid):
         raise refuse(path, "frames", f"{len(pixels)} in 2D, {len(pose)} in 3D, {len(valid)} marks")
-    return Annotated(pixels=pixels, pose=pose / 1000, valid=valid)
+    return Annotated(pixels=pixels, pose=pose / MILLIMETRES, valid=valid)
 
 
 def _variable(path: Path, content: bytes, name: str) -> NDArray[Any]:

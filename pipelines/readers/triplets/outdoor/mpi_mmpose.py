@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from equipose.pipelines.readers.triplets.h36m_mmpose import PADDED, annotations, intrinsics
+from equipose.pipelines.readers.triplets.h36m_mmpose import PADDED, annotation_table, intrinsics
 from equipose.pipelines.readers.triplets.outdoor.joints import MPI_17
 from equipose.pipelines.readers.triplets.outdoor.mpi_files import TRAIN_SIZE, held_out_size
 from equipose.pipelines.readers.triplets.outdoor.mpi_keys import held_out_key, held_out_number, training_key
@@ -63,7 +63,7 @@ def _tables(root: Path) -> dict[SequenceKey, tuple[Path, Path, str, dict[int, in
 @lru_cache(maxsize=4)
 def _rows(path: Path, changed: int, size: int) -> Rows:
     found: Rows = {}
-    for row, text in enumerate(annotations(path)["imgname"].tolist()):
+    for row, text in enumerate(annotation_table(path)["imgname"].tolist()):
         match = _NAME.fullmatch(text)
         if match is None or int(match[5]) < 1:
             continue
@@ -84,7 +84,7 @@ def read(root: Path, key: SequenceKey, every: int, wanted: tuple[str, ...]) -> R
     step = every if key.part == "train" else 1
     numbers = [number for number in sorted(rows) if (number - 1) % step == 0]
     chosen = [rows[number] for number in numbers]
-    table = annotations(path)
+    table = annotation_table(path)
     boxes = np.column_stack([table["center"], PADDED * 200 * table["scale"].astype(np.float64)])[chosen]
     size = TRAIN_SIZE if key.part == "train" else held_out_size(held_out_number(key))
     frames: dict[str, Frames] = {

@@ -1,4 +1,10 @@
-"""Noise reads as weakness: a sensor with wrong readings loses contribution; hiding them gives it back."""
+"""Noise reads as weakness: a sensor with wrong readings loses contribution; hiding them gives some back.
+
+Measured: the Pearson Shapley value of the strong sensor on clean frames, with a fifth of its readings wrong
+and hidden half way through training. Swapped readings: 25.6 clean, 15.6 noisy, 17.1 separated, 17.9 with the
+true mask. White noise: 25.6, 18.4, 19.0, 18.1. There even the true mask regains nothing, so only the former
+is tested.
+"""
 
 from __future__ import annotations
 
@@ -52,9 +58,19 @@ def contributions(toy_model: Callable, parts: SimpleNamespace, kind: str) -> dic
     }
 
     def after(present: Tensor) -> float:
-        model = parts.trained(deepcopy(start), replace(spoilt, present=present), 2 * HALF).model
+        model = parts.trained(deepcopy(noisy.model), replace(spoilt, present=present), HALF).model
         return strong_contribution(model, held_out)
 
     found = {name: after(present) for name, present in without.items()}
     found["clean"] = strong_contribution(parts.trained(deepcopy(start), clean, 2 * HALF).model, held_out)
     return found
+
+
+def test_a_sensor_with_swapped_readings_reads_as_weak_and_less_so_once_they_are_separated(
+    toy_model: Callable, parts: SimpleNamespace
+) -> None:
+    found = contributions(toy_model, parts, "swap")
+    assert found["noisy"] < 0.75 * found["clean"], "noise reads as weakness"
+    assert found["true mask"] > found["noisy"]
+    regained = (found["separated"] - found["noisy"]) / (found["true mask"] - found["noisy"])
+    assert regained > 1 / 3, "separation regains much of what the true mask does"
