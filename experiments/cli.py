@@ -31,7 +31,7 @@ COMMANDS: dict[str, str] = {
     "evaluate": "equipose.experiments.commands.trained.evaluate:evaluate",
     "predict": "equipose.experiments.commands.trained.predict:predict",
     "advise": "equipose.experiments.commands.trained.advise:advise",
-    "view": "equipose.experiments.commands.view:view",
+    "view": "equipose.experiments.commands.trained.view:view",
     "export": "equipose.experiments.commands.trained.export:export",
     "doctor": "equipose.experiments.commands.doctor:doctor",
     "ui": "equipose.experiments.commands.ui:ui",

@@ -44,8 +44,8 @@ class TrainedModel:
         """The model, where it fuses its sensors; ValueError for an aligned one."""
         if not isinstance(self.model, PoseModel):
             raise ValueError(
-                f"{self.checkpoint} holds an aligned model, whose poses are sampled or retrieved; this takes a "
-                "model that fuses its sensors"
+                f"{self.checkpoint} holds an aligned model, whose poses are sampled or retrieved; this takes "
+                "a model that fuses its sensors"
             )
         return self.model
 
