@@ -12,7 +12,7 @@ from typing import Any
 from equipose.orchestrator.checkpoints import state as checkpoints
 from equipose.orchestrator.checkpoints.trained_model import load_model
 from equipose.orchestrator.export.description import checkpoint_facts
-from equipose.orchestrator.logged_model.save import save_mlflow_model
+from equipose.orchestrator.logged_model.save import quiet, save_mlflow_model
 from equipose.orchestrator.tracking.client import client
 from equipose.orchestrator.tracking.delivery import request_errors
 
@@ -98,8 +98,8 @@ def _known(mlflow: Any, run: Any, digest: str) -> str | None:
 
 
 def _upload(trained: Any, mlflow: Any, entry: Any, run_id: str) -> None:
-    from mlflow.models import Model
-
+    with quiet():
+        from mlflow.models import Model
     record = Model(
         artifact_path=entry.artifact_location,
         model_uuid=entry.model_id,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import tempfile
+import warnings
 from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
@@ -33,11 +34,11 @@ def save_mlflow_model(trained: TrainedModel, folder: Path, entry: Model | None =
     folder: must not exist. entry: the model's record on a server, whose ids are written down. What only
     further training needs of the checkpoint, such as the optimiser's state, is left out.
     """
-    import mlflow.pyfunc
-
     inputs = inputs_of(trained)
     values = {name: value.numpy() for name, value in example(trained, inputs, rows=1).items()}
     with tempfile.TemporaryDirectory() as scratch, quiet():
+        import mlflow.pyfunc
+
         small = Path(scratch) / CHECKPOINT
         small.mkdir()
         checkpoints.save_for_use(checkpoints.load(trained.checkpoint), small)
@@ -76,11 +77,13 @@ def requirements() -> list[str]:
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Without what MLflow says of every step."""
+    """Without what MLflow says of every step, and its warnings of type hints in its own modules."""
     logger = logging.getLogger("mlflow")
     level = logger.level
     logger.setLevel(logging.WARNING)
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)
+            yield
     finally:
         logger.setLevel(level)

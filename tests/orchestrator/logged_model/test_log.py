@@ -13,6 +13,8 @@ from equipose.orchestrator.tracking.client import client
 from equipose.orchestrator.tracking.runs import create_run
 from equipose.orchestrator.tracking.server import TrackingServer
 
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")  # MLflow warns of its own modules
+
 
 @pytest.mark.system
 def test_a_model_is_logged_once_shown_twice_and_registered(

@@ -25,6 +25,8 @@ from equipose.orchestrator.host import free_port
 from equipose.orchestrator.logged_model.save import save_mlflow_model
 from equipose.pipelines.store import Store
 
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")  # MLflow warns of its own modules
+
 TOLERANCE = 1e-5
 """m."""
 
