@@ -13,7 +13,8 @@ from equipose.models.sensors import sensor_of
 from equipose.orchestrator.checkpoints.trained_model import TrainedModel
 from equipose.orchestrator.training.data import RunData
 from equipose.pipelines.files.errors import DataError
-from equipose.pipelines.protocols import PARTS, assign
+from equipose.pipelines.protocols import PARTS, assign, division_of
+from equipose.pipelines.protocols.triplets import SMPL12_CAMERA
 from equipose.pipelines.store import Store
 
 ALL = "all"
@@ -70,6 +71,12 @@ def choose_frames(
     protocol, split = protocol or data.protocol, split or data.split
     if part not in (*PARTS, ALL):
         raise ValueError(f"part is {part!r}; use one of {[*PARTS, ALL]}")
+    partial = protocol if part != ALL and division_of(protocol).joints is not None else None
+    if partial or SMPL12_CAMERA in store.index["camera"].unique():
+        raise DataError.about(
+            store.path, field="joints of its poses", value="twelve and the pelvis",
+            remedy="only the routes of an aligned model are judged on them; use a store of whole poses",
+        )  # fmt: skip
     index = store.index if part == ALL else _of_part(store, protocol, split, part)
     rows = (index.filter(pl.col("valid_pose")) if posed else index)["row"].sort().to_numpy()
     if not len(rows):

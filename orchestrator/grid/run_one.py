@@ -172,7 +172,7 @@ def _evaluate_aligned(
     """Routes and retrieval of an aligned model on the test part of some data."""
     model = load_model(runs.folder(spec) / spec.select).model
     assert isinstance(model, AlignedModel)
-    return evaluate_aligned(model.to(own_device()), data.source("test", config.batch))
+    return evaluate_aligned(model.to(own_device()), data.source("test", config.batch), data.joints)
 
 
 def _refit(spec: RunSpec, runs: RunsFolder) -> pl.DataFrame:

@@ -20,7 +20,7 @@ from equipose.models.sensors import Points, sensor_of
 from equipose.models.skeleton import JOINTS, ROOT
 from equipose.orchestrator.training.config import DataConfig
 from equipose.pipelines.batches.source import BatchConfig, BatchSource
-from equipose.pipelines.protocols import select
+from equipose.pipelines.protocols import division_of, select
 from equipose.pipelines.sensor_validity import (
     Shares,
     doubtful,
@@ -89,6 +89,11 @@ class RunData:
     def of_split(self, config: DataConfig, split: str) -> RunData:
         """The same store divided by another split; see `open` for errors."""
         return RunData.open(replace(config, split=split), self.store)
+
+    @property
+    def joints(self) -> tuple[int, ...] | None:
+        """Joints that its poses have, where it is not all."""
+        return division_of(self.protocol).joints
 
     @cached_property
     def _invalid(self) -> Shares:

@@ -14,6 +14,7 @@ ERRORS: tuple[tuple[str, str, bool, int], ...] = (
     ("mpjpe_mm", "MPJPE", False, 1),
     ("pa_mpjpe_mm", "PA-MPJPE", False, 1),
     ("n_mpjpe_mm", "N-MPJPE", False, 1),
+    ("pa_mpjpe_j14_mm", "PA-MPJPE J14", False, 1),
     ("pck_share", "PCK@0.05 (%)", True, 1),
     ("epe_px", "EPE (px)", False, 2),
 )

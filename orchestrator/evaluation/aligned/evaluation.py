@@ -52,11 +52,13 @@ class AlignedEvaluation:
         return found
 
 
-def evaluate_aligned(model: AlignedModel, source: BatchSource) -> AlignedEvaluation:
-    """Every route on all rows of `source`, and retrieval in a gallery of them."""
+def evaluate_aligned(
+    model: AlignedModel, source: BatchSource, joints: tuple[int, ...] | None = None
+) -> AlignedEvaluation:
+    """Every route on all rows of `source`, and retrieval among them; joints as in `route_errors`."""
     return AlignedEvaluation(
-        routes=route_errors(model, source),
-        alignment=measure_alignment(model, source),
+        routes=route_errors(model, source, joints),
+        alignment=measure_alignment(model, source, joints=joints),
         label=model.config.label,
         provenance=provenance_label(source.store),
     )

@@ -83,10 +83,15 @@ class Alignment:
         return cls(**{**plain, "directions": tuple(Retrieval(**one) for one in plain["directions"])})
 
 
-def measure_alignment(model: AlignedModel, source: BatchSource, most: int = GALLERY_ROWS) -> Alignment:
+def measure_alignment(
+    model: AlignedModel,
+    source: BatchSource,
+    most: int = GALLERY_ROWS,
+    joints: tuple[int, ...] | None = None,
+) -> Alignment:
     """Embed at most `most` evenly spaced rows on which every sensor is valid, and let each view find another.
 
-    Raises ValueError without such a row.
+    joints: those of a pose that are judged; None: all. Raises ValueError without such a row.
     """
     whole = source.rows[source.valid(source.rows).all(1)]
     count = min(most, len(whole))
@@ -94,6 +99,7 @@ def measure_alignment(model: AlignedModel, source: BatchSource, most: int = GALL
         raise ValueError("no frame has every sensor of the model, so nothing can be retrieved")
     rows = whole[np.arange(count) * len(whole) // count]
     embeddings, poses = _embedded(model, BatchSource(source.store, rows, source.config))
+    poses = poses if joints is None else poses[:, list(joints)]
     return Alignment(
         gallery=count,
         rows_sha256=hashlib.sha256(rows.astype("<i8").tobytes()).hexdigest(),

@@ -19,13 +19,14 @@ from equipose.models.alignment.model import AlignedModel
 from equipose.models.batch import Batch
 from equipose.models.pose_errors import n_mpjpe, pa_mpjpe, root_mpjpe
 from equipose.models.sensors.triplet_inputs import keypoints_in_image
+from equipose.models.skeleton import LSP14
 from equipose.orchestrator.evaluation.frame_errors import MILLIMETRES, RECORDING
 from equipose.orchestrator.training.passes import show_gallery
 from equipose.pipelines.batches.source import BatchSource
 
-ERRORS = ("mpjpe_mm", "pa_mpjpe_mm", "n_mpjpe_mm", "epe_px", "pck_share")
+ERRORS = ("mpjpe_mm", "pa_mpjpe_mm", "n_mpjpe_mm", "pa_mpjpe_j14_mm", "epe_px", "pck_share")
 """Columns of errors; those that a route does not have are null. `pck_share` is the share of joints within
-0.05 of the box."""
+0.05 of the box; `pa_mpjpe_j14_mm` is that of the 14 joints `LSP14`, which work on 3DPW reports."""
 
 
 def routes_of(model: AlignedModel) -> list[tuple[str, str]]:
@@ -36,11 +37,14 @@ def routes_of(model: AlignedModel) -> list[tuple[str, str]]:
     return found
 
 
-def route_errors(model: AlignedModel, source: BatchSource) -> pl.DataFrame:
+def route_errors(
+    model: AlignedModel, source: BatchSource, joints: tuple[int, ...] | None = None
+) -> pl.DataFrame:
     """A row per (route, frame): `route` (`image>pose`), `row`, `environment`, `subject`, `action`, `ERRORS`.
 
     Every frame counts for every route; where the source is absent, its embedding is zero. Without a pose
-    decoder, poses are retrieved from the gallery of the same part.
+    decoder, poses are retrieved from the gallery of the same part. joints: those of a pose that are judged,
+    the pelvis among them, where the data does not have all (`Division.joints`); then there is no J14.
     """
     about = source.store.index[source.rows].select("row", *RECORDING)
     found: dict[str, list[dict[str, np.ndarray]]] = {}
@@ -48,7 +52,7 @@ def route_errors(model: AlignedModel, source: BatchSource) -> pl.DataFrame:
     like = next(model.parameters())
     with torch.no_grad(), evaluating(model):
         for batch in source.in_order():
-            for route, errors in _of_batch(model, batch.to(like.device, like.dtype)):
+            for route, errors in _of_batch(model, batch.to(like.device, like.dtype), joints):
                 numbers = {name: value.double().cpu().numpy() for name, value in errors.items()}
                 found.setdefault(route, []).append(numbers)
     tables = []
@@ -62,7 +66,9 @@ def route_errors(model: AlignedModel, source: BatchSource) -> pl.DataFrame:
     return pl.concat(tables).select("route", "row", *RECORDING, *ERRORS)
 
 
-def _of_batch(model: AlignedModel, batch: Batch) -> Iterator[tuple[str, dict[str, Tensor]]]:
+def _of_batch(
+    model: AlignedModel, batch: Batch, joints: tuple[int, ...] | None
+) -> Iterator[tuple[str, dict[str, Tensor]]]:
     embeddings = model(batch).embeddings
     for name, target in routes_of(model):
         route = f"{name}>{target}"
@@ -74,9 +80,13 @@ def _of_batch(model: AlignedModel, batch: Batch) -> Iterator[tuple[str, dict[str
             if model.needs_gallery
             else model.decode(POSE, embeddings[name], name)
         )
-        wide, truth = found.double(), batch.pose.double()
+        chosen = slice(None) if joints is None else list(joints)
+        wide, truth = found.double()[:, chosen], batch.pose.double()[:, chosen]
         errors = {"mpjpe_mm": root_mpjpe, "pa_mpjpe_mm": pa_mpjpe, "n_mpjpe_mm": n_mpjpe}
-        yield route, {column: MILLIMETRES * error(wide, truth) for column, error in errors.items()}
+        found_errors = {column: MILLIMETRES * error(wide, truth) for column, error in errors.items()}
+        if joints is None:
+            found_errors["pa_mpjpe_j14_mm"] = MILLIMETRES * pa_mpjpe(wide[:, LSP14], truth[:, LSP14])
+        yield route, found_errors
 
 
 def _pixel_errors(model: AlignedModel, batch: Batch, embedding: Tensor, name: str) -> dict[str, Tensor]:

@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 
 from equipose.models.alignment.model import AlignedModel
+from equipose.models.skeleton import SMPL12
 from equipose.orchestrator.evaluation.aligned.evaluation import evaluate_aligned, load_aligned, save_aligned
 from equipose.orchestrator.evaluation.aligned.retrieval import measure_alignment
 from equipose.orchestrator.training.build import build_training
@@ -90,3 +91,20 @@ def test_files_keep_everything_and_damage_is_named(
     (tmp_path / "kept" / "routes.parquet").write_bytes(b"PAR1")
     with pytest.raises(DataError, match=r"routes\.parquet.*damaged"):
         load_aligned(tmp_path / "kept")
+
+
+def test_joints_that_the_data_lacks_are_not_judged(
+    model_and_frames: tuple[AlignedModel, BatchSource],
+) -> None:
+    model, frames = model_and_frames
+    whole, some = evaluate_aligned(model, frames), evaluate_aligned(model, frames, SMPL12)
+    posed = some.routes.filter(pl.col("route") == "keypoints>pose")
+    assert posed["pa_mpjpe_j14_mm"].null_count() == len(frames)
+    assert posed["mpjpe_mm"].is_finite().all()
+    assert some.mean("keypoints>pose", "mpjpe_mm") != whole.mean("keypoints>pose", "mpjpe_mm")
+    assert some.mean("image>keypoints", "epe_px") == whole.mean("image>keypoints", "epe_px")
+    retrieved = [one.retrieved_mpjpe_mm for one in some.alignment.directions]
+    assert retrieved != [one.retrieved_mpjpe_mm for one in whole.alignment.directions]
+    assert [one.recall_at_1 for one in some.alignment.directions] == [
+        one.recall_at_1 for one in whole.alignment.directions
+    ]
