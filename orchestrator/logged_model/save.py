@@ -78,6 +78,8 @@ def requirements() -> list[str]:
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
     """Without what MLflow says of every step, and its warnings of type hints in its own modules."""
+    import mlflow  # noqa: F401 - sets up its logging, which must not happen later
+
     logger = logging.getLogger("mlflow")
     level = logger.level
     logger.setLevel(logging.WARNING)
