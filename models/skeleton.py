@@ -41,7 +41,7 @@ SMPL12: tuple[int, ...] = tuple(
 """The twelve joints of the limbs and the pelvis, which the skeleton of SMPL (Loper et al., 2015) has too."""
 
 LSP14: tuple[int, ...] = tuple(j for j, name in enumerate(JOINTS) if name not in ("pelvis", "spine", "neck"))
-"""The joints of the protocol "J14" of work on 3DPW: limbs, the neck's base (`thorax`) and the top of the head.
+"""The joints of the protocol "J14" of work on 3DPW: limbs, base of the neck (`thorax`), top of the head.
 
 Regressors of different repositories place the latter two differently by a few centimetres."""
 
