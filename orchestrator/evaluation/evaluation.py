@@ -31,6 +31,7 @@ from equipose.orchestrator.evaluation.files import (
 )
 from equipose.orchestrator.evaluation.frame_errors import RECORDING, SubsetErrors
 from equipose.orchestrator.training.data import provenance_label
+from equipose.orchestrator.training.passes import show_gallery
 from equipose.orchestrator.training.validation import recordings
 from equipose.pipelines.batches.source import BatchSource
 from equipose.pipelines.files.atomic import atomic
@@ -115,6 +116,7 @@ def evaluate(
     errors = SubsetErrors(names, source.store.index[source.rows].select("row", *RECORDING, "sequence"))
     parts, kept, chosen = [], [], evenly_spaced(len(source), MOST_FEATURES)
     done = 0
+    show_gallery(model, source)
     with torch.no_grad(), evaluating(model):
         for batch in source.in_order():
             batch = batch.to(like.device, like.dtype)

@@ -35,7 +35,7 @@ from equipose.pipelines.tables.model_tables import (
     shown_subsets,
     subset_interval_table,
 )
-from equipose.pipelines.tables.table import Table
+from equipose.pipelines.tables.table import ALIGNMENT, ALIGNMENTS, Table
 
 EVALUATION, ABOUT, ERRORS = "evaluation", "about.json", "errors.csv"
 GROUP_FILES: dict[str, str] = {JOINT: "joints", "action": "actions", "environment": "rooms"}
@@ -70,6 +70,7 @@ class ModelReport:
             split=self.about["split"],
             frames=self.evaluation.frames["row"].n_unique(),
             fingerprint=self.about["fingerprint"],
+            alignment=ALIGNMENTS.get(self.about.get("origin", "sensor"), ALIGNMENT),
         )
 
     def errors(self) -> pl.DataFrame:
@@ -132,6 +133,7 @@ def evaluate_model(trained: TrainedModel, store: Store, chosen: ChosenFrames) ->
         "split": chosen.split,
         "fingerprint": chosen.fingerprint,
         "provenance": evaluation.provenance,
+        "origin": config.data.batch.origin,
     }
     return ModelReport(evaluation=evaluation, about=about)
 
@@ -194,7 +196,7 @@ def _about(path: Path) -> dict[str, str]:
         isinstance(content.get(name), str) and content[name] for name in ABOUT_FIELDS
     ):
         raise _damaged(path, f"it needs a text for each of {', '.join(ABOUT_FIELDS)}")
-    return {name: content[name] for name in ABOUT_FIELDS}
+    return {name: content[name] for name in (*ABOUT_FIELDS, *(("origin",) if "origin" in content else ()))}
 
 
 def _damaged(path: Path, why: str) -> DataError:

@@ -20,14 +20,15 @@ from equipose.balancing.evaluation_mode import evaluating
 from equipose.balancing.shapley.coalitions import coalitions_of
 from equipose.models.base import SensorModel
 from equipose.models.sensors import subset_name
-from equipose.models.skeleton import JOINTS
+from equipose.models.skeleton import JOINTS, ROOT
 from equipose.orchestrator.checkpoints.trained_model import TrainedModel
 from equipose.pipelines.batches.source import BatchSource
 from equipose.pipelines.files.atomic import atomic
 from equipose.pipelines.store import Store
 
 KEYS: tuple[str, ...] = ("environment", "subject", "action", "number")
-"""Columns that name a frame; a frame exists once per (subject, action, number)."""
+"""Columns that name a frame; stores of several cameras have `camera` besides."""
+CAMERA = "camera"
 MILLIMETRES = 1000.0
 
 
@@ -59,10 +60,11 @@ def predicted_poses(
 ) -> pl.DataFrame:
     """A row per frame, in the order of `rows`: `KEYS`, `sensors`, `doubt_mm` (see there), `pose`.
 
-    sensors: those of the model that are used; the others count as missing and need not be in the store. The
-    column names those that a frame really has, such as `RL`; `none` for a frame without any, whose pose is
-    the model's answer to nothing. pose: [17, 3] float32, m. Rows need no valid pose. Raises ValueError where
-    a pose is not finite.
+    Where the store has several cameras, `camera` follows the keys. sensors: those of the model that are used;
+    the others count as missing and need not be in the store. The column names those that a frame really has,
+    such as `RL`; `none` for a frame without any, whose pose is the model's answer to nothing. pose: [17, 3]
+    float32, m, relative to what the model's training says (`batch.origin`). Rows need no valid pose. Raises
+    ValueError where a pose is not finite.
     """
     model = trained.model.to(device)
     config = trained.config.data.batch
@@ -82,7 +84,7 @@ def predicted_poses(
     names = [subset_name(sum(1 << m for m, on in enumerate(row) if on), model.modalities) for row in codes]
     return (
         store.index[rows]
-        .select(KEYS)
+        .select(*KEYS, *((CAMERA,) if (store.index[CAMERA] != "").any() else ()))
         .with_columns(
             sensors=pl.Series(names, dtype=pl.String),
             doubt_mm=pl.Series(torch.cat(doubts).cpu().numpy()).fill_nan(None),
@@ -112,13 +114,17 @@ def write_poses(table: pl.DataFrame, path: Path, about: Mapping[str, str]) -> No
         pq.write_table(arrow, stream, compression="zstd")
 
 
-def known_errors(table: pl.DataFrame, store: Store, rows: np.ndarray) -> tuple[pl.DataFrame, float]:
+def known_errors(
+    table: pl.DataFrame, store: Store, rows: np.ndarray, origin: str = "sensor"
+) -> tuple[pl.DataFrame, float]:
     """(`mpjpe_mm`, `doubt_mm` of the frames whose pose is known, Spearman correlation of the two).
 
-    The correlation is NaN with fewer than three frames that have both, and where one does not vary.
+    origin: what poses are relative to, `sensor` or `pelvis`. The correlation is NaN with fewer than three
+    frames that have both, and where one does not vary.
     """
     known = store.index["valid_pose"].to_numpy()[rows]
     truth = np.stack([_true_poses(store, rows[known])]).reshape(-1, len(JOINTS), 3)
+    truth = truth if origin == "sensor" else truth - truth[:, ROOT : ROOT + 1]
     mine = table.filter(pl.Series(known))
     apart = np.linalg.norm(mine["pose"].to_numpy().reshape(-1, len(JOINTS), 3) - truth, axis=-1)
     errors = mine.select("doubt_mm").with_columns(mpjpe_mm=pl.Series(MILLIMETRES * apart.mean(axis=-1)))

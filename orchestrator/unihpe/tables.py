@@ -8,7 +8,7 @@ import numpy as np
 
 from equipose.models.alignment.config import POSE
 from equipose.orchestrator.unihpe.results import UnihpeOutcome
-from equipose.pipelines.tables.table import Caption, Cell, Table, columns_named, ranked
+from equipose.pipelines.tables.table import ALIGNMENTS, Caption, Cell, Table, columns_named, ranked
 
 ERRORS: tuple[tuple[str, str, bool, int], ...] = (
     ("mpjpe_mm", "MPJPE", False, 1),
@@ -21,7 +21,6 @@ ERRORS: tuple[tuple[str, str, bool, int], ...] = (
 """Error, its name, whether higher is better, decimals."""
 OVER_ACTIONS = "MPJPE over actions"
 PER_CENT = 100.0
-ALIGNMENT = "relative to the pelvis, mm"
 ROUTE_NOTES: tuple[str, ...] = (
     "skeleton>pose is a bound: what is lost on the way into the space and out of it again.",
     "PCK@0.05: joints within 0.05 of the longer side of the annotated box, 1/1.25 of the crop's; EPE in "
@@ -58,7 +57,7 @@ def caption(outcome: UnihpeOutcome, title: str, data: str = "") -> Caption:
         split=config.split,
         frames=routes["row"].n_unique(),
         fingerprint=outcome.fingerprint,
-        alignment=ALIGNMENT,
+        alignment=ALIGNMENTS[config.batch.origin],
     )
 
 

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field, fields, replace
 import numpy as np
 
 ALIGNMENT = "no root alignment, mm"
+ALIGNMENTS = {"sensor": ALIGNMENT, "pelvis": "relative to the pelvis, mm"}
+"""What poses are relative to -> how captions say it."""
 MARKS: tuple[tuple[float, str], ...] = ((0.001, "***"), (0.01, "**"), (0.05, "*"))
 """Significance marks: the first whose level lies above the adjusted p."""
 WEAK = "†"

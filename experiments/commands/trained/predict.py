@@ -60,15 +60,16 @@ def predict(
         "store fingerprint": data.fingerprint,
         "provenance": provenance_label(data),
         "sensors": " ".join(used),
+        "origin": trained.config.data.batch.origin,
     }
     write_poses(poses, out, about)
     for doubt in chosen.doubts:
         print(f"equipose: warning: {doubt}", file=sys.stderr)
     print(f"{out}: {len(poses):,} poses from {about['provenance']}, sensors {about['sensors']}")
-    print("\n".join(summary(poses, data, chosen.rows)))
+    print("\n".join(summary(poses, data, chosen.rows, about["origin"])))
 
 
-def summary(poses: pl.DataFrame, store: Store, rows: np.ndarray) -> list[str]:
+def summary(poses: pl.DataFrame, store: Store, rows: np.ndarray, origin: str = "sensor") -> list[str]:
     """Lines about doubt, frames without a sensor, and the error where the true pose is known."""
     from equipose.orchestrator.evaluation.poses import known_errors
 
@@ -82,7 +83,7 @@ def summary(poses: pl.DataFrame, store: Store, rows: np.ndarray) -> list[str]:
         )
     else:
         lines.append("no doubt: it takes two sensors in a frame")
-    errors, correlation = known_errors(poses, store, rows)
+    errors, correlation = known_errors(poses, store, rows, origin)
     if len(errors):
         mean = float(errors["mpjpe_mm"].to_numpy().mean())
         lines.append(f"MPJPE {mean:.1f} mm on the {len(errors):,} frames whose true pose is known")
