@@ -32,6 +32,7 @@ def tables(
     gpu: bool = False,
     sensors: tuple[str, ...] = (),
     override: tuple[str, ...] = (),
+    all_methods: bool = False,
     plan: bool = False,
     mlflow_url: str | None = None,
     resume: bool = False,
@@ -57,6 +58,7 @@ def tables(
         gpu: Give every worker a GPU.
         sensors: Of the models, e.g. `rgb lidar`, for `--tables modalities`; the other tables need all.
         override: Any other setting of every run or of one method, e.g. `optimizer.lr=3e-4 awc.ratio_s=0.5`.
+        all_methods: Every method under every fusion; `quick` has three under MLP and attention fusion.
         plan: Print the runs, which of them are kept, and how long the others will take; then stop.
         mlflow_url: Target of the report's links; by default what `equipose ui OUT --port 5000` serves.
         resume: Resume the newest unfinished job of this preset in `out`, with its own options.
@@ -80,6 +82,7 @@ def tables(
         gpu=gpu,
         sensors=source.model_sensors(),
         override=override,
+        all_methods=all_methods,
         mlflow_url=mlflow_url,
     )
     start_job(

@@ -32,6 +32,8 @@ class PaperPreset:
     """Columns that are rebuilt where none are named; empty: all."""
     seeds: int = 3
     fisher_fraction: float = 1.0
+    of_other_fusions: tuple[str, ...] | None = None
+    """Methods under MLP and attention fusion where not all are asked for."""
     published: bool = False
     """Methods in the setting of their own paper, where their defaults depart from it."""
 
@@ -68,6 +70,7 @@ PAPER_PRESETS: dict[PaperPresetName, PaperPreset] = {
         sizes=replace(PRESETS["quick"], simulated=DAILY_AND_REHABILITATION),
         columns=_mmfi_columns("S2"),
         unasked=("P1",),
+        of_other_fusions=("plain", "ogm_ge", "awc"),
         fisher_fraction=0.25,
     ),
     "mars": PaperPreset(
@@ -88,8 +91,8 @@ PAPER_PRESETS: dict[PaperPresetName, PaperPreset] = {
 `paper` has the paper's settings: Adam 1e-3, x0.1 at epoch 30, batch 192, 50 epochs, alpha 20k/10k, K 20,
 three seeds. Without a GPU a batch of 192 at the paper's widths takes about 20 GiB, so runs go one at a time.
 
-`quick` trains on six people and tests on eight others: 150 runs in P1, by estimate half an hour on two
-cores. P2 takes 72 runs more, and so does P3, with twice the frames."""
+`quick` trains on six people and tests on eight others: 120 runs in P1, of which MLP and attention fusion have
+those of three methods; all methods take 30 more. P2 and P3 take 42 each, P3 with twice the frames."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,6 +110,8 @@ class TablesOptions(ResumableOptions):
     """Empty: those that the preset has unasked."""
     seeds: int | None = None
     """How many, counted from 0; None: the preset's number."""
+    all_methods: bool = False
+    """Every method under every fusion, where the preset has fewer."""
     mlflow_url: str | None = None
     """Target of the report's links."""
 
@@ -131,6 +136,7 @@ class TablesOptions(ResumableOptions):
                 words += [f"--{name.replace('_', '-')}", *(value if isinstance(value, tuple) else [value])]
         words += ["--workers", self.workers] if self.workers != 1 else []
         words += ["--gpu"] if self.gpu else []
+        words += ["--all-methods"] if self.all_methods else []
         return shlex.join([*map(str, words), "--out", str(out)])
 
     def resume_command(self, out: Path) -> str:
@@ -178,6 +184,7 @@ def paper_config(name: str, options: TablesOptions, store: str) -> PaperConfig:
         columns=columns,
         other_columns=tuple(name for name in preset.columns if name not in columns),
         methods=methods,
+        of_other_fusions=None if options.all_methods else preset.of_other_fusions,
         seeds=tuple(range(options.extent)),
         workers=options.workers,
         tables=options.tables or TABLES,

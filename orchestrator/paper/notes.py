@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from equipose.balancing.methods.awc.awc import AWC
 from equipose.balancing.schedules import PAPER_EPOCHS
 from equipose.orchestrator.paper.plan import TABLES, WINDOW_LENGTHS, PaperConfig
-from equipose.pipelines.paper.awc import ALPHAS, alpha_row
+from equipose.pipelines.paper.awc import ALPHAS, METHODS, alpha_row
 
 NEW_PEOPLE = "S2"
 """The split whose test people were not in training."""
@@ -82,6 +82,13 @@ def left_out(config: PaperConfig) -> list[str]:
         found.append(
             f"Left out of the main comparison: {_named('column', config.other_columns)}. The command with "
             f"--columns {every} adds what is missing; finished runs are not repeated."
+        )
+    if config.of_other_fusions is not None and "main" in config.tables:
+        kept = [METHODS[name].removeprefix("+ ") for name in config.of_other_fusions]
+        found.append(
+            f"Left out of the main comparison: all methods but {', '.join(kept[:-1])} and {kept[-1]} under "
+            "MLP and attention fusion. The command with --all-methods adds them; finished runs are not "
+            "repeated."
         )
     missing = [table for table in TABLES if table not in config.tables]
     if missing:

@@ -52,6 +52,8 @@ class PaperConfig:
     """Column of a table -> (protocol, split); the first is what the ablations use."""
     other_columns: tuple[str, ...] = ()
     """Those that could be asked for too; the report says that they are left out."""
+    of_other_fusions: tuple[str, ...] | None = None
+    """Methods that the main table has under other fusions than concatenation; None: all."""
     methods: Mapping[str, MethodConfig]
     """Methods of the main table, their schedules fitted to the run."""
     seeds: tuple[int, ...] = (0, 1, 2)
@@ -65,6 +67,8 @@ class PaperConfig:
             raise ValueError(f"tables {unknown or 'none'} are unknown; use some of {list(TABLES)}")
         if not self.seeds or len(set(self.seeds)) < len(self.seeds):
             raise ValueError(f"seeds must be different and at least one, got {self.seeds}")
+        if self.of_other_fusions is not None and not {"plain", "awc"} <= set(self.of_other_fusions):
+            raise ValueError(f"of_other_fusions {self.of_other_fusions} must hold plain and awc")
         missing = sorted({"plain", "awc"} - set(self.methods))
         if missing:
             raise ValueError(f"methods lack {missing}, which the ablations vary; add them")
@@ -80,6 +84,10 @@ class PaperConfig:
     def ablated(self) -> str:
         """The column of the ablations."""
         return next(iter(self.columns))
+
+    def compares(self, fusion: Fusion, method: str) -> bool:
+        """Whether the main table has a method under a fusion."""
+        return fusion == FUSIONS[0] or self.of_other_fusions is None or method in self.of_other_fusions
 
     def window(self, epochs: int) -> int:
         """A window of the paper, scaled from its 50 epochs to the epochs of this run."""
@@ -167,7 +175,7 @@ def _main(paper: PaperConfig, seed: int) -> Needed:
     for column in paper.columns:
         for fusion in FUSIONS:
             for name in MAIN_METHODS:
-                if name in paper.methods:
+                if name in paper.methods and paper.compares(fusion, name):
                     run = paper.run(column, seed, fusion=fusion, method=paper.methods[name])
                     yield main_row(fusion, name), column, run
 

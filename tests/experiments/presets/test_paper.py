@@ -93,10 +93,12 @@ def test_quick_is_long_enough_and_counts_its_runs() -> None:
     assert quick.seeds == (0, 1, 2)
     assert quick.columns == {"P1": ("P1", "S2")}
     assert quick.other_columns == ("P2", "P3")
-    assert len(distinct(quick.plan())) == 3 * 50, "the docs say so"
+    assert len(distinct(quick.plan())) == 3 * 40, "the docs say so"
+    whole = paper_config("t", replace(OPTIONS, preset="quick", data="simulated", all_methods=True), "")
+    assert len(distinct(whole.plan())) == 3 * 50
     every = paper_config("t", replace(OPTIONS, preset="quick", columns=("P1", "P2", "P3")), "")
     assert every.other_columns == ()
-    assert len(distinct(every.plan())) == 3 * (50 + 2 * 24)
+    assert len(distinct(every.plan())) == 3 * (40 + 2 * 14)
 
 
 @pytest.mark.parametrize("preset", PAPER_PRESETS)

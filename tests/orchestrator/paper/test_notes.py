@@ -73,7 +73,12 @@ def test_what_is_left_out_comes_with_the_option_that_asks_for_it(paper: PaperCon
     assert "--columns P1 P2 P3" in columns
     (column,) = left_out(replace(paper, other_columns=("P2",)))
     assert "the column P2." in column
-    some = replace(paper, tables=("alpha", "window"), other_columns=("P2",))
+    (methods,) = left_out(replace(paper, of_other_fusions=("plain", "awc")))
+    assert "all methods but no balancing and AWC under MLP and attention fusion" in methods
+    assert "--all-methods" in methods
+    some = replace(
+        paper, tables=("alpha", "window"), other_columns=("P2",), of_other_fusions=("plain", "awc")
+    )
     (tables,) = left_out(some)
     assert tables.startswith("Left out: the tables main, cost, modalities and profit. ")
     assert "without --tables" in tables
