@@ -15,7 +15,7 @@ help:
 	@echo "make compare    balancing methods compared over seeds, tuned with equal budget, with checks (half an hour, by estimate)"
 	@echo "make continual  rooms learnt one after the other: what is forgotten, and what keeps it (about half an hour)"
 	@echo "make unihpe     pictures, key points and 3D poses aligned in one space, and decoded from it"
-	@echo "make tables     the paper's tables and figures beside the published numbers, as one HTML report (about 30 minutes, by estimate)"
+	@echo "make tables     the paper's tables and figures beside the published numbers, as one HTML report (45 to 50 minutes, by estimate)"
 	@echo "make test       whole test suite"
 	@echo "make check      ruff, mypy, the quick tests and the documentation"
 	@echo "make test-slow  tests that take minutes"
