@@ -147,7 +147,7 @@ def test_hidden_readings_of_validation_reach_no_error_and_no_contribution(store_
         if hide:
             training.method.load_state_dict({"masked": vars(hidden)})
         if spoil:
-            training.validation = Spoilt(training.train.store, rows, training.train.config)
+            training.validation = Spoilt(training.train.store, rows, training.validation.config)
             training.validation.spoilt = hidden
         return _validate(training).metrics()
 

@@ -170,7 +170,7 @@ def test_what_the_end_of_the_task_moves_is_measured_again(store_path: Path) -> N
     training.method = Halved()
     training.watched = {"E01": training.validation}
     last = list(fit(training))[-1].metrics
-    error = _error_mm(training, training.validation.in_order())
+    error = _error_mm(training, training.validation, training.validation.in_order())
     assert last["val/mpjpe_mm"] == pytest.approx(error, rel=1e-5)
     assert last["task/E01/val/mpjpe_mm"] == pytest.approx(error, rel=1e-5)
     assert training.history[-1] is last
