@@ -90,7 +90,7 @@ def options(verb: str) -> frozenset[str]:
 @cache
 def verb_of(script: str) -> str:
     """The verb that a script for `ray submit` runs."""
-    (verb,) = re.findall(r'run_script\("(\w+)"\)', (ROOT / script).read_text())
+    (verb,) = re.findall(r'run_script\("(\w+)"[,)]', (ROOT / script).read_text())
     return verb
 
 
@@ -159,7 +159,7 @@ def test_the_readme_fits_two_screens() -> None:
 
 
 def test_what_does_not_exist_is_noticed() -> None:
-    assert wrong_commands("equipose train --method awc --no-gpu --resume") == ["resume"]
+    assert wrong_commands("equipose train --method awc --no-gpu --plan") == ["plan"]
     assert wrong_commands("equipose trian") == ["trian"]
     assert wrong_commands("python experiments/awc_sweep.py --trials 3 --tries 3") == ["tries"]
     assert wrong_commands("ray submit cluster.yaml experiments/awc_sweep.py -- --preset smoke --x") == ["x"]
