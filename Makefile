@@ -47,11 +47,10 @@ unihpe: install
 tables: install
 	$(BIN)/python experiments/paper_tables.py
 
-# The tests that start Ray, MLflow or a browser mostly wait for it, two at a time; those that share something
-# are on one process (tests/orchestrator/conftest.py).
+# The quick tests share the cores; those that start Ray, MLflow or a browser have them to themselves.
 test: install
 	$(BIN)/python -m pytest -m 'not slow and not system' -n 2 --dist worksteal
-	$(BIN)/python -m pytest -m 'system and not slow' -n 2 --dist loadgroup --no-loadscope-reorder
+	$(BIN)/python -m pytest -m 'system and not slow'
 
 check: install
 	$(BIN)/ruff check .

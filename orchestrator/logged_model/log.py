@@ -41,6 +41,8 @@ class ModelLogging:
             )
 
 
+OF_MODEL = "equipose.model"
+"""Tag of a version in the registry: the id of the logged model that it is."""
 LOGGED = ModelLogging()
 """Logged and not registered."""
 
@@ -126,5 +128,8 @@ def _register(uri: str, run_id: str, model_id: str, name: str) -> None:
     if not mlflow.search_registered_models(f"name = '{name}'"):
         mlflow.create_registered_model(name)
     versions = mlflow.search_model_versions(f"name = '{name}'")
-    if not any(version.model_id == model_id for version in versions):
-        mlflow.create_model_version(name, f"models:/{model_id}", run_id=run_id, model_id=model_id)
+    # The field model_id is empty in what the server lists.
+    if not any(version.tags.get(OF_MODEL) == model_id for version in versions):
+        mlflow.create_model_version(
+            name, f"models:/{model_id}", run_id=run_id, model_id=model_id, tags={OF_MODEL: model_id}
+        )

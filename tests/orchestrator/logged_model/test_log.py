@@ -8,7 +8,7 @@ import pytest
 
 from equipose.orchestrator.checkpoints.find import find_checkpoint
 from equipose.orchestrator.host import free_port
-from equipose.orchestrator.logged_model.log import LOGGED, ModelLogging, log_best_model
+from equipose.orchestrator.logged_model.log import LOGGED, OF_MODEL, ModelLogging, log_best_model
 from equipose.orchestrator.tracking.client import client
 from equipose.orchestrator.tracking.runs import create_run
 from equipose.orchestrator.tracking.server import TrackingServer
@@ -34,7 +34,7 @@ def test_a_model_is_logged_once_shown_twice_and_registered(
     entry = server.get_logged_model(model_id)
     assert (str(entry.status), entry.source_run_id) == ("READY", run_id)
     (version,) = server.search_model_versions("name = 'poses'")
-    assert version.model_id == model_id
+    assert version.tags == {OF_MODEL: model_id}
     files = mlflow.artifacts.list_artifacts(artifact_uri=entry.artifact_location, tracking_uri=tracking.uri)
     assert "MLmodel" in {item.path.rpartition("/")[2] for item in files}
 
