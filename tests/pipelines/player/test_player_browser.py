@@ -69,7 +69,7 @@ onload = () => {
 """
 
 pytestmark = [
-    pytest.mark.slow,  # Chromium's virtual time skips frames on a busy machine, and the picture then stands still
+    pytest.mark.slow,  # on a busy machine Chromium's virtual time skips frames, and the picture stands still
     pytest.mark.system,
     pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed"),
 ]
