@@ -49,12 +49,17 @@ class SensorModel(nn.Module):
         self.inputs = nn.ModuleDict(inputs)
         self.encoders = nn.ModuleDict(encoders)
         self.frozen: tuple[str, ...] = ()
+        self.scaled_already: frozenset[str] = frozenset()
 
     def fit_inputs(self, statistics: Mapping[str, InputStatistics]) -> None:
-        """Scale inputs by the statistics of a training part: modality -> centre and scale."""
+        """Scale inputs by the statistics of a training part: modality -> centre and scale.
+
+        Those in `scaled_already` stay as they are.
+        """
         for name, norm in self.inputs.items():
-            assert isinstance(norm, InputNorm)
-            norm.fit(statistics[name])
+            if name not in self.scaled_already:
+                assert isinstance(norm, InputNorm)
+                norm.fit(statistics[name])
 
     def freeze(self, parts: tuple[str, ...]) -> None:
         """Keep the weights of these submodules, such as `encoders.lidar`, and leave them in evaluation mode.

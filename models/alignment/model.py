@@ -18,7 +18,7 @@ from equipose.models.alignment.decoders import Decoder
 from equipose.models.alignment.sphere import unit
 from equipose.models.base import SensorModel
 from equipose.models.batch import AlignedOutputs, Batch
-from equipose.models.inputs import InputNorm, InputStatistics
+from equipose.models.inputs import InputNorm
 from equipose.models.sensors.triplet_inputs import context_of, keypoints_in_box, root_relative
 
 DECAY, EARLY = 0.9999, 10
@@ -47,6 +47,8 @@ class AlignedModel(SensorModel):
         super().__init__(encoders, inputs)
         self.modalities = config.modalities
         self.config = config
+        if config.image_weights:
+            self.scaled_already = frozenset({IMAGE})  # as ImageNet's pictures, which the weights expect
         self.decoders = nn.ModuleDict(decoders)
         self.averaged = copy.deepcopy(self.decoders).requires_grad_(False) if config.averaged else None
         self.mean_pose: Tensor
@@ -54,14 +56,6 @@ class AlignedModel(SensorModel):
         self.average_steps: Tensor
         self.register_buffer("average_steps", torch.zeros((), dtype=torch.int64))
         self._gallery: tuple[Tensor, Tensor] | None = None
-
-    def fit_inputs(self, statistics: Mapping[str, InputStatistics]) -> None:
-        """Scale inputs by a training part; pictures for given weights stay scaled as ImageNet's."""
-        kept = {IMAGE} if self.config.image_weights else set()
-        for name, norm in self.inputs.items():
-            if name not in kept:
-                assert isinstance(norm, InputNorm)
-                norm.fit(statistics[name])
 
     def adapted(self, name: str, inputs: Tensor, batch: Batch) -> Tensor:
         """Key points relative to their box; all other inputs as they are."""
@@ -139,6 +133,10 @@ class AlignedModel(SensorModel):
         embeddings, poses = self._gallery
         return poses[(unit(embedding) @ embeddings.T).argmax(1)]
 
+    def pose_of(self, embedding: Tensor, source: str | Tensor) -> Tensor:
+        """[B, 17, 3] m of embeddings [B, D]: decoded, or retrieved without a decoder; see `decode`."""
+        return self.retrieve(embedding) if self.needs_gallery else self.decode(POSE, embedding, source)
+
     def fuse(self, features: Tensor, present: Tensor | None = None) -> Tensor:
         """Poses [B, 17, 3] m of features [B, M, D] and present [M] or [B, M] bool (None: all)."""
         shape = features.shape[:2]
@@ -146,10 +144,7 @@ class AlignedModel(SensorModel):
         count = held.sum(1, keepdim=True)
         weights = held.to(features.dtype) / count.clamp(min=1)
         mean = (unit(features) * weights[..., None]).sum(1)
-        if self.needs_gallery:
-            found = self.retrieve(mean)
-        else:
-            found = self.decode(POSE, mean, torch.cat([weights, torch.zeros_like(weights[:, :1])], 1))
+        found = self.pose_of(mean, torch.cat([weights, torch.zeros_like(weights[:, :1])], 1))
         return found.where((count > 0)[..., None], self.mean_pose.to(found.dtype))
 
     @torch.no_grad()

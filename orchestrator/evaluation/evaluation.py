@@ -33,6 +33,7 @@ from equipose.orchestrator.evaluation.frame_errors import RECORDING, SubsetError
 from equipose.orchestrator.training.data import provenance_label
 from equipose.orchestrator.training.passes import show_gallery
 from equipose.orchestrator.training.validation import recordings
+from equipose.pipelines.batches.sharding import evenly_spaced
 from equipose.pipelines.batches.source import BatchSource
 from equipose.pipelines.files.atomic import atomic
 
@@ -138,12 +139,6 @@ def evaluate(
         truth_spread_mm=_truth_spread_mm(statistics),
         provenance=provenance_label(source.store),
     )
-
-
-def evenly_spaced(count: int, most: int) -> NDArray[np.int64]:
-    """At most `most` different positions below `count`, ascending from 0, at equal steps."""
-    kept = min(count, most)
-    return np.arange(kept, dtype=np.int64) * count // kept
 
 
 def _truth_spread_mm(statistics: CoalitionStatistics) -> float:

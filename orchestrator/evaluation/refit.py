@@ -18,9 +18,9 @@ from equipose.balancing.evaluation_mode import evaluating
 from equipose.balancing.shapley.coalitions import coalitions_of
 from equipose.models.base import SensorModel
 from equipose.models.pose_errors import mpjpe
-from equipose.orchestrator.evaluation.evaluation import evenly_spaced
 from equipose.orchestrator.evaluation.frame_errors import RECORDING, SubsetErrors
 from equipose.orchestrator.training.data import RunData
+from equipose.pipelines.batches.sharding import evenly_spaced
 from equipose.pipelines.batches.source import BatchConfig, BatchSource
 
 MOST_ROWS = 4096

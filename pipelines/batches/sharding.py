@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
+from numpy.typing import NDArray
 
 from equipose.models.batch import Batch, rows_of
 
@@ -39,6 +40,12 @@ def share_of(start: int, stop: int, rank: int, world_size: int) -> slice:
         raise ValueError(f"rank must lie in [0, world_size={world_size}), got {rank}")
     length = stop - start
     return slice(start + rank * length // world_size, start + (rank + 1) * length // world_size)
+
+
+def evenly_spaced(count: int, most: int) -> NDArray[np.int64]:
+    """At most `most` different positions below `count`, ascending from 0, at equal steps."""
+    kept = min(count, most)
+    return np.arange(kept, dtype=np.int64) * count // kept
 
 
 def split(batch: Batch, sizes: list[int]) -> Iterator[Batch]:

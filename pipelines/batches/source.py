@@ -35,7 +35,7 @@ from equipose.pipelines.batches.gather import (
     window_rows,
 )
 from equipose.pipelines.batches.sampling import Keys, row_keys, sample_points
-from equipose.pipelines.batches.sharding import global_batches, share_of, split
+from equipose.pipelines.batches.sharding import evenly_spaced, global_batches, share_of, split
 from equipose.pipelines.files.errors import DataError
 from equipose.pipelines.sequence import POSE, POSE_LAYOUT
 from equipose.pipelines.store.reader import Store
@@ -178,8 +178,7 @@ class BatchSource:
 
     def poses(self, most: int) -> Tensor:
         """[n, 17, 3] m: the poses of at most `most` of the rows, evenly spaced."""
-        count = min(most, len(self.rows))
-        return self._pose(self.rows[np.arange(count) * len(self.rows) // max(count, 1)])
+        return self._pose(self.rows[evenly_spaced(len(self.rows), most)])
 
     def _pose(self, rows: Ints) -> Tensor:
         layout = self.store.layout

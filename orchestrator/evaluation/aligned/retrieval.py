@@ -8,7 +8,6 @@ from dataclasses import asdict, dataclass
 from itertools import permutations
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -19,6 +18,7 @@ from equipose.models.alignment.sphere import unit
 from equipose.models.pose_errors import root_mpjpe
 from equipose.orchestrator.evaluation.frame_errors import MILLIMETRES
 from equipose.orchestrator.training.passes import GALLERY_ROWS
+from equipose.pipelines.batches.sharding import evenly_spaced
 from equipose.pipelines.batches.source import BatchSource
 
 RECALLS = (1, 5, 10)
@@ -94,10 +94,10 @@ def measure_alignment(
     joints: those of a pose that are judged; None: all. Raises ValueError without such a row.
     """
     whole = source.rows[source.valid(source.rows).all(1)]
-    count = min(most, len(whole))
-    if not count:
+    if not len(whole):
         raise ValueError("no frame has every sensor of the model, so nothing can be retrieved")
-    rows = whole[np.arange(count) * len(whole) // count]
+    rows = whole[evenly_spaced(len(whole), most)]
+    count = len(rows)
     embeddings, poses = _embedded(model, BatchSource(source.store, rows, source.config))
     poses = poses if joints is None else poses[:, list(joints)]
     return Alignment(

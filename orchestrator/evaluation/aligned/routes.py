@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from equipose.balancing.evaluation_mode import evaluating
-from equipose.models.alignment.config import IMAGE, KEYPOINTS, POSE, SKELETON
+from equipose.models.alignment.config import IMAGE, KEYPOINTS, POSE
 from equipose.models.alignment.keypoint_errors import endpoint_errors, within_box
 from equipose.models.alignment.model import AlignedModel
 from equipose.models.batch import Batch
@@ -75,11 +75,7 @@ def _of_batch(
         if target == KEYPOINTS:
             yield route, _pixel_errors(model, batch, embeddings[name], name)
             continue
-        found = (
-            model.retrieve(embeddings[name])
-            if model.needs_gallery
-            else model.decode(POSE, embeddings[name], name)
-        )
+        found = model.pose_of(embeddings[name], name)
         chosen = slice(None) if joints is None else list(joints)
         wide, truth = found.double()[:, chosen], batch.pose.double()[:, chosen]
         errors = {"mpjpe_mm": root_mpjpe, "pa_mpjpe_mm": pa_mpjpe, "n_mpjpe_mm": n_mpjpe}
@@ -94,6 +90,3 @@ def _pixel_errors(model: AlignedModel, batch: Batch, embedding: Tensor, name: st
     found = keypoints_in_image(model.decode(KEYPOINTS, embedding, name, model.box_of(batch)), box)
     errors = endpoint_errors(found.double(), batch.targets["exact_keypoints"].double())
     return {"epe_px": errors.mean(1), "pck_share": within_box(errors, box[:, 2].double()).double().mean(1)}
-
-
-__all__ = ["ERRORS", "SKELETON", "route_errors", "routes_of"]

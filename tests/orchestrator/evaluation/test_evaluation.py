@@ -20,10 +20,10 @@ from equipose.models.skeleton import JOINTS
 from equipose.orchestrator.evaluation.evaluation import (
     Evaluation,
     evaluate,
-    evenly_spaced,
     load_evaluation,
     save_evaluation,
 )
+from equipose.pipelines.batches.sharding import evenly_spaced
 from equipose.pipelines.batches.source import BatchConfig, BatchSource
 from equipose.pipelines.files.errors import DataError
 from equipose.pipelines.store import Store, StoreHeader, StoreWriter
