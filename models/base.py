@@ -142,6 +142,11 @@ class SensorModel(nn.Module):
         chosen = masks if present is None else masks[:, None] & present
         return torch.stack([self.fuse(features, kept) for kept in chosen])
 
+    def agreement(self, features: Tensor, batch: Batch) -> Tensor | None:
+        """[B, M] cosines of features [B, M, D] with what the model makes of the true poses; None where it
+        makes nothing of poses."""
+        return None
+
     def every_layer(self, batch: Batch) -> object:
         """A pass through every layer that keeps statistics of its batches."""
         return self(batch)

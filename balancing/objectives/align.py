@@ -56,12 +56,17 @@ class Align(Objective):
         sources: Literal["one", "all"] = "one"
         """Which embeddings train a decoder: those of one random modality a row, a third of the cost; or
         `all`, the mean over modalities. The paper does not say."""
+        draws: int = 1
+        """How often a score decoder draws a time and noise for every row of a step. The encoders run once for
+        all of them, so 8 cost little and train the decoder about as far as 8 steps would."""
 
         def __post_init__(self) -> None:
             if self.higher is not None and self.higher not in HIGHER_ORDER:
                 raise ValueError(f"objective.higher={self.higher!r}: use one of {list(HIGHER_ORDER)} or none")
             if self.sources not in ("one", "all"):
                 raise ValueError(f"objective.sources={self.sources!r}: use 'one' or 'all'")
+            if self.draws < 1:
+                raise ValueError(f"objective.draws={self.draws}: use 1 or more")
             if not self.decoder_weight >= 0:
                 raise ValueError(f"objective.decoder_weight={self.decoder_weight}: use 0 or more")
             if not (self.pairs or self.higher) and self.contrast:
@@ -133,7 +138,12 @@ class Align(Objective):
         truth = root_relative(batch.pose)
         if target == KEYPOINTS:
             truth = keypoints_in_box(batch.targets["exact_keypoints"], batch.context["box"])
-        told = {"box": model.box_of(batch) if target != POSE else None, "start": start, "total": total}
+        told = {
+            "box": model.box_of(batch) if target != POSE else None,
+            "start": start,
+            "total": total,
+            "draws": self.config.draws,
+        }
         names = decoder.condition.sources
         if self.config.sources == "all":
             parts = [

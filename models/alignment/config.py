@@ -15,11 +15,13 @@ from equipose.models.alignment.decoders.score import Predicts, ScoreDecoder
 from equipose.models.encoders import NORMS, EncoderConfig, Norm
 from equipose.models.encoders.image import IMAGE_ENCODERS
 from equipose.models.encoders.pose import POSE_ENCODERS, PoseMLP, PoseTransformer
-from equipose.models.sensors import GridView, View, sensor_of
+from equipose.models.sensors import GridView, ImageView, View, sensor_of
 
 SKELETON = "skeleton"
 """Name of the 3D pose among the modalities of the shared space; it is no sensor, but what is to be found."""
 IMAGE, KEYPOINTS, POSE = "image", "keypoints", "pose"
+EXACT = "exact_keypoints"
+"""The key points as annotated: a target, and in evaluation a better input than a detector's."""
 DECODED: tuple[str, ...] = (POSE, KEYPOINTS)
 """What decoders make out of an embedding."""
 
@@ -81,6 +83,8 @@ class AlignedConfig:
     `load_image_weights`. Pictures are then scaled as ImageNet's."""
     pose_encoder: Literal["transformer", "mlp"] = "transformer"
     """Of key points and skeleton."""
+    pose_width: int | None = None
+    """Width of the pose transformers' tokens; None uses the preset's."""
     norm: Norm = "batch"
     """`batch` as published; `layer` keeps no batch statistics, so results do not depend on the rank count."""
     decoders: tuple[str, ...] = ()
@@ -110,8 +114,9 @@ class AlignedConfig:
             raise ValueError(f"modalities={names}: name sensors, each once; the skeleton is always there")
         for name in names:
             sensor_of(name)
-        if self.width is not None and self.width < 1:
-            raise ValueError(f"width={self.width}: use a positive width or None")
+        for name in ("width", "pose_width"):
+            if (value := getattr(self, name)) is not None and value < 1:
+                raise ValueError(f"{name}={value}: use a positive width or None")
         if not set(self.decoders) <= set(DECODED) or len(set(self.decoders)) < len(self.decoders):
             raise ValueError(f"decoders={self.decoders}: use some of {DECODED}, each once")
         if self.image_weights and IMAGE not in names:
@@ -152,8 +157,9 @@ class AlignedConfig:
 
     def encoder(self, name: str, view: View | None = None) -> EncoderConfig:
         """The encoder of a sensor, or of the skeleton, for a view of it (None: the default)."""
-        if name == IMAGE and self.image:
-            return IMAGE_ENCODERS[self.image]
+        if name == IMAGE:
+            config = IMAGE_ENCODERS[self.image] if self.image else sensor_of(name).encoder(self.preset)
+            return config.with_stride(view.stride) if isinstance(view, ImageView) else config
         if name in (KEYPOINTS, SKELETON):
             return self._pose_encoder(2 if name == KEYPOINTS else 3)
         sensor = sensor_of(name)
@@ -164,11 +170,12 @@ class AlignedConfig:
         sizes = self.sizes
         if self.pose_encoder == "mlp":
             return PoseMLP.Config(coordinates=coordinates, width=sizes.decoder)
+        width = self.pose_width or sizes.pose
         return PoseTransformer.Config(
             coordinates=coordinates,
-            width=sizes.pose,
-            heads=max(2, sizes.pose // 32),
-            feed=2 * sizes.pose,
+            width=width,
+            heads=max(2, width // 32),
+            feed=2 * width,
             layers=sizes.layers,
         )
 

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from equipose.models.alignment.config import IMAGE, KEYPOINTS, POSE, SKELETON, AlignedConfig
+from equipose.models.alignment.config import EXACT, IMAGE, KEYPOINTS, POSE, SKELETON, AlignedConfig
 from equipose.models.alignment.decoders import Decoder
 from equipose.models.alignment.sphere import unit
 from equipose.models.base import SensorModel
@@ -78,6 +78,16 @@ class AlignedModel(SensorModel):
     def embed_poses(self, poses: Tensor) -> Tensor:
         """Embeddings [N, D] of poses [N, 17, 3] m."""
         found: Tensor = self.encoders[SKELETON](root_relative(poses))
+        return found
+
+    def agreement(self, features: Tensor, batch: Batch) -> Tensor:
+        """[B, M] cosines of the sensors' embeddings [B, M, D] with those of the skeletons."""
+        return (unit(features) * unit(self.embed_poses(batch.pose))[:, None]).sum(-1)
+
+    def encode_exact(self, batch: Batch) -> Tensor:
+        """[B, D] of the key points as people annotated them, in place of those that a detector found."""
+        exact = keypoints_in_box(batch.targets[EXACT], batch.context["box"])
+        found: Tensor = self.encoders[KEYPOINTS](exact, None, self.box_of(batch))
         return found
 
     def forward(self, batch: Batch) -> AlignedOutputs:

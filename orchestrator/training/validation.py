@@ -34,6 +34,8 @@ class Validation:
     """[M] float64."""
     sampling_error: Tensor
     """[M] standard error of `shapley` from looking at a sample of the coalitions; 0 up to 8 modalities."""
+    cosines: Tensor | None = None
+    """[M] float64: of an aligned model, the mean cosine of each sensor's embeddings with the skeletons'."""
     shapley_seconds: float
     """Time of the coalitions and their statistics on this rank, with the one `fuse` of plain validation."""
 
@@ -44,7 +46,8 @@ class Validation:
 
     def metrics(self) -> dict[str, float]:
         """Under the tracking names: `val/*`, `subset/*/mpjpe_mm`, `shapley/*`, `contrib/share/*`, and of each
-        sensor alone the `spread/*_mm` and `mean/*_mm` of its predictions over frames and coordinates."""
+        sensor alone the `spread/*_mm` and `mean/*_mm` of its predictions over frames and coordinates; of an
+        aligned model `val/cosine/*`."""
         named = {f"val/{name}": value for name, value in self.errors.items()}
         coalitions = coalitions_of(len(self.modalities))
         subsets = coalitions.shown_by_name(self.statistics.mpjpe_mm(), self.modalities)
@@ -59,6 +62,8 @@ class Validation:
             named[f"contrib/share/{modality}"] = float(self.shapley[m]) / total
             named[f"spread/{modality}_mm"] = float(spread[m]) * 1000
             named[f"mean/{modality}_mm"] = float(mean[m]) * 1000
+            if self.cosines is not None:
+                named[f"val/cosine/{modality}"] = float(self.cosines[m])
         return named
 
 
@@ -89,6 +94,7 @@ def validate(
     value_of = value_function_of(value_function)
     metrics = pose_metrics()
     parts: list[CoalitionStatistics] = []
+    cosines: list[Tensor] = []
     extra = 0.0
     with torch.no_grad(), evaluating(model):
         for batch in batches:
@@ -98,9 +104,13 @@ def validate(
             parts.append(CoalitionStatistics.from_predictions(predictions, batch.pose, recordings(batch)))
             extra += time.perf_counter() - start
             metrics.to(features.device).update(predictions[-1], batch.pose)
+            agreement = model.agreement(features, batch)
+            if agreement is not None:
+                cosines.append(agreement.double().where(present, torch.nan).cpu())
     gathered = [part for share in ranks.gather(parts) for part in share]
     if not gathered:
         raise ValueError("nothing to validate on: the validation part has no frames")
+    shares = [part for share in ranks.gather(cosines) for part in share]
     start = time.perf_counter()
     statistics = CoalitionStatistics.merged(gathered)
     coalitions, worth = coalitions_of(len(model.modalities)), value_of(statistics)
@@ -112,5 +122,6 @@ def validate(
         statistics=statistics,
         shapley=shapley,
         sampling_error=sampling_error,
+        cosines=torch.cat(shares).nanmean(0) if shares else None,
         shapley_seconds=extra,
     )

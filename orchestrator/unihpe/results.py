@@ -12,8 +12,8 @@ import numpy as np
 from equipose.orchestrator.evaluation.aligned.evaluation import AlignedEvaluation
 from equipose.orchestrator.evaluation.evaluation import Evaluation
 from equipose.orchestrator.grid.run_one import RunsFolder, aligned_of, evaluation_of
-from equipose.orchestrator.grid.run_spec import RunResult
-from equipose.orchestrator.unihpe.stages import UnihpeConfig, Variant
+from equipose.orchestrator.grid.run_spec import RunResult, RunSpec
+from equipose.orchestrator.unihpe.stages import USUAL, UnihpeConfig, Variant
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,10 +22,11 @@ class TrainedVariant:
 
     variant: Variant
     seed: int
-    results: tuple[RunResult, ...]
+    specs: tuple[RunSpec, ...]
     """Stage by stage."""
+    results: tuple[RunResult, ...]
     aligned: Mapping[str, AlignedEvaluation]
-    """Test data -> evaluation of the last stage; its own is ``."""
+    """Test data -> evaluation of the last stage; that of the job is ``, whatever it was trained on."""
     evaluation: Evaluation
     """Of every subset of the sensors, with their contributions."""
 
@@ -58,15 +59,18 @@ class UnihpeOutcome:
 def collect(config: UnihpeConfig, results: Mapping[str, RunResult], runs: RunsFolder) -> UnihpeOutcome:
     """Gather what the runs of a job have left."""
     trained = []
-    for seed in config.seeds:
-        for variant in config.variants:
+    for variant in config.variants:
+        for seed in config.seeds_of(variant):
             specs = config.runs(variant, seed)
+            usual = USUAL if variant.trained_on else ""
+            folders = {"": usual, **{name: name for name in config.also}}
             trained.append(
                 TrainedVariant(
                     variant=variant,
                     seed=seed,
+                    specs=specs,
                     results=tuple(results[spec.name] for spec in specs),
-                    aligned={name: aligned_of(specs[-1], runs, name) for name in ("", *config.also)},
+                    aligned={name: aligned_of(specs[-1], runs, folder) for name, folder in folders.items()},
                     evaluation=evaluation_of(specs[-1], runs),
                 )
             )

@@ -7,7 +7,7 @@ by what they depend on, so variants share the stages that they have in common.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Literal
@@ -16,6 +16,7 @@ from equipose.balancing.objectives.align import Align
 from equipose.models.alignment.config import IMAGE, KEYPOINTS, SKELETON, AlignedConfig
 from equipose.orchestrator.grid.run_spec import RunSpec
 from equipose.orchestrator.training.config import DataConfig, OptimizerConfig, TrainConfig
+from equipose.pipelines.batches.config import BatchConfig
 
 Stage = Literal["pose pairs", "image", "decoders"]
 STAGES: tuple[Stage, ...] = ("pose pairs", "image", "decoders")
@@ -24,6 +25,10 @@ TEMPERATURES: Mapping[Stage, tuple[float, float]] = MappingProxyType(
     {"pose pairs": (1 / 14, 1 / 100), "image": (1 / 5, 1 / 10), "decoders": (1 / 5, 1 / 5)}
 )
 """Stage -> start and lower bound of tau; the upper one is 1e4 (UniHPE, section 4.1)."""
+
+
+USUAL = "usual"
+"""Name of the job's own data where a variant is tested on them without being trained on them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +54,10 @@ class Variant:
     """Whether the first two stages are trained; False starts the last one anew."""
     last: int = len(STAGES)
     """How many of the three stages are trained at most."""
+    seeds: tuple[int, ...] | None = None
+    """None: those of the job."""
+    trained_on: str = ""
+    """Name of other data that it is trained on, see `UnihpeConfig.others`; it is tested like the others."""
 
     @property
     def stages(self) -> tuple[Stage, ...]:
@@ -71,6 +80,8 @@ class UnihpeConfig:
     seeds: tuple[int, ...] = (0,)
     also: Mapping[str, DataConfig] = field(default_factory=dict)
     """Name -> other data whose test part the last stage is tested on too."""
+    others: Mapping[str, DataConfig] = field(default_factory=dict)
+    """Name -> other data that variants may be trained on."""
     workers: int = 1
 
     def __post_init__(self) -> None:
@@ -81,6 +92,10 @@ class UnihpeConfig:
         if missing := sorted(set(STAGES) - set(self.lengths)):
             raise ValueError(f"lengths lack the stages {missing}")
         for variant in self.variants:
+            if variant.trained_on and variant.trained_on not in self.others:
+                raise ValueError(
+                    f"variant {variant.name!r} is trained on {variant.trained_on!r}, which is not given"
+                )
             if not variant.stages:
                 raise ValueError(f"variant {variant.name!r} has no stage; give it decoders, or more stages")
 
@@ -93,6 +108,14 @@ class UnihpeConfig:
     def base(self) -> TrainConfig:
         """The last run of the first variant, which stands for all."""
         return self.runs(self.variants[0], self.seeds[0])[-1].config
+
+    def seeds_of(self, variant: Variant) -> tuple[int, ...]:
+        """Its own, or those of the job."""
+        return self.seeds if variant.seeds is None else variant.seeds
+
+    def tested(self, variant: Variant) -> dict[str, DataConfig]:
+        """Name -> data whose test part a variant is tested on besides that of what it is trained on."""
+        return {**({USUAL: self.data} if variant.trained_on else {}), **self.also}
 
     def runs(self, variant: Variant, seed: int) -> tuple[RunSpec, ...]:
         """The runs of a variant, stage by stage."""
@@ -107,17 +130,30 @@ class UnihpeConfig:
                     evaluate=stage == variant.stages[-1],
                     select="last",
                     init_from=made[-1] if made else None,
-                    tested_also=tuple(self.also.items()) if stage == variant.stages[-1] else (),
+                    tested_also=tuple(self._tested(variant)) if stage == variant.stages[-1] else (),
                 )
             )
         return tuple(made)
 
     def specs(self) -> list[RunSpec]:
         """All runs; equal ones once, seeds vary slowest."""
-        return [run for seed in self.seeds for variant in self.variants for run in self.runs(variant, seed)]
+        every = {seed: None for variant in self.variants for seed in self.seeds_of(variant)}
+        return [
+            run
+            for seed in every
+            for variant in self.variants
+            if seed in self.seeds_of(variant)
+            for run in self.runs(variant, seed)
+        ]
+
+    def _tested(self, variant: Variant) -> Iterator[tuple[str, DataConfig]]:
+        """As `tested`, with batches of what the variant looks at."""
+        for name, data in self.tested(variant).items():
+            yield name, replace(data, batch=_seen_by(variant.model, data.batch))
 
     def _config(self, variant: Variant, stage: Stage, seed: int) -> TrainConfig:
         length, model = self.lengths[stage], variant.model
+        data = self.others[variant.trained_on] if variant.trained_on else self.data
         start, low = TEMPERATURES[stage]
         objective = replace(variant.objective, tau=start, tau_low=low)
         if stage == "pose pairs":
@@ -131,15 +167,14 @@ class UnihpeConfig:
                 anchors=(IMAGE,),
                 decoder_weight=unread.decoder_weight,
                 sources=unread.sources,
+                draws=unread.draws,
             )
         elif len(model.spaces) != len(STAGES):
             objective = replace(objective, higher=None)
-        batch = self.data.batch
-        views = {name: view for name, view in batch.views.items() if name in model.modalities}
-        batch = replace(batch, modalities=model.modalities, views=views, batch_size=length.batch_size)
+        batch = replace(_seen_by(model, data.batch), batch_size=length.batch_size)
         frozen = (f"encoders.{KEYPOINTS}", f"encoders.{SKELETON}") if stage == "image" else ()
         return TrainConfig(
-            data=replace(self.data, batch=batch),
+            data=replace(data, batch=batch),
             model=model,
             objective=objective,
             optimizer=length.optimizer,
@@ -147,3 +182,9 @@ class UnihpeConfig:
             seed=seed,
             frozen=frozen,
         )
+
+
+def _seen_by(model: AlignedConfig, batch: BatchConfig) -> BatchConfig:
+    """Batches of the sensors of a model."""
+    views = {name: view for name, view in batch.views.items() if name in model.modalities}
+    return replace(batch, modalities=model.modalities, views=views)

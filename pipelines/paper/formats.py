@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 import polars as pl
@@ -120,13 +120,15 @@ def group_notes(table: PaperTable, group: ColumnGroup) -> tuple[str, ...]:
         for certainty, mark in CERTAINTY_MARKS.items()
         if certainty in found
     ]
-    if any(item == UNKNOWN or _partly(item) for item in printed.values()):
+    reads = {metric.reads for metric in group.metrics}
+    if any(item == UNKNOWN or _partly(item, reads) for item in printed.values()):
         notes.append(f"{UNKNOWN_TEXT}: the paper's number was not recovered.")
     return (*notes, *_remarks(table, printed))
 
 
-def _partly(item: Published | PublishedRange) -> bool:
-    return isinstance(item, Published) and None in (item.value_mm, item.pa_mm)
+def _partly(item: Published | PublishedRange, reads: Collection[str]) -> bool:
+    """Whether a number that a column reads was not recovered."""
+    return isinstance(item, Published) and None in map(item.number, reads)
 
 
 def _remarks(table: PaperTable, printed: Mapping[str, Published | PublishedRange]) -> list[str]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from math import isfinite
 
 CERTAINTIES: dict[str, str] = {
+    "read": "read in the paper itself",
     "certain": "two or more independent descriptions of the paper agree",
     "inferred": "follows from other printed numbers",
     "single source": "given by one description of the paper only, so it may be wrong",
@@ -29,18 +30,20 @@ def _check_certainty(certainty: str, *, known: bool) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class Published:
-    """One printed pair of errors; None where it was not recovered."""
+    """The printed numbers of a row and column; an error is None where it was not recovered."""
 
-    value_mm: float | None
+    value_mm: float | None = None
     """MPJPE, mm."""
-    pa_mm: float | None
+    pa_mm: float | None = None
     """PA-MPJPE, mm."""
+    more: Mapping[str, float] = field(default_factory=dict)
+    """Name -> number that is not an error in mm, such as `epe_px`."""
     certainty: str
     source: str
     note: str = ""
 
     def __post_init__(self) -> None:
-        numbers = (self.value_mm, self.pa_mm)
+        numbers = (self.value_mm, self.pa_mm, *self.more.values())
         _check_certainty(self.certainty, known=any(number is not None for number in numbers))
         for name in ("value_mm", "pa_mm"):
             number = getattr(self, name)
@@ -49,8 +52,13 @@ class Published:
                     f"{name}={number}: give the printed error in mm, or None where it is unknown"
                 )
 
+    def number(self, name: str) -> float | None:
+        """`value_mm`, `pa_mm` or one of `more`; None where it is unknown."""
+        errors = {"value_mm": self.value_mm, "pa_mm": self.pa_mm}
+        return {**self.more, **errors}.get(name)
 
-UNKNOWN = Published(value_mm=None, pa_mm=None, certainty="unknown", source="")
+
+UNKNOWN = Published(certainty="unknown", source="")
 """A cell of the paper whose numbers were not recovered."""
 
 
@@ -78,6 +86,8 @@ class TableRow:
     label: str
     section: str = ""
     """Heading that it stands under, such as the fusion."""
+    printed: bool = True
+    """False for a row that we add: the paper has no numbers there."""
 
 
 @dataclass(frozen=True, kw_only=True)

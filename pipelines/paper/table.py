@@ -39,7 +39,7 @@ class Metric:
     decimals: int = 2
     """Two by default, as the paper prints."""
     reads: str = ""
-    """Field of `Published` to compare with, `range` for a `PublishedRange`, or nothing."""
+    """Number of `Published` to compare with, `range` for a `PublishedRange`, or nothing."""
     higher_is_better: bool = False
 
     @property
@@ -160,9 +160,7 @@ def _check_fingerprint(cell: PaperCell, group: ColumnGroup) -> None:
 
 def published_number(cell: PaperCell, metric: Metric) -> float | None:
     """The paper's number for a metric; None where it is unknown, a range, or not in the paper."""
-    if not isinstance(cell.published, Published) or metric.reads not in ("value_mm", "pa_mm"):
-        return None
-    return cell.published.value_mm if metric.reads == "value_mm" else cell.published.pa_mm
+    return cell.published.number(metric.reads) if isinstance(cell.published, Published) else None
 
 
 def difference(cell: PaperCell, metric: Metric) -> float | None:
@@ -219,7 +217,7 @@ def _printed(
     published: PublishedTable, row: str, column: str, metric: Metric
 ) -> Published | PublishedRange | None:
     """What the paper prints there; None for columns and metrics that it lacks."""
-    if not metric.reads or column not in published.columns:
+    if not metric.reads or column not in published.columns or not published.rows[row].printed:
         return None
     return published.cell(row, column)
 

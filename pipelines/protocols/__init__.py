@@ -34,6 +34,7 @@ from equipose.pipelines.protocols.triplets import (
     assign_3dhp,
     assign_3dpw,
     assign_h36m,
+    assign_joined,
 )
 
 __all__ = [
@@ -72,6 +73,7 @@ DIVISIONS: Mapping[str, Division] = OpenRegistry(
         ),
         "H36M": Division(splits=H36M_SPLITS, assign=assign_h36m, root_relative=True),
         "3DHP": Division(splits=("time",), assign=assign_3dhp, root_relative=True),
+        "H36M+3DHP": Division(splits=H36M_SPLITS, assign=assign_joined, root_relative=True),
         "3DPW": Division(splits=("test",), assign=assign_3dpw, root_relative=True),
         "3DPW-smpl12": Division(
             splits=("test",),

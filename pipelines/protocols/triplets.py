@@ -61,6 +61,22 @@ def assign_3dhp(index: pl.DataFrame, split: str) -> pl.DataFrame:
     return carve_by_time(index.with_columns(use=pl.col("part")))
 
 
+def assign_joined(index: pl.DataFrame, split: str) -> pl.DataFrame:
+    """Human3.6M as by itself, and the training sequences of MPI-INF-3DHP to train on as well.
+
+    They are told apart by their parts. Nothing of MPI-INF-3DHP tunes or tests, so results stand beside those
+    of training on Human3.6M alone.
+    """
+    outdoor = pl.col("part").is_in(["train", "test"])
+    lab = assign_h36m(index.filter(~outdoor), split)
+    others = index.filter(outdoor).with_columns(use=pl.when(pl.col("part") == "train").then(pl.lit("train")))
+    if lab.is_empty() or others.is_empty():
+        raise unfit(
+            "H36M+3DHP", split, "it lacks sequences of one of the two; join both, or use H36M or 3DHP"
+        )
+    return pl.concat([lab, others.select(lab.columns)]).sort("row")
+
+
 def assign_3dpw(
     index: pl.DataFrame, split: str, protocol: str = "3DPW", camera: str = MOVING_CAMERA
 ) -> pl.DataFrame:

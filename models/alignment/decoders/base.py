@@ -80,11 +80,13 @@ class Decoder(nn.Module):
         box: Tensor | None = None,
         start: int = 0,
         total: int | None = None,
+        draws: int = 1,
     ) -> Tensor:
         """Losses [B] of the true poses [B, J, C]; arguments as those of `Condition`.
 
-        What is drawn is drawn for the `total` rows of all ranks (None: these), of which these begin at
-        `start`; so ranks with generators of equal state draw what one rank would.
+        draws: how often noise is drawn for every row; the loss is the mean over them. It is drawn for the
+        `total` rows of all ranks (None: these), of which these begin at `start`; so ranks with generators of
+        equal state draw what one rank would.
         """
         raise NotImplementedError
 

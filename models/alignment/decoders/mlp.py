@@ -57,6 +57,7 @@ class MLPDecoder(Decoder):
         box: Tensor | None = None,
         start: int = 0,
         total: int | None = None,
+        draws: int = 1,
     ) -> Tensor:
         """Mean squared errors [B] over the scaled coordinates; nothing is drawn."""
         return (self.mlp(self.condition(embedding, source, box)) - self.scaled(pose)).square().mean(1)

@@ -65,11 +65,15 @@ class ScoreDecoder(Decoder):
         box: Tensor | None = None,
         start: int = 0,
         total: int | None = None,
+        draws: int = 1,
     ) -> Tensor:
         """Losses [B] at times and noise from the generator; see `losses_at`."""
-        t, noise = self.draw(pose, generator, total)
-        mine = slice(start, start + len(pose))
-        return self.losses_at(pose, embedding, source, t[mine], noise[mine], box=box)
+        rows = len(pose)
+        t, noise = self.draw(pose, generator, draws * (rows if total is None else total))
+        mine = slice(draws * start, draws * (start + rows))
+        told = self.condition(embedding, source, box).repeat_interleave(draws, 0)
+        losses = self._losses_of(pose.repeat_interleave(draws, 0), told, t[mine], noise[mine])
+        return losses.unflatten(0, (rows, draws)).mean(1)
 
     def draw(
         self, pose: Tensor, generator: torch.Generator, rows: int | None = None
@@ -97,9 +101,13 @@ class ScoreDecoder(Decoder):
         `noise`: 1/2 mean (output - z)^2, the published loss with the mean in place of the sum over the
         coordinates, which is 25.5 times as much for 17 joints in 3D. `pose`: mean (output - x)^2.
         """
+        return self._losses_of(pose, self.condition(embedding, source, box), t, noise)
+
+    def _losses_of(self, pose: Tensor, told: Tensor, t: Tensor, noise: Tensor) -> Tensor:
+        """As `losses_at`, of what the condition [B, D] tells."""
         clean = self.scaled(pose)
         noisy = alpha(t)[:, None] * clean + sigma(t)[:, None] * noise
-        output = self.network(noisy, t, self.condition(embedding, source, box))
+        output = self.network(noisy, t, told)
         if self.config.predicts == "noise":
             return (output - noise).square().mean(1) / 2
         return (output - clean).square().mean(1)

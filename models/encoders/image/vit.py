@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -43,6 +43,11 @@ class ViT(Encoder):
                 raise ValueError(f"width={self.width} must be a multiple of heads={self.heads}")
             if self.layers < 1 or self.inputs < 1:
                 raise ValueError(f"layers={self.layers}, inputs={self.inputs}: use 1 or more")
+
+        def with_stride(self, stride: int) -> ViT.Config:
+            """The same with fewer patches of the same number of pixels."""
+            height, width = (-(-side // stride) for side in self.size)
+            return replace(self, size=(height, width))
 
         def build(self, feature_dim: int, norm: Norm) -> ViT:
             """The encoder, with new weights; a transformer normalises per token, whatever `norm` is."""

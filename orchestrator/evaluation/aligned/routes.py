@@ -1,6 +1,7 @@
 """The ways from one view of a pose to another, judged frame by frame: UniHPE's tables 1 to 6.
 
-`keypoints>pose`, `image>pose` and `image>keypoints`; `skeleton>pose` says what the decoder alone loses.
+`keypoints>pose`, `image>pose` and `image>keypoints`; `exact_keypoints>pose` has key points without a
+detector's errors, and `skeleton>pose` says what the decoder alone loses.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import torch
 from torch import Tensor
 
 from equipose.balancing.evaluation_mode import evaluating
-from equipose.models.alignment.config import IMAGE, KEYPOINTS, POSE
+from equipose.models.alignment.config import EXACT, IMAGE, KEYPOINTS, POSE
 from equipose.models.alignment.keypoint_errors import endpoint_errors, within_box
 from equipose.models.alignment.model import AlignedModel
 from equipose.models.batch import Batch
@@ -29,11 +30,11 @@ ERRORS = ("mpjpe_mm", "pa_mpjpe_mm", "n_mpjpe_mm", "pa_mpjpe_j14_mm", "epe_px", 
 0.05 of the box; `pa_mpjpe_j14_mm` is that of the 14 joints `LSP14`, which work on 3DPW reports."""
 
 
-def routes_of(model: AlignedModel) -> list[tuple[str, str]]:
-    """(source, target) of every way that the model has; targets are `pose` and `keypoints`."""
-    found = [(name, POSE) for name in model.config.spaces]
+def routes_of(model: AlignedModel, embedded: tuple[str, ...]) -> list[tuple[str, str]]:
+    """(source, target) of every way from what is `embedded`; targets are `pose` and `keypoints`."""
+    found = [(name, POSE) for name in embedded]
     if KEYPOINTS in model.decoders:
-        found += [(name, KEYPOINTS) for name in model.config.spaces if name == IMAGE]
+        found += [(name, KEYPOINTS) for name in embedded if name == IMAGE]
     return found
 
 
@@ -70,12 +71,14 @@ def _of_batch(
     model: AlignedModel, batch: Batch, joints: tuple[int, ...] | None
 ) -> Iterator[tuple[str, dict[str, Tensor]]]:
     embeddings = model(batch).embeddings
-    for name, target in routes_of(model):
+    if EXACT in batch.targets and KEYPOINTS in embeddings:
+        embeddings[EXACT] = model.encode_exact(batch)
+    for name, target in routes_of(model, tuple(embeddings)):
         route = f"{name}>{target}"
         if target == KEYPOINTS:
             yield route, _pixel_errors(model, batch, embeddings[name], name)
             continue
-        found = model.pose_of(embeddings[name], name)
+        found = model.pose_of(embeddings[name], KEYPOINTS if name == EXACT else name)
         chosen = slice(None) if joints is None else list(joints)
         wide, truth = found.double()[:, chosen], batch.pose.double()[:, chosen]
         errors = {"mpjpe_mm": root_mpjpe, "pa_mpjpe_mm": pa_mpjpe, "n_mpjpe_mm": n_mpjpe}

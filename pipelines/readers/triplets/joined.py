@@ -1,0 +1,59 @@
+"""Several sources of triplets in one store, such as Human3.6M and MPI-INF-3DHP, to train on both."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from equipose.pipelines.files.errors import DataError
+from equipose.pipelines.readers.contract import Reader
+from equipose.pipelines.sequence import RawSequence, SequenceKey
+
+
+@dataclass(frozen=True, kw_only=True)
+class JoinedReader:
+    """Reads what several readers read; its root holds one root for each, under the same name.
+
+    Sequences keep their keys, so no two sources may have one of the same environment, subject, action, part
+    and camera.
+    """
+
+    readers: Mapping[str, Reader]
+    """Source name -> its reader; not the readers' own names, so that one reader may read two roots."""
+    default_split: ClassVar[tuple[str, str]] = ("H36M+3DHP", "subject")
+
+    def sequences(self, root: Mapping[str, Any]) -> list[SequenceKey]:
+        """Those of all sources; DataError names a key that two of them have."""
+        return sorted(self._owners(root))
+
+    def read(self, root: Mapping[str, Any], key: SequenceKey) -> RawSequence:
+        """The sequence from the source that has it."""
+        name = self._owners(root)[key]
+        return self.readers[name].read(root[name], key)
+
+    def notes(self, root: Mapping[str, Any]) -> tuple[str, ...]:
+        """The remarks of all readers, each after the name of its source."""
+        return tuple(
+            f"{name}: {note}" for name in self.readers for note in self.readers[name].notes(root[name])
+        )
+
+    def sensors(self, root: Mapping[str, Any]) -> tuple[str, ...]:
+        """Those that every source has."""
+        held = [reader.sensors(root[name]) for name, reader in self.readers.items()]
+        return tuple(sensor for sensor in held[0] if all(sensor in others for others in held))
+
+    def settings(self, root: Mapping[str, Any]) -> dict[str, Any]:
+        """Of every source."""
+        return {name: reader.settings(root[name]) for name, reader in self.readers.items()}
+
+    def _owners(self, root: Mapping[str, Any]) -> dict[SequenceKey, str]:
+        owners: dict[SequenceKey, str] = {}
+        for name, reader in self.readers.items():
+            for key in reader.sequences(root[name]):
+                if key in owners:
+                    raise DataError(
+                        f"{key} is in {owners[key]} and in {name}; a joined store cannot tell them apart"
+                    )
+                owners[key] = name
+        return owners
