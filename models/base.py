@@ -163,7 +163,7 @@ class RoutedModel(SensorModel):
 
     @property
     def routes(self) -> tuple[Route, ...]:
-        """Every way that the model has."""
+        """Every way from its own inputs; `follow` may know others, out of what else is in a batch."""
         raise NotImplementedError
 
     @property

@@ -16,6 +16,8 @@ from equipose.models.encoders.videopose import VideoPose3D
 from equipose.models.sensors import GridView, View, sensor_of
 
 Architecture = Literal["simple_baseline", "videopose3d", "heatmaps"]
+EXACT = "exact_keypoints"
+"""Key points without a detector's errors, among the targets of a batch."""
 WIDTHS: Mapping[str, int] = MappingProxyType({"tiny": 32, "small": 256, "paper": 1024})
 """Preset -> width of a lifter: `tiny` for unit tests, `small` for two cores, `paper` as published."""
 DROPOUTS: Mapping[str, float] = MappingProxyType({"simple_baseline": 0.5, "videopose3d": 0.25})
@@ -91,7 +93,7 @@ class BaselineConfig:
 
     def check_batch(self, context: tuple[str, ...], targets: tuple[str, ...]) -> None:
         """Raise ValueError where batches with these lack what it needs beside its sensor and the pose."""
-        needed = {"context": ("box",), "targets": () if self.lifts else ("exact_keypoints",)}
+        needed = {"context": ("box",), "targets": () if self.lifts else (EXACT,)}
         for group, there in (("context", context), ("targets", targets)):
             if missing := [name for name in needed[group] if name not in there]:
                 raise ValueError(

@@ -12,10 +12,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from equipose.models.alignment.config import IMAGE
+from equipose.models.alignment.config import IMAGE, KEYPOINTS, POSE
 from equipose.models.alignment.decoders.base import SCALES
 from equipose.models.base import Route, RoutedModel, scaled
-from equipose.models.baselines.config import BaselineConfig
+from equipose.models.baselines.config import EXACT, BaselineConfig
 from equipose.models.baselines.heatmaps import HeatMapNet
 from equipose.models.batch import Batch
 from equipose.models.inputs import InputNorm
@@ -93,8 +93,13 @@ class Lifter(BaselineModel):
         return BaselineOutputs(prediction=self.fuse(self.encode(batch), self.present_of(batch)))
 
     def follow(self, batch: Batch) -> dict[Route, Tensor]:
-        """Poses; the mean pose where key points are absent."""
-        return {self.config.route: self(batch).prediction}
+        """Poses, the mean pose where key points are absent; and those of key points without a detector's
+        errors, where the batch holds such."""
+        found = {self.config.route: self(batch).prediction}
+        if EXACT in batch.targets:
+            exact = keypoints_in_box(batch.targets[EXACT], batch.context["box"])
+            found[EXACT, POSE] = self.posed(self.encoders[KEYPOINTS](exact))
+        return found
 
 
 class KeypointFinder(BaselineModel):

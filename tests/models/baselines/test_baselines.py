@@ -108,7 +108,7 @@ def test_a_lifter_answers_with_the_mean_pose_where_key_points_are_absent(archite
     batch.present[1] = False
     with torch.no_grad():
         found = model.follow(batch)
-    assert list(found) == [("keypoints", "pose")]
+    assert list(found) == [*model.routes, ("exact_keypoints", "pose")]
     poses = found["keypoints", "pose"]
     assert torch.equal(poses[1], model.mean_pose)
     assert not torch.allclose(poses[0], poses[2])
@@ -130,6 +130,18 @@ def test_a_lifter_sees_only_where_joints_are_in_the_box(architecture: str) -> No
         torch.testing.assert_close(model(batch).prediction, model(moved).prediction, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("architecture", LIFTERS)
+def test_exact_key_points_go_the_way_of_detected_ones(architecture: str) -> None:
+    model = made(architecture)
+    batch = seen_by(model, batch_of(3))
+    batch.inputs["keypoints"][..., :2] = batch.targets["exact_keypoints"]
+    with torch.no_grad():
+        found = model.follow(batch)
+        without = model.follow(replace(batch, targets={}))
+    torch.testing.assert_close(found["exact_keypoints", "pose"], found["keypoints", "pose"])
+    assert list(without) == [("keypoints", "pose")]
+
+
 def test_heat_maps_find_key_points_and_have_no_pose() -> None:
     model = made("heatmaps")
     batch = seen_by(model, batch_of(3))
@@ -137,7 +149,7 @@ def test_heat_maps_find_key_points_and_have_no_pose() -> None:
     with torch.no_grad():
         found = model.follow(batch)
         pose = model.fuse(model.encode(batch), batch.present)
-    assert list(found) == [("image", "keypoints")]
+    assert tuple(found) == model.routes == (("image", "keypoints"),)
     points = found["image", "keypoints"]
     assert points.shape == (3, 17, 2)
     assert (points[..., 0].abs() <= 0.75).all()

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pytest
 import torch
 import torch.multiprocessing as mp
@@ -14,6 +15,7 @@ import torch.multiprocessing as mp
 from equipose.balancing.objectives.baseline import Baseline
 from equipose.balancing.objectives.pose import PoseError
 from equipose.experiments.presets.typed.overrides import with_overrides
+from equipose.models.alignment.config import AlignedConfig
 from equipose.models.baselines.config import Architecture, BaselineConfig
 from equipose.models.baselines.model import BaselineModel
 from equipose.orchestrator.checkpoints import state as checkpoints
@@ -24,7 +26,7 @@ from equipose.orchestrator.export.write import export_model
 from equipose.orchestrator.grid.run_spec import RunSpec
 from equipose.orchestrator.host import free_port
 from equipose.orchestrator.training.build import build_training, run_facts
-from equipose.orchestrator.training.config import TrainConfig, from_json, to_json
+from equipose.orchestrator.training.config import DataConfig, TrainConfig, from_json, to_json
 from equipose.orchestrator.training.data import RunData
 from equipose.orchestrator.training.loop import fit
 from equipose.orchestrator.training.state import Training
@@ -85,11 +87,13 @@ def test_configs_survive_json_and_have_keys_of_their_own(architecture: Architect
     assert spec.key("data") != other.key("data")
 
 
-def test_keys_of_aligned_runs_are_those_that_they_had() -> None:
-    """Computed before there were baselines; kept runs would else be trained again."""
+def test_other_models_have_the_json_that_they_had() -> None:
+    """Keys of kept runs are made of it."""
     config = unihpe_config(Path("nowhere"))
-    keys = [run.key("data", "p") for run in config.runs(config.variants[0], 0)]
-    assert keys == ["50b22774d310ba68", "1ead00364bff1331", "775bf155017cda31"]
+    aligned = to_json(config.runs(config.variants[0], 0)[-1].config)["model"]
+    assert aligned["kind"] == "aligned"
+    assert set(aligned) == {"kind", *(field.name for field in fields(AlignedConfig))}
+    assert "kind" not in to_json(TrainConfig(data=DataConfig(store="nowhere")))["model"]
 
 
 def test_losses_fall_and_only_those_of_the_architecture_are_there(runs: Runs) -> None:
@@ -120,8 +124,10 @@ def test_a_checkpoint_has_the_route_of_its_model(runs: Runs, architecture: str, 
     route, error = (
         ("image>keypoints", "epe_px") if architecture == "heatmaps" else ("keypoints>pose", "mpjpe_mm")
     )
-    assert evaluation.routes["route"].unique().to_list() == [route]
-    assert evaluation.routes["row"].to_list() == source.rows.tolist()
+    lifted = [] if architecture == "heatmaps" else ["exact_keypoints>pose"]
+    assert evaluation.routes["route"].unique(maintain_order=True).to_list() == [route, *lifted]
+    mine = evaluation.routes.filter(pl.col("route") == route)
+    assert mine["row"].to_list() == source.rows.tolist()
     assert evaluation.alignment is None
     assert evaluation.metrics("test")[f"test/{route.replace('>', '-')}/{error}"] > 0
     save_aligned(evaluation, tmp_path / "kept")
