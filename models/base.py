@@ -157,3 +157,26 @@ class SensorModel(nn.Module):
             name: {f"encoders.{name}.{key}": parameter for key, parameter in encoder.named_parameters()}
             for name, encoder in self.encoders.items()
         }
+
+
+Route = tuple[str, str]
+"""Source, a sensor or `skeleton`; target, `pose` or `keypoints`."""
+
+
+class RoutedModel(SensorModel):
+    """A model with ways from one view of a person to another, each of which can be judged by itself."""
+
+    @property
+    def routes(self) -> tuple[Route, ...]:
+        """Every way from its own inputs; `follow` may know others, out of what else is in a batch."""
+        raise NotImplementedError
+
+    @property
+    def label(self) -> str:
+        """How poses are made, for tables."""
+        raise NotImplementedError
+
+    def follow(self, batch: Batch) -> dict[Route, Tensor]:
+        """What every route makes of a batch: poses [B, 17, 3] m relative to the pelvis, or key points
+        [B, 17, 2] relative to the box. A row whose source is absent has an answer too."""
+        raise NotImplementedError

@@ -30,6 +30,7 @@ ROOMS = {
     "models": "batch build fusion model sensors",
     "models.alignment": "base batch encoders inputs randomness sensors skeleton",
     "models.base": "batch inputs",
+    "models.baselines": "alignment base batch encoders inputs randomness sensors skeleton",
     "models.batch": "",
     "models.batch_statistics": "batch",
     "models.build": "encoders fusion heads inputs model randomness sensors",

@@ -96,7 +96,7 @@ class Align(Objective):
 
     config: Config
     whole_rows = True
-    aligned = True
+    model = "aligned"
 
     def prepare(self, model: nn.Module) -> None:
         """Add the contrastive loss, which holds the temperature of this stage, as `alignment`."""

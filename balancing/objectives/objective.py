@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from torch import nn
 
 from equipose.balancing.losses import Losses
 from equipose.balancing.step import Step
+
+ModelKind = Literal["fusion", "aligned", "baseline"]
+"""`PoseModel`, `AlignedModel`, `BaselineModel`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,8 +30,8 @@ class Objective:
     Config: ClassVar[type[ObjectiveConfig]] = ObjectiveConfig
     whole_rows: bool = False
     """Whether it is taken over rows only on which every sensor of the model is valid."""
-    aligned: bool = False
-    """Whether it needs the embeddings of an aligned model; else it needs a pose."""
+    model: ModelKind = "fusion"
+    """The kind of model whose outputs it reads."""
 
     def __init__(self, config: ObjectiveConfig | None = None) -> None:
         self.config = config if config is not None else self.Config()

@@ -6,10 +6,13 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from equipose.balancing.objectives.align import Align
+from equipose.balancing.objectives.baseline import Baseline
 from equipose.balancing.objectives.objective import Objective, ObjectiveConfig
 from equipose.balancing.objectives.pose import PoseError
 
-OBJECTIVES: Mapping[str, type[Objective]] = MappingProxyType({"pose": PoseError, "align": Align})
+OBJECTIVES: Mapping[str, type[Objective]] = MappingProxyType(
+    {"pose": PoseError, "align": Align, "baseline": Baseline}
+)
 """name -> objective."""
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from equipose.balancing.objectives.align import Align
+from equipose.experiments.presets.baselines import FITS, baseline_variants, with_changes
 from equipose.experiments.presets.names import PresetName
 from equipose.experiments.presets.options import ResumableOptions
 from equipose.experiments.presets.sizes import SimulatedSelection, codes
@@ -17,7 +18,7 @@ from equipose.models.alignment.config import IMAGE, KEYPOINTS, AlignedConfig
 from equipose.models.sensors import ImageView
 from equipose.orchestrator.jobs.location import Kind
 from equipose.orchestrator.training.config import DataConfig, OptimizerConfig
-from equipose.orchestrator.unihpe.stages import STAGES, Stage, StageLength, UnihpeConfig, Variant
+from equipose.orchestrator.unihpe.stages import BASELINE, STAGES, Stage, StageLength, UnihpeConfig, Variant
 from equipose.pipelines.batches.config import BatchConfig
 from equipose.pipelines.readers.triplets.simulated import TripletSource
 from equipose.pipelines.simulator import SimulatorConfig
@@ -117,6 +118,7 @@ def _variant(name: str, sizes: UnihpeSizes) -> Variant:
             for encoder in ("transformer", "mlp")
             for decoder in ("score", "mlp")
         },
+        **baseline_variants(model),
     }
     if name not in made:
         raise ValueError(f"unknown variant {name!r}; known: {list(made)}")
@@ -226,7 +228,7 @@ def unihpe_config(name: str, options: UnihpeOptions, store: str) -> UnihpeConfig
     )
     lengths = {
         stage: length if options.epochs is None else replace(length, epochs=options.epochs)
-        for stage, length in sizes.lengths.items()
+        for stage, length in {**sizes.lengths, BASELINE: FITS[options.preset]}.items()
     }
     config = UnihpeConfig(
         name=name,
@@ -241,8 +243,5 @@ def unihpe_config(name: str, options: UnihpeOptions, store: str) -> UnihpeConfig
     variants = []
     for variant in config.variants:
         changed = with_overrides(config.runs(variant, config.seeds[0])[-1].config, options.override)
-        model, objective = changed.model, changed.objective
-        assert isinstance(model, AlignedConfig)
-        assert isinstance(objective, Align.Config)
-        variants.append(replace(variant, model=model, objective=objective))
+        variants.append(with_changes(variant, changed))
     return replace(config, variants=tuple(variants))

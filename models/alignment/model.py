@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from equipose.models.alignment.config import EXACT, IMAGE, KEYPOINTS, POSE, SKELETON, AlignedConfig
 from equipose.models.alignment.decoders import Decoder
 from equipose.models.alignment.sphere import unit
-from equipose.models.base import SensorModel
+from equipose.models.base import Route, RoutedModel
 from equipose.models.batch import AlignedOutputs, Batch
 from equipose.models.inputs import InputNorm
 from equipose.models.sensors.triplet_inputs import context_of, keypoints_in_box, root_relative
@@ -25,7 +25,7 @@ DECAY, EARLY = 0.9999, 10
 """The running average keeps min(0.9999, (1 + n) / (10 + n)) of itself at its n-th step (GFPose)."""
 
 
-class AlignedModel(SensorModel):
+class AlignedModel(RoutedModel):
     """Sensors and skeletons to points of one space, and those to poses relative to the pelvis, metres.
 
     The pose of an embedding is decoded; without a decoder, it is that of the skeleton in the gallery whose
@@ -146,6 +146,31 @@ class AlignedModel(SensorModel):
     def pose_of(self, embedding: Tensor, source: str | Tensor) -> Tensor:
         """[B, 17, 3] m of embeddings [B, D]: decoded, or retrieved without a decoder; see `decode`."""
         return self.retrieve(embedding) if self.needs_gallery else self.decode(POSE, embedding, source)
+
+    @property
+    def routes(self) -> tuple[Route, ...]:
+        """From every embedding to a pose; from a picture to key points, where they are decoded."""
+        found = [(name, POSE) for name in self.config.spaces]
+        if KEYPOINTS in self.decoders:
+            found += [(name, KEYPOINTS) for name in self.config.spaces if name == IMAGE]
+        return tuple(found)
+
+    @property
+    def label(self) -> str:
+        """How poses are made: sampler, steps and hypotheses; `regression`; `retrieval`."""
+        return self.config.label
+
+    def follow(self, batch: Batch) -> dict[Route, Tensor]:
+        """What every route makes of a batch; the embedding of an absent source is zero."""
+        embeddings, found = self(batch).embeddings, {}
+        if KEYPOINTS in embeddings and EXACT in batch.targets:
+            found[EXACT, POSE] = self.pose_of(self.encode_exact(batch), KEYPOINTS)
+        for name, target in self.routes:
+            if target == POSE:
+                found[name, target] = self.pose_of(embeddings[name], name)
+            else:
+                found[name, target] = self.decode(target, embeddings[name], name, self.box_of(batch))
+        return found
 
     def fuse(self, features: Tensor, present: Tensor | None = None) -> Tensor:
         """Poses [B, 17, 3] m of features [B, M, D] and present [M] or [B, M] bool (None: all)."""

@@ -10,8 +10,10 @@ import numpy as np
 import torch
 
 from equipose.balancing.evaluation_mode import evaluating
-from equipose.models.alignment.config import AlignedConfig
+from equipose.balancing.objectives.model_kinds import kind_of
 from equipose.models.base import SensorModel
+from equipose.models.baselines.config import BaselineConfig
+from equipose.models.build import ModelConfig
 from equipose.models.inputs import InputNorm, InputStatistics
 from equipose.models.model import PoseModel
 from equipose.models.sensors import sensor_of
@@ -25,6 +27,11 @@ from equipose.pipelines.files.errors import DataError
 from equipose.pipelines.store import Store, open_store
 
 POSE_UNIT = "m"
+UNFUSED: dict[str, str] = {
+    "aligned": "an aligned model, whose poses are sampled or retrieved",
+    "baseline": "a baseline, which is told the box beside its one sensor",
+}
+"""Kind of model that fuses nothing -> what is said of it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,13 +48,21 @@ class TrainedModel:
 
     @property
     def fusion_model(self) -> PoseModel:
-        """The model, where it fuses its sensors; ValueError for an aligned one."""
+        """The model, where it fuses its sensors; ValueError for one of another kind."""
         if not isinstance(self.model, PoseModel):
             raise ValueError(
-                f"{self.checkpoint} holds an aligned model, whose poses are sampled or retrieved; this takes "
-                "a model that fuses its sensors"
+                f"{self.checkpoint} holds {UNFUSED[kind_of(self.config.model)]}; this takes a model that "
+                "fuses its sensors"
             )
         return self.model
+
+    def check_pose(self) -> None:
+        """Raise ValueError for a model that has no pose to judge or to hand out."""
+        if isinstance(self.config.model, BaselineConfig) and not self.config.model.lifts:
+            raise ValueError(
+                f"{self.checkpoint} holds heat maps, which find key points in a picture and have no pose; "
+                "this takes a model with a pose, and `equipose train --work unihpe` judges key points"
+            )
 
     @property
     def sensors(self) -> tuple[str, ...]:
@@ -98,7 +113,7 @@ def load_model(checkpoint: Path | str) -> TrainedModel:
 
 def _without_file(config: TrainConfig) -> TrainConfig:
     """The config of a model whose weights are about to be loaded: a file of first ones need not be there."""
-    if isinstance(config.model, AlignedConfig) and config.model.image_weights:
+    if not isinstance(config.model, ModelConfig) and config.model.image_weights:
         return replace(config, model=replace(config.model, image_weights=None))
     return config
 
@@ -124,9 +139,11 @@ def predict(
 ) -> tuple[np.ndarray, np.ndarray]:
     """(truth, prediction), each [len(rows), 17, 3] m, of the full model on rows of its store."""
     trained = load_model(checkpoint)
-    truth, predicted = [], []
+    trained.check_pose()
+    truth, predicted, dtype = [], [], next(trained.model.parameters()).dtype
     with torch.no_grad(), evaluating(trained.model):
         for batch in trained.batches(rows, store).in_order():
+            batch = batch.to(dtype=dtype)
             truth.append(batch.pose)
             predicted.append(trained.model.fuse(trained.model.encode(batch), trained.model.present_of(batch)))
     return torch.cat(truth).numpy(), torch.cat(predicted).numpy()

@@ -117,7 +117,11 @@ class ModelReport:
 
 
 def evaluate_model(trained: TrainedModel, store: Store, chosen: ChosenFrames) -> ModelReport:
-    """Evaluate every subset of a model's sensors on chosen frames, on the accelerator if there is one."""
+    """Evaluate every subset of a model's sensors on chosen frames, on the accelerator if there is one.
+
+    Raises ValueError for a model without a pose.
+    """
+    trained.check_pose()
     config = trained.config
     evaluation = evaluate(
         trained.model,

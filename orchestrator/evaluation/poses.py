@@ -64,8 +64,9 @@ def predicted_poses(
     the others count as missing and need not be in the store. The column names those that a frame really has,
     such as `RL`; `none` for a frame without any, whose pose is the model's answer to nothing. pose: [17, 3]
     float32, m, relative to what the model's training says (`batch.origin`). Rows need no valid pose. Raises
-    ValueError where a pose is not finite.
+    ValueError where a pose is not finite, and for a model without a pose.
     """
+    trained.check_pose()
     model = trained.model.to(device)
     config = trained.config.data.batch
     views = {name: config.views[name] for name in sensors}

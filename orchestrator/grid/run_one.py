@@ -10,7 +10,7 @@ from typing import Any
 import polars as pl
 
 from equipose.balancing.shapley.statistics import DivergedError
-from equipose.models.alignment.model import AlignedModel
+from equipose.models.base import RoutedModel
 from equipose.orchestrator.checkpoints import state as checkpoints
 from equipose.orchestrator.checkpoints.trained_model import load_model
 from equipose.orchestrator.cluster.capacity import Resources
@@ -84,7 +84,7 @@ def evaluation_of(spec: RunSpec, runs: RunsFolder) -> Evaluation:
 
 
 def aligned_of(spec: RunSpec, runs: RunsFolder, also: str = "") -> AlignedEvaluation:
-    """Routes and retrieval of a run of an aligned model that has ended, on its own or on other data."""
+    """Routes, and retrieval, of a run that has ended and whose model has them, on its own or other data."""
     return load_aligned(runs.folder(spec) / f"aligned-{spec.select}{also and '-' + also}")
 
 
@@ -169,9 +169,9 @@ def _evaluate(spec: RunSpec, runs: RunsFolder, data: RunData) -> Evaluation:
 def _evaluate_aligned(
     spec: RunSpec, runs: RunsFolder, data: RunData, config: DataConfig
 ) -> AlignedEvaluation:
-    """Routes and retrieval of an aligned model on the test part of some data."""
+    """Routes and, where there are embeddings, retrieval on the test part of some data."""
     model = load_model(runs.folder(spec) / spec.select).model
-    assert isinstance(model, AlignedModel)
+    assert isinstance(model, RoutedModel)
     return evaluate_aligned(model.to(own_device()), data.source("test", config.batch), data.joints)
 
 

@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from equipose.models.alignment.config import AlignedConfig
+from equipose.models.build import ModelConfig
 from equipose.orchestrator.training.config import DataConfig, TrainConfig, from_json, to_json
 from equipose.pipelines.files.atomic import remove_leftovers, write_json
 from equipose.pipelines.files.errors import DataError
@@ -47,7 +47,7 @@ class RunSpec:
     tested_on: tuple[Task, ...] = ()
     """Tasks on whose test parts it is evaluated too, each by itself, whatever it was trained on."""
     tested_also: tuple[tuple[str, DataConfig], ...] = ()
-    """Name and data of other test parts on which an aligned model's routes are evaluated too."""
+    """Name and data of other test parts on which the routes of a model that has some are evaluated too."""
 
     @property
     def evaluation(self) -> str:
@@ -63,8 +63,8 @@ class RunSpec:
 
     @property
     def alignments(self) -> dict[str, DataConfig]:
-        """Of an aligned model: name of the folder of its routes and retrieval -> the data that is tested."""
-        if not isinstance(self.config.model, AlignedConfig):
+        """Of a model with routes: name of the folder of what they give -> the data that is tested."""
+        if isinstance(self.config.model, ModelConfig):
             return {}
         own = {f"aligned-{self.select}": self.config.data}
         return own | {f"aligned-{self.select}-{name}": data for name, data in self.tested_also}

@@ -11,11 +11,11 @@ REFERENCE = "plain"
 
 
 def with_modalities(config: TrainConfig, modalities: tuple[str, ...]) -> TrainConfig:
-    """Plain training of a model of some of the sensors."""
+    """Plain training of a fusion model of some of the sensors."""
     batch = replace(config.data.batch, modalities=modalities)
     return replace(
         config,
         method=METHODS[REFERENCE].Config(),
         data=replace(config.data, batch=batch),
-        model=replace(config.model, modalities=modalities),
+        model=replace(config.fusion_model, modalities=modalities),
     )

@@ -9,11 +9,14 @@ from typing import Any
 import torch
 from torch import nn
 
+from equipose.balancing.objectives.model_kinds import AnyModel
 from equipose.balancing.objectives.registry import build_objective
 from equipose.balancing.registry import build_method
 from equipose.models.alignment.build import build_aligned
 from equipose.models.alignment.config import AlignedConfig
 from equipose.models.base import SensorModel
+from equipose.models.baselines.build import build_baseline
+from equipose.models.baselines.config import BaselineConfig
 from equipose.models.build import ModelConfig, build_model
 from equipose.orchestrator.training.config import OptimizerConfig, TrainConfig
 from equipose.orchestrator.training.data import RunData
@@ -22,9 +25,9 @@ from equipose.orchestrator.training.state import Training
 from equipose.pipelines.protocols import Task
 
 
-def model_config(config: TrainConfig) -> ModelConfig | AlignedConfig:
+def model_config(config: TrainConfig) -> AnyModel:
     """The run's model, with the unimodal heads that its method needs."""
-    if isinstance(config.model, AlignedConfig):
+    if not isinstance(config.model, ModelConfig):
         return config.model
     heads = config.model.unimodal_heads or "unimodal_heads" in build_method(config.method).needs
     return replace(config.model, unimodal_heads=heads)
@@ -36,6 +39,8 @@ def new_model(config: TrainConfig, mean_pose: torch.Tensor | None) -> SensorMode
     views, wanted = config.data.batch.views, model_config(config)
     if isinstance(wanted, AlignedConfig):
         model = build_aligned(wanted, views=views, mean_pose=mean_pose, seed=config.seed)
+    elif isinstance(wanted, BaselineConfig):
+        model = build_baseline(wanted, views=views, mean_pose=mean_pose, seed=config.seed)
     else:
         model = build_model(wanted, views=views, mean_pose=mean_pose, seed=config.seed)
     build_objective(config.objective).prepare(model)

@@ -14,12 +14,21 @@ from typing import Any, Literal
 
 from equipose.balancing.chained import ChainConfig
 from equipose.balancing.method import MethodConfig
+from equipose.balancing.objectives.model_kinds import (
+    FIELD,
+    NAMES,
+    OBJECTIVE_OF,
+    AnyModel,
+    kind_of,
+    marked,
+    model_class,
+)
 from equipose.balancing.objectives.objective import ObjectiveConfig
 from equipose.balancing.objectives.pose import PoseError
 from equipose.balancing.objectives.registry import objective_class, objective_name
 from equipose.balancing.registry import METHODS, config_class, method_name
 from equipose.balancing.schedules import epoch_count
-from equipose.models.alignment.config import AlignedConfig
+from equipose.models.baselines.config import BaselineConfig
 from equipose.models.build import ModelConfig
 from equipose.pipelines.batches.source import BatchConfig
 from equipose.pipelines.protocols import Task
@@ -82,7 +91,7 @@ class TrainConfig:
     """One training run."""
 
     data: DataConfig
-    model: ModelConfig | AlignedConfig = field(default_factory=ModelConfig)
+    model: AnyModel = field(default_factory=ModelConfig)
     method: MethodConfig = field(default_factory=lambda: METHODS["plain"].Config())
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     epochs: int = 50
@@ -95,15 +104,16 @@ class TrainConfig:
     """In a stream, the splits of the tasks before this one, in order; `data.split` is this task. The errors
     on their validation parts are measured after every epoch, and never trained on."""
     objective: ObjectiveConfig = field(default_factory=PoseError.Config)
-    """What is minimised; `Align` for models that align."""
+    """What is minimised; `Align` for models that align, `Baseline` for baselines."""
     frozen: tuple[str, ...] = ()
     """Parts of the model that keep the weights they start with, such as `encoders.keypoints`."""
 
     @property
     def fusion_model(self) -> ModelConfig:
-        """The model, where it fuses; ValueError for an aligned one."""
+        """The model, where it fuses; ValueError for one of another kind."""
         if not isinstance(self.model, ModelConfig):
-            raise ValueError("this needs a model that fuses its sensors, and the run's is an aligned one")
+            kind = NAMES[kind_of(self.model)]
+            raise ValueError(f"this needs a model that fuses its sensors, and the run's is {kind}")
         return self.model
 
     def __post_init__(self) -> None:
@@ -124,18 +134,24 @@ class TrainConfig:
 
 
 def _check_objective(config: TrainConfig) -> None:
-    """Raise ValueError for an objective that the model or the method cannot serve."""
-    aligned, name = isinstance(config.model, AlignedConfig), objective_name(config.objective)
-    if aligned != objective_class(name).aligned:
-        kind = "an aligned model" if aligned else "a fusion model"
-        raise ValueError(f"objective {name!r} does not go with {kind}; use {'align' if aligned else 'pose'}")
-    if aligned and method_name(config.method) != "plain":
+    """Raise ValueError for an objective that the model, the method or the data cannot serve."""
+    kind, name = kind_of(config.model), objective_name(config.objective)
+    if objective_class(name).model != kind:
+        raise ValueError(f"objective {name!r} does not go with {NAMES[kind]}; use {OBJECTIVE_OF[kind]}")
+    if kind == "fusion":
+        return
+    if method_name(config.method) != "plain":
         raise ValueError(
             f"method {method_name(config.method)!r} balances the errors of poses, which objective {name!r} "
             "does not have; use plain"
         )
-    if aligned and config.data.batch.origin != "pelvis":
-        raise ValueError("an aligned model's poses are relative to the pelvis; set data.batch.origin=pelvis")
+    batch = config.data.batch
+    if batch.origin != "pelvis":
+        raise ValueError(
+            f"the poses of {NAMES[kind]} are relative to the pelvis; set data.batch.origin=pelvis"
+        )
+    if isinstance(config.model, BaselineConfig):
+        config.model.check_batch(batch.context, batch.targets)
 
 
 def to_json(config: TrainConfig) -> dict[str, Any]:
@@ -146,8 +162,7 @@ def to_json(config: TrainConfig) -> dict[str, Any]:
     """
     plain = json.loads(json.dumps(dataclasses.asdict(config)))
     plain["method"] = _method_json(config.method)
-    if isinstance(config.model, AlignedConfig):
-        plain["model"] = {"kind": ALIGNED, **plain["model"]}
+    plain["model"] = marked(config.model, plain["model"])
     plain["objective"] = {"name": objective_name(config.objective), **plain["objective"]}
     for group, names in _LEFT_OUT.items():
         there = plain if group == "run" else plain["data"]["batch"]
@@ -157,7 +172,6 @@ def to_json(config: TrainConfig) -> dict[str, Any]:
     return plain
 
 
-ALIGNED = "aligned"
 _LEFT_OUT: dict[str, dict[str, Any]] = {
     "run": {"earlier_tasks": [], "objective": {"name": "pose"}, "frozen": []},
     "batch": {"context": [], "targets": [], "origin": "sensor"},
@@ -197,11 +211,10 @@ def _method(plain: dict[str, Any]) -> MethodConfig:
     return found
 
 
-def _model(plain: dict[str, Any]) -> ModelConfig | AlignedConfig:
+def _model(plain: dict[str, Any]) -> AnyModel:
     """Inverse of the JSON of a model."""
-    settings = dict(plain)
-    cls = AlignedConfig if settings.pop("kind", None) == ALIGNED else ModelConfig
-    found: ModelConfig | AlignedConfig = _build(cls, settings)
+    settings = {name: value for name, value in plain.items() if name != FIELD}
+    found: AnyModel = _build(model_class(plain), settings)
     return found
 
 

@@ -12,6 +12,7 @@ from torch import Tensor
 from equipose.balancing.registry import method_name
 from equipose.models.alignment.config import AlignedConfig
 from equipose.models.base import SensorModel
+from equipose.models.baselines.config import BaselineConfig
 from equipose.models.build import ModelConfig
 from equipose.orchestrator.training.build import model_config
 from equipose.orchestrator.training.config import TrainConfig, from_json
@@ -65,13 +66,14 @@ def _load_shared(
     """Give a model the weights that it shares with that of an earlier run; ValueError where they do not fit.
 
     Aligned models share encoders and decoders of equal name; what else they have, and the temperature, starts
-    anew. A fusion model that starts at an aligned one's end takes over its encoders.
+    anew. A fusion model that starts at an aligned one's end takes over its encoders. A baseline starts at the
+    end of one like itself only.
     """
     found, wanted = model_config(earlier), model_config(config)
     if found == wanted:
         kept = {name: value for name, value in weights.items() if not name.startswith("alignment.")}
         strict = not isinstance(wanted, AlignedConfig)
-    elif isinstance(found, AlignedConfig):
+    elif isinstance(found, AlignedConfig) and not isinstance(wanted, BaselineConfig):
         parts = wanted.shares_with(found) if isinstance(wanted, AlignedConfig) else _encoders(found, wanted)
         kept, strict = {name: value for name, value in weights.items() if name.startswith(parts)}, False
     else:

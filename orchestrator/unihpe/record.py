@@ -36,7 +36,7 @@ def record(outcome: UnihpeOutcome, tracking: Tracking, root: Path, command: str)
         html_report(
             "Image, 2D and 3D pose in one space",
             [Section(title="Results", text=(ABOUT,), grids=grids)],
-            outcome.trained[0].evaluation.provenance,
+            outcome.trained[0].aligned[""].provenance,
             facts={**facts, "code": git_tags()["git_sha"]},
         )
     )

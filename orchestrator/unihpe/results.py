@@ -27,8 +27,14 @@ class TrainedVariant:
     results: tuple[RunResult, ...]
     aligned: Mapping[str, AlignedEvaluation]
     """Test data -> evaluation of the last stage; that of the job is ``, whatever it was trained on."""
-    evaluation: Evaluation
-    """Of every subset of the sensors, with their contributions."""
+    evaluation: Evaluation | None
+    """Of every subset of the sensors, with their contributions; None of a model without a pose."""
+
+    @property
+    def gallery(self) -> str:
+        """Stands for the rows that retrieval searches; empty without retrieval."""
+        alignment = self.aligned[""].alignment
+        return alignment.rows_sha256 if alignment else ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,9 +51,7 @@ class UnihpeOutcome:
     @property
     def fingerprint(self) -> str:
         """16 hex digits of the data of all variants and of the galleries that retrieval searches."""
-        content = sorted(
-            {(one.results[-1].fingerprint, one.aligned[""].alignment.rows_sha256) for one in self.trained}
-        )
+        content = sorted({(one.results[-1].fingerprint, one.gallery) for one in self.trained})
         return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
 
     def error(self, variant: str, route: str, error: str, data: str = "") -> list[float]:
@@ -71,7 +75,7 @@ def collect(config: UnihpeConfig, results: Mapping[str, RunResult], runs: RunsFo
                     specs=specs,
                     results=tuple(results[spec.name] for spec in specs),
                     aligned={name: aligned_of(specs[-1], runs, folder) for name, folder in folders.items()},
-                    evaluation=evaluation_of(specs[-1], runs),
+                    evaluation=evaluation_of(specs[-1], runs) if specs[-1].evaluate else None,
                 )
             )
     return UnihpeOutcome(config=config, trained=tuple(trained))

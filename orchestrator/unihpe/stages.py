@@ -13,14 +13,18 @@ from types import MappingProxyType
 from typing import Literal
 
 from equipose.balancing.objectives.align import Align
+from equipose.balancing.objectives.baseline import Baseline
 from equipose.models.alignment.config import IMAGE, KEYPOINTS, SKELETON, AlignedConfig
+from equipose.models.baselines.config import BaselineConfig
 from equipose.orchestrator.grid.run_spec import RunSpec
 from equipose.orchestrator.training.config import DataConfig, OptimizerConfig, TrainConfig
 from equipose.pipelines.batches.config import BatchConfig
 
-Stage = Literal["pose pairs", "image", "decoders"]
+Stage = Literal["pose pairs", "image", "decoders", "baseline"]
 STAGES: tuple[Stage, ...] = ("pose pairs", "image", "decoders")
-"""In their order; also the names of what they train, in MLflow."""
+"""Those of an aligned model in their order; also the names of what they train, in MLflow."""
+BASELINE: Stage = "baseline"
+"""The only stage of a baseline."""
 TEMPERATURES: Mapping[Stage, tuple[float, float]] = MappingProxyType(
     {"pose pairs": (1 / 14, 1 / 100), "image": (1 / 5, 1 / 10), "decoders": (1 / 5, 1 / 5)}
 )
@@ -45,9 +49,9 @@ class Variant:
     """One model and its losses, from the first stage to the last."""
 
     name: str
-    model: AlignedConfig
+    model: AlignedConfig | BaselineConfig
     """Of the last stage; the others have of it what they train."""
-    objective: Align.Config = field(default_factory=Align.Config)
+    objective: Align.Config | Baseline.Config = field(default_factory=Align.Config)
     """Of the last stage; the second has its terms too, the first pairs alone. Their temperatures are those of
     `TEMPERATURES`."""
     aligned_first: bool = True
@@ -62,10 +66,17 @@ class Variant:
     @property
     def stages(self) -> tuple[Stage, ...]:
         """Those that it has."""
+        if isinstance(self.model, BaselineConfig):
+            return (BASELINE,)
         image: tuple[Stage, ...] = ("image",) if IMAGE in self.model.modalities else ()
         last: tuple[Stage, ...] = ("decoders",) if self.model.decoders else ()
         found = (*(("pose pairs", *image) if self.aligned_first else ()), *last)
         return tuple(stage for stage in found if stage in STAGES[: self.last])
+
+    @property
+    def has_pose(self) -> bool:
+        """Whether its sensors give a pose, so that subsets of them can be compared."""
+        return not isinstance(self.model, BaselineConfig) or self.model.lifts
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,6 +109,8 @@ class UnihpeConfig:
                 )
             if not variant.stages:
                 raise ValueError(f"variant {variant.name!r} has no stage; give it decoders, or more stages")
+            if BASELINE in variant.stages and BASELINE not in self.lengths:
+                raise ValueError(f"lengths lack the stage of variant {variant.name!r}: {BASELINE}")
 
     @property
     def methods(self) -> tuple[str, ...]:
@@ -127,7 +140,7 @@ class UnihpeConfig:
                     config=self._config(variant, stage, seed),
                     stage=stage,
                     workers=self.workers,
-                    evaluate=stage == variant.stages[-1],
+                    evaluate=stage == variant.stages[-1] and variant.has_pose,
                     select="last",
                     init_from=made[-1] if made else None,
                     tested_also=tuple(self._tested(variant)) if stage == variant.stages[-1] else (),
@@ -153,8 +166,11 @@ class UnihpeConfig:
 
     def _config(self, variant: Variant, stage: Stage, seed: int) -> TrainConfig:
         length, model = self.lengths[stage], variant.model
-        data = self.others[variant.trained_on] if variant.trained_on else self.data
+        if isinstance(model, BaselineConfig):
+            return self._baseline(variant, model, seed)
+        data = self._data_of(variant)
         start, low = TEMPERATURES[stage]
+        assert isinstance(variant.objective, Align.Config)
         objective = replace(variant.objective, tau=start, tau_low=low)
         if stage == "pose pairs":
             model = replace(model.without_decoders(), modalities=(KEYPOINTS,), image=None, image_weights=None)
@@ -183,8 +199,24 @@ class UnihpeConfig:
             frozen=frozen,
         )
 
+    def _baseline(self, variant: Variant, model: BaselineConfig, seed: int) -> TrainConfig:
+        length, data = self.lengths[BASELINE], self._data_of(variant)
+        batch = replace(_seen_by(model, data.batch), batch_size=length.batch_size)
+        return TrainConfig(
+            data=replace(data, batch=batch),
+            model=model,
+            objective=variant.objective,
+            optimizer=length.optimizer,
+            epochs=length.epochs,
+            seed=seed,
+        )
 
-def _seen_by(model: AlignedConfig, batch: BatchConfig) -> BatchConfig:
+    def _data_of(self, variant: Variant) -> DataConfig:
+        """What a variant is trained on."""
+        return self.others[variant.trained_on] if variant.trained_on else self.data
+
+
+def _seen_by(model: AlignedConfig | BaselineConfig, batch: BatchConfig) -> BatchConfig:
     """Batches of the sensors of a model."""
     views = {name: view for name, view in batch.views.items() if name in model.modalities}
     return replace(batch, modalities=model.modalities, views=views)

@@ -35,14 +35,14 @@ RETRIEVAL_NOTES: tuple[str, ...] = (
 
 
 def unihpe_tables(outcome: UnihpeOutcome) -> dict[str, Table]:
-    """File name -> table."""
+    """File name -> table; those that no variant has numbers for are left out."""
     also = {f"routes-{name}": routes_table(outcome, name) for name in outcome.config.also}
-    return {
-        "routes": routes_table(outcome),
-        **also,
-        "retrieval": retrieval_table(outcome),
-        "contributions": contributions_table(outcome),
-    }
+    found = {"routes": routes_table(outcome), **also}
+    if any(one.gallery for one in outcome.trained):
+        found["retrieval"] = retrieval_table(outcome)
+    if any(one.evaluation for one in outcome.trained):
+        found["contributions"] = contributions_table(outcome)
+    return found
 
 
 def caption(outcome: UnihpeOutcome, title: str, data: str = "") -> Caption:
@@ -111,7 +111,8 @@ def _over_actions(outcome: UnihpeOutcome, variant: str, route: str, data: str) -
 
 
 def retrieval_table(outcome: UnihpeOutcome) -> Table:
-    """Every variant and direction: recall, the retrieved pose, and how the two views lie to each other."""
+    """Every variant with embeddings, and direction: recall, the retrieved pose, and how the two views lie to
+    each other."""
     rows, sections = [], []
     fields = (
         ("recall_at_1", PER_CENT, 1),
@@ -121,16 +122,20 @@ def retrieval_table(outcome: UnihpeOutcome) -> Table:
         ("cosine", 1.0, 3),
         ("gap", 1.0, 3),
     )
-    for name in outcome.config.methods:
-        runs = [{d.direction: d for d in one.aligned[""].alignment.directions} for one in outcome.of(name)]
-        for direction in runs[0]:
+    alignments = {
+        name: [found for one in outcome.of(name) if (found := one.aligned[""].alignment)]
+        for name in outcome.config.methods
+    }
+    for name, measured in alignments.items():
+        runs = [{d.direction: d for d in one.directions} for one in measured]
+        for direction in runs[0] if runs else ():
             cells = [
                 mean_cell([getattr(run[direction], field) for run in runs], decimals, factor)
                 for field, factor, decimals in fields
             ]
             rows.append((Cell(text=direction), *cells))
             sections.append(name)
-    size = outcome.trained[0].aligned[""].alignment.gallery
+    size = next(one.gallery for measured in alignments.values() for one in measured)
     chance = f"by chance R@1 is {PER_CENT / size:.2f} %"
     return Table(
         caption=caption(outcome, f"Retrieval in a gallery of {size} rows; {chance}"),
@@ -146,16 +151,22 @@ def retrieval_table(outcome: UnihpeOutcome) -> Table:
 def contributions_table(outcome: UnihpeOutcome) -> Table:
     """Shapley contributions of the sensors to the pose, and the error with each alone and all together."""
     rows = []
-    sensors = max((one.evaluation.modalities for one in outcome.trained), key=len)
-    for name in outcome.config.methods:
-        runs = outcome.of(name)
+    evaluations = {
+        name: [found for one in outcome.of(name) if (found := one.evaluation)]
+        for name in outcome.config.methods
+    }
+    sensors = max((one.modalities for runs in evaluations.values() for one in runs), key=len)
+    for name, runs in evaluations.items():
+        if not runs:
+            continue
+        places = {sensor: m for m, sensor in enumerate(runs[0].modalities)}
         shares = [
-            mean_cell([float(run.evaluation.report.shapley[m]) for run in runs], 3)
-            for m, sensor in enumerate(runs[0].evaluation.modalities)
-            if sensor in sensors
+            mean_cell([float(run.report.shapley[places[sensor]]) for run in runs], 3)
+            if sensor in places
+            else Cell()
+            for sensor in sensors
         ]
-        shares += [Cell()] * (len(sensors) - len(shares))
-        rows.append((Cell(text=name), *shares, mean_cell([run.evaluation.mpjpe_mm for run in runs])))
+        rows.append((Cell(text=name), *shares, mean_cell([run.mpjpe_mm for run in runs])))
     return Table(
         caption=caption(outcome, "Shapley contributions of the sensors to the pose"),
         columns=columns_named(("variant", *sensors, f"all to {POSE} MPJPE")),

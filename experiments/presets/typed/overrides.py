@@ -11,14 +11,14 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from equipose.balancing.method import MethodConfig
+from equipose.balancing.objectives.model_kinds import model_class
 from equipose.balancing.objectives.registry import objective_class
 from equipose.balancing.registry import config_class, method_class
 from equipose.balancing.schedules import fitted
 from equipose.balancing.search_spaces import SEARCH
-from equipose.models.alignment.config import AlignedConfig
 from equipose.models.build import ModelConfig
 from equipose.models.sensors import sensor_of
-from equipose.orchestrator.training.config import ALIGNED, TrainConfig, from_json, to_json
+from equipose.orchestrator.training.config import TrainConfig, from_json, to_json
 from equipose.pipelines.batches.source import BatchConfig
 
 SENSOR_GROUPS: dict[Any, str] = {BatchConfig: "views", ModelConfig: "encoders"}
@@ -26,7 +26,7 @@ SENSOR_GROUPS: dict[Any, str] = {BatchConfig: "views", ModelConfig: "encoders"}
 
 CHOSEN: dict[str, Callable[[dict[str, Any]], Any]] = {
     "method": lambda plain: config_class(plain["method"]["name"]),
-    "model": lambda plain: AlignedConfig if plain["model"].get("kind") == ALIGNED else ModelConfig,
+    "model": lambda plain: model_class(plain["model"]),
     "objective": lambda plain: objective_class(plain["objective"]["name"]).Config,
 }
 """Groups of settings of which a config holds one of several classes -> which, from its JSON form."""

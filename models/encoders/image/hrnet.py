@@ -67,7 +67,15 @@ class HRNet(Encoder):
             nn.ModuleList(Exchange(width, branches, config.blocks, norm) for _ in range(count))
             for branches, count in zip((2, 3, 4), config.modules, strict=True)
         )
-        self.project = nn.Linear(15 * width, feature_dim)
+        self.project: nn.Module = nn.Linear(15 * width, feature_dim)
+
+    def keep_finest(self) -> None:
+        """Remove what the finest map of the last stage does not need, as in HRNet for key points: the last
+        module's paths into the other branches, and the linear layer. `maps` then gives that map alone."""
+        last = self.get_submodule(f"stages.2.{self.config.modules[2] - 1}")
+        assert isinstance(last, Exchange)
+        last.paths = last.paths[:1]
+        self.project = nn.Identity()
 
     def maps(self, inputs: Tensor) -> list[Tensor]:
         """The four maps of the last stage: branch i is [B, 2^i W, H / 2^(2+i), W / 2^(2+i)]."""

@@ -64,9 +64,9 @@ class Exchange(nn.Module):
         )
 
     def forward(self, maps: list[Tensor]) -> list[Tensor]:
-        """The maps of all branches, of the same shapes."""
+        """The maps of all branches that there are paths into, of the same shapes."""
         maps = [branch(x) for branch, x in zip(self.branches, maps, strict=True)]
-        return [self._joined(i, maps) for i in range(len(maps))]
+        return [self._joined(i, maps) for i in range(len(self.paths))]
 
     def _joined(self, i: int, maps: list[Tensor]) -> Tensor:
         total = maps[i]

@@ -1,2 +1,2 @@
-"""Evaluation of aligned models: `routes` from one view of a pose to another, `retrieval`, and both as files
-(`evaluation`)."""
+"""Evaluation of aligned models and of baselines: `routes` from one view of a pose to another, `retrieval`
+where there are embeddings, and both as files (`evaluation`)."""

@@ -1,4 +1,4 @@
-"""The evaluation of an aligned model, and its files: every route frame by frame, and retrieval."""
+"""The evaluation of a model with routes, and its files: every route frame by frame, and retrieval."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 import polars as pl
 
 from equipose.models.alignment.model import AlignedModel
+from equipose.models.base import RoutedModel
 from equipose.orchestrator.evaluation.aligned.retrieval import Alignment, measure_alignment
 from equipose.orchestrator.evaluation.aligned.routes import ERRORS, route_errors
 from equipose.orchestrator.evaluation.files import atomic_folder, foreign, seal, unsealed
@@ -24,7 +25,8 @@ class AlignedEvaluation:
 
     routes: pl.DataFrame
     """See `route_errors`."""
-    alignment: Alignment
+    alignment: Alignment | None
+    """None of a model without embeddings."""
     label: str
     """How poses are made: sampler, steps and hypotheses; `regression`; `retrieval`."""
     provenance: str
@@ -43,7 +45,7 @@ class AlignedEvaluation:
 
     def metrics(self, prefix: str) -> dict[str, float]:
         """`<prefix>/image-pose/mpjpe_mm` and so on, and those of the alignment, as MLflow's names."""
-        found = self.alignment.metrics(prefix)
+        found = self.alignment.metrics(prefix) if self.alignment else {}
         for route in self.routes["route"].unique(maintain_order=True):
             for error in ERRORS:
                 value = self.mean(route, error)
@@ -53,13 +55,17 @@ class AlignedEvaluation:
 
 
 def evaluate_aligned(
-    model: AlignedModel, source: BatchSource, joints: tuple[int, ...] | None = None
+    model: RoutedModel, source: BatchSource, joints: tuple[int, ...] | None = None
 ) -> AlignedEvaluation:
-    """Every route on all rows of `source`, and retrieval among them; joints as in `route_errors`."""
+    """Every route on all rows of `source`, and retrieval among them where the model has embeddings; joints as
+    in `route_errors`."""
+    alignment = None
+    if isinstance(model, AlignedModel):
+        alignment = measure_alignment(model, source, joints=joints)
     return AlignedEvaluation(
         routes=route_errors(model, source, joints),
-        alignment=measure_alignment(model, source, joints=joints),
-        label=model.config.label,
+        alignment=alignment,
+        label=model.label,
         provenance=provenance_label(source.store),
     )
 
@@ -70,7 +76,7 @@ def save_aligned(evaluation: AlignedEvaluation, folder: Path) -> None:
         with atomic(partial / ROUTES) as stream:
             evaluation.routes.write_parquet(stream, compression="zstd")
         content = {
-            "alignment": evaluation.alignment.to_json(),
+            "alignment": evaluation.alignment and evaluation.alignment.to_json(),
             "label": evaluation.label,
             "provenance": evaluation.provenance,
         }
@@ -83,7 +89,7 @@ def load_aligned(folder: Path) -> AlignedEvaluation:
     try:
         return AlignedEvaluation(
             routes=pl.read_parquet(folder / ROUTES),
-            alignment=Alignment.from_json(content["alignment"]),
+            alignment=content["alignment"] and Alignment.from_json(content["alignment"]),
             label=content["label"],
             provenance=content["provenance"],
         )

@@ -14,9 +14,9 @@ import torch
 from torch import Tensor
 
 from equipose.balancing.evaluation_mode import evaluating
-from equipose.models.alignment.config import EXACT, IMAGE, KEYPOINTS, POSE
+from equipose.models.alignment.config import POSE
 from equipose.models.alignment.keypoint_errors import endpoint_errors, within_box
-from equipose.models.alignment.model import AlignedModel
+from equipose.models.base import RoutedModel
 from equipose.models.batch import Batch
 from equipose.models.pose_errors import n_mpjpe, pa_mpjpe, root_mpjpe
 from equipose.models.sensors.triplet_inputs import keypoints_in_image
@@ -30,22 +30,15 @@ ERRORS = ("mpjpe_mm", "pa_mpjpe_mm", "n_mpjpe_mm", "pa_mpjpe_j14_mm", "epe_px", 
 0.05 of the box; `pa_mpjpe_j14_mm` is that of the 14 joints `LSP14`, which work on 3DPW reports."""
 
 
-def routes_of(model: AlignedModel, embedded: tuple[str, ...]) -> list[tuple[str, str]]:
-    """(source, target) of every way from what is `embedded`; targets are `pose` and `keypoints`."""
-    found = [(name, POSE) for name in embedded]
-    if KEYPOINTS in model.decoders:
-        found += [(name, KEYPOINTS) for name in embedded if name == IMAGE]
-    return found
-
-
 def route_errors(
-    model: AlignedModel, source: BatchSource, joints: tuple[int, ...] | None = None
+    model: RoutedModel, source: BatchSource, joints: tuple[int, ...] | None = None
 ) -> pl.DataFrame:
     """A row per (route, frame): `route` (`image>pose`), `row`, `environment`, `subject`, `action`, `ERRORS`.
 
-    Every frame counts for every route; where the source is absent, its embedding is zero. Without a pose
-    decoder, poses are retrieved from the gallery of the same part. joints: those of a pose that are judged,
-    the pelvis among them, where the data does not have all (`Division.joints`); then there is no J14.
+    Every frame counts for every route, also where the source is absent. Where poses are retrieved, they come
+    from the gallery of the same part. joints: those of a pose that are judged, the pelvis among them, where
+    the data does not have all (`Division.joints`); then there is no J14. A key point that nobody knows does
+    not count, and a frame without any has NaN.
     """
     about = source.store.index[source.rows].select("row", *RECORDING)
     found: dict[str, list[dict[str, np.ndarray]]] = {}
@@ -68,28 +61,26 @@ def route_errors(
 
 
 def _of_batch(
-    model: AlignedModel, batch: Batch, joints: tuple[int, ...] | None
+    model: RoutedModel, batch: Batch, joints: tuple[int, ...] | None
 ) -> Iterator[tuple[str, dict[str, Tensor]]]:
-    embeddings = model(batch).embeddings
-    if EXACT in batch.targets and KEYPOINTS in embeddings:
-        embeddings[EXACT] = model.encode_exact(batch)
-    for name, target in routes_of(model, tuple(embeddings)):
-        route = f"{name}>{target}"
-        if target == KEYPOINTS:
-            yield route, _pixel_errors(model, batch, embeddings[name], name)
-            continue
-        found = model.pose_of(embeddings[name], KEYPOINTS if name == EXACT else name)
-        chosen = slice(None) if joints is None else list(joints)
-        wide, truth = found.double()[:, chosen], batch.pose.double()[:, chosen]
-        errors = {"mpjpe_mm": root_mpjpe, "pa_mpjpe_mm": pa_mpjpe, "n_mpjpe_mm": n_mpjpe}
-        found_errors = {column: MILLIMETRES * error(wide, truth) for column, error in errors.items()}
-        if joints is None:
-            found_errors["pa_mpjpe_j14_mm"] = MILLIMETRES * pa_mpjpe(wide[:, LSP14], truth[:, LSP14])
-        yield route, found_errors
+    for (name, target), found in model.follow(batch).items():
+        errors = _pose_errors(found, batch, joints) if target == POSE else _pixel_errors(found, batch)
+        yield f"{name}>{target}", errors
 
 
-def _pixel_errors(model: AlignedModel, batch: Batch, embedding: Tensor, name: str) -> dict[str, Tensor]:
+def _pose_errors(found: Tensor, batch: Batch, joints: tuple[int, ...] | None) -> dict[str, Tensor]:
+    chosen = slice(None) if joints is None else list(joints)
+    wide, truth = found.double()[:, chosen], batch.pose.double()[:, chosen]
+    kinds = {"mpjpe_mm": root_mpjpe, "pa_mpjpe_mm": pa_mpjpe, "n_mpjpe_mm": n_mpjpe}
+    errors = {column: MILLIMETRES * error(wide, truth) for column, error in kinds.items()}
+    if joints is None:
+        errors["pa_mpjpe_j14_mm"] = MILLIMETRES * pa_mpjpe(wide[:, LSP14], truth[:, LSP14])
+    return errors
+
+
+def _pixel_errors(found: Tensor, batch: Batch) -> dict[str, Tensor]:
     box = batch.context["box"]
-    found = keypoints_in_image(model.decode(KEYPOINTS, embedding, name, model.box_of(batch)), box)
-    errors = endpoint_errors(found.double(), batch.targets["exact_keypoints"].double())
-    return {"epe_px": errors.mean(1), "pck_share": within_box(errors, box[:, 2].double()).double().mean(1)}
+    pixels = keypoints_in_image(found, box).double()
+    errors = endpoint_errors(pixels, batch.targets["exact_keypoints"].double())
+    near = within_box(errors, box[:, 2].double()).double().where(errors.isfinite(), torch.nan)
+    return {"epe_px": errors.nanmean(1), "pck_share": near.nanmean(1)}

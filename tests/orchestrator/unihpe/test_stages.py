@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from equipose.balancing.objectives.align import Align
+from equipose.experiments.presets.baselines import baseline_variants
 from equipose.orchestrator.unihpe.stages import UnihpeConfig, Variant
 from tests.orchestrator.aligned_runs import BOTH, unihpe_config
 
@@ -62,6 +63,22 @@ def test_a_variant_can_stop_early_or_start_at_its_last_stage(config: UnihpeConfi
     lifting = replace(whole, model=replace(whole.model, modalities=("keypoints",), decoders=("pose",)))
     assert lifting.stages == ("pose pairs", "decoders")
     assert config.runs(lifting, 0)[-1].config.objective.higher is None
+
+
+def test_a_baseline_has_one_stage_and_only_its_sensor(config: UnihpeConfig) -> None:
+    length = replace(config.lengths["image"], batch_size=5)
+    variants = baseline_variants(config.variants[0].model)
+    both = replace(config, variants=tuple(variants.values()), lengths={**config.lengths, "baseline": length})
+    runs = {name: both.runs(variant, 0) for name, variant in variants.items()}
+    assert {name: len(made) for name, made in runs.items()} == dict.fromkeys(variants, 1)
+    finds, lifts = runs["heatmaps"][0], runs["videopose3d"][0]
+    assert (finds.stage, finds.select, finds.config.data.batch.batch_size) == ("baseline", "last", 5)
+    assert finds.config.data.batch.modalities == ("image",)
+    assert lifts.config.data.batch.modalities == ("keypoints",)
+    assert not finds.evaluate, "without a pose there are no subsets to compare"
+    assert lifts.evaluate
+    with pytest.raises(ValueError, match="lengths lack the stage of variant 'simple_baseline'"):
+        replace(both, lengths=config.lengths)
 
 
 def test_settings_that_cannot_work_are_refused(config: UnihpeConfig) -> None:
