@@ -13,6 +13,7 @@ from equipose.experiments.presets.names import PresetName
 from equipose.experiments.presets.options import ResumableOptions
 from equipose.experiments.presets.sizes import SimulatedSelection, codes
 from equipose.experiments.presets.sources import prepared_store, simulated_digest
+from equipose.experiments.presets.typed.stage_overrides import with_stage_overrides
 from equipose.models.alignment.config import IMAGE, KEYPOINTS, AlignedConfig
 from equipose.models.sensors import ImageView
 from equipose.orchestrator.jobs.location import Kind
@@ -214,8 +215,6 @@ def unihpe_config(name: str, options: UnihpeOptions, store: str) -> UnihpeConfig
 
     Raises ValueError that names the option that is wrong.
     """
-    from equipose.experiments.presets.typed.overrides import with_overrides
-
     sizes = UNIHPES[options.preset]
     batch = BatchConfig(
         modalities=(IMAGE, KEYPOINTS),
@@ -236,13 +235,4 @@ def unihpe_config(name: str, options: UnihpeOptions, store: str) -> UnihpeConfig
         seeds=tuple(range(options.first_seed, options.first_seed + options.seeds)),
         workers=options.workers,
     )
-    if not options.override:
-        return config
-    variants = []
-    for variant in config.variants:
-        changed = with_overrides(config.runs(variant, config.seeds[0])[-1].config, options.override)
-        model, objective = changed.model, changed.objective
-        assert isinstance(model, AlignedConfig)
-        assert isinstance(objective, Align.Config)
-        variants.append(replace(variant, model=model, objective=objective))
-    return replace(config, variants=tuple(variants))
+    return with_stage_overrides(config, options.override) if options.override else config
