@@ -9,30 +9,33 @@ from equipose.experiments.presets.typed.overrides import with_overrides
 from equipose.models.alignment.config import AlignedConfig
 from equipose.orchestrator.unihpe.stages import UnihpeConfig
 
+FLIP = "data.batch.flip"
+
 
 def with_stage_overrides(config: UnihpeConfig, overrides: tuple[str, ...]) -> UnihpeConfig:
-    """The job with fields of model and objective set from text, in every variant.
+    """The job with fields of model and objective, and the share of mirrored rows, set from text.
 
     Raises ValueError for an unfit one (see `with_overrides`), and for one that the stages would not keep.
     """
     for text in overrides:
         _check_kept(text)
-    variants = []
+    variants, flip = [], 0.0
     for variant in config.variants:
         changed = with_overrides(config.runs(variant, config.seeds[0])[-1].config, overrides)
-        model, objective = changed.model, changed.objective
+        model, objective, flip = changed.model, changed.objective, changed.data.batch.flip
         assert isinstance(model, AlignedConfig)
         assert isinstance(objective, Align.Config)
         variants.append(replace(variant, model=model, objective=objective))
-    return replace(config, variants=tuple(variants))
+    data = replace(config.data, batch=replace(config.data.batch, flip=flip))
+    return replace(config, data=data, variants=tuple(variants))
 
 
 def _check_kept(text: str) -> None:
     path = text.partition("=")[0]
     if path in ("objective.tau", "objective.tau_low"):
         why = "each stage has a temperature of its own; leave it out"
-    elif not path.startswith(("model.", "objective.")):
-        why = "stages have their own batches and optimisers; set model.*, objective.* or --epochs"
+    elif path != FLIP and not path.startswith(("model.", "objective.")):
+        why = f"stages have their own batches and optimisers; set model.*, objective.*, {FLIP} or --epochs"
     else:
         return
     raise ValueError(f"override {text} has no effect with --work unihpe: {why}")
