@@ -1,2 +1,2 @@
 """Evaluation of aligned models: `routes` from one view of a pose to another, `retrieval`, and both as files
-(`evaluation`)."""
+(`evaluation`); `picture_poses` goes the route from image to pose for pictures that are no store's."""
