@@ -107,8 +107,7 @@ def folder_of(key: SequenceKey, roots: Roots) -> Path:
 
 
 def _check_room(room: str, subject: Path) -> None:
-    if subject.name in SUBJECTS and environment_of(subject.name) != room:
-        home = environment_of(subject.name)
+    if subject.name in SUBJECTS and (home := environment_of(subject.name)) != room:
         remedy = (
             f"MM-Fi recorded {subject.name} in {home}: move the folder there; for recordings of your own, "
         )
