@@ -24,6 +24,7 @@ def simulate(
     override: tuple[str, ...] = (),
     rooms: float = 0.0,
     contaminate: str = "",
+    images: bool = False,
 ) -> None:
     """Write simulated sensor data in MM-Fi's on-disk layout.
 
@@ -41,6 +42,7 @@ def simulate(
             much as installing the sensors anew, at most 4.
         contaminate: What to spoil on purpose, e.g. `rate=0.2,kinds=gauss+swap,sensors=rgb`; the store that is
             prepared from the data then has the truth beside it.
+        images: Also the colour camera's images, some 550 kB a frame, as sensor `image`.
     """
     from equipose.models.sensors import DEFAULT_SENSORS, in_order
     from equipose.pipelines.simulator import write_mmfi_tree
@@ -50,6 +52,7 @@ def simulate(
     )
     contamination = parse_contamination(contaminate) if contaminate else None
     chosen = parse_codes(subjects, "S"), parse_codes(actions, "A")
+    written = in_order([*(sensors or DEFAULT_SENSORS), *(["image"] if images else [])])
     with Progress() as progress:
         task = progress.add_task("simulating", total=len(chosen[0]) * len(chosen[1]))
         write_mmfi_tree(
@@ -57,11 +60,12 @@ def simulate(
             subjects=chosen[0],
             actions=chosen[1],
             config=config,
-            modalities=in_order(sensors or DEFAULT_SENSORS),
+            modalities=written,
             contamination=contamination,
             progress=lambda *_: progress.advance(task),
         )
-    print(f"simulated data in {out}; next: equipose prepare mmfi {out} --out {out}-store")
+    others = "" if written == DEFAULT_SENSORS else f" --sensors {' '.join(written)}"
+    print(f"simulated data in {out}; next: equipose prepare mmfi {out} --out {out}-store{others}")
 
 
 def prepare(

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from equipose.experiments.presets.names import DEFAULT_OUT, PresetName, WorkName
+from equipose.experiments.presets.typed.works import refuse_idle
 
 if TYPE_CHECKING:
     from equipose.experiments.presets.sources import DataSource
@@ -72,6 +73,7 @@ def sweep(
         log_model: Log the best trial's checkpoint to MLflow as a model, which `mlflow models serve` takes.
         register: Name under which that model also becomes a version in MLflow's registry.
     """
+    refuse_idle(sweep, locals())
     from equipose.experiments.presets.sources import chosen_source
 
     source = chosen_source(data, data_root, store, sensors)
@@ -91,13 +93,8 @@ def sweep(
     common |= {"protocol": protocol, "override": override}
     streams: dict[str, Any] = {"strategies": strategies, "by": by, "tasks": tasks, "memory": memory}
     if work == "continual":
-        if split is not None:
-            raise ValueError(f"--split {split} has no effect with --work continual, whose tasks are splits")
         _start_streams(source, preset, common | streams, quiet=quiet, **run)
         return
-    set_ones = sorted(name for name, value in streams.items() if value)
-    if set_ones:
-        raise ValueError(f"--{set_ones[0]} is for streams of tasks; add --work continual, or leave it out")
     train = partial(run_job, quiet=quiet, log_model=log_model, register=register)
     _start_awc(source, preset, common | {"split": split}, train, **run)
 

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from equipose.experiments.presets.names import DEFAULT_OUT, PaperPresetName
+from equipose.experiments.presets.names import DEFAULT_OUT, PaperPresetName, TablesWorkName
 
 if TYPE_CHECKING:
     from equipose.experiments.presets.paper import TablesOptions
@@ -20,9 +20,12 @@ UI_PORT = 5000
 
 def tables(
     preset: PaperPresetName = "quick",
+    work: TablesWorkName = "awc",
     data: str | None = None,
     data_root: Path | None = None,
     store: str | None = None,
+    wild: str | None = None,
+    joined: str | None = None,
     tables: tuple[str, ...] = (),
     columns: tuple[str, ...] = (),
     seeds: int | None = None,
@@ -33,6 +36,7 @@ def tables(
     sensors: tuple[str, ...] = (),
     override: tuple[str, ...] = (),
     all_methods: bool = False,
+    contrast_last: bool = True,
     plan: bool = False,
     mlflow_url: str | None = None,
     resume: bool = False,
@@ -45,9 +49,13 @@ def tables(
     Args:
         preset: `quick` (simulated; six people to train on, eight others to test), `mars` (real radar and
             motion), `paper` (the paper's settings).
+        work: Whose tables: `awc`, or `unihpe`, which aligns images, 2D and 3D poses (simulated triplets,
+            or `--store` with one of Human3.6M).
         data: Instead of the preset's source.
         data_root: Folder of the raw files, for `mars` and `mmfi`.
         store: Path or URI of a prepared store, in place of raw data.
+        wild: With `--work unihpe` and `--store`: a prepared store of 3DPW.
+        joined: The same of Human3.6M and MPI-INF-3DHP in one store.
         tables: Only these of main, cost, modalities, alpha, window, profit.
         columns: Which of P1, P2, P3; not given, `quick` has P1 and the others have all. The ablations use the
             first. Leave out a protocol whose subjects or actions the data lack.
@@ -59,6 +67,8 @@ def tables(
         sensors: Of the models, e.g. `rgb lidar`, for `--tables modalities`; the other tables need all.
         override: Any other setting of every run or of one method, e.g. `optimizer.lr=3e-4 awc.ratio_s=0.5`.
         all_methods: Every method under every fusion; `quick` has three under MLP and attention fusion.
+        contrast_last: With `--work unihpe`: whether the row of pairs in table 6 keeps its contrastive loss in
+            the last stage, which the paper does not say.
         plan: Print the runs, which of them are kept, and how long the others will take; then stop.
         mlflow_url: Target of the report's links; by default what `equipose ui OUT --port 5000` serves.
         resume: Resume the newest unfinished job of this preset in `out`, with its own options.
@@ -67,7 +77,29 @@ def tables(
     from equipose.experiments.jobs.start import start_job
     from equipose.experiments.presets.paper import TablesOptions
     from equipose.experiments.presets.sources import chosen_source
+    from equipose.experiments.presets.typed.works import refuse_idle
 
+    refuse_idle(globals()["tables"], locals())
+    if work == "unihpe":
+        from equipose.experiments.commands.unihpe_tables import unihpe_tables
+
+        unihpe_tables(
+            store=store,
+            wild=wild,
+            joined=joined,
+            preset=preset,
+            seeds=seeds,
+            epochs=epochs,
+            out=out,
+            workers=workers,
+            gpu=gpu,
+            override=override,
+            contrast_last=contrast_last,
+            mlflow_url=mlflow_url,
+            resume=resume,
+            quiet=quiet,
+        )
+        return
     source = chosen_source(data, data_root, store, sensors, DATA[preset])
     options = TablesOptions(
         preset=preset,

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from equipose.experiments.presets.names import DEFAULT_OUT, FusionName, PresetName
+from equipose.experiments.presets.typed.works import refuse_idle
 
 
 def train(
@@ -15,8 +16,8 @@ def train(
     data_root: Path | None = None,
     store: str | None = None,
     preset: PresetName = "quick",
-    method: str = "awc",
-    fusion: FusionName = "concat",
+    method: str | None = None,
+    fusion: FusionName | None = None,
     protocol: str | None = None,
     split: str | None = None,
     out: Path = DEFAULT_OUT,
@@ -27,8 +28,8 @@ def train(
     gpu: bool = False,
     sensors: tuple[str, ...] = (),
     override: tuple[str, ...] = (),
-    variant: str = "unihpe",
-    stages: int = 3,
+    variant: str | None = None,
+    stages: int | None = None,
     resume: bool = False,
     log_model: bool = True,
     register: str | None = None,
@@ -40,13 +41,14 @@ def train(
     aligns pictures, key points and skeletons stage by stage.
 
     Args:
-        work: `awc`: a model that fuses its sensors; `unihpe`: one space for image, 2D and 3D pose.
+        work: `awc`: a model that fuses its sensors; `unihpe`: one space for image, 2D and 3D pose. An option
+            that the work would not look at is refused.
         data: Where the frames come from; by default the simulator, which needs no download.
         data_root: Folder of the raw files, for `mars` and `mmfi`.
         store: Path or URI of a prepared store, in place of raw data.
         preset: Sizes: `smoke`, `quick` or `paper`.
-        method: Balancing method, e.g. `plain` or `awc`.
-        fusion: How features are fused.
+        method: Balancing method, e.g. `plain`; by default `awc`.
+        fusion: How features are fused; by default `concat`.
         protocol: P1, P2 or P3 (MARS: `MARS`).
         split: S1, S2 or S3 (MARS: `time` or `subject`).
         out: Results folder; jobs may share it.
@@ -57,22 +59,24 @@ def train(
         gpu: Give every worker a GPU.
         sensors: Of the model, e.g. `rgb lidar`; by default those of the AWC paper.
         override: Any other setting, e.g. `method.ratio_s=0.5 optimizer.lr=3e-4 model.norm=layer`.
-        variant: With `--work unihpe`: `unihpe`, or an ablation such as `pairs`, `no token`, `none`,
-            `transformer+score lifting`.
-        stages: With `--work unihpe`: how many of its three stages; finished ones are not repeated.
+        variant: With `--work unihpe`: `unihpe`, the default, or an ablation such as `pairs`, `no token`,
+            `none`, `transformer+score lifting`.
+        stages: With `--work unihpe`: how many of its three stages, by default all; finished ones are not
+            repeated.
         resume: With `--work unihpe`: resume the newest unfinished job of these options.
         log_model: Log the best checkpoint to MLflow as a model, which `mlflow models serve` takes.
         register: Name under which that model also becomes a version in MLflow's registry.
         dry_run: Print the resolved settings and stop before training.
     """
+    refuse_idle(train, locals())
     if work == "unihpe":
         from equipose.experiments.commands.unihpe import align
 
         align(
             store=store,
             preset=preset,
-            variant=variant,
-            stages=stages,
+            variant=variant or "unihpe",
+            stages=3 if stages is None else stages,
             protocol=protocol,
             split=split,
             out=out,
@@ -94,6 +98,7 @@ def train(
     from equipose.orchestrator.ray_train.job import run_train_job
     from equipose.orchestrator.training.config import to_json
 
+    method, fusion = method or "awc", fusion or "concat"
     models = ModelLogging(log=log_model, register=register)
     out = out.resolve()
     sizes = PRESETS[preset].resized(epochs, None)

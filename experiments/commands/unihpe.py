@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from equipose.experiments.presets.names import PresetName
 
 if TYPE_CHECKING:
-    from equipose.experiments.presets.unihpe import UnihpeOptions
+    from equipose.experiments.presets.unihpe.stages import UnihpeOptions
     from equipose.orchestrator.training.config import TrainConfig
 
 
@@ -37,7 +37,7 @@ def align(
     """
     from equipose.experiments.jobs.start import start_job
     from equipose.experiments.presets.sources import chosen_source
-    from equipose.experiments.presets.unihpe import INDOOR, UnihpeOptions
+    from equipose.experiments.presets.unihpe.stages import INDOOR, UnihpeOptions
     from equipose.orchestrator.training.config import to_json
 
     source = chosen_source(None, None, store, (), INDOOR)
@@ -65,7 +65,7 @@ def align(
 def check(options: UnihpeOptions) -> TrainConfig:
     """The last run of the job. Raises ValueError for options that would not work."""
     from equipose.experiments.presets.sources import check_source
-    from equipose.experiments.presets.unihpe import unihpe_config
+    from equipose.experiments.presets.unihpe.stages import unihpe_config
 
     if options.store:
         check_source(options.source, [(options.protocol, options.split)])
@@ -77,7 +77,7 @@ def run_job(name: str, options: UnihpeOptions, out: Path) -> None:
     from equipose.experiments.jobs.comparison_summary import wide_console
     from equipose.experiments.jobs.records import finish_job
     from equipose.experiments.jobs.start import claimed_job
-    from equipose.experiments.presets.unihpe import ensure_triplets, unihpe_config
+    from equipose.experiments.presets.unihpe.stages import ensure_triplets, unihpe_config
     from equipose.orchestrator.jobs.location import JobLocation
     from equipose.orchestrator.jobs.progress import JobProgress
     from equipose.orchestrator.unihpe.job import run_unihpe_job

@@ -12,6 +12,8 @@ OptimizerName = Literal["adam", "sgd"]
 PresetName = Literal["smoke", "quick", "paper"]
 WorkName = Literal["awc", "continual"]
 """What a sweep searches."""
+TablesWorkName = Literal["awc", "unihpe"]
+"""Whose tables."""
 ComparisonPresetName = Literal["smoke", "quick", "few_subjects", "missing_sensor", "paper"]
 ContinualPresetName = Literal["smoke", "quick", "paper"]
 PaperPresetName = Literal["smoke", "quick", "mars", "paper"]

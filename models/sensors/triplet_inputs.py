@@ -47,11 +47,36 @@ def root_relative(pose: Tensor) -> Tensor:
     return pose - pose[:, ROOT : ROOT + 1]
 
 
-def mirrored(image: Tensor, keypoints: Tensor, pose: Tensor, box: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """A triplet seen in a mirror: image [B, 3, H, W], key points [B, J, 2 or 3] px, pose [B, J, 3] m.
+def mirror_axis(box: Tensor, intrinsics: Tensor) -> Tensor:
+    """[B] px: where the mirror of each row stands: in the middle of its camera's image, for boxes [B, 3].
 
-    Key points turn around the centre of their box; left and right joints change places.
+    The pose is mirrored at the camera's vertical plane, so its projection is mirrored together with the whole
+    image, and box and principal point move to the other side. Where the camera is unknown (intrinsics [B, 6]
+    of 0), nothing says where that is; the box then stays, and only what it shows is turned.
     """
-    turned = keypoints[:, SIDES].clone()
-    turned[..., 0] = 2 * box[:, None, 0] - turned[..., 0]
-    return image.flip(-1), turned, pose[:, SIDES] * torch.tensor([-1.0, 1.0, 1.0], dtype=pose.dtype)
+    known = intrinsics[:, 0] > 0
+    return torch.where(known, intrinsics[:, 0] / 2, box[:, 0])
+
+
+def mirrored_at(axis: Tensor, pixels: Tensor) -> Tensor:
+    """Pixels [B, ..., 2 or more], x first, such as a box [B, 3], seen in a mirror at x = `axis` [B]."""
+    turned = pixels.clone()
+    turned[..., 0] = 2 * axis.view(-1, *[1] * (pixels.dim() - 2)) - pixels[..., 0]
+    return turned
+
+
+def mirrored_joints(axis: Tensor, keypoints: Tensor) -> Tensor:
+    """The same of key points [B, J, 2 or 3]: left and right joints change places too."""
+    return mirrored_at(axis, keypoints[:, SIDES])
+
+
+def mirrored_camera(intrinsics: Tensor) -> Tensor:
+    """Cameras [B, 6] whose image is mirrored; unknown ones, of 0, stay so."""
+    turned = intrinsics.clone()
+    turned[:, 4] = intrinsics[:, 0] - intrinsics[:, 4]
+    return turned
+
+
+def mirrored_pose(pose: Tensor) -> Tensor:
+    """Poses [B, J, 3] m, camera axes, seen in a mirror; left and right joints change places."""
+    return pose[:, SIDES] * torch.tensor([-1.0, 1.0, 1.0], dtype=pose.dtype)

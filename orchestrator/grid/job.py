@@ -25,7 +25,7 @@ from equipose.orchestrator.training.run_tags import run_tags
 
 ALL = 10_000
 """Runs side by side: no limit but what the machine or cluster has room for."""
-LISTED = ("methods", "levels", "variants", "also", "lengths")
+LISTED = ("methods", "levels", "variants", "also", "others", "lengths")
 """Config fields of which the parent run gets the names only; their settings are on the children."""
 
 

@@ -38,6 +38,8 @@ from equipose.pipelines.protocols import Task
 
 TRAIN = "train"
 """Checkpoints of a run in training; removed once its result is there."""
+TESTED = ("test",)
+"""The part that data must have on which a trained model is tested too."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,7 +116,7 @@ def work_on(spec: RunSpec, runs: RunsFolder) -> RunResult:
                 save_evaluation(_evaluate(spec, runs, runs.opened.of(data)), folder / name)
         for name, data in spec.alignments.items():
             if not (folder / name).exists():
-                save_aligned(_evaluate_aligned(spec, runs, runs.opened.of(data), data), folder / name)
+                save_aligned(_evaluate_aligned(spec, runs, runs.opened.of(data, TESTED), data), folder / name)
         if spec.refit and not (folder / spec.refitted).exists():
             with atomic(folder / spec.refitted) as file:
                 _refit(spec, runs).write_parquet(file)

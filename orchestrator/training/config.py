@@ -174,7 +174,7 @@ def to_json(config: TrainConfig) -> dict[str, Any]:
 
 _LEFT_OUT: dict[str, dict[str, Any]] = {
     "run": {"earlier_tasks": [], "objective": {"name": "pose"}, "frozen": []},
-    "batch": {"context": [], "targets": [], "origin": "sensor"},
+    "batch": {"context": [], "targets": [], "origin": "sensor", "flip": 0.0},
 }
 """Fields that are left out at these values."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
@@ -20,7 +20,7 @@ from equipose.models.sensors import Points, sensor_of
 from equipose.models.skeleton import JOINTS, ROOT
 from equipose.orchestrator.training.config import DataConfig
 from equipose.pipelines.batches.source import BatchConfig, BatchSource
-from equipose.pipelines.protocols import division_of, select
+from equipose.pipelines.protocols import PARTS, division_of, select
 from equipose.pipelines.sensor_validity import (
     Shares,
     doubtful,
@@ -41,11 +41,10 @@ Rows = Mapping[str, NDArray[np.integer]]
 """`train`, `validation`, `test` -> rows of the store."""
 
 
-def part_rows(store: Store, data: DataConfig) -> Rows:
-    """Rows of the store that `train`, `validation` and `test` use."""
-    rows = {
-        part: values.to_numpy() for part, values in select(store.index, data.protocol, data.split).items()
-    }
+def part_rows(store: Store, data: DataConfig, needed: Collection[str] = PARTS) -> Rows:
+    """Rows of the store that `train`, `validation` and `test` use; those not needed may be empty."""
+    found = select(store.index, data.protocol, data.split, needed)
+    rows = {part: values.to_numpy() for part, values in found.items()}
     return {**rows, "train": rows["train"][:: data.train_stride]}
 
 
@@ -68,8 +67,10 @@ class RunData:
     """What poses are relative to."""
 
     @classmethod
-    def open(cls, config: DataConfig, store: Store | None = None) -> RunData:
+    def open(cls, config: DataConfig, store: Store | None = None, needed: Collection[str] = PARTS) -> RunData:
         """Open the store of a config, unless it is given, and select its rows.
+
+        needed: parts that must have frames; data that only tests a model needs no other.
 
         Raises DataError where there is no store, where no frame has a valid pose, where a part has no
         frames, and where a sensor of the config has no valid frame in a part.
@@ -80,7 +81,7 @@ class RunData:
             store=store,
             protocol=config.protocol,
             split=config.split,
-            rows=part_rows(store, config),
+            rows=part_rows(store, config, needed),
             origin=config.batch.origin,
         )
         data.require(config.batch.modalities)
@@ -97,7 +98,7 @@ class RunData:
 
     @cached_property
     def _invalid(self) -> Shares:
-        return invalid_shares(self.store.index, self.rows)
+        return invalid_shares(self.store.index, {part: rows for part, rows in self.rows.items() if len(rows)})
 
     def require(self, sensors: Sequence[str]) -> None:
         """Raise DataError for a sensor that has no valid frame in a part."""
@@ -186,15 +187,15 @@ class OpenedData:
 
     def __init__(self) -> None:
         self._stores: dict[str, Store] = {}
-        self._data: dict[tuple[str, str, str, int, str], RunData] = {}
+        self._data: dict[tuple[str | int | tuple[str, ...], ...], RunData] = {}
 
-    def of(self, config: DataConfig) -> RunData:
-        """The data of a config; configs that differ only in their batches share it."""
-        key = (config.store, config.protocol, config.split, config.train_stride, config.batch.origin)
+    def of(self, config: DataConfig, needed: tuple[str, ...] = PARTS) -> RunData:
+        """The data of a config, see `RunData.open`; configs that differ only in their batches share it."""
+        key = (config.store, config.protocol, config.split, config.train_stride, config.batch.origin, needed)
         if key not in self._data:
             if config.store not in self._stores:
                 self._stores[config.store] = open_store(config.store)
-            self._data[key] = RunData.open(config, self._stores[config.store])
+            self._data[key] = RunData.open(config, self._stores[config.store], needed)
         self._data[key].require(config.batch.modalities)
         return self._data[key]
 

@@ -58,6 +58,9 @@ class Variant:
     """Whether the first two stages are trained; False starts the last one anew."""
     last: int = len(STAGES)
     """How many of the three stages are trained at most."""
+    contrast_last: bool = True
+    """Whether the last stage keeps the contrastive loss of the two before; the paper does not say for its
+    row of pairs alone."""
     seeds: tuple[int, ...] | None = None
     """None: those of the job."""
     trained_on: str = ""
@@ -185,6 +188,8 @@ class UnihpeConfig:
                 sources=unread.sources,
                 draws=unread.draws,
             )
+        elif not variant.contrast_last:
+            objective = replace(objective, contrast=False)
         elif len(model.spaces) != len(STAGES):
             objective = replace(objective, higher=None)
         batch = replace(_seen_by(model, data.batch), batch_size=length.batch_size)

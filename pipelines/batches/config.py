@@ -8,6 +8,7 @@ from typing import Literal
 
 from equipose.models.sensors import DEFAULT_SENSORS, SENSORS, Grid, PointsView, View, sensor_of
 from equipose.models.sensors.views import check_view, view_type
+from equipose.pipelines.batches.mirror import check_flip
 
 __all__ = ["BatchConfig", "PointsView"]
 
@@ -34,8 +35,10 @@ class BatchConfig:
     """Signals that are to be found besides the pose, such as `exact_keypoints`."""
     origin: Literal["sensor", "pelvis"] = "sensor"
     """What poses are relative to."""
+    flip: float = 0.0
+    """Share of training rows that are seen in a mirror, drawn anew every epoch; of triplets alone."""
     seed: int = 0
-    """Of the epoch orders and of the choice of points."""
+    """Of the epoch orders, of the choice of points and of mirrored rows."""
 
     def __post_init__(self) -> None:
         if self.batch_size < 1:
@@ -49,6 +52,7 @@ class BatchConfig:
         for name in (*self.context, *self.targets):
             if not isinstance(sensor_of(name).layout, Grid):
                 raise ValueError(f"batch.context and batch.targets take grids, {name} is none")
+        check_flip(self.flip, (*names, *self.context, *self.targets), self.context)
         object.__setattr__(self, "views", {name: self._view(name) for name in names})
 
     def _view(self, name: str) -> View:

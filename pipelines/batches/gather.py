@@ -78,17 +78,21 @@ def rescale(grids: Tensor, low: Floats, high: Floats) -> Tensor:
     return grids.sub_(torch.from_numpy(low).view(shape)).div_(torch.from_numpy(span).view(shape))
 
 
-def decode_images(content: Bytes, starts: Ints, sizes: Ints, image: Image, stride: int) -> Floats:
+def decode_images(
+    content: Bytes, starts: Ints, sizes: Ints, image: Image, stride: int, turned: Mask | None = None
+) -> Floats:
     """[B, C, H, W] pictures in the sensor's unit, of every `stride`-th pixel; zeros where there are no bytes.
 
-    Large batches are decoded by several threads: decoders release the interpreter's lock.
+    Left and right of `turned` [B] are exchanged first, so that the chosen pixels lie as in the others. Large
+    batches are decoded by several threads: decoders release the interpreter's lock.
     """
     pictures = np.zeros((len(starts), *image.shape), image.dtype)
 
     def fill(rows: range) -> None:
         for row in rows:
             if sizes[row]:
-                pictures[row] = decode(content[starts[row] : starts[row] + sizes[row]].tobytes(), image)
+                picture = decode(content[starts[row] : starts[row] + sizes[row]].tobytes(), image)
+                pictures[row] = picture if turned is None or not turned[row] else picture[:, ::-1]
 
     threads = min(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1, MAX_THREADS)
     if len(starts) < 2 * threads or threads == 1:

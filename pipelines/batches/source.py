@@ -34,6 +34,8 @@ from equipose.pipelines.batches.gather import (
     rescale,
     window_rows,
 )
+from equipose.pipelines.batches.labels import LABELS, codes
+from equipose.pipelines.batches.mirror import drawn, mirrored_rows
 from equipose.pipelines.batches.sampling import Keys, row_keys, sample_points
 from equipose.pipelines.batches.sharding import evenly_spaced, global_batches, share_of, split
 from equipose.pipelines.files.errors import DataError
@@ -43,9 +45,7 @@ from equipose.pipelines.store.reader import Store
 Ints = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 _BLOCK_ROWS = 192
-__all__ = ["BatchConfig", "BatchSource", "codes"]
-
-LABELS: tuple[str, ...] = ("environment", "subject", "action")
+__all__ = ["BatchConfig", "BatchSource"]
 
 
 class BatchSource:
@@ -107,8 +107,8 @@ class BatchSource:
         """This rank's share of the global batches of `indices` (rows of the index), from `start_step` on.
 
         `present` [len(indices), M] says which modalities each visit may use. The points drawn for a row
-        depend on (seed, epoch, row) alone; `epoch` None is the fixed choice of evaluation. `batch_size` None
-        is that of the config.
+        depend on (seed, epoch, row) alone, and so does whether it is mirrored (`flip` of the config); `epoch`
+        None is the fixed choice of evaluation, without mirrors. `batch_size` None is that of the config.
 
         `drop_last` leaves out the incomplete last batch, so that all ranks take equal steps with equal
         shares; indices fewer than one batch still give one. Without it every index is visited, and the
@@ -125,9 +125,12 @@ class BatchSource:
         size = batch_size or self.config.batch_size
         steps = global_batches(len(order), size, world_size, drop_last)[start_step:]
         shares = [share_of(start, stop, rank, world_size) for start, stop in steps]
-        return self._blocks(order, present, [share for share in shares if share.stop > share.start], seed)
+        shares = [share for share in shares if share.stop > share.start]
+        return self._blocks(order, present, shares, seed, 0.0 if epoch is None else self.config.flip)
 
-    def _blocks(self, order: Ints, present: Mask | None, shares: list[slice], seed: int) -> Iterator[Batch]:
+    def _blocks(
+        self, order: Ints, present: Mask | None, shares: list[slice], seed: int, flip: float
+    ) -> Iterator[Batch]:
         """Load several small batches at once, because every load has a fixed cost of some 0.2 ms."""
         longest = max((share.stop - share.start for share in shares), default=1)
         count = -(-_BLOCK_ROWS // longest)
@@ -135,7 +138,7 @@ class BatchSource:
             block = shares[first : first + count]
             allowed = None if present is None else np.concatenate([present[share] for share in block])
             yield from split(
-                self.load(np.concatenate([order[share] for share in block]), allowed, seed),
+                self.load(np.concatenate([order[share] for share in block]), allowed, seed, flip),
                 [share.stop - share.start for share in block],
             )
 
@@ -147,21 +150,21 @@ class BatchSource:
         """The `index`-th of `count` nearly equal runs of `rows`, in batches; `count` need not divide them."""
         return self.batches(self.rows[share_of(0, len(self.rows), index, count)], epoch=None)
 
-    def load(self, rows: Ints, present: Mask | None, seed: int) -> Batch:
-        """One batch of exactly these rows; `seed` decides which points are drawn."""
+    def load(self, rows: Ints, present: Mask | None, seed: int, flip: float = 0.0) -> Batch:
+        """One batch of exactly these rows; `seed` decides which points are drawn and which rows mirrored."""
         names = self.config.modalities
-        valid = self._valid[rows]
+        valid, turned = self._valid[rows], self._turned(rows, flip, seed)
         inputs: dict[str, Tensor] = {}
         masks: dict[str, Tensor] = {}
-        for m, name in enumerate(names):
+        for name in names:
             kind = self.store.signals.layouts[name]
             if isinstance(kind, Points):
                 inputs[name], masks[name] = map(torch.from_numpy, self._points(name, rows, seed))
+            elif isinstance(kind, Grid):
+                inputs[name] = self._grid(name, rows)
             else:
-                inputs[name] = self._grid(name, rows) if isinstance(kind, Grid) else self._image(name, rows)
-            if not valid[:, m].all():
-                inputs[name][torch.from_numpy(~valid[:, m])] = 0
-        return Batch(
+                inputs[name] = self._image(name, rows, turned)
+        batch = Batch(
             inputs=inputs,
             masks=masks,
             present=torch.from_numpy(valid if present is None else valid & present),
@@ -171,6 +174,18 @@ class BatchSource:
             context={name: self._beside(name, rows, 0.0) for name in self.config.context},
             targets={name: self._beside(name, rows, np.nan) for name in self.config.targets},
         )
+        if turned is not None:
+            batch = mirrored_rows(batch, turned)
+        for m, name in enumerate(names):
+            if not valid[:, m].all():
+                batch.inputs[name][torch.from_numpy(~valid[:, m])] = 0
+        return batch
+
+    def _turned(self, rows: Ints, flip: float, seed: int) -> Mask | None:
+        """[B]: which rows are mirrored, of those that have a box; None: none of them."""
+        if not flip:
+            return None
+        return drawn(rows, flip, seed) & self.store.index["valid_box"].to_numpy()[rows]
 
     def valid(self, rows: Ints) -> Mask:
         """[N, M]: whether each modality is valid in rows [N] of the store."""
@@ -214,12 +229,12 @@ class BatchSource:
         low, high = layout.extremes[name]
         return rescale(found, low[rows], high[rows])
 
-    def _image(self, name: str, rows: Ints) -> Tensor:
+    def _image(self, name: str, rows: Ints, turned: Mask | None) -> Tensor:
         layout, view = self.store.layout, self.config.views[name]
         assert isinstance(view, ImageView)
         starts, sizes = layout.images[name][rows], layout.counts[name][rows]
         image = self.store.signals.images[name]
-        return torch.from_numpy(decode_images(layout.content, starts, sizes, image, view.stride))
+        return torch.from_numpy(decode_images(layout.content, starts, sizes, image, view.stride, turned))
 
     def _points(self, name: str, rows: Ints, seed: int) -> tuple[NDArray[np.float32], Mask]:
         layout, view = self.store.layout, self.config.views[name]
@@ -259,17 +274,3 @@ class BatchSource:
                 self.store.path, field="valid_pose", value=f"False for row {unlabelled[0]}",
                 remedy="leave out rows without a pose, as equipose.pipelines.protocols.select does",
             )  # fmt: skip
-
-
-def codes(store: Store, name: str) -> Ints:
-    """[R] int64 codes of `environment`, `subject` or `action`: 7 for S07."""
-    digits = store.index[name].str.extract(r"^[A-Z](\d+)$").cast(int)
-    if digits.null_count():
-        found = store.index[name].filter(digits.is_null())[0]
-        raise DataError.about(
-            store.path,
-            field=name,
-            value=repr(found),
-            remedy="name it with a letter and digits, as in E01, S01, A01",
-        )
-    return digits.to_numpy()

@@ -22,7 +22,7 @@ NAMES: tuple[str, ...] = ("environment", "subject", "action")
 POSE = pl.Array(pl.Float32, (NUM_JOINTS, 3))
 COLUMNS: Mapping[str, Any] = {**dict.fromkeys(NAMES, pl.String), "number": pl.Int32, "pose": POSE}
 MOST_ROWS = 2**21
-_AGAIN = "give a file that `equipose predict --out` wrote"
+_AGAIN = "give a file that `equipose predict` wrote for frames of a store"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -96,6 +96,16 @@ def parse_npy(content: bytes, name: str) -> NDArray[np.generic]:
         raise BadFrame("shape", f"{name} declares {str(shape)[:MAX_TEXT]}") from error
 
 
+def read_poses(path: Path) -> NDArray[np.generic]:
+    """The poses [F, ...] of a sequence, of any shape within a frame."""
+    poses = read_npy(path)
+    if poses.ndim != 3 or not poses.size:
+        raise BadFrame("shape", f"{path} is {poses.shape}, expected (F, 17, 3)")
+    if len(poses) > MAX_FRAMES:
+        raise BadFrame("shape", f"{path} declares {len(poses)} frames, at most {MAX_FRAMES} are read")
+    return poses
+
+
 def read_points(path: Path, columns: int) -> NDArray[np.generic]:
     """Points [N, columns] stored as bare little-endian float64, as MM-Fi's LiDAR and radar frames are."""
     content = read_content(path)

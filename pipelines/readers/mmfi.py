@@ -22,7 +22,7 @@ from equipose.pipelines.files.bounded_json import parse_json
 from equipose.pipelines.files.bounded_read import UnreadableFileError, read_bytes
 from equipose.pipelines.files.errors import DataError
 from equipose.pipelines.files.path_safety import contained
-from equipose.pipelines.readers.frame_files import FRAME_READERS, MAX_FRAMES, read_npy
+from equipose.pipelines.readers.frame_files import FRAME_READERS, MAX_FRAMES, read_poses
 from equipose.pipelines.readers.mmfi_formats import Entry, Files, from_one, judged
 from equipose.pipelines.readers.mmfi_tree import (
     TRUTH,
@@ -35,8 +35,10 @@ from equipose.pipelines.readers.mmfi_tree import (
     state_of,
     unread,
 )
+from equipose.pipelines.readers.triplets.pictures import cut_around
 from equipose.pipelines.sequence import BadFrame, Defect, RawSequence, SequenceKey
 from equipose.pipelines.simulator import MARKER
+from equipose.pipelines.simulator.photos import PHOTOS
 from equipose.pipelines.simulator.truth import FILE as ALTERED
 from equipose.pipelines.simulator.truth import read_truth
 
@@ -48,8 +50,9 @@ FOLDERS: dict[str, SensorFolder] = {
     "infra1": SensorFolder(name="infra1", ending=".npy"),
     "infra2": SensorFolder(name="infra2", ending=".npy"),
     "depth": SensorFolder(name="depth", ending=".png"),
+    PHOTOS: SensorFolder(name="rgb", ending=".png"),
 }
-"""Sensor -> its folder."""
+"""Sensor -> its folder; that of the images and of their key points is one, as their archives unpack."""
 
 FILTERED_RADAR = "filtered_mmwave"
 """MM-Fi's second radar folder: the same radar after its authors' filter."""
@@ -82,6 +85,8 @@ class MmfiReader:
     def __post_init__(self) -> None:
         if unknown := sorted(set(self.wanted) - set(FOLDERS)):
             raise ValueError(f"sensors {unknown} are not MM-Fi's; use some of {list(FOLDERS)}")
+        if PHOTOS in self.wanted and "rgb" not in self.wanted:
+            raise ValueError(f"sensors: {PHOTOS} is cut out around the key points of rgb; add rgb")
         _ = self.orders
 
     @property
@@ -177,12 +182,14 @@ def _read_frames(
     """Every numbered frame of every modality; those beyond `MAX_SEQUENCE_BYTES` are defects."""
     frames: dict[str, list[Entry]] = {modality: [] for modality in listed}
     left = MAX_SEQUENCE_BYTES
-    for modality, found in listed.items():
-        for number in numbers:
+    for modality, found in sorted(listed.items(), key=lambda item: item[0] == PHOTOS):  # after key points
+        for row, number in enumerate(numbers):
             place = folder / kinds[modality].name / kinds[modality].file(number)
-            entry = _read_frame(modality, number, found, place) if left >= 0 else _too_much(modality, number)
+            around = frames["rgb"][row] if modality == PHOTOS else None
+            late = _too_much(modality, number)
+            entry = _read_frame(modality, number, found, place, around) if left >= 0 else late
             left -= 0 if isinstance(entry, Defect) else entry.nbytes
-            frames[modality].append(_too_much(modality, number) if left < 0 else entry)
+            frames[modality].append(late if left < 0 else entry)
     return frames
 
 
@@ -191,7 +198,8 @@ def _too_much(modality: str, number: int) -> Defect:
     return Defect(modality=modality, frame=number, reason="unreadable", detail=detail)
 
 
-def _read_frame(modality: str, number: int, found: Files, place: Path) -> Entry:
+def _read_frame(modality: str, number: int, found: Files, place: Path, around: Entry | None) -> Entry:
+    """One frame; `around`: the key points that an image is cut around."""
     if isinstance(found, Defect):
         return found
     path = found.get(number)
@@ -200,28 +208,19 @@ def _read_frame(modality: str, number: int, found: Files, place: Path) -> Entry:
     if isinstance(path, Defect):
         return path
     try:
-        return FRAME_READERS[modality](path)
+        return FRAME_READERS[modality](path) if around is None else cut_around(path, around, number)
     except BadFrame as bad:
         return bad.defect(modality, number)
 
 
 def _read_truth(path: Path, roots: Roots) -> NDArray[np.generic] | Defect:
     """Poses [F, 17, 3], or the defect that makes all of them unusable."""
+    if not roots.hold(path):
+        return Defect(modality="pose", frame=None, reason="unreadable", detail=f"{path} leaves the root")
     try:
-        return _read_poses(path, roots)
+        return read_poses(path)
     except BadFrame as bad:
         return bad.defect("pose", None)
-
-
-def _read_poses(path: Path, roots: Roots) -> NDArray[np.generic]:
-    if not roots.hold(path):
-        raise BadFrame("unreadable", f"{path} leaves the root")
-    poses = read_npy(path)
-    if poses.ndim != 3 or not poses.size:
-        raise BadFrame("shape", f"{path} is {poses.shape}, expected (F, 17, 3)")
-    if len(poses) > MAX_FRAMES:
-        raise BadFrame("shape", f"{path} declares {len(poses)} frames, at most {MAX_FRAMES} are read")
-    return poses
 
 
 def _numbers(truth: NDArray[np.generic] | Defect, listed: dict[str, Files], folder: Path) -> list[int]:

@@ -7,6 +7,7 @@ import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from equipose.pipelines.files.errors import DataError
@@ -106,12 +107,11 @@ def folder_of(key: SequenceKey, roots: Roots) -> Path:
 
 
 def _check_room(room: str, subject: Path) -> None:
-    if subject.name in SUBJECTS and environment_of(subject.name) != room:
-        home = environment_of(subject.name)
+    if subject.name in SUBJECTS and (home := environment_of(subject.name)) != room:
         remedy = (
             f"MM-Fi recorded {subject.name} in {home}: move the folder there; for recordings of your own, "
-            "number subjects from S41, or prepare with --any-room"
         )
+        remedy += "number subjects from S41, or prepare with --any-room"
         raise DataError.about(subject, field="room", value=room, remedy=remedy)
 
 
@@ -132,15 +132,13 @@ def _folders(parent: Path, pattern: str, roots: Roots) -> Iterator[Path]:
     try:
         entries = [entry for entry in os.scandir(parent) if re.fullmatch(pattern, entry.name, re.ASCII)]
     except OSError as error:
-        raise DataError.about(
-            parent, field="folder", value=error.strerror, remedy="make it readable"
-        ) from error
+        raise DataError(f"{parent}: folder is {error.strerror}; make it readable") from error
     for entry in entries:
         if roots.left_by(entry):
             remedy = (
                 "symbolic links may not leave the root; put the data itself there, or name the folder that "
-                "they lead into: --follow-links FOLDER"
             )
+            remedy += "they lead into: --follow-links FOLDER"
             raise DataError.about(entry.path, field="link", value=os.readlink(entry.path), remedy=remedy)
         if not entry.is_dir():
             remedy = f"remove the file; {LAYOUT}"
@@ -172,10 +170,8 @@ def list_frames(
     }
     others = [entry.name for entry in entries if not entry.name.startswith(".")]
     if not frames and others:
-        return flawed(
-            "missing",
-            f"{path} holds {len(others)} other entries such as {others[0]}, expected {kind.expected}",
-        )
+        held = f"{len(others)} other entries such as {others[0]}"
+        return flawed("missing", f"{path} holds {held}, expected {kind.expected}")
     return frames
 
 
@@ -204,9 +200,15 @@ def unread(folders: Mapping[SequenceKey, Path], kinds: Mapping[str, SensorFolder
     names = {kind.name for kind in kinds.values()} | {TRUTH}
     for folder in folders.values():
         look(folder, f"expected {', '.join(sorted(names))}", names.__contains__)
-        for kind in kinds.values():
-            look(folder / kind.name, f"expected {kind.name}/{kind.expected}", kind.number)
+        for name in dict.fromkeys(kind.name for kind in kinds.values()):
+            here = [kind for kind in kinds.values() if kind.name == name]
+            files = " or ".join(kind.expected for kind in here)
+            look(folder / name, f"expected {name}/{files}", partial(_frame_of, here))
     return [_told(paths, expected) for expected, paths in found.items() if paths]
+
+
+def _frame_of(kinds: list[SensorFolder], name: str) -> bool:
+    return any(kind.number(name) for kind in kinds)
 
 
 def _told(paths: list[str], expected: str) -> str:

@@ -2,7 +2,7 @@
 
 `people` makes the motion, `render` looks at it, `sensors` make the readings; `config` holds the settings,
 `rooms` what differs between environments, `contamination` what is spoilt; `observe` and `recording` join
-them, `tree` writes MM-Fi's on-disk layout.
+them, `tree` writes MM-Fi's on-disk layout, `photos` its images.
 """
 
 from equipose.pipelines.simulator.config import (

@@ -16,6 +16,7 @@ from equipose.pipelines.simulator.config import SimulatorConfig, environment_of,
 from equipose.pipelines.simulator.contamination import Contamination
 from equipose.pipelines.simulator.frame_files import WRITERS, write_frames
 from equipose.pipelines.simulator.people.actions import motion_of
+from equipose.pipelines.simulator.photos import PHOTOS, check_photos, take_photos, write_photos
 from equipose.pipelines.simulator.recording import record
 from equipose.pipelines.simulator.truth import write_truth
 
@@ -59,9 +60,11 @@ def claim_tree(
     contamination: Contamination | None = None,
 ) -> None:
     """Create `root` and its marker; ValueError if it holds anything but these sensors, so simulated."""
-    unknown = sorted(set(modalities) - set(WRITERS))
+    known = [*WRITERS, PHOTOS]
+    unknown = sorted(set(modalities) - set(known))
     if unknown or not modalities:
-        raise ValueError(f"modalities: {unknown or list(modalities)}; use some of {list(WRITERS)}")
+        raise ValueError(f"modalities: {unknown or list(modalities)}; use some of {known}")
+    check_photos(tuple(modalities), config)
     if contamination is not None:
         contamination.require_recorded(tuple(modalities))
     root = Path(root)
@@ -97,12 +100,15 @@ def write_sequence(
     target = Path(root, environment, subject, action)
     if target.exists():
         return False
-    made = record(subject, action, config, modalities, contamination)
+    measured = [name for name in modalities if name != PHOTOS]
+    made = record(subject, action, config, measured, contamination)
     partial = Path(root, f".partial-{environment}-{subject}-{action}")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir()
     np.save(partial / "ground_truth.npy", made.pose.astype(np.float32))
-    write_frames(partial, made.readings, modalities)
+    write_frames(partial, made.readings, measured)
+    if PHOTOS in modalities:
+        write_photos(partial, take_photos(subject, action, config))
     if made.altered is not None:
         write_truth(partial, made.altered)
     target.parent.mkdir(parents=True, exist_ok=True)

@@ -13,6 +13,7 @@ from targets import Target, through
 from equipose.pipelines.images import decode_photo, encode
 from equipose.pipelines.readers.triplets.object_npz import read_npz
 from equipose.pipelines.readers.triplets.outdoor import dpw_pickles, mpi_files
+from equipose.pipelines.readers.triplets.picture_folder import boxed_pictures
 from equipose.pipelines.readers.triplets.plain_pickle import load_plain
 
 
@@ -22,6 +23,7 @@ def triplet_targets(folder: Path) -> dict[str, Target]:
     pickled = {"S1": {"Walking": rng.normal(size=(2, 17, 3)), "Walking 1": [np.ones((1, 2)), "a", 1.5]}}
     photo = rng.integers(0, 255, (24, 16, 3), np.uint8)
     archive = folder / "objects.npz"
+    (folder / "photo.png").write_bytes(encode(photo))
     np.savez(archive, positions_3d=np.array(pickled, dtype=object))
     return {
         "pickle": Target(
@@ -32,6 +34,10 @@ def triplet_targets(folder: Path) -> dict[str, Target]:
             read=through(archive, lambda path: read_npz(path, ["positions_3d"])),
         ),
         "photo": Target(seeds=(encode(photo, "jpeg"), encode(photo)), read=decode_photo),
+        "boxes": Target(
+            seeds=(b"file,centre_x,centre_y,side\nphoto.png,12,8,20.5\n",),
+            read=through(folder / "boxes.csv", lambda path: boxed_pictures(folder, path)),
+        ),
         **outdoor_targets(folder),
     }
 

@@ -107,17 +107,19 @@ def take_pictures(
     config: PictureConfig,
     view: int = 0,
     cameras: Sequence[Pinhole] | None = None,
+    boxes: Array | None = None,
 ) -> Pictures:
     """Pictures of a person who moves as `pose` [F, 17, 3] m in the sensor frame.
 
     A subject always wears the same; camera, light, background and occluders belong to (subject, key, view).
-    `cameras`: where the camera is in each frame; None places one somewhere around the person.
+    `cameras`: where the camera is in each frame; None places one somewhere around the person. `boxes` [F, 3]:
+    what each picture shows; None is the part around the joints.
     """
     rng = numpy_rng(seed, "simulator", "pictures", subject, key, view)
     placed = _place(pose, config, rng)
     each = tuple(cameras) if cameras is not None else (placed,) * len(pose)
     keypoints, turned = _seen_by(each, pose)
-    boxes = person_boxes(keypoints)
+    boxes = person_boxes(keypoints) if boxes is None else boxes
     views = [crop(camera, box, config.size) for camera, box in zip(each, boxes, strict=True)]
     canvas = backdrop(str(rng.choice(config.backgrounds)), rng)
     fronts = occluders(int(rng.poisson(config.occluders)), boxes, each[0].size, rng)

@@ -1,4 +1,4 @@
-"""`equipose verify` reports what it checked, or names the damaged file in one line."""
+"""`equipose verify` reports what it checked, or names the damaged file; `simulate` says what comes next."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from equipose.experiments.cli import main
 from equipose.pipelines.prepare import prepare
 from equipose.pipelines.readers import SimulatedSource
 from equipose.pipelines.simulator import SimulatorConfig
-from equipose.pipelines.store import Store
+from equipose.pipelines.store import Store, open_store
 
 
 @pytest.fixture
@@ -49,3 +49,31 @@ def test_verify_of_no_store_says_so(tmp_path: Path, capsys: pytest.CaptureFixtur
         main(["verify", str(tmp_path / "nothing")])
     assert ended.value.code == 2
     assert "nothing: store is missing" in capsys.readouterr().err
+
+
+def test_simulated_images_are_prepared_by_the_command_that_is_printed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    main(
+        [
+            "simulate",
+            "tree",
+            "--subjects",
+            "S01",
+            "--actions",
+            "A02",
+            "--frames",
+            "2",
+            "--sensors",
+            "lidar",
+            "rgb",
+            "--images",
+        ]
+    )
+    said = capsys.readouterr().out.strip().rpartition("next: equipose ")[2]
+    assert said == "prepare mmfi tree --out tree-store --sensors rgb lidar image"
+    main([*said.split(" "), "--no-parallel"])
+    store = open_store(tmp_path / "tree-store")
+    assert store.signals.sensors == ("rgb", "lidar", "image")
+    assert store.index["valid_image"].all()

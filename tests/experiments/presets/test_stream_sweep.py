@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from equipose.experiments.cli import main
 from equipose.experiments.commands.stream_sweep import check, stream_options
 from equipose.experiments.presets.continual import strategy_of
 from equipose.experiments.presets.sources import DataSource
@@ -65,18 +64,3 @@ def test_references_and_nothing_to_tune_are_refused() -> None:
         check(options(strategies=("gdumb",)))
     with pytest.raises(ValueError, match="trials must be at least 1"):
         replace(options(), trials=0)
-
-
-@pytest.mark.parametrize(
-    ("words", "message"),
-    [
-        (["--work", "continual", "--split", "S1"], "--split S1 has no effect with --work continual"),
-        (["--memory"], "--memory is for streams of tasks; add --work continual"),
-    ],
-)
-def test_options_of_the_other_work_are_refused(
-    words: list[str], message: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    with pytest.raises(SystemExit):
-        main(["sweep", *words])
-    assert message in capsys.readouterr().err

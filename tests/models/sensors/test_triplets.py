@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 import torch
 
@@ -12,7 +14,11 @@ from equipose.models.sensors.triplet_inputs import (
     context_of,
     keypoints_in_box,
     keypoints_in_image,
-    mirrored,
+    mirror_axis,
+    mirrored_at,
+    mirrored_camera,
+    mirrored_joints,
+    mirrored_pose,
     root_relative,
 )
 from equipose.models.sensors.triplets import TRIPLET_NAMES
@@ -60,11 +66,19 @@ def test_poses_relative_to_the_pelvis() -> None:
 def test_a_mirror_exchanges_sides_and_is_its_own_inverse() -> None:
     assert JOINTS[SIDES[JOINTS.index("left_knee")]] == "right_knee"
     assert SIDES[0] == 0
-    image, keypoints, pose = torch.rand(2, 3, 8, 6), torch.rand(2, 17, 3) * 600, torch.randn(2, 17, 3)
-    once = mirrored(image, keypoints, pose, BOX)
-    assert torch.equal(once[0][..., 0], image[..., -1])
-    assert torch.allclose(once[1][:, 1, 0], 2 * BOX[:, 0] - keypoints[:, 4, 0])
-    assert torch.equal(once[1][:, 1, 1:], keypoints[:, 4, 1:])
-    assert torch.equal(once[2][:, 1, 0], -pose[:, 4, 0])
-    for back, was in zip(mirrored(*once, BOX), (image, keypoints, pose), strict=True):
-        assert torch.allclose(back, was, atol=1e-4)
+    keypoints, pose = torch.rand(2, 17, 3) * 600, torch.randn(2, 17, 3)
+    cameras = INTRINSICS * torch.tensor([[1.0], [0.0]])
+    axis = mirror_axis(BOX, cameras)
+    assert axis.tolist() == [500.0, 300.0], "the middle of the image; without a camera, that of the box"
+    once = mirrored_joints(axis, keypoints)
+    assert torch.allclose(once[:, 1, 0], 2 * axis - keypoints[:, 4, 0])
+    assert torch.equal(once[:, 1, 1:], keypoints[:, 4, 1:])
+    assert torch.equal(mirrored_pose(pose)[:, 1, 0], -pose[:, 4, 0])
+    assert mirrored_camera(cameras)[:, 4].tolist() == [488.0, 0.0]
+    for turn, was in (
+        (partial(mirrored_joints, axis), keypoints),
+        (partial(mirrored_at, axis), BOX),
+        (mirrored_pose, pose),
+        (mirrored_camera, cameras),
+    ):
+        assert torch.allclose(turn(turn(was)), was, atol=1e-3)

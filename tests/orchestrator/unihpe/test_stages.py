@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from equipose.balancing.objectives.align import Align
-from equipose.experiments.presets.baselines import baseline_variants
+from equipose.experiments.presets.unihpe.baselines import baseline_variants
+from equipose.orchestrator.training.config import from_json, to_json
 from equipose.orchestrator.unihpe.stages import UnihpeConfig, Variant
 from tests.orchestrator.aligned_runs import BOTH, unihpe_config
 
@@ -51,6 +52,15 @@ def test_variants_share_what_they_have_in_common(config: UnihpeConfig) -> None:
     assert keys["pairs"][1] != keys["unihpe"][1]
     assert keys["no token"][:2] == keys["unihpe"][:2]
     assert keys["no token"][2] != keys["unihpe"][2]
+
+
+def test_mirrored_rows_are_part_of_the_key_and_without_them_it_is_as_before(config: UnihpeConfig) -> None:
+    plain = config.runs(config.variants[0], 0)[-1]
+    batch = replace(plain.config.data.batch, flip=0.5)
+    turned = replace(plain, config=replace(plain.config, data=replace(plain.config.data, batch=batch)))
+    assert "flip" not in to_json(plain.config)["data"]["batch"]
+    assert from_json(to_json(turned.config)) == turned.config
+    assert turned.key("data", "before") != plain.key("data", "before")
 
 
 def test_a_variant_can_stop_early_or_start_at_its_last_stage(config: UnihpeConfig) -> None:

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import ClassVar
 
 from equipose.balancing.objectives.align import Align
-from equipose.experiments.presets.baselines import FITS, baseline_variants, with_changes
 from equipose.experiments.presets.names import PresetName
 from equipose.experiments.presets.options import ResumableOptions
 from equipose.experiments.presets.sizes import SimulatedSelection, codes
 from equipose.experiments.presets.sources import prepared_store, simulated_digest
+from equipose.experiments.presets.unihpe.baselines import FITS, baseline_variants
+from equipose.experiments.presets.unihpe.overrides import with_stage_overrides
 from equipose.models.alignment.config import IMAGE, KEYPOINTS, AlignedConfig
 from equipose.models.sensors import ImageView
 from equipose.orchestrator.jobs.location import Kind
@@ -44,7 +45,7 @@ class UnihpeSizes:
     split: str = "subject"
 
 
-def _lengths(*sizes: tuple[int, int, OptimizerConfig]) -> dict[Stage, StageLength]:
+def lengths_of(*sizes: tuple[int, int, OptimizerConfig]) -> dict[Stage, StageLength]:
     """Epochs, rows of a batch and optimiser of the three stages."""
     return {
         stage: StageLength(epochs=epochs, batch_size=batch, optimizer=optimizer)
@@ -64,7 +65,7 @@ UNIHPES: dict[PresetName, UnihpeSizes] = {
         model=AlignedConfig(preset="tiny", norm="layer", decoders=BOTH),
         objective=Align.Config(),
         stride=2,
-        lengths=_lengths((2, 8, QUICK_ADAM), (1, 8, QUICK_ADAM), (2, 8, QUICK_ADAM)),
+        lengths=lengths_of((2, 8, QUICK_ADAM), (1, 8, QUICK_ADAM), (2, 8, QUICK_ADAM)),
     ),
     "quick": UnihpeSizes(
         simulated=SimulatedSelection(
@@ -74,7 +75,7 @@ UNIHPES: dict[PresetName, UnihpeSizes] = {
         model=AlignedConfig(preset="small", norm="layer", decoders=BOTH),
         objective=Align.Config(),
         stride=2,
-        lengths=_lengths((30, 128, QUICK_ADAM), (8, 64, QUICK_ADAM), (8, 64, QUICK_ADAM)),
+        lengths=lengths_of((30, 128, QUICK_ADAM), (8, 64, QUICK_ADAM), (8, 64, QUICK_ADAM)),
     ),
     "paper": UnihpeSizes(
         simulated=SimulatedSelection(
@@ -84,18 +85,18 @@ UNIHPES: dict[PresetName, UnihpeSizes] = {
         model=AlignedConfig(preset="paper", decoders=BOTH, predicts="noise", sampler="mode_flow", steps=50),
         objective=Align.Config(direction="one_way", sources="all"),
         stride=1,
-        lengths=_lengths((200, 2048, PAPER_ADAM), (200, 180, PAPER_ADAM), (200, 180, PAPER_ADAM)),
+        lengths=lengths_of((200, 2048, PAPER_ADAM), (200, 180, PAPER_ADAM), (200, 180, PAPER_ADAM)),
     ),
 }
 """`smoke` is for tests. `quick` renders 6,720 frames and fits two cores. `paper` has the published widths,
 batches and temperatures, and needs a GPU; epochs and schedule are not published, 200 is ours."""
 
 
-def _variant(name: str, sizes: UnihpeSizes) -> Variant:
+def variant_of(name: str, sizes: UnihpeSizes) -> Variant:
     """A variant by its name; ValueError for an unknown one.
 
     Examples:
-        >>> _variant("pairs", UNIHPES["smoke"]).objective.higher is None
+        >>> variant_of("pairs", UNIHPES["smoke"]).objective.higher is None
         True
     """
     model, objective = sizes.model, sizes.objective
@@ -163,7 +164,7 @@ class UnihpeOptions(ResumableOptions):
         if self.seeds < 1:
             raise ValueError(f"seeds must be at least 1, got {self.seeds}")
         for name in self.variants:
-            _variant(name, UNIHPES[self.preset])
+            variant_of(name, UNIHPES[self.preset])
 
     @property
     def stem(self) -> str:
@@ -190,14 +191,18 @@ def ensure_triplets(options: UnihpeOptions, out: Path) -> str:
     """Path of the store: the given one, or simulated triplets, rendered now if they are not there yet."""
     if options.store:
         return options.store
-    path = triplets_path(options, out)
-    source = TripletSource(
-        subjects=options.simulated.subjects,
-        actions=options.simulated.actions,
-        cameras=UNIHPES[options.preset].cameras,
-        config=SimulatorConfig(frames=options.simulated.frames, rate_hz=RATE_HZ),
+    source = triplets_of(options.simulated, UNIHPES[options.preset].cameras)
+    return str(prepared_store(INDOOR, source, triplets_path(options, out), None))
+
+
+def triplets_of(shown: SimulatedSelection, cameras: tuple[str, ...]) -> TripletSource:
+    """What of a simulated set a preset shows; no cameras: all that the set has."""
+    return TripletSource(
+        subjects=shown.subjects,
+        actions=shown.actions,
+        cameras=cameras,
+        config=SimulatorConfig(frames=shown.frames, rate_hz=RATE_HZ),
     )
-    return str(prepared_store(INDOOR, source, path, None))
 
 
 RATE_HZ = 2.0
@@ -211,37 +216,33 @@ def triplets_path(options: UnihpeOptions, out: Path) -> Path:
     return out / "stores" / f"{INDOOR}-{digest}"
 
 
-def unihpe_config(name: str, options: UnihpeOptions, store: str) -> UnihpeConfig:
-    """The job that its options describe, on a prepared store.
-
-    Raises ValueError that names the option that is wrong.
-    """
-    from equipose.experiments.presets.typed.overrides import with_overrides
-
-    sizes = UNIHPES[options.preset]
-    batch = BatchConfig(
+def batches(sizes: UnihpeSizes) -> BatchConfig:
+    """Batches of triplets; stages and variants leave out what they do not look at."""
+    return BatchConfig(
         modalities=(IMAGE, KEYPOINTS),
         views={IMAGE: ImageView(stride=sizes.stride)},
         context=("box", "intrinsics"),
         targets=("exact_keypoints",),
         origin="pelvis",
     )
+
+
+def unihpe_config(name: str, options: UnihpeOptions, store: str) -> UnihpeConfig:
+    """The job that its options describe, on a prepared store.
+
+    Raises ValueError that names the option that is wrong.
+    """
+    sizes = UNIHPES[options.preset]
     lengths = {
         stage: length if options.epochs is None else replace(length, epochs=options.epochs)
         for stage, length in {**sizes.lengths, BASELINE: FITS[options.preset]}.items()
     }
     config = UnihpeConfig(
         name=name,
-        data=DataConfig(store=store, protocol=options.protocol, split=options.split, batch=batch),
+        data=DataConfig(store=store, protocol=options.protocol, split=options.split, batch=batches(sizes)),
         lengths=lengths,
-        variants=tuple(replace(_variant(one, sizes), last=options.stages) for one in options.variants),
+        variants=tuple(replace(variant_of(one, sizes), last=options.stages) for one in options.variants),
         seeds=tuple(range(options.first_seed, options.first_seed + options.seeds)),
         workers=options.workers,
     )
-    if not options.override:
-        return config
-    variants = []
-    for variant in config.variants:
-        changed = with_overrides(config.runs(variant, config.seeds[0])[-1].config, options.override)
-        variants.append(with_changes(variant, changed))
-    return replace(config, variants=tuple(variants))
+    return with_stage_overrides(config, options.override) if options.override else config

@@ -1,0 +1,79 @@
+"""Which options of a verb its works (`--work`) do not look at: typed for one of them, they are refused."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
+STREAMS = "it is for streams of tasks; add --work continual, or leave it out"
+ALIGNING = "it is for models that align; add --work unihpe, or leave it out"
+UNLOGGED = "an aligned model is not logged as one"
+COMPARED = "strategies are compared, and no model is kept of it"
+
+IDLE: Mapping[str, Mapping[str, Mapping[str, str]]] = MappingProxyType(
+    {
+        "train": {
+            "awc": {
+                "variant": ALIGNING,
+                "stages": ALIGNING,
+                "resume": "a run goes on when its name is given again; use --name",
+            },
+            "unihpe": {
+                "data": "it aligns triplets, simulated ones or those of a store; use --store STORE",
+                "data_root": "it reads no raw files; run `equipose prepare` first, then use --store STORE",
+                "method": "methods balance models that fuse; use --variant, such as gram",
+                "fusion": "an aligned model has none; use --variant, or --override model.decoder=mlp",
+                "name": "its job is named after its options; use --out for a folder of its own",
+                "sensors": "a variant says which it has; for key points alone: "
+                "--variant 'transformer+score lifting'",
+                "log_model": f"{UNLOGGED}; leave it out",
+                "register": f"{UNLOGGED}; leave it out, and use the checkpoint in the results folder",
+            },
+        },
+        "tables": {
+            "awc": {"wild": ALIGNING, "joined": ALIGNING, "contrast_last": ALIGNING},
+            "unihpe": {
+                "data": "it aligns triplets, simulated ones or those of a store; use --store STORE",
+                "data_root": "it reads no raw files; run `equipose prepare` first, then use --store STORE",
+                "tables": "its tables share their runs; leave it out",
+                "columns": "its columns are fixed; leave it out",
+                "sensors": "its tables say which sensors they compare; leave it out",
+                "all_methods": "no method balances aligned models; leave it out",
+                "plan": "it has no plan to print; the progress counts its runs",
+            },
+        },
+        "sweep": {
+            "awc": {"strategies": STREAMS, "by": STREAMS, "tasks": STREAMS, "memory": STREAMS},
+            "continual": {
+                "split": "its tasks are splits; use --by and --tasks",
+                "log_model": f"{COMPARED}; leave it out",
+                "register": f"{COMPARED}; leave it out, and train one with `equipose train --register`",
+            },
+        },
+    }
+)
+"""verb -> work -> option, as its function spells it -> why that work has no use for it, and what to do."""
+
+
+def refuse_idle(verb: Callable[..., None], given: Mapping[str, object]) -> None:
+    """Raise ValueError for the first option that is set although the work does not look at it.
+
+    verb: its function, whose defaults say what is not set. given: its arguments by name; `work` is one.
+    """
+    options, work = inspect.signature(verb).parameters, str(given["work"])
+    for name, why in IDLE[verb.__name__][work].items():
+        if given[name] != options[name].default:
+            raise ValueError(f"{_typed(name, given[name])} has no effect with --work {work}: {why}")
+
+
+def _typed(name: str, value: object) -> str:
+    """An option as it is typed.
+
+    >>> _typed("log_model", False), _typed("tasks", ("E01", "E02"))
+    ('--no-log-model', '--tasks E01 E02')
+    """
+    option = name.replace("_", "-")
+    if isinstance(value, bool):
+        return f"--{option}" if value else f"--no-{option}"
+    return f"--{option} {' '.join(map(str, value)) if isinstance(value, tuple) else value}"

@@ -1,0 +1,1 @@
+"""How large UniHPE's jobs are: `stages` (one variant), `baselines`, `tables` (the paper's)."""

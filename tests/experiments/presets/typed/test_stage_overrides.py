@@ -1,0 +1,28 @@
+"""Settings as typed for `--work unihpe` reach the stages."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from equipose.experiments.presets.unihpe.overrides import with_stage_overrides
+from equipose.models.alignment.config import AlignedConfig
+from tests.orchestrator.aligned_runs import unihpe_config
+
+
+def test_they_reach_every_stage_that_has_a_use_for_them() -> None:
+    config = with_stage_overrides(
+        unihpe_config(Path("nowhere")), ("data.batch.flip=0.5", "model.width=24", "objective.alpha=0.3")
+    )
+    runs = [run.config for run in config.runs(config.variants[0], 0)]
+    assert [run.data.batch.flip for run in runs] == [0.5] * 3
+    models = [run.model for run in runs]
+    assert all(isinstance(model, AlignedConfig) and model.width == 24 for model in models)
+    assert runs[-1].objective.alpha == 0.3  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("override", ["data.batch.seed=1", "epochs=4", "seed=3", "objective.tau_low=0.1"])
+def test_one_that_they_would_drop_is_refused(override: str) -> None:
+    with pytest.raises(ValueError, match=f"override {override} has no effect with --work unihpe"):
+        with_stage_overrides(unihpe_config(Path("nowhere")), (override,))
