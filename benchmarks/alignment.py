@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
@@ -16,20 +15,22 @@ import torch
 from torch import Tensor
 
 from benchmarks.timing import Measurement, compare, one_thread
-from equipose.models.alignment.contrast import first_is_true
-from equipose.models.alignment.losses import AlignmentLoss
-from equipose.models.alignment.sphere import SharedRows, one_rank
+from equipose.models.alignment.sphere import SharedRows
 from equipose.models.alignment.terms.higher_order import Triplet
-from equipose.models.alignment.terms.negatives import sampled_triplets
 from equipose.models.alignment.terms.rivals import Gram
 from equipose.models.randomness import torch_rng
+from equipose.orchestrator.unihpe.paper.cost import (
+    TAU,
+    Loss,
+    as_printed,
+    in_closed_form,
+    pairs,
+    random_embeddings,
+    take_loss,
+)
 
-NAMES = ("image", "flat", "solid")
 SOLVER_BOUND, PRINTED_BOUND = 2.0, 50.0
 """How much faster the closed form must be than `eigvalsh` on the same cosines, and than the printed form."""
-TAU = 0.2
-
-Loss = Callable[[SharedRows], Tensor]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,24 +44,6 @@ class BySolver(Triplet):
         return torch.linalg.eigvalsh(gram)[..., -1]
 
 
-def as_printed(rows: SharedRows, *, singular: bool) -> Tensor:
-    """L_triplet with every matrix M [3, D] written out; lambda1 of M M' or the squared sigma1 of M."""
-    j, k = sampled_triplets(rows.total, rows.index, torch_rng(0))
-    x, y, z = (rows.everyone[name] for name in rows.names)
-    stacked = torch.stack([x[:, None].expand(-1, rows.total, -1), y[j], z[k]], 2)
-    if singular:
-        scores = torch.linalg.svdvals(stacked)[..., 0].square()
-    else:
-        scores = torch.linalg.eigvalsh(stacked @ stacked.mT)[..., -1]
-    return first_is_true(scores / TAU)
-
-
-def pairs(rows: SharedRows) -> Tensor:
-    """The three symmetric L_pair."""
-    loss = AlignmentLoss(AlignmentLoss.Config(higher=None))
-    return loss(rows.everyone, generator=torch_rng(0))["pair"]
-
-
 def term(kind: Triplet | Gram, rows: SharedRows) -> Tensor:
     """A term over three modalities."""
     return kind(rows, torch.tensor(1 / TAU), torch_rng(0))
@@ -68,7 +51,7 @@ def term(kind: Triplet | Gram, rows: SharedRows) -> Tensor:
 
 LOSSES: dict[str, Loss] = {
     "pairs": pairs,
-    "ours": partial(term, Triplet(mask_collisions=False)),
+    "ours": in_closed_form,
     "eigvalsh, from cosines": partial(term, BySolver(mask_collisions=False)),
     "eigenvalue, as printed": partial(as_printed, singular=False),
     "singular value, as printed": partial(as_printed, singular=True),
@@ -79,21 +62,6 @@ LOSSES: dict[str, Loss] = {
 SAME = ("ours", "eigvalsh, from cosines", "eigenvalue, as printed", "singular value, as printed")
 
 
-def embeddings(rows: int, width: int) -> dict[str, Tensor]:
-    """Random ones, somewhat alike in each row."""
-    rng = torch_rng(0, "benchmark", "alignment")
-    common = torch.randn(rows, width, generator=rng)
-    return {name: common + torch.randn(rows, width, generator=rng) for name in NAMES}
-
-
-def step(loss: Loss, given: dict[str, Tensor]) -> float:
-    """One loss and its gradients."""
-    rows = SharedRows.of({name: x.detach().requires_grad_() for name, x in given.items()}, one_rank, 0)
-    value = loss(rows)
-    value.backward()
-    return value.item()
-
-
 def ratio(slow: Measurement, fast: Measurement) -> float:
     """Median over rounds of how much longer the first takes."""
     return statistics.median(s / f for s, f in zip(slow.seconds, fast.seconds, strict=True))
@@ -101,11 +69,11 @@ def ratio(slow: Measurement, fast: Measurement) -> float:
 
 def main(rounds: int = 3, rows: int = 180, width: int = 1024) -> str:
     """The table and the bounds, on one thread; the printed form needs about 2 GB at the defaults."""
-    given = embeddings(rows, width)
-    values = [step(LOSSES[name], given) for name in SAME]
+    given = random_embeddings(rows, width)
+    values = [take_loss(LOSSES[name], given) for name in SAME]
     torch.testing.assert_close(values, [values[0]] * len(values), rtol=1e-4, atol=1e-4)
     with one_thread():
-        candidates = {name: partial(step, loss, given) for name, loss in LOSSES.items()}
+        candidates = {name: partial(take_loss, loss, given) for name, loss in LOSSES.items()}
         measured = {m.name: m for m in compare(candidates, rounds=rounds, clock=time.process_time)}
     base, ours = measured.pop("pairs"), measured["ours"]
     lines = [

@@ -110,7 +110,7 @@ ROOMS = {
     "tracking training",
     "orchestrator.tracking": "failures host sqlite",
     "orchestrator.training": "tracking",
-    "orchestrator.unihpe": "cluster comparison evaluation grid jobs tracking training",
+    "orchestrator.unihpe": "checkpoints cluster comparison evaluation grid jobs paper tracking training",
     "experiments": "",
     "experiments.__main__": "cli",
     "experiments.awc_sweep": "cli",
@@ -124,6 +124,7 @@ ROOMS = {
     "experiments.presets": "",
     "experiments.supported": "",
     "experiments.unihpe_stages": "cli",
+    "experiments.unihpe_tables": "cli",
 }
 """Room -> rooms of the same folder that it may import. A file beside the rooms is a room by itself."""
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from equipose.experiments.commands.tables import pages_address
+from equipose.experiments.presets.names import PaperPresetName
 
 if TYPE_CHECKING:
     from equipose.experiments.presets.unihpe.tables import UnihpeTablesOptions
@@ -19,7 +20,7 @@ def unihpe_tables(
     store: str | None,
     wild: str | None,
     joined: str | None,
-    preset: str,
+    preset: PaperPresetName,
     seeds: int | None,
     epochs: int | None,
     out: Path,
@@ -38,10 +39,10 @@ def unihpe_tables(
     from equipose.experiments.jobs.start import start_job
     from equipose.experiments.presets.sources import chosen_source
     from equipose.experiments.presets.unihpe.stages import INDOOR
-    from equipose.experiments.presets.unihpe.tables import TABLE_SIZES, UnihpeTablesOptions
+    from equipose.experiments.presets.unihpe.tables import UnihpeTablesOptions
 
-    if preset not in TABLE_SIZES:
-        raise ValueError(f"--preset {preset} has no triplets; use one of {', '.join(TABLE_SIZES)}")
+    if preset == "mars":
+        raise ValueError("--preset mars has no triplets; with --work unihpe use smoke, quick or paper")
     source = chosen_source(None, None, store, (), INDOOR)
     options = UnihpeTablesOptions(
         data=source.kind,

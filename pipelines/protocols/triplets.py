@@ -68,13 +68,14 @@ def assign_joined(index: pl.DataFrame, split: str) -> pl.DataFrame:
     of training on Human3.6M alone.
     """
     outdoor = pl.col("part").is_in(["train", "test"])
-    lab = assign_h36m(index.filter(~outdoor), split)
-    others = index.filter(outdoor).with_columns(use=pl.when(pl.col("part") == "train").then(pl.lit("train")))
+    lab, others = index.filter(~outdoor), index.filter(outdoor)
     if lab.is_empty() or others.is_empty():
         raise unfit(
             "H36M+3DHP", split, "it lacks sequences of one of the two; join both, or use H36M or 3DHP"
         )
-    return pl.concat([lab, others.select(lab.columns)]).sort("row")
+    divided = assign_h36m(lab, split)
+    used = others.with_columns(use=pl.when(pl.col("part") == "train").then(pl.lit("train")))
+    return pl.concat([divided, used.select(divided.columns)]).sort("row")
 
 
 def assign_3dpw(

@@ -94,20 +94,21 @@ def html_report(
     sections: Sequence[Section],
     provenance: str,
     *,
-    verdicts: Sequence[MethodVerdict] = (),
+    verdicts: Sequence[MethodVerdict] | None = None,
     left_out: Sequence[str] = (),
     facts: Mapping[str, str] | None = None,
 ) -> str:
     """The report as the text of one HTML file.
 
     provenance: of all runs together, such as `simulated data`; any that is not purely real gets a banner.
-    verdicts: for the overview. left_out: sentences for the overview on what is not here, and how to get it.
+    verdicts: for the overview; None where methods are not what the report is about. left_out: sentences for
+    the overview on what is not here, and how to get it.
     facts: name -> value, such as preset, seeds, date, code version.
     Raises ValueError for an empty provenance, a measured number without a link, or a link to no web page.
     """
     if not provenance.strip():
         raise ValueError("provenance is empty; say what the numbers come from, e.g. 'simulated data'")
-    _check_links(sections, verdicts)
+    _check_links(sections, verdicts or ())
     environment = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined)
     environment.trim_blocks = environment.lstrip_blocks = True
     environment.globals["css_class"] = css_class
@@ -119,6 +120,7 @@ def html_report(
         real=is_real(provenance),
         facts=dict(facts or {}),
         overview=overview_of(verdicts) if verdicts else None,
+        judged=verdicts is not None,
         left_out=left_out,
         sections=chapters,
         player={"style": Markup(style()), "script": Markup(script()), "source": Markup(script_source())}

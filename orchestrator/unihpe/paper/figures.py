@@ -115,7 +115,8 @@ def _retrieval(outcome: UnihpeOutcome, provenance: str) -> UnihpeFigure | None:
             found = [
                 100 * one.recall_at_1
                 for run in outcome.of(name)
-                for one in run.aligned[""].alignment.directions
+                if (alignment := run.aligned[""].alignment) is not None
+                for one in alignment.directions
                 if one.direction == f"{source}>{SKELETON}"
             ]
             if found:

@@ -86,7 +86,10 @@ def _by_cluster(mine: pl.DataFrame, origin: Origin, theirs: pl.DataFrame, other:
 
 
 def verdict(found: PairedTest, published: float | None) -> str:
-    """`as in the paper`, `the other way round`, `undecided`, or what was found where it says nothing."""
+    """`as in the paper`, `the other way round`, `undecided`, `one seed`, or what was found where the paper
+    says nothing."""
+    if np.isnan(found.standard_error):
+        return "one seed"
     low, high = found.interval(LEVEL)
     if not (low > 0 or high < 0):
         return "undecided"

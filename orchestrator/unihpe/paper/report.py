@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from equipose.orchestrator.comparison.files import write_figures, write_tables
@@ -15,6 +16,7 @@ from equipose.orchestrator.unihpe.results import UnihpeOutcome
 from equipose.orchestrator.unihpe.tables import unihpe_tables
 from equipose.pipelines.report.grid import Grid
 from equipose.pipelines.report.html import Section, html_report
+from equipose.pipelines.tables.table import Table
 
 
 def write_unihpe_report(outcome: UnihpeOutcome, links: Links, folder: Path, command: str) -> Path:
@@ -47,7 +49,7 @@ def write_unihpe_report(outcome: UnihpeOutcome, links: Links, folder: Path, comm
     return path
 
 
-def _of_grids(title: str, text: str, tables: dict) -> Section:  # type: ignore[type-arg]
+def _of_grids(title: str, text: str, tables: Mapping[str, Table]) -> Section:
     grids = [Grid(title=table.caption.title, tables={"": table}) for table in tables.values()]
     return Section(title=title, text=(text,), grids=grids)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import polars as pl
@@ -55,7 +56,8 @@ def _table(
     name: str, cells: Mapping[tuple[str, str], Origin], outcome: UnihpeOutcome, links: Links
 ) -> PaperTable:
     published = UNIHPE_TABLES[name]
-    groups, lines = [], []
+    groups: list[ColumnGroup] = []
+    lines: list[dict[str, Any]] = []
     for column in published.columns:
         mine = {row: origin for (row, at), origin in cells.items() if at == column}
         if not mine:
@@ -65,7 +67,10 @@ def _table(
         groups.append(group)
         for row, origin in mine.items():
             lines += _lines(row, group, origin, outcome, links)
-    return paper_table(published, groups, _frame(lines), notes=_notes(name, outcome))
+    measured = {line["row"] for line in lines}
+    rows = {key: row for key, row in published.rows.items() if row.printed or key in measured}
+    shown = replace(published, rows=rows)
+    return paper_table(shown, groups, _frame(lines), notes=_notes(name, outcome))
 
 
 def _lines(

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from job_processes import UnihpeProcess, in_this_process, runs_by_name
 
+from equipose.experiments.commands.tables import tables
 from equipose.experiments.commands.train import train
 
 pytestmark = [pytest.mark.system, pytest.mark.xdist_group("jobs on one Ray")]
@@ -84,3 +85,23 @@ def test_two_workers_train_it_on_ray_train(tmp_path: Path) -> None:
     job = UnihpeProcess(tmp_path / "out", "--workers", "2")
     assert job.ended(900) == 0, job.output
     assert len(table(tmp_path / "out", "routes")) == 4
+
+
+@pytest.mark.slow
+def test_the_papers_tables_are_made_and_remade_from_what_is_kept(ray_cluster: None, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    shown = in_this_process(tables, work="unihpe", preset="smoke", out=out)
+    root = out / "unihpe" / "tables-simulated_indoor-smoke-001"
+    assert str(root / "report.html") in shown or "report.html" in shown
+    page = (root / "report.html").read_text()
+    for number in range(1, 8):
+        assert f"Table {number}: " in page
+    assert "Simulated data" in page
+    assert {path.stem for path in (root / "figures").glob("*.png")} == {
+        "cosines", "retrieval", "space", "worst", "occlusion",
+    }  # fmt: skip
+    before = {folder: (folder / "result.json").stat().st_mtime for folder in (out / "cells").iterdir()}
+    in_this_process(tables, work="unihpe", preset="smoke", out=out, contrast_last=False)
+    kept = {folder: (folder / "result.json").stat().st_mtime for folder in (out / "cells").iterdir()}
+    assert before.items() <= kept.items()
+    assert len(kept) == len(before) + 1, "only the last stage of the pairs differs"

@@ -154,6 +154,21 @@ def test_rows_of_a_common_draw_give_their_rows_of_the_losses() -> None:
     torch.testing.assert_close(half, whole[3:], rtol=1e-12, atol=1e-12)
 
 
+def test_several_draws_are_the_mean_of_single_ones() -> None:
+    decoder, told, pose = build("score", 3), given(3), poses(3)
+    assert isinstance(decoder, ScoreDecoder)
+    rows = len(pose)
+    found = decoder(pose, source="flat", generator=rng(), draws=2, **told)
+    t, noise = decoder.draw(pose, rng(), 2 * rows)
+    parts = [
+        decoder.losses_at(pose, told["embedding"], "flat", t[first::2], noise[first::2]) for first in (0, 1)
+    ]
+    torch.testing.assert_close(found, (parts[0] + parts[1]) / 2)
+    share = {name: value[2:] if isinstance(value, torch.Tensor) else value for name, value in told.items()}
+    mine = decoder(pose[2:], source="flat", generator=rng(), draws=2, start=2, total=rows, **share)
+    torch.testing.assert_close(mine, found[2:])
+
+
 @pytest.mark.parametrize("predicts", ["noise", "pose"])
 def test_estimates_of_pose_and_noise_add_up_to_the_input(predicts: str) -> None:
     decoder = build("score", 3, predicts=predicts)

@@ -1,0 +1,50 @@
+"""Several sources in one store: nothing is lost or mixed up."""
+
+from __future__ import annotations
+
+import polars as pl
+import pytest
+
+from equipose.pipelines.files.errors import DataError
+from equipose.pipelines.prepare import prepare
+from equipose.pipelines.protocols import assign
+from equipose.pipelines.readers import READERS, TripletSource
+from equipose.pipelines.readers.triplets.joined import JoinedReader
+from equipose.pipelines.simulator import SimulatorConfig
+from equipose.pipelines.store import Store
+
+FEW = SimulatorConfig(frames=2)
+LAB = TripletSource(subjects=("S01", "S08", "S09"), actions=("A01",), cameras=("C1",), config=FEW)
+OUTDOOR = TripletSource(subjects=("S21", "S31"), actions=("A13",), cameras=("C1",), config=FEW)
+NAMES = ("simulated_indoor", "simulated_outdoor")
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    reader = JoinedReader(readers={name: READERS[name] for name in NAMES})
+    root = dict(zip(NAMES, (LAB, OUTDOOR), strict=True))
+    return prepare("simulated_joined", root, tmp_path_factory.mktemp("joined") / "store", reader=reader)
+
+
+def test_every_sequence_of_both_is_there(store: Store) -> None:
+    assert store.index["subject"].unique().sort().to_list() == ["S01", "S08", "S09", "S21", "S31"]
+    assert store.header["source"] == "simulated_joined"
+
+
+def test_the_outdoor_people_train_and_nothing_else(store: Store) -> None:
+    uses = assign(store.index, "H36M+3DHP", "subject").group_by("subject").agg(pl.col("use").first())
+    assert dict(uses.iter_rows()) == {
+        "S01": "train", "S21": "train", "S08": "validation", "S09": "test", "S31": None,
+    }  # fmt: skip
+
+
+def test_a_store_of_one_of_them_is_refused(store: Store) -> None:
+    for alone in (store.index.filter(pl.col("part") == ""), store.index.filter(pl.col("part") != "")):
+        with pytest.raises(DataError, match="it lacks sequences of one of the two"):
+            assign(alone, "H36M+3DHP", "subject")
+
+
+def test_a_key_that_two_sources_have_is_refused() -> None:
+    reader = JoinedReader(readers={"one": READERS[NAMES[0]], "other": READERS[NAMES[0]]})
+    with pytest.raises(DataError, match="is in one and in other"):
+        reader.sequences({"one": LAB, "other": LAB})
