@@ -188,13 +188,18 @@ def test_two_ranks_equal_one(store_path: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", sorted(METHODS))
 def test_resumed_equals_uninterrupted(store_path: Path, tmp_path: Path, name: str) -> None:
+    """With two sensors: test_training_faults.py resumes with four."""
+    sensors = ("rgb", "lidar")
     config = config_of(
         store_path,
         METHODS[name].Config(),
-        batch_size=48,
+        data=DataConfig(
+            store=str(store_path),
+            batch=BatchConfig(batch_size=48, views=point_views(lidar=16), modalities=sensors),
+        ),
         dtype="float32",
         epochs=3,
-        model=ModelConfig(preset="tiny", norm="batch", dropout=0.1),
+        model=ModelConfig(preset="tiny", norm="batch", dropout=0.1, modalities=sensors),
     )
     whole = build_training(config)
     results: list[EpochResult] = []
