@@ -75,7 +75,9 @@ def resumes_exactly(subject: Subject, toys: Toys) -> None:
         whole.fit(stop + 1)
         assert torch.equal(whole.weights(), resumed.weights())
         torch.testing.assert_close(whole.method.state_dict(), resumed.method.state_dict(), rtol=0, atol=0)
-        torch.testing.assert_close(whole.optimizer.state_dict(), resumed.optimizer.state_dict(), rtol=0, atol=0)
+        torch.testing.assert_close(
+            whole.optimizer.state_dict(), resumed.optimizer.state_dict(), rtol=0, atol=0
+        )
 
 
 def ranks_agree_and_equal_one_rank(subject: Subject, toys: Toys) -> None:

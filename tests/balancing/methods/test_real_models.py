@@ -77,7 +77,7 @@ SETTINGS = (
 ACTING = [name for name in METHODS if name != "plain"]
 
 
-# Two fusions each, one without and one with attention; test_equivalence.py runs all with concatenation and one more.
+# Two fusions each, one without and one with attention; test_equivalence.py has two ranks.
 @pytest.mark.parametrize(
     ("name", "fusion", "names"),
     [(name, *SETTINGS[k]) for i, name in enumerate(ACTING) for k in ((0, 3), (1, 2))[i % 2]],
