@@ -4,6 +4,8 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 export RAY_TRAIN_V2_ENABLED = 1
+# Jobs and tests start many processes; without kept bytecode each would compile the package and the tests anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 BUILD_DOCS := NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 

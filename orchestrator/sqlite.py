@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 
 def whole_database(database: Path, make_tables: Callable[[str], None]) -> str:
@@ -20,9 +23,34 @@ def whole_database(database: Path, make_tables: Callable[[str], None]) -> str:
         partial = database.with_name(f".{database.name}.partial")
         for remains in (partial, partial.with_name(f"{partial.name}-journal")):
             remains.unlink(missing_ok=True)
-        make_tables(sqlite_url(partial))
+        with _written_through_later(partial):
+            make_tables(sqlite_url(partial))
         partial.replace(database)
     return sqlite_url(database)
+
+
+@contextmanager
+def _written_through_later(database: Path) -> Iterator[None]:
+    """SQLAlchemy does not wait for the disk at one file, which is written through at the end of the block.
+
+    Otherwise SQLite waits at every one of a hundred statements. A file that is half there has no name yet.
+    """
+    from sqlalchemy import event
+    from sqlalchemy.engine import Engine
+
+    def relax(connection: Any, _record: object) -> None:
+        files = {Path(row[2]).resolve() for row in connection.execute("PRAGMA database_list")}
+        if database.resolve() in files:
+            connection.execute("PRAGMA synchronous=OFF")
+
+    event.listen(Engine, "connect", relax)
+    try:
+        yield
+    finally:
+        event.remove(Engine, "connect", relax)
+    if database.exists():
+        with database.open("rb+") as file:
+            os.fsync(file.fileno())
 
 
 def sqlite_url(database: Path) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from benchmarks.code_shape import (
     FOLDERS,
     ROOT,
+    Graph,
     between_rooms,
     circles,
     import_graph,
@@ -139,9 +141,15 @@ MOST_FILES = 12
 """In one folder, beside its `__init__.py`."""
 
 
+@cache
+def graph_of_the_package() -> Graph:
+    """The import graph of all files, which takes seconds."""
+    return import_graph()
+
+
 @pytest.mark.parametrize("folder", FOLDERS)
 def test_folders_import_one_way(folder: str) -> None:
-    for module, imported in import_graph().items():
+    for module, imported in graph_of_the_package().items():
         if module.split(".")[1] == folder:
             other = {name.split(".")[1] for name in imported} - {folder}
             assert other <= MAY_IMPORT[folder], module
@@ -149,7 +157,7 @@ def test_folders_import_one_way(folder: str) -> None:
 
 def test_rooms_import_what_the_table_allows() -> None:
     found = {}
-    for room, imported in between_rooms(import_graph()).items():
+    for room, imported in between_rooms(graph_of_the_package()).items():
         folder = room.split(".")[0]
         inside = {name for name in imported if name.split(".")[0] == folder}
         found[room] = " ".join(sorted(name.removeprefix(f"{folder}.") for name in inside))
@@ -157,7 +165,7 @@ def test_rooms_import_what_the_table_allows() -> None:
 
 
 def test_nothing_imports_in_a_circle() -> None:
-    graph = import_graph()
+    graph = graph_of_the_package()
     assert circles(graph) == []
     assert circles(between_rooms(graph)) == []
 

@@ -10,7 +10,8 @@ from equipose.balancing.registry import METHODS
 from equipose.models.build import ModelConfig
 
 
-def test_one_row_per_registered_method() -> None:
+def test_one_row_per_registered_method(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(methods, "CYCLE", 2)
     with one_thread():
         rows = list(methods.measured(ModelConfig(preset="tiny"), batches=1, size=4, rounds=1, starts=1))
     assert [row.name for row in rows] == list(METHODS)

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import event
+from sqlalchemy import create_engine, event
 from sqlalchemy.engine import Engine
 
 from equipose.models.build import ModelConfig
@@ -126,3 +126,25 @@ def test_what_a_killed_maker_left_is_not_used(tmp_path: Path) -> None:
     whole_database(tmp_path / "a.db", make)
     assert [name for _, name, _ in schema(tmp_path / "a.db")] == ["t"]
     assert [path.name for path in tmp_path.iterdir()] == ["a.db"]
+
+
+def synchronous(url: str) -> int:
+    """0 where a connection does not wait for the disk, 2 where it does at every statement."""
+    engine = create_engine(url)
+    with engine.connect() as connection:
+        found = int(connection.exec_driver_sql("PRAGMA synchronous").scalar_one())
+    engine.dispose()
+    return found
+
+
+def test_only_a_database_in_the_making_does_not_wait_for_the_disk(tmp_path: Path) -> None:
+    other = f"sqlite:///{tmp_path / 'other.db'}"
+    seen: list[int] = []
+
+    def make(url: str) -> None:
+        (tmp_path / ".a.db.partial").touch()
+        seen.extend(map(synchronous, (url, other)))
+
+    url = whole_database(tmp_path / "a.db", make)
+    assert seen == [0, 2]
+    assert synchronous(url) == 2

@@ -44,6 +44,7 @@ def test_the_note_has_the_best_setting_and_both_errors() -> None:
 
 
 @pytest.mark.system
+@pytest.mark.timeout(900)  # it is the first to ask for the finished sweep
 def test_the_best_trial_and_the_sweep_show_one_model(finished_sweep: Any) -> None:
     runs = runs_by_name(finished_sweep.out)
     with pytest.MonkeyPatch.context() as patch:

@@ -139,10 +139,10 @@ def test_rows_that_lack_a_sensor_are_not_trained_on(store: Path) -> None:
 
 
 @pytest.mark.system
-@pytest.mark.parametrize("sources", ["one", "all"])
-def test_two_ranks_equal_one(store: Path, tmp_path: Path, sources: str) -> None:
+def test_two_ranks_equal_one(store: Path, tmp_path: Path) -> None:
     configs = {
-        str(number): replace(config, epochs=1)
+        f"{sources} {number}": replace(config, epochs=1)
+        for sources in ("one", "all")
         for number, config in enumerate(stage_configs(store, sources=sources))
     }
     mp.spawn(rank_main, args=(free_port(), configs, str(tmp_path)), nprocs=2)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -129,72 +130,98 @@ VARIANTS = {
 """Readings that take another way through the backward pass, or change it during the run."""
 
 
+SENSORS = ("rgb", "lidar", "mmwave")
+"""Of the many runs; the longer ones have WiFi too, which takes as long as these."""
+
+
 def every_method(store: Path) -> dict[str, TrainConfig]:
-    """Runs of every registered method by concatenation and by another fusion, and of the variants."""
+    """Runs of every registered method, by an MLP and by attention in turn, and of the variants.
+
+    The contract suite has all of them on two ranks with a fusion that adds up, as concatenation does.
+    """
     methods = {name: SHORT.get(name, method.Config()) for name, method in METHODS.items()}
-    others = [("mlp", "attention")[i % 2] for i in range(len(methods))]
     runs: list[tuple[str, MethodConfig, str]] = [
-        *((f"{name}-concat", config, "concat") for name, config in methods.items()),
-        *((f"{n}-{fusion}", c, fusion) for (n, c), fusion in zip(methods.items(), others, strict=True)),
-        *((name, config, "mlp") for name, config in VARIANTS.items()),
+        *((name, config, ("mlp", "attention")[i % 2]) for i, (name, config) in enumerate(methods.items())),
+        *((name, config, "concat") for name, config in VARIANTS.items()),
     ]
     return {
         name: config_of(
             store,
             config,
-            model=ModelConfig(preset="tiny", norm="layer", fusion=fusion),  # type: ignore[arg-type]
+            data=DataConfig(
+                store=str(store),
+                batch=BatchConfig(batch_size=48, views=point_views(lidar=16, mmwave=8), modalities=SENSORS),
+            ),
+            model=ModelConfig(
+                preset="tiny",
+                norm="layer",
+                fusion=fusion,  # type: ignore[arg-type]
+                modalities=SENSORS,
+            ),
             epochs=2,
-            batch_size=48,
         )
         for name, config, fusion in runs
     }
 
 
-@pytest.mark.system
-def test_two_ranks_equal_one_with_every_method(store_path: Path, tmp_path: Path) -> None:
-    configs = every_method(store_path)
-    mp.spawn(rank_main, args=(free_port(), configs, str(tmp_path)), nprocs=2)
-    for name, config in configs.items():
-        ranks = [torch.load(tmp_path / f"{name}-{rank}.pt", weights_only=True) for rank in range(2)]
-        assert_close(ranks[0]["model"], ranks[1]["model"], 0.0, name)
-        assert_close(state_of(*train(config)), ranks[0], 1e-10, name)
+def longer_runs(store: Path) -> dict[str, TrainConfig]:
+    """AWC beyond its window, and with batch statistics."""
+    exact = {name: config_of(store, method, batch_size=48) for name, method in EXACT.items()}
+    norm = ModelConfig(preset="tiny", norm="batch")
+    return {**exact, "batch-norm": config_of(store, AWC.Config(window=3), batch_size=48, model=norm)}
+
+
+RankState = Callable[[str, int], dict[str, Any]]
+
+
+@pytest.fixture(scope="module")
+def of_rank(store_path: Path, tmp_path_factory: pytest.TempPathFactory) -> RankState:
+    """(name, rank) -> what that rank of two ends with, all trained by one pair of processes."""
+    folder = tmp_path_factory.mktemp("ranks")
+    configs = {**every_method(store_path), **longer_runs(store_path)}
+    mp.spawn(rank_main, args=(free_port(), configs, str(folder)), nprocs=2)
+
+    def state(name: str, rank: int) -> dict[str, Any]:
+        found: dict[str, Any] = torch.load(folder / f"{name}-{rank}.pt", weights_only=True)
+        return found
+
+    return state
 
 
 @pytest.mark.system
-def test_two_ranks_equal_one(store_path: Path, tmp_path: Path) -> None:
-    configs = {name: config_of(store_path, method) for name, method in EXACT.items()}
-    with_batch_norm = config_of(
-        store_path, AWC.Config(window=3), model=ModelConfig(preset="tiny", norm="batch")
-    )
-    mp.spawn(
-        rank_main,
-        args=(free_port(), {**configs, "batch-norm": with_batch_norm}, str(tmp_path)),
-        nprocs=2,
-    )
+def test_two_ranks_equal_one_with_every_method(store_path: Path, of_rank: RankState) -> None:
+    for name, config in every_method(store_path).items():
+        assert_close(of_rank(name, 0)["model"], of_rank(name, 1)["model"], 0.0, name)
+        assert_close(state_of(*train(config)), of_rank(name, 0), 1e-10, name)
 
-    def rank(name: str, number: int) -> dict[str, Any]:
-        state: dict[str, Any] = torch.load(tmp_path / f"{name}-{number}.pt", weights_only=True)
-        return state
 
-    for name, config in configs.items():
-        assert_close(state_of(*train(config)), rank(name, 0), 1e-10, name)
-    for name in (*configs, "batch-norm"):
-        assert_close(rank(name, 0)["model"], rank(name, 1)["model"], 0.0, name)
-        assert_close(rank(name, 0)["contributions"], rank(name, 1)["contributions"], 0.0, name)
-    alone = state_of(*train(with_batch_norm))
+@pytest.mark.system
+def test_two_ranks_equal_one(store_path: Path, of_rank: RankState) -> None:
+    configs = longer_runs(store_path)
+    for name in configs:
+        assert_close(of_rank(name, 0)["model"], of_rank(name, 1)["model"], 0.0, name)
+        assert_close(of_rank(name, 0)["contributions"], of_rank(name, 1)["contributions"], 0.0, name)
+    for name in EXACT:
+        assert_close(state_of(*train(configs[name])), of_rank(name, 0), 1e-10, name)
+    alone = state_of(*train(configs["batch-norm"]))
     with pytest.raises(AssertionError):
-        assert_close(alone["model"], rank("batch-norm", 0)["model"], 1e-10)
+        assert_close(alone["model"], of_rank("batch-norm", 0)["model"], 1e-10)
 
 
 @pytest.mark.parametrize("name", sorted(METHODS))
 def test_resumed_equals_uninterrupted(store_path: Path, tmp_path: Path, name: str) -> None:
+    """With two sensors: test_training_faults.py resumes with four."""
+    sensors = ("rgb", "lidar")
     config = config_of(
         store_path,
         METHODS[name].Config(),
-        batch_size=48,
+        data=DataConfig(
+            store=str(store_path),
+            batch=BatchConfig(batch_size=48, views=point_views(lidar=16), modalities=sensors),
+        ),
         dtype="float32",
         epochs=3,
-        model=ModelConfig(preset="tiny", norm="batch", dropout=0.1),
+        model=ModelConfig(preset="tiny", norm="batch", dropout=0.1, modalities=sensors),
     )
     whole = build_training(config)
     results: list[EpochResult] = []

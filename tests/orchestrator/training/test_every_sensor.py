@@ -1,4 +1,4 @@
-"""What every registered sensor gets that can be simulated: training in every fusion, ranks, resume."""
+"""What every registered sensor gets that can be simulated: training, ranks, resume; each fusion has some."""
 
 from __future__ import annotations
 
@@ -50,9 +50,10 @@ def config_of(store: Store, names: tuple[str, ...], fusion: str = "concat", epoc
     )
 
 
-@pytest.mark.parametrize("fusion", FUSIONS)
-@pytest.mark.parametrize("name", NAMES)
-def test_it_trains_in_every_fusion_and_reaches_its_encoder(name: str, fusion: str, store: Store) -> None:
+@pytest.mark.parametrize(
+    ("name", "fusion"), [(name, list(FUSIONS)[i % len(FUSIONS)]) for i, name in enumerate(NAMES)]
+)  # a fusion sees features, which are of one shape for every sensor
+def test_it_trains_and_reaches_its_encoder(name: str, fusion: str, store: Store) -> None:
     names = (name, "rgb") if name != "rgb" else ("rgb", "lidar")
     training = build_training(config_of(store, names, fusion, epochs=1))
     before = [p.detach().clone() for p in training.model.encoders[name].parameters()]

@@ -29,7 +29,7 @@ CONFIG = NoiseSeparation.Config(warmup=99)
 
 
 def config_of(store: Path, method: NoiseSeparation.Config, **changes: Any) -> TrainConfig:
-    batch = BatchConfig(batch_size=24, views=point_views(lidar=16, mmwave=8))
+    batch = BatchConfig(batch_size=48, views=point_views(lidar=16, mmwave=8))
     return TrainConfig(
         data=DataConfig(store=str(store), batch=batch),
         model=ModelConfig(preset="tiny", norm="layer"),
