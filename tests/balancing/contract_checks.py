@@ -178,11 +178,12 @@ def declares_its_schedules(subject: Subject, toys: Toys) -> None:
     assert not undeclared, f"declare {undeclared} with `epoch_count` or `fixed_count`"
 
 
-OF_PAIRS: dict[str, Check] = {"ranks agree and equal one rank": ranks_agree_and_equal_one_rank}
-"""A chain keeps its parts' states under their names (test_compose.py), and compositions resume below."""
+OF_PAIRS: dict[str, Check] = {
+    "resumes exactly": resumes_exactly,
+    "ranks agree and equal one rank": ranks_agree_and_equal_one_rank,
+}
 ALWAYS: dict[str, Check] = {
     **OF_PAIRS,
-    "resumes exactly": resumes_exactly,
     "leaves no trace of extra passes": leaves_no_trace_of_extra_passes,
     "leaves modes and statistics alone": leaves_modes_and_statistics_alone,
     "edits no losses but its own": edits_no_losses_but_its_own,
