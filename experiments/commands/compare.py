@@ -6,7 +6,13 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from equipose.experiments.presets.names import DEFAULT_OUT, ComparisonPresetName, FusionName, OptimizerName
+from equipose.experiments.presets.names import (
+    DEFAULT_OUT,
+    ComparisonPresetName,
+    FusionName,
+    OptimizerName,
+    StartName,
+)
 
 if TYPE_CHECKING:
     from equipose.experiments.presets.comparison import ComparisonOptions
@@ -22,6 +28,7 @@ def compare(
     seeds: int | None = None,
     fusions: tuple[FusionName, ...] = (),
     optimizers: tuple[OptimizerName, ...] = ("adam",),
+    starts: tuple[StartName, ...] = ("new",),
     protocols: tuple[str, ...] = (),
     split: str | None = None,
     budget: int | None = None,
@@ -50,6 +57,8 @@ def compare(
         fusions: Instead of the preset's.
         optimizers: `adam sgd` compares all methods with either: methods that scale gradients were published
             with SGD.
+        starts: `new aligned` compares all methods from new weights and from encoders that were aligned with
+            the skeletons first.
         protocols: Of P1, P2, P3 (MARS: `MARS`); one table each.
         split: S1, S2 or S3 (MARS: `time` or `subject`).
         budget: Settings tried per method on the validation part; 1 tunes nothing.
@@ -83,6 +92,7 @@ def compare(
         seeds=sizes.seeds if seeds is None else seeds,
         fusions=fusions or sizes.fusions,
         optimizers=optimizers,
+        starts=starts,
         protocols=protocols or preset_protocols(sizes.protocols, default[0]),
         split=split or default[1],
         budget=sizes.budget if budget is None else budget,

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
 DATA: dict[str, str] = {"smoke": "simulated", "quick": "simulated", "mars": "mars", "paper": "mmfi"}
 """Default data source of each preset."""
-UI_PORT = 5000
 
 
 def tables(
@@ -81,7 +80,7 @@ def tables(
 
     refuse_idle(globals()["tables"], locals())
     if work == "unihpe":
-        from equipose.experiments.commands.unihpe_tables import unihpe_tables
+        from equipose.experiments.commands.unihpe.tables import unihpe_tables
 
         unihpe_tables(
             store=store,
@@ -160,6 +159,7 @@ def print_plan(options: TablesOptions, out: Path) -> None:
 
 def run_job(name: str, options: TablesOptions, out: Path, *, quiet: bool = False) -> None:
     """Prepare the data, train what is missing, write the report, print its path."""
+    from equipose.experiments.jobs.pages import UI_PORT, pages_address
     from equipose.experiments.jobs.preflight import stop_at_absent_sensors
     from equipose.experiments.jobs.records import finish_job
     from equipose.experiments.jobs.start import running_job
@@ -187,10 +187,3 @@ def run_job(name: str, options: TablesOptions, out: Path, *, quiet: bool = False
     print(f"report: {os.path.join(shown, outcome.report.relative_to(out))}")
     if not options.mlflow_url and not os.environ.get("MLFLOW_TRACKING_URI"):
         print(f"its links work while this runs: equipose ui {shown} --port {UI_PORT}")
-
-
-def pages_address(url: str | None) -> str:
-    """Address of MLflow's pages for the reader: `url`, or that of the user's server, or of `equipose ui`."""
-    own = os.environ.get("MLFLOW_TRACKING_URI", "")
-    default = own if own.startswith("http") else f"http://127.0.0.1:{UI_PORT}"
-    return (url or default).rstrip("/")

@@ -70,7 +70,7 @@ def train(
     """
     refuse_idle(train, locals())
     if work == "unihpe":
-        from equipose.experiments.commands.unihpe import align
+        from equipose.experiments.commands.unihpe.train import align
 
         align(
             store=store,

@@ -15,6 +15,7 @@ from equipose.orchestrator.comparison.check_tables import repetition_words
 from equipose.orchestrator.comparison.job import ComparisonOutcome
 from equipose.orchestrator.comparison.judgements import Judgements
 from equipose.orchestrator.comparison.methods_table import methods_table
+from equipose.orchestrator.comparison.starts.table import start_tables
 from equipose.orchestrator.grid.variants import REFERENCE
 from equipose.pipelines.statistics.judgement import JUDGEMENTS
 from equipose.pipelines.statistics.missing import ONE_MISSING
@@ -28,6 +29,8 @@ def print_comparison(outcome: ComparisonOutcome, out: Path, console: Console | N
         console.print(to_rich(methods_table(setting)))
         for line in verdict_lines(setting):
             console.print(line)
+    for table in start_tables([setting.outcome for setting in outcome.settings]).values():
+        console.print(to_rich(table))
     shown = os.path.relpath(out) if out.is_relative_to(Path.cwd()) else str(out)
     folder = Path(shown) / outcome.folder.relative_to(out)
     console.print(f"tables and figures: {folder}\nlook at it: equipose ui {shown}", soft_wrap=True)

@@ -9,7 +9,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from equipose.balancing.method import MethodConfig
 from equipose.balancing.registry import METHODS, method_class
 from equipose.balancing.schedules import fitted
-from equipose.experiments.presets.names import ComparisonPresetName, FusionName, OptimizerName
+from equipose.experiments.presets.names import (
+    ComparisonPresetName,
+    FusionName,
+    OptimizerName,
+    StartName,
+)
 from equipose.experiments.presets.options import ResumableOptions
 from equipose.experiments.presets.sizes import MANY_SUBJECTS, PRESETS, Preset, SimulatedSelection
 from equipose.orchestrator.jobs.location import Kind
@@ -95,6 +100,8 @@ class ComparisonOptions(ResumableOptions):
     """How many, counted from 0."""
     fusions: tuple[FusionName, ...]
     optimizers: tuple[OptimizerName, ...] = ("adam",)
+    starts: tuple[StartName, ...] = ("new",)
+    """With new weights, or with encoders that were aligned with the skeletons first."""
     protocols: tuple[str, ...]
     split: str
     budget: int
@@ -107,7 +114,7 @@ class ComparisonOptions(ResumableOptions):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("methods", "fusions", "optimizers", "protocols"):
+        for name in ("methods", "fusions", "optimizers", "starts", "protocols"):
             if not getattr(self, name):
                 raise ValueError(f"{name} must name at least one, got none")
 
@@ -186,6 +193,7 @@ def comparison_config(name: str, options: ComparisonOptions, store: str) -> Comp
         seeds=tuple(range(options.seeds)),
         fusions=options.fusions,
         optimizers=options.optimizers,
+        starts=options.starts,
         splits=tuple((protocol, split) for protocol in options.protocols),
         budget=options.budget,
         alone=options.alone,

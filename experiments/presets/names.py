@@ -9,6 +9,7 @@ from typing import Literal
 FusionName = Literal["concat", "mlp", "attention", "cross_attention"]
 """The same names as `equipose.models.build.Fusion`, without torch."""
 OptimizerName = Literal["adam", "sgd"]
+StartName = Literal["new", "aligned"]
 PresetName = Literal["smoke", "quick", "paper"]
 WorkName = Literal["awc", "continual"]
 """What a sweep searches."""

@@ -15,6 +15,7 @@ from equipose.balancing.method import MethodConfig
 from equipose.balancing.registry import method_name
 from equipose.balancing.search_spaces import SearchRange, at_position
 from equipose.models.build import Fusion
+from equipose.orchestrator.comparison.starts.alignment import alignment_run
 from equipose.orchestrator.grid.run_spec import RunResult, RunSpec
 from equipose.orchestrator.grid.variants import REFERENCE, with_modalities
 from equipose.orchestrator.training.config import TrainConfig
@@ -24,6 +25,8 @@ LR_FACTORS = (1 / 3, 3.0)
 TEST, TUNING = "test", "tuning"
 """What a run is for: to be compared, or to choose settings."""
 Optimizer = Literal["adam", "sgd"]
+Start = Literal["new", "aligned"]
+"""With new weights, or with encoders that were aligned with the skeletons before; see `alignment`."""
 SGD_LR = 0.05
 """Learning rate of the settings with SGD, with which methods that scale gradients were published."""
 SECOND_LR = 0.85
@@ -38,11 +41,13 @@ class Setting:
     protocol: str
     split: str
     optimizer: Optimizer = "adam"
+    start: Start = "new"
 
     @property
     def name(self) -> str:
-        """Such as `concat P1-S1`, and `concat P1-S1 sgd` with another optimiser than Adam."""
+        """Such as `concat P1-S1`, and `concat P1-S1 sgd aligned` with another optimiser and start."""
         other = "" if self.optimizer == "adam" else f" {self.optimizer}"
+        other += "" if self.start == "new" else f" {self.start}"
         return f"{self.fusion} {self.protocol}-{self.split}{other}"
 
     @property
@@ -66,6 +71,7 @@ class ComparisonConfig:
     """(protocol, split)."""
     optimizers: tuple[Optimizer, ...] = ("adam",)
     """SGD has the learning rate `SGD_LR`; all else of the base run's optimiser stays."""
+    starts: tuple[Start, ...] = ("new",)
     budget: int = 2
     """Settings tried per method before the comparison; 1 trains all with the defaults."""
     tuning_seed: int = 1000
@@ -87,6 +93,7 @@ class ComparisonConfig:
             ("fusions", self.fusions),
             ("splits", self.splits),
             ("optimizers", self.optimizers),
+            ("starts", self.starts),
         ):
             if not values or len(set(values)) < len(values):
                 raise ValueError(f"{what} must be different and at least one, got {list(values)}")
@@ -102,9 +109,10 @@ class ComparisonConfig:
 
     @property
     def settings(self) -> tuple[Setting, ...]:
-        """Every fusion on every split with every optimiser."""
+        """Every fusion on every split with every optimiser and start."""
         return tuple(
-            Setting(fusion=fusion, protocol=protocol, split=split, optimizer=optimizer)
+            Setting(fusion=fusion, protocol=protocol, split=split, optimizer=optimizer, start=start)
+            for start in self.starts
             for optimizer in self.optimizers
             for protocol, split in self.splits
             for fusion in self.fusions
@@ -176,13 +184,14 @@ class ComparisonConfig:
         """Every sensor trained alone with plain training, per split and optimiser, for every seed."""
         if not self.alone or len(self.base.model.modalities) < 2:
             return []
-        first = [setting for setting in self.settings if setting.fusion == self.fusions[0]]
+        first = [s for s in self.settings if (s.fusion, s.start) == (self.fusions[0], self.starts[0])]
         return [
             self.spec(f"{modality} alone s{seed}", setting, replace(one, seed=seed))
             for seed in self.seeds
             for setting in first
             for modality in self.base.model.modalities
             for one in [with_modalities(self.in_setting(setting), (modality,))]
+            for setting in [replace(setting, start="new")]
         ]
 
     def spec(self, name: str, setting: Setting, config: TrainConfig, stage: str = TEST) -> RunSpec:
@@ -191,6 +200,7 @@ class ComparisonConfig:
         return RunSpec(
             name=full,
             config=config,
+            init_from=alignment_run(config, self.workers) if setting.start == "aligned" else None,
             stage=stage,
             workers=self.workers,
             evaluate=stage != TUNING,

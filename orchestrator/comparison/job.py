@@ -11,6 +11,7 @@ from equipose.orchestrator.comparison.config import ComparisonConfig, Setting, b
 from equipose.orchestrator.comparison.judgements import Judgements
 from equipose.orchestrator.comparison.record import record
 from equipose.orchestrator.comparison.results import SettingOutcome, collect
+from equipose.orchestrator.comparison.starts.alignment import with_alignments
 from equipose.orchestrator.grid.job import GridJob, grid_job
 from equipose.orchestrator.grid.run_spec import RunResult, RunSpec
 from equipose.orchestrator.jobs.location import JobLocation
@@ -60,15 +61,15 @@ def tune_train_judge(config: ComparisonConfig, job: GridJob) -> ComparisonOutcom
     tuning = [spec for specs in candidates.values() for spec in specs]
     later = [*config.final_runs(config.defaults()), *check_runs(config, config.defaults())]
     job.progress.trials = len(tuning) + len(later) + len(config.alone_runs())
-    tried = job.run(tuning, "tuning on the validation part") if tuning else {}
+    tried = job.run(with_alignments(tuning), "tuning on the validation part") if tuning else {}
     chosen = _choose(config, candidates, tried)
     specs = [*config.final_runs(chosen), *check_runs(config, chosen), *config.alone_runs()]
-    results = job.run(specs, "training and testing")
+    results = job.run(with_alignments(specs), "training and testing")
     outcomes = collect({spec.name: spec for spec in specs}, results, job.runs)
     again = _repetition(config, chosen, outcomes)
     if again:
         job.progress.trials += len(again)
-        results |= job.run(again, "decided verdicts again, on fresh seeds")
+        results |= job.run(with_alignments(again), "decided verdicts again, on fresh seeds")
         specs += again
         outcomes = collect({spec.name: spec for spec in specs}, results, job.runs)
     judged = tuple(Judgements(outcome) for outcome in outcomes)

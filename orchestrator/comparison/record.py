@@ -13,6 +13,7 @@ from equipose.orchestrator.comparison.files import log_files, write_figures, wri
 from equipose.orchestrator.comparison.judgements import Judgements
 from equipose.orchestrator.comparison.motion import comparison_clip
 from equipose.orchestrator.comparison.results import EvaluatedRun
+from equipose.orchestrator.comparison.starts.table import start_tables
 from equipose.orchestrator.comparison.tables import comparison_tables, tuned_frame, tuned_row
 from equipose.orchestrator.grid.run_one import result_metrics
 from equipose.orchestrator.tracking.origin import MAX_NOTE, NOTE
@@ -42,10 +43,12 @@ def record(
     """
     with RunLogger(tracking.uri, tracking.parent_run, Path(tracking.outbox)) as logger:
         logger.log_artifact(json.dumps(to_json(config.base), indent=2), "config.json")
+        starts = start_tables([judgements.outcome for judgements in settings])
         for judgements in settings:
             outcome = judgements.outcome
             folder = root / outcome.setting.slug
-            write_tables(comparison_tables(judgements), folder / "tables")
+            own = {"starts": starts[outcome.setting.slug]} if outcome.setting.slug in starts else {}
+            write_tables({**comparison_tables(judgements), **own}, folder / "tables")
             mine = {name: run for (setting, name), run in chosen.items() if setting == outcome.setting}
             (folder / "tables" / "tuned.csv").write_text(tuned_frame(mine).write_csv())
             write_figures(comparison_figures(outcome), folder / "figures")

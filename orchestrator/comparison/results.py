@@ -165,6 +165,7 @@ def setting_of(spec: RunSpec) -> Setting:
         protocol=config.data.protocol,
         split=config.data.split,
         optimizer=config.optimizer.name,
+        start="new" if spec.init_from is None else "aligned",
     )
 
 

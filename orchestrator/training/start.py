@@ -9,6 +9,7 @@ from typing import Any
 
 from torch import Tensor
 
+from equipose.balancing.objectives.model_kinds import kind_of
 from equipose.balancing.registry import method_name
 from equipose.models.alignment.config import AlignedConfig
 from equipose.models.base import SensorModel
@@ -25,7 +26,8 @@ def start_at(training: Training, state: Mapping[str, Any], config: TrainConfig, 
     """Let a freshly built run start with the weights of another run's end, and what its method carries on.
 
     The inputs stay scaled as in the first run, so a later one never looks back at how. Optimiser, schedules
-    and epochs start anew. Where the other run was trained with `plain`, a method that joins late is shown the
+    and epochs start anew. A fusion model that starts at an aligned one's end has its method start anew, too.
+    Where the other run was trained with `plain`, a method that joins late is shown the
     end of it, on its rows; otherwise both must have the same method, whose settings may differ.
 
     state: the other run's last, see `equipose.orchestrator.checkpoints.state.load`. config, data: of the run
@@ -42,7 +44,9 @@ def start_at(training: Training, state: Mapping[str, Any], config: TrainConfig, 
     fresh = {name: value.detach().clone() for name, value in training.model.named_parameters()}
     _load_shared(training.model, state["model"], earlier, config)
     before, now = method_name(earlier.method), method_name(config.method)
-    if before == now:
+    if kind_of(earlier.model) != kind_of(config.model):
+        pass  # what was learnt before is another task, of which a balancing method has nothing to keep
+    elif before == now:
         training.method.start_task(state["method"])
     elif training.method.joins_late and before == "plain":
         ended = _at_its_end(training, earlier, data)

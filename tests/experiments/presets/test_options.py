@@ -33,7 +33,7 @@ WRITTEN: list[tuple[type[ResumableOptions], dict[str, Any]]] = [
 NEW: dict[str, Any] = {"sensors": [], "store": None}
 """What options of an earlier version lack."""
 NEW_OF: dict[type[ResumableOptions], dict[str, Any]] = {
-    ComparisonOptions: {"checks": True, "optimizers": ["adam"]},
+    ComparisonOptions: {"checks": True, "optimizers": ["adam"], "starts": ["new"]},
     TablesOptions: {"all_methods": False},
 }
 """The same of one verb."""

@@ -11,7 +11,7 @@ from equipose.balancing.methods.awc.awc import AWC
 from equipose.balancing.methods.plain import Plain
 from equipose.experiments.cli import main
 from equipose.experiments.commands import tables
-from equipose.experiments.commands.tables import pages_address
+from equipose.experiments.jobs.pages import pages_address
 from equipose.experiments.presets.names import PaperPresetName
 from equipose.experiments.presets.paper import PAPER_PRESETS, TablesOptions, paper_config
 from equipose.experiments.presets.sizes import PRESETS

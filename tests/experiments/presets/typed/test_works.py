@@ -10,7 +10,7 @@ import pytest
 
 from equipose.experiments.cli import command, main
 from equipose.experiments.commands.stream_sweep import stream_options
-from equipose.experiments.commands.unihpe import align
+from equipose.experiments.commands.unihpe.train import align
 from equipose.experiments.presets.typed.works import IDLE
 
 

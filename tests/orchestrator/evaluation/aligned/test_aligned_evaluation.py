@@ -33,7 +33,14 @@ def test_every_frame_counts_for_every_route(model_and_frames: tuple[AlignedModel
     routes = evaluate_aligned(model, frames).routes
     counts = dict(routes.group_by("route").len().iter_rows())
     assert counts == dict.fromkeys(
-        ("image>pose", "keypoints>pose", "skeleton>pose", "image>keypoints"), len(frames)
+        (
+            "exact_keypoints>pose",
+            "image>pose",
+            "keypoints>pose",
+            "skeleton>pose",
+            "image>keypoints",
+        ),
+        len(frames),
     )
     posed = routes.filter(pl.col("route") == "image>pose")
     assert posed["row"].to_list() == frames.rows.tolist()

@@ -7,7 +7,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from equipose.experiments.commands.tables import pages_address
 from equipose.experiments.presets.names import PaperPresetName
 
 if TYPE_CHECKING:
@@ -79,6 +78,7 @@ def check(options: UnihpeTablesOptions) -> TrainConfig:
 
 def run_job(name: str, options: UnihpeTablesOptions, out: Path, *, quiet: bool = False) -> None:
     """Prepare the data, train what is missing, write the report, print its path."""
+    from equipose.experiments.jobs.pages import pages_address
     from equipose.experiments.jobs.records import finish_job
     from equipose.experiments.jobs.start import claimed_job
     from equipose.experiments.presets.unihpe.tables import ensure_table_stores, unihpe_tables_config

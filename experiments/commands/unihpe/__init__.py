@@ -1,0 +1,1 @@
+"""What `--work unihpe` of `equipose train` and `equipose tables` does."""
