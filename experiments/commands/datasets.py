@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.progress import Progress
@@ -73,6 +74,7 @@ def prepare(
     root: Positional[Path],
     /,
     out: Path,
+    also: tuple[str, ...] = (),
     sensors: tuple[str, ...] = (),
     parallel: bool = True,
     follow_links: tuple[Path, ...] = (),
@@ -93,6 +95,8 @@ def prepare(
             installed reader.
         root: Their folder.
         out: Store to create; after an interrupt the same command continues where it stopped.
+        also: Further sources for the same store, each with its folder, such as
+            `mpi_inf_3dhp=/data/3dhp` beside Human3.6M; their own options are left at their defaults.
         sensors: What the store holds, e.g. `rgb lidar depth`; by default the AWC paper's, or a triplet.
         parallel: Read sequences in parallel on Ray when there are many.
         follow_links: Folders outside ROOT that its symbolic links may lead into.
@@ -115,8 +119,9 @@ def prepare(
     from equipose.pipelines.prepare import one_by_one
     from equipose.pipelines.prepare import prepare as prepare_store
     from equipose.pipelines.readers import configured
+    from equipose.pipelines.readers.triplets.joined import JOINED, joined_sources
 
-    reader = configured(
+    reader: Any = configured(
         source,
         sensors=in_order(sensors) if sensors else (),
         follow_links=follow_links,
@@ -129,11 +134,14 @@ def prepare(
         detections=detections,
         rate=rate,
     )
+    whole: Any = root
+    if also:
+        reader, whole = joined_sources({source: (reader, root)}, also)
     with Progress() as progress:
         task = progress.add_task("preparing", total=None)
         store = prepare_store(
-            source,
-            root,
+            JOINED if also else source,
+            whole,
             out,
             reader=reader,
             strict=strict,

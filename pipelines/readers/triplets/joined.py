@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar
 
 from equipose.pipelines.files.errors import DataError
-from equipose.pipelines.readers.contract import Reader
+from equipose.pipelines.readers import reader_of
+from equipose.pipelines.readers.contract import Reader, Traceable
 from equipose.pipelines.sequence import RawSequence, SequenceKey
+
+JOINED = "joined"
+"""Source name of such a store."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +36,12 @@ class JoinedReader:
         """The sequence from the source that has it."""
         name = self._owners(root)[key]
         return self.readers[name].read(root[name], key)
+
+    def state(self, root: Mapping[str, Any], key: SequenceKey) -> str:
+        """What the reader of its source says; `0` for one whose sequences never change."""
+        name = self._owners(root)[key]
+        reader = self.readers[name]
+        return reader.state(root[name], key) if isinstance(reader, Traceable) else "0"
 
     def notes(self, root: Mapping[str, Any]) -> tuple[str, ...]:
         """The remarks of all readers, each after the name of its source."""
@@ -57,3 +68,23 @@ class JoinedReader:
                     )
                 owners[key] = name
         return owners
+
+
+def joined_sources(
+    first: Mapping[str, tuple[Reader, Any]], also: Sequence[str]
+) -> tuple[JoinedReader, dict[str, Any]]:
+    """The reader and the root of some sources and of further ones, given as `name=folder`.
+
+    first: source name -> its reader and root. Raises ValueError for one that is no such pair, that is
+    unknown, or that is there twice.
+    """
+    readers = {name: reader for name, (reader, _) in first.items()}
+    roots = {name: root for name, (_, root) in first.items()}
+    for text in also:
+        name, found, folder = text.partition("=")
+        if not (found and folder):
+            raise ValueError(f"--also {text}: give source=folder, such as mpi_inf_3dhp=/data/3dhp")
+        if name in readers:
+            raise ValueError(f"--also {text}: {name} is there already; give each source once")
+        readers[name], roots[name] = reader_of(name), Path(folder)
+    return JoinedReader(readers=readers), roots

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import polars as pl
 import pytest
 
@@ -9,7 +11,7 @@ from equipose.pipelines.files.errors import DataError
 from equipose.pipelines.prepare import prepare
 from equipose.pipelines.protocols import assign
 from equipose.pipelines.readers import READERS, TripletSource
-from equipose.pipelines.readers.triplets.joined import JoinedReader
+from equipose.pipelines.readers.triplets.joined import JoinedReader, joined_sources
 from equipose.pipelines.simulator import SimulatorConfig
 from equipose.pipelines.store import Store
 
@@ -48,3 +50,16 @@ def test_a_key_that_two_sources_have_is_refused() -> None:
     reader = JoinedReader(readers={"one": READERS[NAMES[0]], "other": READERS[NAMES[0]]})
     with pytest.raises(DataError, match="is in one and in other"):
         reader.sequences({"one": LAB, "other": LAB})
+
+
+def test_sources_are_named_with_their_folders() -> None:
+    reader, roots = joined_sources({"h36m": (READERS["h36m"], Path("a"))}, ["mpi_inf_3dhp=/data/b"])
+    assert roots == {"h36m": Path("a"), "mpi_inf_3dhp": Path("/data/b")}
+    assert list(reader.readers) == ["h36m", "mpi_inf_3dhp"]
+    for wrong, words in (
+        ("mpi_inf_3dhp", "give source=folder"),
+        ("h36m=/data/b", "is there already"),
+        ("elsewhere=/data/b", "source is 'elsewhere'"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            joined_sources({"h36m": (READERS["h36m"], Path("a"))}, [wrong])
