@@ -93,26 +93,25 @@ def validate(
     ranks = ranks or Ranks()
     value_of = value_function_of(value_function)
     metrics = pose_metrics()
-    parts: list[CoalitionStatistics] = []
-    cosines: list[Tensor] = []
+    parts: list[tuple[CoalitionStatistics, Tensor | None]] = []
     extra = 0.0
     with torch.no_grad(), evaluating(model):
         for batch in batches:
             features, present = model.encode(batch), model.present_of(batch)
             start = time.perf_counter()
             predictions = coalition_predictions(model, features, present)
-            parts.append(CoalitionStatistics.from_predictions(predictions, batch.pose, recordings(batch)))
+            found = CoalitionStatistics.from_predictions(predictions, batch.pose, recordings(batch))
             extra += time.perf_counter() - start
             metrics.to(features.device).update(predictions[-1], batch.pose)
-            agreement = model.agreement(features, batch)
-            if agreement is not None:
-                cosines.append(agreement.double().where(present, torch.nan).cpu())
+            cosines = model.agreement(features, batch)
+            known = None if cosines is None else cosines.double().where(present, torch.nan).cpu()
+            parts.append((found, known))
     gathered = [part for share in ranks.gather(parts) for part in share]
     if not gathered:
         raise ValueError("nothing to validate on: the validation part has no frames")
-    shares = [part for share in ranks.gather(cosines) for part in share]
     start = time.perf_counter()
-    statistics = CoalitionStatistics.merged(gathered)
+    statistics = CoalitionStatistics.merged([found for found, _ in gathered])
+    cosines_of = [known for _, known in gathered if known is not None]
     coalitions, worth = coalitions_of(len(model.modalities)), value_of(statistics)
     shapley, sampling_error = coalitions.shapley(worth), coalitions.sampling_error(worth)
     extra += time.perf_counter() - start
@@ -122,6 +121,6 @@ def validate(
         statistics=statistics,
         shapley=shapley,
         sampling_error=sampling_error,
-        cosines=torch.cat(shares).nanmean(0) if shares else None,
+        cosines=torch.cat(cosines_of).nanmean(0) if cosines_of else None,
         shapley_seconds=extra,
     )

@@ -11,10 +11,13 @@ from typing import Any
 import pytest
 
 from equipose.balancing.methods.plain import Plain
+from equipose.balancing.objectives.align import Align
 from equipose.balancing.registry import METHODS, method_name
 from equipose.balancing.search_spaces import search_space
+from equipose.orchestrator.comparison.checks import check_runs
 from equipose.orchestrator.comparison.config import LR_FACTORS, ComparisonConfig, Setting, best_candidate
 from equipose.orchestrator.comparison.results import setting_of
+from equipose.orchestrator.comparison.starts.alignment import with_alignments
 from equipose.orchestrator.grid.run_spec import RunResult
 from equipose.orchestrator.training.config import TrainConfig
 
@@ -192,3 +195,30 @@ def test_an_optimiser_is_a_setting_of_its_own(build: Build, small_run: TrainConf
     assert setting_of(config.spec("plain s0", sgd, config.in_setting(sgd))) == sgd
     with pytest.raises(ValueError, match="optimizers must be different"):
         replace(config, optimizers=("sgd", "sgd"))
+
+
+def test_aligned_encoders_are_a_setting_whose_runs_start_at_an_alignment(build: Build) -> None:
+    config = build(starts=("new", "aligned"), seeds=(0, 1))
+    new, aligned = config.settings
+    assert (new.name, aligned.name) == ("concat P1-S1", "concat P1-S1 aligned")
+    specs = config.final_runs(config.defaults())
+    assert {spec.init_from is None for spec in specs if setting_of(spec) == new} == {True}
+    starts = {spec.config.seed: spec.init_from for spec in specs if setting_of(spec) == aligned}
+    assert sorted(starts) == [0, 1]
+    for seed, before in starts.items():
+        assert before is not None
+        run = before.config
+        assert (run.seed, run.model.modalities) == (seed, config.base.model.modalities)
+        assert run.objective == Align.Config(higher=None, tau=1 / 14, tau_low=1 / 100)
+        assert run.data.batch.origin == "pelvis"
+    every = with_alignments(specs)
+    assert [spec.stage for spec in every[:3]] == ["alignment", "alignment", "test"]
+    assert len({spec.name for spec in every}) == len(every) == len(specs) + 2
+    assert all(setting_of(spec).start == "new" for spec in config.alone_runs())
+
+
+def test_longer_runs_start_at_a_longer_alignment(build: Build) -> None:
+    config = build(starts=("aligned",), seeds=(0,))
+    runs = [*config.final_runs(config.defaults()), *check_runs(config, config.defaults())]
+    names = {spec.init_from.name for spec in runs if spec.init_from}
+    assert len(names) == len({spec.init_from.config.epochs for spec in runs if spec.init_from})

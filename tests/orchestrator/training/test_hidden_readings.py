@@ -44,9 +44,9 @@ class Spoilt(BatchSource):
 
     spoilt: Hidden
 
-    def load(self, rows: Any, present: Any, seed: int) -> Batch:
+    def load(self, rows: Any, present: Any, seed: int, flip: float = 0.0) -> Batch:
         """The batch, spoilt."""
-        batch = super().load(rows, present, seed)
+        batch = super().load(rows, present, seed, flip)
         away = ~self.spoilt.visible(torch.from_numpy(np.asarray(rows)))
         inputs = dict(batch.inputs)
         for m, (name, value) in enumerate(batch.inputs.items()):
