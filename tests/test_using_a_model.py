@@ -11,6 +11,7 @@ import pytest
 
 from equipose.experiments.cli import main
 from equipose.orchestrator.evaluation import latency
+from tests.orchestrator.aligned_runs import untrained_stages, write_photos
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "using-a-model.md"
 BLOCK = re.compile(r"^```(sh|python)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -27,6 +28,8 @@ def test_the_page_runs_as_written(
     monkeypatch.setattr(latency, "ROUNDS", 1)
     (tmp_path / "RUN").symlink_to(trained_run)
     (tmp_path / "STORE").symlink_to(store_path)
+    (tmp_path / "ALIGNED").symlink_to(untrained_stages(tmp_path) / "3")
+    write_photos(tmp_path)
     ran: list[str] = []
     for language, code in BLOCK.findall(PAGE.read_text()):
         if language == "python":
@@ -39,7 +42,7 @@ def test_the_page_runs_as_written(
             main(args)
             ran.append(args[0])
     views = ["view"] * 3
-    assert ran == ["evaluate", "predict", "predict", *views, "python", "advise", "advise"]
+    assert ran == ["evaluate", *["predict"] * 3, *views, "python", "advise", "advise"]
     out = capsys.readouterr().out
     assert "('rgb', 'lidar', 'mmwave', 'wifi') m" in out
     assert "(192, 17, 3)" in out

@@ -16,13 +16,10 @@ from equipose.experiments.cli import main
 from equipose.models.batch import Batch
 from equipose.models.sensors import Image
 from equipose.models.sensors.triplets import IMAGE
-from equipose.orchestrator.checkpoints import state as checkpoints
 from equipose.orchestrator.checkpoints.trained_model import load_model
-from equipose.orchestrator.training.build import new_model
-from equipose.orchestrator.training.config import to_json
-from equipose.pipelines.images import decode, encode
+from equipose.pipelines.images import decode
 from equipose.pipelines.readers.triplets.picture_folder import boxed_pictures, crop_of
-from tests.orchestrator.aligned_runs import unihpe_config
+from tests.orchestrator.aligned_runs import untrained_stages, write_photos
 
 Say = Callable[..., tuple[int, str, str]]
 
@@ -30,29 +27,14 @@ Say = Callable[..., tuple[int, str, str]]
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Checkpoints of the three stages of a tiny aligned model with its first weights: `1`, `2` and `3`."""
-    folder = tmp_path_factory.mktemp("runs")
-    config = unihpe_config(folder / "no-store")
-    for number, spec in enumerate(config.runs(config.variants[0], 0), 1):
-        (folder / str(number)).mkdir()
-        state = {
-            "format": checkpoints.FORMAT, "config": to_json(spec.config), "extra": {}, "epoch": 0,
-            "best_mpjpe_mm": 0.0, "best_epoch": -1, "history": [], "contributions": None,
-            "model": new_model(spec.config, torch.zeros(17, 3)).state_dict(),
-        }  # fmt: skip
-        checkpoints.save_for_use(state, folder / str(number))
-    return folder
+    return untrained_stages(tmp_path_factory.mktemp("runs"))
 
 
 @pytest.fixture
 def say(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Say:
     """(exit status, stdout, stderr) of `equipose predict ...` in a folder that holds three photos."""
     monkeypatch.chdir(tmp_path)
-    rng = np.random.default_rng(0)
-    Path("photos").mkdir()
-    for name, codec in (("a.jpg", "jpeg"), ("b.png", "png"), ("c.png", "png")):
-        coarse = rng.integers(0, 255, (12, 16, 3), np.uint8)
-        Path("photos", name).write_bytes(encode(coarse.repeat(20, 0).repeat(20, 1), codec))
-    Path("boxes.csv").write_text("file,centre_x,centre_y,side\nb.png,150,120,200\na.jpg,100,100,180.5\n")
+    write_photos(tmp_path)
 
     def call(*args: str) -> tuple[int, str, str]:
         status = 0
