@@ -10,6 +10,8 @@ from torch import Tensor, nn
 from equipose.models.encoders.base import Encoder, EncoderConfig, Norm
 from equipose.models.encoders.image.hrnet_layers import Bottleneck, ConvNorm, Exchange
 
+LAYOUT = torch.channels_last
+"""Order of a picture's numbers, in which convolutions on CPUs are faster (`benchmarks/pictures.py`)."""
 SMALLEST = 32
 """Height and width must be multiples of this, so that all four resolutions fit each other."""
 
@@ -83,8 +85,7 @@ class HRNet(Encoder):
             raise ValueError(
                 f"pictures have shape {list(inputs.shape)}; height and width must be multiples of {SMALLEST}"
             )
-        # On CPUs the convolutions forward and back take 15 to 40 % less with channels last.
-        inputs = inputs.contiguous(memory_format=torch.channels_last)
+        inputs = inputs.contiguous(memory_format=LAYOUT)
         maps: list[Tensor] = [self.bottlenecks(self.stem(inputs))]
         for number, (start, stage) in enumerate(zip(self.starts, self.stages, strict=True)):
             assert isinstance(start, nn.ModuleList)
