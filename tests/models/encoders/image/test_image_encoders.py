@@ -149,3 +149,13 @@ def test_pictures_that_do_not_fit_are_refused() -> None:
         build("hrnet", "layer")(pictures()[:, :, :40])
     with pytest.raises(ValueError, match=r"\(32, 32\) pixels .* size=\(64, 32\)"):
         build("vit", "layer")(pictures()[:, :, :32])
+
+
+def test_a_vit_looks_at_thinned_pictures_with_fewer_patches() -> None:
+    thinned = IMAGE_ENCODERS["vit_tiny"].with_stride(2)
+    assert isinstance(thinned, ViT.Config)
+    assert thinned.size == (128, 96)
+    assert thinned.build(5, "layer")(torch.zeros(2, 3, 128, 96)).shape == (2, 5)
+    with pytest.raises(ValueError, match="use multiples of patch"):
+        IMAGE_ENCODERS["vit_tiny"].with_stride(3)
+    assert IMAGE_ENCODERS["tiny"].with_stride(2) == IMAGE_ENCODERS["tiny"]
