@@ -176,7 +176,8 @@ class UnihpeConfig:
         assert isinstance(variant.objective, Align.Config)
         objective = replace(variant.objective, tau=start, tau_low=low)
         if stage == "pose pairs":
-            model = replace(model.without_decoders(), modalities=(KEYPOINTS,), image=None, image_weights=None)
+            others = tuple(name for name in model.modalities if name != IMAGE)
+            model = replace(model.without_decoders(), modalities=others, image=None, image_weights=None)
             objective = Align.Config(direction=objective.direction, higher=None, tau=start, tau_low=low)
         elif stage == "image":
             unread = Align.Config()

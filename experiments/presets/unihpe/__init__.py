@@ -1,1 +1,2 @@
-"""How large UniHPE's jobs are: `stages` (one variant), `baselines`, `tables` (the paper's)."""
+"""How large UniHPE's jobs are: `sizes`, `variants`, `baselines`, `overrides`; `stages` (one variant) and
+`tables` (the paper's)."""

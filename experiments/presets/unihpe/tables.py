@@ -14,18 +14,15 @@ from equipose.experiments.presets.sizes import SimulatedSelection, codes
 from equipose.experiments.presets.sources import prepared_store, simulated_digest
 from equipose.experiments.presets.unihpe.baselines import FITS
 from equipose.experiments.presets.unihpe.overrides import with_stage_overrides
-from equipose.experiments.presets.unihpe.stages import (
-    INDOOR,
+from equipose.experiments.presets.unihpe.sizes import (
     PAPER_ADAM,
     QUICK_ADAM,
-    RATE_HZ,
     UNIHPES,
     UnihpeSizes,
-    batches,
     lengths_of,
-    triplets_of,
-    variant_of,
 )
+from equipose.experiments.presets.unihpe.stages import INDOOR, RATE_HZ, batches, triplets_of
+from equipose.experiments.presets.unihpe.variants import variant_of
 from equipose.models.baselines.config import Architecture
 from equipose.orchestrator.jobs.location import Kind
 from equipose.orchestrator.training.config import DataConfig, OptimizerConfig
