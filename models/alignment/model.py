@@ -161,13 +161,14 @@ class AlignedModel(RoutedModel):
         return self.config.label
 
     def follow(self, batch: Batch) -> dict[Route, Tensor]:
-        """What every route makes of a batch; the embedding of an absent source is zero."""
+        """What every route makes of a batch, and of exact key points where the batch has them; the embedding of
+        an absent source is zero."""
         embeddings, found = self(batch).embeddings, {}
-        if KEYPOINTS in embeddings and EXACT in batch.targets:
-            found[EXACT, POSE] = self.pose_of(self.encode_exact(batch), KEYPOINTS)
         for name, target in self.routes:
             if target == POSE:
                 found[name, target] = self.pose_of(embeddings[name], name)
+                if name == KEYPOINTS and EXACT in batch.targets:
+                    found[EXACT, target] = self.pose_of(self.encode_exact(batch), name)
             else:
                 found[name, target] = self.decode(target, embeddings[name], name, self.box_of(batch))
         return found

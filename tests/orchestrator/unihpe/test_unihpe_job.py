@@ -53,7 +53,13 @@ def test_every_stage_is_a_run_of_its_own(finished: Path) -> None:
 
 def test_the_tables_say_all_routes_and_directions(finished: Path) -> None:
     routes = [row["route"].rpartition(": ")[2] for row in table(finished, "routes")]
-    assert routes == ["image>pose", "keypoints>pose", "skeleton>pose", "image>keypoints"]
+    assert routes == [
+        "image>pose",
+        "keypoints>pose",
+        "exact_keypoints>pose",
+        "skeleton>pose",
+        "image>keypoints",
+    ]
     assert len(table(finished, "retrieval")) == 6
     report = (finished / "unihpe" / JOB / "report.html").read_text()
     assert "simulated data" in report
@@ -84,7 +90,7 @@ def test_killed_inside_a_stage_and_resumed_it_gives_the_same_tables(finished: Pa
 def test_two_workers_train_it_on_ray_train(tmp_path: Path) -> None:
     job = UnihpeProcess(tmp_path / "out", "--workers", "2")
     assert job.ended(900) == 0, job.output
-    assert len(table(tmp_path / "out", "routes")) == 4
+    assert len(table(tmp_path / "out", "routes")) == 5
 
 
 @pytest.mark.slow
