@@ -161,8 +161,8 @@ class AlignedModel(RoutedModel):
         return self.config.label
 
     def follow(self, batch: Batch) -> dict[Route, Tensor]:
-        """What every route makes of a batch, also from exact key points where the batch has them; the embedding
-        of an absent source is zero."""
+        """What every route makes of a batch, also from exact key points where there are any; the embedding of
+        an absent source is zero."""
         embeddings, found = self(batch).embeddings, {}
         for name, target in self.routes:
             if target == POSE:
