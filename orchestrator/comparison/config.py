@@ -51,6 +51,12 @@ class Setting:
         return f"{self.fusion} {self.protocol}-{self.split}{other}"
 
     @property
+    def words(self) -> str:
+        """For captions: `concat fusion`, and `concat fusion, SGD, encoders aligned first`."""
+        found = f"{self.fusion} fusion" + ("" if self.optimizer == "adam" else f", {self.optimizer.upper()}")
+        return found + ("" if self.start == "new" else ", encoders aligned first")
+
+    @property
     def slug(self) -> str:
         """The same as a folder's name: `concat-P1-S1`."""
         return self.name.replace(" ", "-")

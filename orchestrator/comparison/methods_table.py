@@ -24,7 +24,7 @@ def methods_table(judgements: Judgements) -> Table:
     several = judgements.several
     table = results_table(
         pl.concat([*_full_scores(outcome), *_missing_scores(outcome)]),
-        outcome.caption(f"Balancing methods, {outcome.setting.fusion} fusion, test part"),
+        outcome.caption(f"Balancing methods, {outcome.setting.words}, test part"),
         comparison=judgements.judged() if several else None,
         others={name: judgements.judged(name) for name in judgements.questions if name} if several else {},
         costs=outcome.costs(),

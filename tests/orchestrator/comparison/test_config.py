@@ -201,6 +201,7 @@ def test_aligned_encoders_are_a_setting_whose_runs_start_at_an_alignment(build: 
     config = build(starts=("new", "aligned"), seeds=(0, 1))
     new, aligned = config.settings
     assert (new.name, aligned.name) == ("concat P1-S1", "concat P1-S1 aligned")
+    assert (new.words, aligned.words) == ("concat fusion", "concat fusion, encoders aligned first")
     specs = config.final_runs(config.defaults())
     assert {spec.init_from is None for spec in specs if setting_of(spec) == new} == {True}
     starts = {spec.config.seed: spec.init_from for spec in specs if setting_of(spec) == aligned}
