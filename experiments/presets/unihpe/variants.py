@@ -14,6 +14,7 @@ def variant_of(name: str, sizes: UnihpeSizes) -> Variant:
     """A variant by its name; ValueError for an unknown one.
 
     Examples:
+        >>> from equipose.experiments.presets.unihpe.sizes import UNIHPES
         >>> variant_of("pairs", UNIHPES["smoke"]).objective.higher is None
         True
     """
