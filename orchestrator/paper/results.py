@@ -75,8 +75,7 @@ def _table(name: str, finished: Finished, links: Links) -> PaperTable:
     lines = [
         line for position, specs in mine.items() for line in _lines(position, specs, metrics, finished, links)
     ]
-    results = pl.DataFrame(lines, schema=SCHEMA, infer_schema_length=None)
-    return paper_table(AWC_TABLES[name], groups, results, notes=notes(name, finished.config))
+    return paper_table(AWC_TABLES[name], groups, results_frame(lines), notes=notes(name, finished.config))
 
 
 SCHEMA = dict(
@@ -86,6 +85,27 @@ SCHEMA = dict(
         strict=True,
     )
 )
+
+
+def results_frame(lines: Sequence[Mapping[str, object]]) -> pl.DataFrame:
+    """Lines of `result_line` as the frame that `paper_table` takes."""
+    return pl.DataFrame(lines, schema=SCHEMA, infer_schema_length=None)
+
+
+def result_line(
+    row: str, column: str, metric: str, values: Sequence[float], link: str, fingerprint: str
+) -> dict[str, object]:
+    """One measured number: mean, standard deviation and count of its values over seeds."""
+    return {
+        "row": row,
+        "column": column,
+        "metric": metric,
+        "mean": statistics.mean(values),
+        "std": statistics.stdev(values) if len(values) > 1 else None,
+        "n": len(values),
+        "link": link,
+        "fingerprint": fingerprint,
+    }
 
 
 def _group(
@@ -116,17 +136,9 @@ def _lines(
     lines = []
     for metric in metrics:
         values = [READERS[metric.key](result, evaluation) for result, evaluation in found]
+        fingerprint = found[0][0].fingerprint
         lines.append(
-            {
-                "row": position.row,
-                "column": position.column,
-                "metric": metric.key,
-                "mean": statistics.mean(values),
-                "std": statistics.stdev(values) if len(values) > 1 else None,
-                "n": len(values),
-                "link": links(specs),
-                "fingerprint": found[0][0].fingerprint,
-            }
+            result_line(position.row, position.column, metric.key, values, links(specs), fingerprint)
         )
     return lines
 

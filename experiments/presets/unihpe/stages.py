@@ -19,7 +19,7 @@ from equipose.models.alignment.config import IMAGE, KEYPOINTS
 from equipose.models.sensors import ImageView
 from equipose.orchestrator.jobs.location import Kind
 from equipose.orchestrator.training.config import DataConfig
-from equipose.orchestrator.unihpe.stages import BASELINE, STAGES, UnihpeConfig
+from equipose.orchestrator.unihpe.stages import BASELINE, STAGES, Stage, StageLength, UnihpeConfig
 from equipose.pipelines.batches.config import BatchConfig
 from equipose.pipelines.readers.triplets.simulated import TripletSource
 from equipose.pipelines.simulator import SimulatorConfig
@@ -119,16 +119,20 @@ def batches(sizes: UnihpeSizes) -> BatchConfig:
     )
 
 
+def lengths_in(preset: PresetName, sizes: UnihpeSizes, epochs: int | None) -> dict[Stage, StageLength]:
+    """Of every stage, that of baselines too; epochs: instead of the preset's (None: the preset's)."""
+    every = {**sizes.lengths, BASELINE: FITS[preset]}
+    if epochs is None:
+        return every
+    return {stage: replace(length, epochs=epochs) for stage, length in every.items()}
+
+
 def unihpe_config(name: str, options: UnihpeOptions, store: str) -> UnihpeConfig:
     """The job that its options describe, on a prepared store.
 
     Raises ValueError that names the option that is wrong.
     """
     sizes = UNIHPES[options.preset]
-    lengths = {
-        stage: length if options.epochs is None else replace(length, epochs=options.epochs)
-        for stage, length in {**sizes.lengths, BASELINE: FITS[options.preset]}.items()
-    }
     if options.variants == (SENSORS,):
         variants = [variant_of_sensors(sizes, options.source.held())]
         batch = BatchConfig(modalities=variants[0].model.modalities, origin="pelvis")
@@ -137,7 +141,7 @@ def unihpe_config(name: str, options: UnihpeOptions, store: str) -> UnihpeConfig
     config = UnihpeConfig(
         name=name,
         data=DataConfig(store=store, protocol=options.protocol, split=options.split, batch=batch),
-        lengths=lengths,
+        lengths=lengths_in(options.preset, sizes, options.epochs),
         variants=tuple(replace(one, last=options.stages) for one in variants),
         seeds=tuple(range(options.first_seed, options.first_seed + options.seeds)),
         workers=options.workers,

@@ -12,22 +12,20 @@ from equipose.experiments.presets.names import PresetName
 from equipose.experiments.presets.options import ResumableOptions
 from equipose.experiments.presets.sizes import SimulatedSelection, codes
 from equipose.experiments.presets.sources import prepared_store, simulated_digest
-from equipose.experiments.presets.unihpe.baselines import FITS
 from equipose.experiments.presets.unihpe.overrides import with_stage_overrides
 from equipose.experiments.presets.unihpe.sizes import (
-    PAPER_ADAM,
     QUICK_ADAM,
     UNIHPES,
     UnihpeSizes,
     lengths_of,
 )
-from equipose.experiments.presets.unihpe.stages import INDOOR, RATE_HZ, batches, triplets_of
+from equipose.experiments.presets.unihpe.stages import INDOOR, RATE_HZ, batches, lengths_in, triplets_of
 from equipose.experiments.presets.unihpe.variants import variant_of
 from equipose.models.baselines.config import Architecture
 from equipose.orchestrator.jobs.location import Kind
 from equipose.orchestrator.training.config import DataConfig, OptimizerConfig
 from equipose.orchestrator.unihpe.paper.plan import ABLATED, LIFTERS, MOVING, WHOLE, image_variant
-from equipose.orchestrator.unihpe.stages import BASELINE, UnihpeConfig, Variant
+from equipose.orchestrator.unihpe.stages import UnihpeConfig, Variant
 from equipose.pipelines.readers import READERS, TripletSource
 from equipose.pipelines.readers.triplets.joined import JoinedReader
 
@@ -78,10 +76,7 @@ TABLE_SIZES: Mapping[PresetName, TableSizes] = {
         images=("vit_tiny",),
     ),
     "paper": TableSizes(
-        sizes=replace(
-            UNIHPES["paper"],
-            lengths=lengths_of((200, 2048, PAPER_ADAM), (200, 180, PAPER_ADAM), (200, 180, PAPER_ADAM)),
-        ),
+        sizes=UNIHPES["paper"],
         outdoor=SimulatedSelection(
             subjects=codes("S", *range(21, 29), *range(31, 37)),
             actions=codes("A", *range(13, 28)),
@@ -221,10 +216,6 @@ def unihpe_tables_config(name: str, options: UnihpeTablesOptions, stores: TableS
     """
     sizes = TABLE_SIZES[options.preset].sizes
     batch = batches(sizes)
-    lengths = {
-        stage: length if options.epochs is None else replace(length, epochs=options.epochs)
-        for stage, length in {**sizes.lengths, BASELINE: FITS[options.preset]}.items()
-    }
     wild = (
         {MOVING: DataConfig(store=stores.wild, protocol="3DPW", split="test", batch=batch)}
         if stores.wild
@@ -238,7 +229,7 @@ def unihpe_tables_config(name: str, options: UnihpeTablesOptions, stores: TableS
     config = UnihpeConfig(
         name=name,
         data=DataConfig(store=stores.lab, protocol=options.protocol, split=options.split, batch=batch),
-        lengths=lengths,
+        lengths=lengths_in(options.preset, sizes, options.epochs),
         variants=table_variants(options, bool(others)),
         seeds=tuple(range(options.extent)),
         also=wild,

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
 import torch
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from equipose.balancing.evaluation_mode import evaluating
 from equipose.models.alignment.config import IMAGE, KEYPOINTS, SKELETON
 from equipose.models.alignment.model import AlignedModel
+from equipose.models.alignment.sphere import unit
 from equipose.orchestrator.checkpoints.trained_model import TrainedModel, load_model
+from equipose.orchestrator.paper.figures import PaperFigure
+from equipose.orchestrator.training.passes import show_gallery
 from equipose.orchestrator.unihpe.paper.plan import ABLATED, WHOLE
 from equipose.orchestrator.unihpe.results import TrainedVariant, UnihpeOutcome
 from equipose.pipelines.batches.sharding import evenly_spaced
@@ -26,8 +28,6 @@ from equipose.pipelines.figures import (
     interval_panels,
     skeleton_overlay,
 )
-from equipose.pipelines.report.html import ReportFigure, png_bytes
-from equipose.pipelines.store import open_store
 
 ROUTES = ("image>pose", "keypoints>pose")
 ERROR = "mpjpe_mm"
@@ -38,28 +38,7 @@ NAMES: Mapping[str, str] = {"none": "decoders alone", "pairs": "pairs", "no toke
 """Variant -> name above its panel of cosines."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class UnihpeFigure:
-    """A figure with what must stand beside it."""
-
-    name: str
-    title: str
-    caption: str
-    alt: str
-    figure: Figure
-
-    def in_report(self, provenance: str) -> ReportFigure:
-        """As the HTML report takes it."""
-        return ReportFigure(
-            title=self.title,
-            data=png_bytes(self.figure),
-            alt=self.alt,
-            caption=self.caption,
-            provenance=provenance,
-        )
-
-
-def unihpe_figures(outcome: UnihpeOutcome) -> list[UnihpeFigure]:
+def unihpe_figures(outcome: UnihpeOutcome) -> list[PaperFigure]:
     """All figures of which the runs are there; pictures of single frames are those of the first seed."""
     provenance = outcome.trained[0].aligned[""].provenance
     found = [_cosines(outcome, provenance), _retrieval(outcome, provenance)]
@@ -69,7 +48,7 @@ def unihpe_figures(outcome: UnihpeOutcome) -> list[UnihpeFigure]:
         found += [
             _space(whole[0], trained, provenance),
             _skeletons(whole[0], trained, provenance),
-            _sureness(whole[0], provenance),
+            _sureness(whole[0], trained, provenance),
         ]
     return [figure for figure in found if figure is not None]
 
@@ -81,7 +60,7 @@ def cosine_history(runs: list[TrainedVariant], sensor: str) -> NDArray[np.float6
     return np.array([[value for result in run.results for value in result.series(name)] for run in runs])
 
 
-def _cosines(outcome: UnihpeOutcome, provenance: str) -> UnihpeFigure | None:
+def _cosines(outcome: UnihpeOutcome, provenance: str) -> PaperFigure | None:
     shown = {name: outcome.of(name) for name in NAMES if outcome.of(name)}
     if not shown:
         return None
@@ -93,7 +72,7 @@ def _cosines(outcome: UnihpeOutcome, provenance: str) -> UnihpeFigure | None:
         f"{name}: " + ", ".join(f"{sensor} {series[:, -1].mean():.2f}" for sensor, series in panel.items())
         for name, panel in panels.items()
     )
-    return UnihpeFigure(
+    return PaperFigure(
         name="cosines",
         title="Cosine with the skeleton",
         caption="Mean cosine of the embeddings of validation frames with those of their skeletons, after "
@@ -105,7 +84,7 @@ def _cosines(outcome: UnihpeOutcome, provenance: str) -> UnihpeFigure | None:
     )
 
 
-def _retrieval(outcome: UnihpeOutcome, provenance: str) -> UnihpeFigure | None:
+def _retrieval(outcome: UnihpeOutcome, provenance: str) -> PaperFigure | None:
     """R@1 of every row of table 6, in the directions that end at the skeleton."""
     shown = [name for name in ABLATED if outcome.of(name)]
     panels: dict[str, dict[str, tuple[float, float, float]]] = {}
@@ -129,7 +108,7 @@ def _retrieval(outcome: UnihpeOutcome, provenance: str) -> UnihpeFigure | None:
         f"{direction.replace(chr(10), ' ')}: " + ", ".join(f"{n} {v[0]:.0f} %" for n, v in panel.items())
         for direction, panel in panels.items()
     )
-    return UnihpeFigure(
+    return PaperFigure(
         name="retrieval",
         title="Retrieval",
         caption="Share of test frames whose own skeleton is the most similar in the gallery; bars from the "
@@ -155,17 +134,17 @@ def _test_rows(run: TrainedVariant, route: str = ROUTES[0]) -> pl.DataFrame:
     return run.aligned[""].routes.filter(pl.col("route") == route).sort("row")
 
 
-def _space(run: TrainedVariant, trained: TrainedModel, provenance: str) -> UnihpeFigure:
+def _space(run: TrainedVariant, trained: TrainedModel, provenance: str) -> PaperFigure:
     rows = _test_rows(run)["row"].to_numpy().astype(np.int64)
     embeddings, _ = _pass(trained, rows[evenly_spaced(len(rows), MAPPED)])
-    return UnihpeFigure(
+    return PaperFigure(
         name="space",
         title="The shared space",
         caption="Embeddings of the same test frames from all views, as a t-SNE map of unit vectors: where "
         "the views agree, their points lie together.",
         alt=f"Map of the embeddings of {', '.join(embeddings)}.",
         figure=feature_map(
-            {name: torch.nn.functional.normalize(x, dim=-1).numpy() for name, x in embeddings.items()},
+            {name: unit(x).numpy() for name, x in embeddings.items()},
             provenance,
             seed=run.seed,
             title="Embeddings of each view (t-SNE)",
@@ -173,19 +152,18 @@ def _space(run: TrainedVariant, trained: TrainedModel, provenance: str) -> Unihp
     )
 
 
-def _skeletons(run: TrainedVariant, trained: TrainedModel, provenance: str) -> UnihpeFigure:
+def _skeletons(run: TrainedVariant, trained: TrainedModel, provenance: str) -> PaperFigure:
     table = _test_rows(run)
     chosen = best_median_worst(table[ERROR].to_numpy())
     embeddings, truth = _pass(trained, table["row"].to_numpy()[chosen].astype(np.int64))
     model = trained.model
     assert isinstance(model, AlignedModel)
-    if model.needs_gallery:
-        model.show(_gallery(trained, table).poses(512))
+    show_gallery(model, trained.batches(table["row"].to_numpy().astype(np.int64)))
     with torch.no_grad(), evaluating(model):
         poses = {name: model.pose_of(embeddings[name], name).numpy() for name in (IMAGE, KEYPOINTS)}
     about = table[chosen.tolist()]
     words = ", ".join(f"{row['subject']} {row['action']} {row[ERROR]:.0f} mm" for row in about.to_dicts())
-    return UnihpeFigure(
+    return PaperFigure(
         name="worst",
         title="Best, median and worst picture",
         caption="The test frames with the best, median and worst error of image to pose, from the front and "
@@ -195,32 +173,23 @@ def _skeletons(run: TrainedVariant, trained: TrainedModel, provenance: str) -> U
     )
 
 
-def _gallery(trained: TrainedModel, table: pl.DataFrame) -> BatchSource:
-    return trained.batches(table["row"].to_numpy().astype(np.int64))
-
-
-def _sureness(run: TrainedVariant, provenance: str) -> UnihpeFigure:
+def _sureness(run: TrainedVariant, trained: TrainedModel, provenance: str) -> PaperFigure:
     """Errors by how sure the detector is of a frame's key points, which says how much is hidden."""
-    store = open_store(run.results[-1].config.data.store)
-    panels: dict[str, dict[str, tuple[float, float, float]]] = {}
-    for route in ROUTES:
-        table = _test_rows(run, route)
-        source = BatchSource(
-            store, table["row"].to_numpy().astype(np.int64), run.results[-1].config.data.batch
-        )
-        sure = np.concatenate(
-            [batch.inputs[KEYPOINTS][..., 2].mean(1).numpy() for batch in source.in_order()]
-        )
-        quarter = np.argsort(np.argsort(sure, kind="stable"), kind="stable") * len(QUARTERS) // len(sure)
-        errors = table[ERROR].to_numpy()
-        panels[route] = {
-            name: _with_interval(errors[quarter == number]) for number, name in enumerate(QUARTERS)
+    tables = {route: _test_rows(run, route) for route in ROUTES}
+    sure = _confidence(trained, tables[ROUTES[0]]["row"].to_numpy().astype(np.int64))
+    quarter = np.argsort(np.argsort(sure, kind="stable"), kind="stable") * len(QUARTERS) // len(sure)
+    panels = {
+        route: {
+            name: _with_interval(table[ERROR].to_numpy()[quarter == number])
+            for number, name in enumerate(QUARTERS)
         }
+        for route, table in tables.items()
+    }
     words = "; ".join(
         f"{route}: " + ", ".join(f"{name} {found[0]:.0f} mm" for name, found in panel.items())
         for route, panel in panels.items()
     )
-    return UnihpeFigure(
+    return PaperFigure(
         name="occlusion",
         title="Hidden joints",
         caption="MPJPE of test frames by the mean confidence of their detected key points, which is low "
@@ -230,6 +199,14 @@ def _sureness(run: TrainedVariant, provenance: str) -> UnihpeFigure:
             panels, provenance, xlabel="MPJPE (mm), middle half of the frames", title="Hidden joints"
         ),
     )
+
+
+def _confidence(trained: TrainedModel, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+    """[N] mean over joints of the detector's confidence in rows of the store; no picture is decoded."""
+    batch = trained.config.data.batch
+    seen = replace(batch, modalities=(KEYPOINTS,), views={KEYPOINTS: batch.views[KEYPOINTS]})
+    batches = BatchSource(trained.open_store(), rows, seen).in_order()
+    return np.concatenate([found.inputs[KEYPOINTS][..., 2].mean(1).numpy() for found in batches])
 
 
 def _with_interval(errors: NDArray[np.float64]) -> tuple[float, float, float]:

@@ -23,10 +23,10 @@ def write_unihpe_report(outcome: UnihpeOutcome, links: Links, folder: Path, comm
     """Write everything into `folder`; the path of the HTML report. command: what rebuilds it."""
     tables = unihpe_paper_tables(outcome, links)
     order = order_table(outcome)
-    own = {**({"order": order} if order else {}), **unihpe_tables(outcome)}
+    own = unihpe_tables(outcome)
     figures = unihpe_figures(outcome)
     write_paper_tables(tables, folder / "tables")
-    write_tables(own, folder / "tables")
+    write_tables({**own, **({"order": order} if order else {})}, folder / "tables")
     write_figures({figure.name: figure.figure for figure in figures}, folder / "figures")
     provenance = outcome.trained[0].aligned[""].provenance
     sections = [Section(title=table.caption, tables=(table,)) for table in tables]
@@ -36,7 +36,7 @@ def write_unihpe_report(outcome: UnihpeOutcome, links: Links, folder: Path, comm
     sections.append(
         Section(title="Figures", figures=tuple(figure.in_report(provenance) for figure in figures))
     )
-    sections.append(_of_grids("All routes, retrieval and contributions", ABOUT, unihpe_tables(outcome)))
+    sections.append(_of_grids("All routes, retrieval and contributions", ABOUT, own))
     report = html_report(
         "UniHPE: the paper's tables, ours beside the published",
         sections,

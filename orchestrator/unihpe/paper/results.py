@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
-
-import polars as pl
 
 from equipose.models.alignment.config import AlignedConfig
 from equipose.orchestrator.grid.run_spec import RunResult
+from equipose.orchestrator.paper.results import result_line, results_frame
 from equipose.orchestrator.unihpe.paper.cost import BatchCost, batch_costs
 from equipose.orchestrator.unihpe.paper.plan import (
     ADDED,
@@ -24,18 +21,11 @@ from equipose.orchestrator.unihpe.paper.plan import (
 )
 from equipose.orchestrator.unihpe.results import UnihpeOutcome
 from equipose.orchestrator.unihpe.tables import PER_CENT, caption
-from equipose.pipelines.paper.table import RESULT_COLUMNS, ColumnGroup, PaperTable, paper_table
+from equipose.pipelines.paper.table import ColumnGroup, PaperTable, paper_table
 from equipose.pipelines.paper.unihpe import UNIHPE_TABLES
 
 Links = Callable[[Sequence[RunResult]], str]
 """The page of the runs behind a number."""
-SCHEMA = dict(
-    zip(
-        RESULT_COLUMNS,
-        (pl.String, pl.String, pl.String, pl.Float64, pl.Float64, pl.Int64, pl.String, pl.String),
-        strict=True,
-    )
-)
 NOTES: Mapping[str, str] = {
     "lifting": "Ours is trained on a detector's key points and tested on both kinds.",
     "parts": "Ours is trained on a detector's key points.",
@@ -57,7 +47,7 @@ def _table(
 ) -> PaperTable:
     published = UNIHPE_TABLES[name]
     groups: list[ColumnGroup] = []
-    lines: list[dict[str, Any]] = []
+    lines: list[dict[str, object]] = []
     for column in published.columns:
         mine = {row: origin for (row, at), origin in cells.items() if at == column}
         if not mine:
@@ -70,12 +60,12 @@ def _table(
     measured = {line["row"] for line in lines}
     rows = {key: row for key, row in published.rows.items() if row.printed or key in measured}
     shown = replace(published, rows=rows)
-    return paper_table(shown, groups, _frame(lines), notes=_notes(name, outcome))
+    return paper_table(shown, groups, results_frame(lines), notes=_notes(name, outcome))
 
 
 def _lines(
     row: str, group: ColumnGroup, origin: Origin, outcome: UnihpeOutcome, links: Links
-) -> Iterator[dict[str, Any]]:
+) -> Iterator[dict[str, object]]:
     for metric in group.metrics:
         factor = PER_CENT if metric == PCK else 1.0
         values = [
@@ -87,17 +77,8 @@ def _lines(
             yield _line(row, group, metric.key, values, page)
 
 
-def _line(row: str, group: ColumnGroup, metric: str, values: Sequence[float], link: str) -> dict[str, Any]:
-    return {
-        "row": row,
-        "column": group.name,
-        "metric": metric,
-        "mean": statistics.mean(values),
-        "std": statistics.stdev(values) if len(values) > 1 else None,
-        "n": len(values),
-        "link": link,
-        "fingerprint": group.caption.fingerprint,
-    }
+def _line(row: str, group: ColumnGroup, metric: str, values: Sequence[float], link: str) -> dict[str, object]:
+    return result_line(row, group.name, metric, values, link, group.caption.fingerprint)
 
 
 def _cost_table(outcome: UnihpeOutcome, links: Links) -> PaperTable | None:
@@ -113,17 +94,13 @@ def _cost_table(outcome: UnihpeOutcome, links: Links) -> PaperTable | None:
     group = ColumnGroup(name="one batch", caption=caption(outcome, title), metrics=METRICS["one batch"])
     page = links([result])
     lines = [line for row, cost in costs.items() for line in _cost_lines(row, cost, group, page)]
-    return paper_table(UNIHPE_TABLES["cost"], [group], _frame(lines), notes=_notes("cost", outcome))
+    return paper_table(UNIHPE_TABLES["cost"], [group], results_frame(lines), notes=_notes("cost", outcome))
 
 
-def _cost_lines(row: str, cost: BatchCost, group: ColumnGroup, page: str) -> Iterator[dict[str, Any]]:
+def _cost_lines(row: str, cost: BatchCost, group: ColumnGroup, page: str) -> Iterator[dict[str, object]]:
     yield _line(row, group, BATCH.key, [cost.batch_s], page)
     if cost.added_percent:
         yield _line(row, group, ADDED.key, [cost.added_percent], page)
-
-
-def _frame(lines: Sequence[Mapping[str, Any]]) -> pl.DataFrame:
-    return pl.DataFrame(lines, schema=SCHEMA, infer_schema_length=None)
 
 
 def _notes(table: str, outcome: UnihpeOutcome) -> list[str]:
