@@ -5,6 +5,7 @@ Each function says why the public API is not enough. After an upgrade of Ray, ch
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import Iterator
 from typing import Any
@@ -74,3 +75,47 @@ def groups_of_dead_makers() -> Iterator[PlacementGroup]:
         maker = state.actors(ray.ActorID(group.creator_actor_id).hex())
         if group.creator_job_id.hex() == job and maker.get("State") == "DEAD":
             yield PlacementGroup(ray.PlacementGroupID(group.placement_group_id))
+
+
+def trainer_with_few_processes(base: type, *, controller_here: bool) -> Any:
+    """`base`, a trainer of Ray Train, which starts fewer actors beside its workers.
+
+    By default there are four: the controller, a manager of Ray Data's data sets, of which there are none
+    here, one that removes the run's placement group if the controller dies, and the workers' barrier. Each is
+    a process that imports most of Ray, which takes longer than a short trial trains.
+
+    controller_here: the controller runs in the process that calls `fit`, an actor. Nothing watches over its
+    placement group then; the job has to (`groups_of_dead_makers`).
+    """
+    from ray.train.v2._internal.callbacks.datasets import DatasetsCallback
+    from ray.train.v2._internal.callbacks.placement_group_callback import PlacementGroupCleanerCallback
+
+    needless = (DatasetsCallback, PlacementGroupCleanerCallback) if controller_here else (DatasetsCallback,)
+
+    class Trainer(base):
+        """Starts fewer actors, see `trainer_with_few_processes`."""
+
+        def _create_default_callbacks(self) -> list[Any]:
+            return [c for c in super()._create_default_callbacks() if not isinstance(c, needless)]
+
+        def _initialize_and_run_controller(self, **options: Any) -> Any:
+            if not controller_here:
+                return super()._initialize_and_run_controller(**options)
+            return _control_here(options)
+
+    return Trainer
+
+
+def _control_here(options: dict[str, Any]) -> Any:
+    """Run a controller to its end; what ends it early, such as Tune stopping the trial, ends its workers."""
+    from ray.train.v2._internal.execution.controller import TrainController
+
+    controller = TrainController(**options)
+    try:
+        asyncio.run(controller.run())
+    except BaseException:
+        group = controller.get_worker_group()
+        if group is not None and group.has_started():
+            group.abort()
+        raise
+    return controller.get_result()

@@ -26,17 +26,19 @@ QUIET = {
     "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.2",
     "RAY_TRAIN_ENABLE_PRINT_PATCH": "0",
     "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",
+    "RAY_WARN_BLOCKING_GET_INSIDE_ASYNC": "0",
     "RAY_AIR_NEW_OUTPUT": "0",
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     "TUNE_DISABLE_SIGINT_HANDLER": "1",
     "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
+    "TUNE_FUNCTION_THREAD_TIMEOUT_S": "60",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "RAY_task_oom_retries": "3",
 }
 """Environment of the driver and its workers: poll fast enough that short epochs are not reported two
 seconds apart, keep the console for our own progress, let Ctrl-C reach our code instead of ending a sweep
-as if it had finished, and give up tasks that run out of memory again and again, which Ray would otherwise
-restart for ever."""
+as if it had finished, wait for a stopped trial to end before its process takes the next, and give up tasks
+that run out of memory again and again, which Ray would otherwise restart for ever."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,6 +16,7 @@ from ray.train import UserCallback
 from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer
 
 from equipose.orchestrator.cluster.capacity import Resources
+from equipose.orchestrator.cluster.ray_private import trainer_with_few_processes
 from equipose.orchestrator.failures import failed_training, is_lasting
 from equipose.orchestrator.ray_train.run_folder import clear_scratch, tidy
 from equipose.orchestrator.tracking.runs import Tracked
@@ -66,10 +67,13 @@ def run_described(
     tracked: Tracked | None = None,
     callbacks: list[Any] | None = None,
     start: Path | None = None,
+    controller_here: bool = False,
 ) -> ray.train.Result:
     """Train on Ray Train V2 and wait for the end; `config` is the text of a TrainConfig.
 
     start: folder of another run's checkpoint at which this one starts, which every node sees.
+    controller_here: Ray Train's controller, and `callbacks` with it, run in this process, that of an actor
+    whose job removes placement groups that outlive it; by default they have an actor of their own.
 
     Called again with the same `name` and `storage`, it resumes from the newest checkpoint. Raises
     FailedTrainingError when processes keep dying, or when a worker raised what it would raise again.
@@ -88,7 +92,7 @@ def run_described(
     payload = {"config": config, "tracked": tracked, "folder": folder, "start": start}
     for retries_left in reversed(range(RESTARTS + 1)):
         try:
-            return _fit(payload, run_config, resources)
+            return _fit(payload, run_config, resources, controller_here)
         except (ray.train.TrainingFailedError, ray.exceptions.RayError) as error:
             failed = failed_training(name, f"{storage}/{name}", error)
             if failed.lasting or not retries_left:
@@ -96,7 +100,9 @@ def run_described(
     raise AssertionError("unreachable: the last attempt returns or raises")
 
 
-def _fit(payload: dict[str, Any], run_config: ray.train.RunConfig, resources: Resources) -> ray.train.Result:
+def _fit(
+    payload: dict[str, Any], run_config: ray.train.RunConfig, resources: Resources, controller_here: bool
+) -> ray.train.Result:
     """One `fit`, with the folder of the run tidied before and after."""
     folder: Path | None = payload["folder"]
     if folder:
@@ -104,6 +110,7 @@ def _fit(payload: dict[str, Any], run_config: ray.train.RunConfig, resources: Re
         tidy(folder)
     trainer = _trainer(
         resources,
+        controller_here,
         train_loop_config=payload,
         scaling_config=ray.train.ScalingConfig(
             num_workers=resources.workers,
@@ -119,17 +126,19 @@ def _fit(payload: dict[str, Any], run_config: ray.train.RunConfig, resources: Re
             clear_scratch(folder)
 
 
-def _trainer(resources: Resources, **options: Any) -> DataParallelTrainer:
+def _trainer(resources: Resources, controller_here: bool, **options: Any) -> DataParallelTrainer:
     """A trainer that puts several workers into a process group of torch.
 
     One worker needs none. Without it, this process and Ray Train's controller do not import torch.
     """
     if resources.workers == 1:
-        return DataParallelTrainer(_train_worker, **options)
+        alone = trainer_with_few_processes(DataParallelTrainer, controller_here=controller_here)
+        return alone(_train_worker, **options)
     from ray.train.torch import TorchConfig, TorchTrainer
 
     config = TorchConfig(backend="nccl" if resources.gpu else "gloo")
-    return TorchTrainer(_train_worker, torch_config=config, **options)
+    group = trainer_with_few_processes(TorchTrainer, controller_here=controller_here)
+    return group(_train_worker, torch_config=config, **options)
 
 
 def _train_worker(payload: dict[str, Any]) -> dict[str, float]:

@@ -100,7 +100,7 @@ def _tune_config(
         max_concurrent_trials=config.concurrency,
         trial_name_creator=_trial_name,
         trial_dirname_creator=_trial_name,
-        reuse_actors=False,
+        reuse_actors=True,
     )
 
 

@@ -1,7 +1,8 @@
 """What Tune runs for each trial of a sweep: a Ray Train run, reported epoch by epoch.
 
-A trial takes two processes beside its workers, Tune's and Ray Train's controller. They pass the config on as
-text and import neither torch nor Optuna, which would take longer than a short trial trains.
+Beside its workers and their barrier a trial takes one process, Tune's, in which Ray Train's controller runs
+too, and which then runs the next trial. It passes the config on as text and imports neither torch nor
+Optuna, which would take longer than a short trial trains.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from equipose.orchestrator.cluster.capacity import Resources
 from equipose.orchestrator.failures import FailedTrainingError, reason
 from equipose.orchestrator.jobs.location import JobFolder
 from equipose.orchestrator.ray_train.run import run_described
-from equipose.orchestrator.sweep.tune_reports import reported_to_tune
+from equipose.orchestrator.sweep.tune_reports import EpochReports
 from equipose.orchestrator.tracking.runs import Tracked, Tracking, create_run, flatten_config
 
 if TYPE_CHECKING:
@@ -93,14 +94,15 @@ def run_trial(point: dict[str, Any], *, resources: Resources, location: SweepLoc
     name = tune.get_context().get_trial_name()
     run_id = point[RUN] or _late_run(name, point, location)
     outbox = str(location.folder.outbox / name)
-    with tried_once(location.given_up / name), reported_to_tune() as reports:
+    with tried_once(location.given_up / name):
         run_described(
             point[CONFIG],
             name=name,
             storage=location.train_path,
             resources=resources,
             tracked=Tracked(uri=location.tracking.uri, run_id=run_id, outbox=outbox, hand_over=True),
-            callbacks=[reports],
+            callbacks=[EpochReports()],
+            controller_here=True,
         )
 
 

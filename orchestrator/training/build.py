@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import functools
+import inspect
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -23,6 +25,9 @@ from equipose.orchestrator.training.data import RunData
 from equipose.orchestrator.training.ranks import Ranks
 from equipose.orchestrator.training.state import Training
 from equipose.pipelines.protocols import Task
+
+OUTSIDE_COMPILATION = ("add_param_group", "zero_grad", "state_dict", "load_state_dict")
+"""Methods of optimisers that torch keeps out of compiled code; seen with torch 2.13."""
 
 
 def model_config(config: TrainConfig) -> AnyModel:
@@ -64,10 +69,24 @@ def run_facts(training: Training, data: RunData) -> dict[str, Any]:
 def build_optimizer(config: OptimizerConfig, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
     """The optimiser of a config at its first learning rate."""
     if config.name == "sgd":
-        return torch.optim.SGD(
+        return eager(torch.optim.SGD)(
             parameters, lr=config.lr, momentum=config.momentum, weight_decay=config.weight_decay
         )
-    return torch.optim.Adam(parameters, lr=config.lr, weight_decay=config.weight_decay)
+    return eager(torch.optim.Adam)(parameters, lr=config.lr, weight_decay=config.weight_decay)
+
+
+@functools.cache
+def eager(kind: type[torch.optim.Optimizer]) -> Callable[..., torch.optim.Optimizer]:
+    """An optimiser that computes what `kind` does and does not import torch's compiler.
+
+    torch (seen with 2.13) imports it in every optimiser, only to keep parts of it out of compiled code, in
+    which nothing here calls one. That takes almost as long as torch itself, in every process that trains.
+    """
+    for name in OUTSIDE_COMPILATION:
+        method = getattr(getattr(torch.optim.Optimizer, name), "__wrapped__", None)
+        if method is not None and not hasattr(method, "__dynamo_disable"):
+            method.__dynamo_disable = method
+    return type(kind.__name__, (kind,), {"step": torch.no_grad()(inspect.unwrap(kind.step))})
 
 
 def build_training(

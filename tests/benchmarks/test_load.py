@@ -23,6 +23,8 @@ from benchmarks.load.checks import (
 from benchmarks.load.logging_time import Stopwatch, TrialTimes, medians, share_of_trial, share_of_worker
 from benchmarks.load.process_table import Process, below, largest_by_kind, memory_mib, parse_stat, processes
 from benchmarks.load.soak import growth
+from benchmarks.load.trial_cost import Cost, costs, kind_of
+from benchmarks.load.trial_cost import markdown as cost_table
 from benchmarks.load.trials import Load, left_files, markdown, own_temp, toy_sweep
 from benchmarks.load.watch import Browser, CountingProgress, Sample, Watch, look, watched
 
@@ -260,3 +262,22 @@ def test_report_names_what_went_wrong() -> None:
     worse = markdown(replace(load, problems=["trial 3 is lost"], left={"actors": 2}))
     assert "trial 3 is lost" in worse
     assert '{"actors": 2}' in worse
+
+
+def test_a_process_is_called_by_what_it_becomes() -> None:
+    assert kind_of(["python default_worker.py", "ray::IDLE", "ray::RayTrainWorker.poll_status"]) == (
+        "ray::RayTrainWorker"
+    )
+    assert kind_of(["ray::IDLE", "python default_worker.py"]) == "ray::IDLE"
+    assert kind_of(["mlflow server"]) == "other"
+
+
+def test_a_trials_cost_leaves_out_what_starts_once() -> None:
+    worker = "ray::RayTrainWorker"
+    names = {1: {"ray::ImplicitFunc.train"}, 2: {worker}, 3: {worker}, 4: {"gcs"}}
+    found = costs({1: 2.0, 2: 5.0, 3: 7.0, 4: 9.0}, names)
+    assert found[worker] == Cost(processes=2, seconds=12.0)
+    assert list(found) == [worker, "other", "ray::ImplicitFunc"]
+    table = cost_table(found, trials=2, training=1.5)
+    assert "A trial: 7.0 s, of which it trains 1.5 s: 5.5 s outside." in table
+    assert "| other | 1 | 9.0 |  |" in table

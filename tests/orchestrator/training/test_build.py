@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 import torch
 
@@ -39,3 +42,22 @@ def test_weight_decay_is_passed_on(name: str) -> None:
     weight.grad = torch.zeros(())
     build_optimizer(config, [weight]).step()
     assert float(weight.detach()) < 1
+
+
+def test_an_optimiser_imports_no_compiler() -> None:
+    """It takes almost as long as torch itself, in every process that trains."""
+    code = """
+import sys
+import torch
+from equipose.orchestrator.training.build import build_optimizer
+from equipose.orchestrator.training.config import OptimizerConfig
+
+weight = torch.nn.Parameter(torch.ones(()))
+optimizer = build_optimizer(OptimizerConfig(), [weight])
+optimizer.zero_grad()
+weight.grad = torch.ones(())
+optimizer.step()
+optimizer.load_state_dict(optimizer.state_dict())
+assert "torch._dynamo" not in sys.modules
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
