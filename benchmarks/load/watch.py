@@ -14,7 +14,8 @@ from types import TracebackType
 from typing import Any
 
 from benchmarks.load.process_table import below, largest_by_kind, memory_mib, open_files, processes, threads
-from equipose.orchestrator.jobs.progress import ENDED, JobProgress
+from equipose.orchestrator.jobs.estimate import ENDED
+from equipose.orchestrator.jobs.progress import JobProgress
 from equipose.orchestrator.tracking.server_process import ServerFiles
 
 TIMEOUT = 60.0

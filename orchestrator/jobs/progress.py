@@ -14,6 +14,8 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from equipose.orchestrator.jobs.estimate import ENDED, Estimate
+
 STATE_STYLES = {
     "waiting": "dim",
     "running": "cyan",
@@ -21,7 +23,6 @@ STATE_STYLES = {
     "stopped": "yellow",
     "failed": "bold red",
 }
-ENDED = ("done", "stopped", "failed")
 ROWS = 12
 """Trials in the live table; more would scroll off a laptop's terminal."""
 
@@ -64,14 +65,6 @@ def best_row(rows: list[TrialRow]) -> TrialRow | None:
     """The row with the lowest value; NaN never wins."""
     valued = [row for row in rows if row.value is not None and row.value == row.value]
     return min(valued, key=lambda row: row.value or 0.0, default=None)
-
-
-def remaining_seconds(rows: list[TrialRow], trials: int, elapsed: float) -> float | None:
-    """Time left if the remaining epochs take the mean time so far; less when trials stop early."""
-    epochs = max((row.epochs for row in rows), default=0)
-    done = sum(row.epochs if row.state in ENDED else row.epoch for row in rows)
-    total = max(trials, len(rows)) * epochs
-    return elapsed * (total - done) / done if done else None
 
 
 def visible_rows(rows: list[TrialRow]) -> list[TrialRow]:
@@ -125,6 +118,7 @@ class JobProgress:
         self._started = clock()
         self._stage = ""
         self._rows: dict[str, TrialRow] = {}
+        self._estimate = Estimate()
         self._lock = threading.RLock()
         self._live: Live | None = None
 
@@ -167,6 +161,7 @@ class JobProgress:
             row = TrialRow(id, state, epoch, epochs or known.epochs, value, dict(params or known.params))
             row.value = known.value if value is None else value
             self._rows[id] = row
+            self._estimate.note(id, state, epoch, row.epochs, self._elapsed())
             if row != known and state != "waiting":
                 self._line(self._event_line(row))
 
@@ -189,7 +184,7 @@ class JobProgress:
             f"{ended}/{max(self.trials, len(rows))} {self.noun}, {running} running",
             f"{format_seconds(self._elapsed())} elapsed",
         ]
-        left = remaining_seconds(rows, self.trials, self._elapsed())
+        left = self._estimate.remaining(max(self.trials, len(rows)), self._elapsed())
         if left is not None:
             parts.append(f"about {format_seconds(left)} left")
         return ", ".join(parts)

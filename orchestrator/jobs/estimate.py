@@ -1,0 +1,100 @@
+"""How long a job still takes, from what its runs have taken so far."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+ENDED = ("done", "stopped", "failed")
+"""States in which a run stays."""
+
+
+@dataclass
+class RunClock:
+    """When one run did what, in seconds of the job's clock."""
+
+    epochs: int = 0
+    """That it is to train."""
+    started: float | None = None
+    """None also for a run that was kept from before: it says nothing about time."""
+    ended: float | None = None
+    epoch: int = 0
+    """The latest that was reported."""
+    reported: float | None = None
+    first_epoch: int = 0
+    first_reported: float | None = None
+    running: bool = False
+
+    @property
+    def taken(self) -> float | None:
+        """Seconds from its start to its end; None before, and for a run that was kept."""
+        return None if self.started is None or self.ended is None else self.ended - self.started
+
+    @property
+    def expected(self) -> float | None:
+        """Seconds from its start to its end, from two epochs that were reported; None without."""
+        if self.started is None or self.first_reported is None or self.reported is None:
+            return None
+        if self.epoch == self.first_epoch:
+            return None
+        pace = (self.reported - self.first_reported) / (self.epoch - self.first_epoch)
+        return self.first_reported - self.started + pace * (self.epochs - self.first_epoch)
+
+
+@dataclass
+class Estimate:
+    """Collects the events of a job's runs; `remaining` says what is left.
+
+    No estimate is made before a run has ended, or one has reported two epochs: the first epochs of a job come
+    after the start of processes, which later ones do not pay again.
+    """
+
+    runs: dict[str, RunClock] = field(default_factory=dict)
+    most: int = 1
+    """Runs that were seen side by side."""
+
+    def note(self, name: str, state: str, epoch: int, epochs: int, now: float) -> None:
+        """An event of a run; see `JobProgress.trial`."""
+        run = self.runs.setdefault(name, RunClock())
+        run.epochs = epochs or run.epochs
+        run.running = state == "running"
+        if run.running and run.started is None:
+            run.started, run.epoch = now, epoch
+        if epoch > run.epoch:
+            run.epoch, run.reported = epoch, now
+            if run.first_reported is None:
+                run.first_epoch, run.first_reported = epoch, now
+        if state in ENDED and run.ended is None:
+            run.ended = now
+        self.most = max(self.most, sum(each.running for each in self.runs.values()))
+
+    def remaining(self, total: int, now: float) -> float | None:
+        """Seconds until `total` runs have ended; None while nothing can be said.
+
+        Runs count by the epochs that they are to train, also those that were stopped early, as later ones
+        will be. Runs that nothing is known of yet are as long as the longest.
+        """
+        pace = self._pace()
+        if pace is None:
+            return None
+        longest = max(run.epochs for run in self.runs.values())
+        unknown = max(0, total - len(self.runs)) * longest
+        waiting = [run for run in self.runs.values() if run.started is None and run.ended is None]
+        running = [
+            max(0.0, run.epochs * pace - (now - run.started))
+            for run in self.runs.values()
+            if run.started is not None and run.ended is None
+        ]
+        ahead = (sum(run.epochs for run in waiting) + unknown) * pace
+        return max((sum(running) + ahead) / self.most, *running, 0.0) or None
+
+    def _pace(self) -> float | None:
+        """Seconds of one run for one of its epochs, what it does before and after them included."""
+        ended = [
+            (run.taken, run.epochs) for run in self.runs.values() if run.taken is not None and run.epochs
+        ]
+        if ended:
+            return sum(taken for taken, _ in ended) / sum(epochs for _, epochs in ended)
+        seen = [(run.expected, run.epochs) for run in self.runs.values() if run.expected is not None]
+        if seen:
+            return sum(expected for expected, _ in seen) / sum(epochs for _, epochs in seen)
+        return None

@@ -1,0 +1,69 @@
+"""What is left of a job, from made-up runs whose length is known."""
+
+from __future__ import annotations
+
+import pytest
+
+from equipose.orchestrator.jobs.estimate import Estimate
+
+
+def test_nothing_is_said_before_two_epochs() -> None:
+    estimate = Estimate()
+    assert estimate.remaining(4, 0.0) is None
+    estimate.note("a", "running", 0, 10, now=1.0)
+    estimate.note("a", "running", 1, 10, now=40.0)
+    assert estimate.remaining(4, 40.0) is None
+
+
+@pytest.mark.parametrize("side_by_side", [1, 2])
+def test_the_start_of_processes_is_not_taken_for_epochs(side_by_side: int) -> None:
+    """Runs of 10 s and 20 epochs of 1 s: the first estimate of four of them is right within a fifth."""
+    estimate = Estimate()
+    for name in "ab"[:side_by_side]:
+        estimate.note(name, "running", 0, 20, now=5.0)
+    for name in "ab"[:side_by_side]:
+        estimate.note(name, "running", 1, 20, now=16.0)
+        estimate.note(name, "running", 2, 20, now=17.0)
+    truth = 4 * 30.0 / side_by_side - 12.0
+    assert estimate.remaining(4, 17.0) == pytest.approx(truth, rel=0.2)
+
+
+def test_runs_that_have_ended_count_with_all_they_did() -> None:
+    estimate = Estimate()
+    estimate.note("a", "running", 0, 10, now=0.0)
+    estimate.note("a", "done", 10, 10, now=30.0)
+    estimate.note("b", "running", 0, 10, now=30.0)
+    assert estimate.remaining(3, 36.0) == pytest.approx(24.0 + 30.0)
+
+
+def test_runs_kept_from_before_took_no_time() -> None:
+    estimate = Estimate()
+    for i in range(30):
+        estimate.note(f"kept {i}", "done", 10, 10, now=0.5)
+    assert estimate.remaining(32, 1.0) is None
+    estimate.note("a", "running", 0, 10, now=1.0)
+    estimate.note("a", "done", 10, 10, now=101.0)
+    assert estimate.remaining(32, 101.0) == pytest.approx(100.0)
+
+
+def test_a_stopped_run_counts_as_whole_since_later_ones_stop_too() -> None:
+    estimate = Estimate()
+    estimate.note("a", "running", 0, 10, now=0.0)
+    estimate.note("a", "stopped", 2, 10, now=20.0)
+    assert estimate.remaining(4, 20.0) == pytest.approx(60.0)
+
+
+def test_nothing_is_said_of_a_run_that_takes_longer_than_the_others() -> None:
+    estimate = Estimate()
+    estimate.note("a", "running", 0, 10, now=0.0)
+    estimate.note("a", "done", 10, 10, now=10.0)
+    estimate.note("b", "running", 0, 10, now=10.0)
+    assert estimate.remaining(2, 50.0) is None
+
+
+def test_longer_runs_take_longer() -> None:
+    estimate = Estimate()
+    estimate.note("a", "running", 0, 10, now=0.0)
+    estimate.note("b", "waiting", 0, 40, now=0.0)
+    estimate.note("a", "done", 10, 10, now=10.0)
+    assert estimate.remaining(2, 10.0) == pytest.approx(40.0)
