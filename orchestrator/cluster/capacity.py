@@ -13,7 +13,9 @@ from equipose.orchestrator.cluster.machine import GIB, Machine, this_machine
 GIB_BESIDES = 1.55
 """Memory of what a job starts once, measured: driver 0.45, MLflow server 0.4, Ray's own processes 0.7."""
 GIB_PER_RUN = 0.9
-"""Memory of what Ray Train adds to a run's workers, measured: trial and controller 0.25 each, helpers 0.4."""
+"""Memory of what Ray Train adds to a run's workers, measured: trial and controller 0.25 each, helpers 0.4.
+
+The trial of a sweep, which holds its controller, takes half of that."""
 GIB_PER_WORKER = 0.45
 """Memory of one training worker without its model and batches."""
 SHARE_FOR_RUNS = 0.75
