@@ -27,7 +27,7 @@ from equipose.orchestrator.training.config import DataConfig, OptimizerConfig
 from equipose.orchestrator.unihpe.paper.plan import ABLATED, LIFTERS, MOVING, WHOLE, image_variant
 from equipose.orchestrator.unihpe.stages import UnihpeConfig, Variant
 from equipose.pipelines.readers import READERS, TripletSource
-from equipose.pipelines.readers.triplets.joined import JoinedReader
+from equipose.pipelines.readers.triplets.joined import JoinedReader, JoinedRoots
 
 JOINED = "joined"
 """Name, among `UnihpeConfig.others`, of Human3.6M together with MPI-INF-3DHP."""
@@ -178,7 +178,7 @@ def ensure_table_stores(options: UnihpeTablesOptions, out: Path) -> TableStores:
         joined=str(
             prepared_store(
                 "simulated_joined",
-                {INDOOR: lab, OUTDOOR: outdoor},
+                JoinedRoots({INDOOR: lab, OUTDOOR: outdoor}),
                 path("simulated_joined", lab, outdoor),
                 None,
                 reader,

@@ -16,6 +16,15 @@ JOINED = "joined"
 """Source name of such a store."""
 
 
+class JoinedRoots(dict[str, Any]):
+    """Source name -> its root; remembers which source has which sequence, once they have been listed.
+
+    It travels with its list to processes that read, so that none of them searches the folders again.
+    """
+
+    owners: dict[SequenceKey, str] | None = None
+
+
 @dataclass(frozen=True, kw_only=True)
 class JoinedReader:
     """Reads what several readers read; its root holds one root for each, under the same name.
@@ -28,37 +37,40 @@ class JoinedReader:
     """Source name -> its reader; not the readers' own names, so that one reader may read two roots."""
     default_split: ClassVar[tuple[str, str]] = ("H36M+3DHP", "subject")
 
-    def sequences(self, root: Mapping[str, Any]) -> list[SequenceKey]:
-        """Those of all sources; DataError names a key that two of them have."""
+    def sequences(self, root: JoinedRoots) -> list[SequenceKey]:
+        """Those of all sources now; DataError names a key that two of them have."""
+        root.owners = None
         return sorted(self._owners(root))
 
-    def read(self, root: Mapping[str, Any], key: SequenceKey) -> RawSequence:
+    def read(self, root: JoinedRoots, key: SequenceKey) -> RawSequence:
         """The sequence from the source that has it."""
         name = self._owners(root)[key]
         return self.readers[name].read(root[name], key)
 
-    def state(self, root: Mapping[str, Any], key: SequenceKey) -> str:
+    def state(self, root: JoinedRoots, key: SequenceKey) -> str:
         """What the reader of its source says; `0` for one whose sequences never change."""
         name = self._owners(root)[key]
         reader = self.readers[name]
         return reader.state(root[name], key) if isinstance(reader, Traceable) else "0"
 
-    def notes(self, root: Mapping[str, Any]) -> tuple[str, ...]:
+    def notes(self, root: JoinedRoots) -> tuple[str, ...]:
         """The remarks of all readers, each after the name of its source."""
         return tuple(
             f"{name}: {note}" for name in self.readers for note in self.readers[name].notes(root[name])
         )
 
-    def sensors(self, root: Mapping[str, Any]) -> tuple[str, ...]:
+    def sensors(self, root: JoinedRoots) -> tuple[str, ...]:
         """Those that every source has."""
         held = [reader.sensors(root[name]) for name, reader in self.readers.items()]
         return tuple(sensor for sensor in held[0] if all(sensor in others for others in held))
 
-    def settings(self, root: Mapping[str, Any]) -> dict[str, Any]:
+    def settings(self, root: JoinedRoots) -> dict[str, Any]:
         """Of every source."""
         return {name: reader.settings(root[name]) for name, reader in self.readers.items()}
 
-    def _owners(self, root: Mapping[str, Any]) -> dict[SequenceKey, str]:
+    def _owners(self, root: JoinedRoots) -> dict[SequenceKey, str]:
+        if root.owners is not None:
+            return root.owners
         owners: dict[SequenceKey, str] = {}
         for name, reader in self.readers.items():
             for key in reader.sequences(root[name]):
@@ -67,19 +79,20 @@ class JoinedReader:
                         f"{key} is in {owners[key]} and in {name}; a joined store cannot tell them apart"
                     )
                 owners[key] = name
+        root.owners = owners
         return owners
 
 
 def joined_sources(
     first: Mapping[str, tuple[Reader, Any]], also: Sequence[str]
-) -> tuple[JoinedReader, dict[str, Any]]:
+) -> tuple[JoinedReader, JoinedRoots]:
     """The reader and the root of some sources and of further ones, given as `name=folder`.
 
     first: source name -> its reader and root. Raises ValueError for one that is no such pair, that is
     unknown, or that is there twice.
     """
     readers = {name: reader for name, (reader, _) in first.items()}
-    roots = {name: root for name, (_, root) in first.items()}
+    roots = JoinedRoots({name: root for name, (_, root) in first.items()})
     for text in also:
         name, found, folder = text.partition("=")
         if not (found and folder):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -11,7 +13,8 @@ from equipose.pipelines.files.errors import DataError
 from equipose.pipelines.prepare import prepare
 from equipose.pipelines.protocols import assign
 from equipose.pipelines.readers import READERS, TripletSource
-from equipose.pipelines.readers.triplets.joined import JoinedReader, joined_sources
+from equipose.pipelines.readers.triplets.joined import JoinedReader, JoinedRoots, joined_sources
+from equipose.pipelines.sequence import SequenceKey
 from equipose.pipelines.simulator import SimulatorConfig
 from equipose.pipelines.store import Store
 
@@ -24,7 +27,7 @@ NAMES = ("simulated_indoor", "simulated_outdoor")
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
     reader = JoinedReader(readers={name: READERS[name] for name in NAMES})
-    root = dict(zip(NAMES, (LAB, OUTDOOR), strict=True))
+    root = JoinedRoots(zip(NAMES, (LAB, OUTDOOR), strict=True))
     return prepare("simulated_joined", root, tmp_path_factory.mktemp("joined") / "store", reader=reader)
 
 
@@ -49,7 +52,31 @@ def test_a_store_of_one_of_them_is_refused(store: Store) -> None:
 def test_a_key_that_two_sources_have_is_refused() -> None:
     reader = JoinedReader(readers={"one": READERS[NAMES[0]], "other": READERS[NAMES[0]]})
     with pytest.raises(DataError, match="is in one and in other"):
-        reader.sequences({"one": LAB, "other": LAB})
+        reader.sequences(JoinedRoots(one=LAB, other=LAB))
+
+
+def test_sources_are_listed_once_also_by_processes_that_read() -> None:
+    class Counting:
+        """Counts how often it is asked for its sequences."""
+
+        asked = 0
+
+        def sequences(self, root: Any) -> list[SequenceKey]:
+            self.asked += 1
+            return READERS[NAMES[0]].sequences(root)
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(READERS[NAMES[0]], name)
+
+    counting = Counting()
+    reader, root = JoinedReader(readers={"lab": counting}), JoinedRoots(lab=LAB)  # type: ignore[dict-item]
+    keys = reader.sequences(root)
+    there = pickle.loads(pickle.dumps(root))
+    assert [reader.state(there, key) for key in keys] == ["0"] * len(keys)
+    assert reader.read(there, keys[0]).subject == keys[0].subject
+    assert counting.asked == 1
+    reader.sequences(root)
+    assert counting.asked == 2, "a new listing looks again"
 
 
 def test_sources_are_named_with_their_folders() -> None:
