@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 
 from equipose.orchestrator.checkpoints.trained_model import predict
 from equipose.orchestrator.comparison.motion import predicted_clip
-from equipose.orchestrator.continual.config import FINETUNE, file_name
+from equipose.orchestrator.continual.config import FINETUNE
 from equipose.orchestrator.continual.detection import Detection
 from equipose.orchestrator.continual.detection_tables import detection_figure
 from equipose.orchestrator.continual.learnt import LearntStream
 from equipose.orchestrator.continual.results import ContinualOutcome
+from equipose.pipelines.files.path_safety import file_name
 from equipose.pipelines.figures import (
     best_median_worst,
     forgetting_against_learning,
