@@ -1,9 +1,10 @@
 """Each method's search space: the fields of its Config that tuning varies, and how far.
 
-A method, or an objective, declares its space where it declares the fields, with `searched` and `searched_count`. Tuning varies
+A method declares its space where it declares the fields, with `searched` and `searched_count`. Tuning varies
 the learning rate and one position in this space. All fields of a method move together along the position, and
 every method is tried at the same positions equally often, so none is tuned harder than another. A sweep of
-streams turns each dial by itself (`dials`), and counts too, which are no part of that position.
+streams turns each dial by itself (`dials`), and counts too, which are no part of that position. The objective
+of an alignment declares what a sweep searches of it in the same way.
 
 A field belongs here only if it changes what a run with Adam learns (`tests/balancing/test_dials_act.py`). A
 constant factor on a gradient does not: Adam divides it out.

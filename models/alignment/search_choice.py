@@ -19,7 +19,7 @@ class SearchChoice:
     """Field or property of the same config which the options are multiples of; empty: they are values."""
 
     def of(self, config: object, name: str) -> tuple[tuple[Any, ...], Any]:
-        """The values of a config's field `name` to try, its own first where it is none of them; and its own."""
+        """What to try of a config's field `name`, its own value first where it is new; and its own."""
         own = getattr(config, self.times or name)
         found = tuple(round(own * share) for share in self.options) if self.times else self.options
         return (found if own in found else (own, *found)), own

@@ -16,7 +16,6 @@ from equipose.orchestrator.continual.detection import Detection
 from equipose.orchestrator.continual.detection_tables import detection_figure
 from equipose.orchestrator.continual.learnt import LearntStream
 from equipose.orchestrator.continual.results import ContinualOutcome
-from equipose.pipelines.files.path_safety import file_name
 from equipose.pipelines.figures import (
     best_median_worst,
     forgetting_against_learning,
@@ -24,6 +23,7 @@ from equipose.pipelines.figures import (
     task_curves,
     task_matrices,
 )
+from equipose.pipelines.files.path_safety import file_name
 from equipose.pipelines.player import Clip
 from equipose.pipelines.store import open_store
 

@@ -1,1 +1,5 @@
-"""Sweeps whose trials are lines of kept runs, one from the end of the other: streams of tasks, stages of UniHPE."""
+"""Sweeps whose trials are lines of kept runs, each from the end of the one before: streams, UniHPE's stages.
+
+`dials`, `config` (what a sweep says of itself), `search`, `trial`, `run` (on Ray Tune), `results`, `record`,
+`job`.
+"""

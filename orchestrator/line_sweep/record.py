@@ -12,8 +12,8 @@ from equipose.orchestrator.line_sweep.results import Swept
 from equipose.orchestrator.sweep.trial import SweepLocation
 from equipose.orchestrator.tracking.run_logger import RunLogger
 from equipose.orchestrator.training.config import to_json
-from equipose.pipelines.files.path_safety import file_name
 from equipose.pipelines.figures import parallel_coordinates, sweep_history
+from equipose.pipelines.files.path_safety import file_name
 
 
 def record_search(

@@ -57,7 +57,7 @@ def run_of(point: Mapping[str, Any], config: LineSweep, location: SweepLocation)
 def run_line_trial(
     point: dict[str, Any], *, config: LineSweep, runs: RunsFolder, location: SweepLocation
 ) -> None:
-    """Train the line of one point. After every run Tune is told the objective so far."""
+    """Train the line of one point. After every run Tune is told the objective so far; NaN where there is none."""
     name = trial_name(point[SEARCH], point[NUMBER])
     run_id = point[RUN] or run_of(point, config, location)
     specs = config.runs(point[SEARCH], searched(point))
@@ -71,7 +71,9 @@ def run_line_trial(
                 named = {f"{prefix}{metric}": number for metric, number in metrics.items()}
                 logger.log_metrics(named, step=before + epoch)
             done = position if math.isfinite(value) else len(specs)
-            if config.grows or done == len(specs):
+            if done < len(specs) and not config.grows:
+                value = math.nan
+            else:
                 logger.log_metrics({config.objective: value}, step=before + len(result.history) - 1)
             before += spec.config.epochs
             tune.report({"epoch": done, config.objective: value})

@@ -99,15 +99,8 @@ class StreamSweepConfig:
         return tuple(untested(spec) for spec in job.runs(stream))
 
     def value(self, result: RunResult) -> float:
-        """Mean error over the validation parts of the tasks learnt so far, mm; infinite for a run that diverged.
-
-        Every task counts alike, however many frames it has.
-        """
-        last = result.history[-1]
-        if "val/mpjpe_mm" not in last:
-            return math.inf
-        earlier = [v for name, v in last.items() if name.startswith("task/") and name.endswith("/val/mpjpe_mm")]
-        return sum([*earlier, last["val/mpjpe_mm"]]) / (len(earlier) + 1)
+        """See `validation_so_far`."""
+        return validation_so_far(result)
 
     def prefix(self, spec: RunSpec) -> str:
         """None: the tasks of a stream continue each other's curves."""
@@ -116,3 +109,15 @@ class StreamSweepConfig:
     def tags(self, search: str, values: Mapping[str, float]) -> dict[str, str]:
         """The strategy."""
         return {"strategy": search}
+
+
+def validation_so_far(result: RunResult) -> float:
+    """Mean error over the validation parts of the tasks learnt so far, mm; infinite for a run that diverged.
+
+    Every task counts alike, however many frames it has.
+    """
+    last = result.history[-1]
+    if "val/mpjpe_mm" not in last:
+        return math.inf
+    earlier = [v for name, v in last.items() if name.startswith("task/") and name.endswith("/val/mpjpe_mm")]
+    return sum([*earlier, last["val/mpjpe_mm"]]) / (len(earlier) + 1)

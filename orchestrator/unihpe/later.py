@@ -1,4 +1,4 @@
-"""What the stages after the first have of their own: the temperature of their losses, and how fast they learn."""
+"""What stages after the first have of their own: the temperature of their losses, and how fast they learn."""
 
 from __future__ import annotations
 

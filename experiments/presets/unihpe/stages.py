@@ -127,12 +127,14 @@ def lengths_in(preset: PresetName, sizes: UnihpeSizes, epochs: int | None) -> di
     return {stage: replace(length, epochs=epochs) for stage, length in every.items()}
 
 
-def unihpe_config(name: str, options: UnihpeOptions, store: str) -> UnihpeConfig:
-    """The job that its options describe, on a prepared store.
+def unihpe_config(
+    name: str, options: UnihpeOptions, store: str, sizes: UnihpeSizes | None = None
+) -> UnihpeConfig:
+    """The job that its options describe, on a prepared store. sizes: None is those of the preset.
 
     Raises ValueError that names the option that is wrong.
     """
-    sizes = UNIHPES[options.preset]
+    sizes = sizes or UNIHPES[options.preset]
     if options.variants == (SENSORS,):
         variants = [variant_of_sensors(sizes, options.source.held())]
         batch = BatchConfig(modalities=variants[0].model.modalities, origin="pelvis")

@@ -18,7 +18,7 @@ from equipose.orchestrator.continual.config import ContinualConfig, Strategy
 from equipose.orchestrator.grid.run_one import RunsFolder
 from equipose.orchestrator.grid.run_spec import RunResult
 from equipose.orchestrator.jobs.location import JobFolder
-from equipose.orchestrator.stream_sweep import trial
+from equipose.orchestrator.line_sweep import trial
 from equipose.orchestrator.stream_sweep.config import OBJECTIVE, StreamSweepConfig
 from equipose.orchestrator.sweep.trial import NUMBER, RUN, SweepLocation
 from equipose.orchestrator.tracking.runs import Tracking
@@ -26,7 +26,7 @@ from equipose.orchestrator.training.config import DataConfig, OptimizerConfig, T
 from equipose.pipelines.batches.source import BatchConfig
 from equipose.pipelines.protocols import Task
 
-POINT = {NUMBER: 1, RUN: "run", trial.STRATEGY: "replay", "replay.beta": 0.5}
+POINT = {NUMBER: 1, RUN: "run", trial.SEARCH: "replay", "replay.beta": 0.5}
 
 
 class Log:
@@ -74,7 +74,7 @@ def reports(
     monkeypatch.setattr(trial.tune, "report", lambda m: told.append((m["epoch"], m[OBJECTIVE])))
     tracking = Tracking(uri="http://none", experiment="e", parent_run="p", tags={}, outbox=str(out))
     folder = JobFolder(out=out, kind="sweeps", name="streams")
-    trial.run_stream_trial(
+    trial.run_line_trial(
         point,
         config=config,
         runs=RunsFolder(root=out / "cells", resources=Resources()),
