@@ -69,7 +69,7 @@ def plan_alignment(options: AlignSweepOptions, out: Path) -> None:
     epochs = ", ".join(str(spec.config.epochs) for spec in config.job.runs(config.variant, 0))
     print(
         f"sweep of {config.total} trials of {config.length} stages, {epochs} epochs; the first is the "
-        f"default setting, and none is stopped early; what counts is the pose {config.judged_by} from the picture"
+        f"default setting, and none is stopped early; a pose {config.judged_by} from the picture counts"
     )
     for search in config.searches():
         print("\n".join(f"  {dial.label}" for dial in search.dials))

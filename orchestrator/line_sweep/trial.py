@@ -57,7 +57,7 @@ def run_of(point: Mapping[str, Any], config: LineSweep, location: SweepLocation)
 def run_line_trial(
     point: dict[str, Any], *, config: LineSweep, runs: RunsFolder, location: SweepLocation
 ) -> None:
-    """Train the line of one point. After every run Tune is told the objective so far; NaN where there is none."""
+    """Train the line of one point. After every run Tune is told the objective; NaN where there is none."""
     name = trial_name(point[SEARCH], point[NUMBER])
     run_id = point[RUN] or run_of(point, config, location)
     specs = config.runs(point[SEARCH], searched(point))

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from equipose.models.alignment.config import IMAGE, KEYPOINTS, POSE
+from equipose.models.sensors import subset_name
 from equipose.orchestrator.cluster.capacity import Resources
 from equipose.orchestrator.grid.run_spec import RunResult, RunSpec
 from equipose.orchestrator.line_sweep.config import TUNING_SEED, Search, untested
@@ -19,8 +20,8 @@ from equipose.pipelines.files.path_safety import check_name, file_name
 OBJECTIVE = "align/validation_mm"
 """What the sweep minimises: the error of the pose from the picture alone, on the validation part, after the
 last stage. It is decoded there, or retrieved where no stage trains decoders."""
-FROM_PICTURE, FROM_ALL = f"subset/{IMAGE}/mpjpe_mm", "val/mpjpe_mm"
-"""Metrics of a run: of a stage with pictures, and of the first, which has none."""
+FROM_PICTURE = f"subset/{subset_name(1, (IMAGE,))}/mpjpe_mm"
+"""That error among the metrics of a run: joints relative to the true pelvis."""
 SEARCH = "alignment"
 """Name of its only search."""
 DEFAULT, TUNED = "default", "tuned"
@@ -111,10 +112,15 @@ class AlignSweepConfig:
         return tuple(untested(spec) for spec in self.job.runs(variant, TUNING_SEED + self.seed))
 
     def value(self, result: RunResult) -> float:
-        """The validation error after a stage, mm: from the picture, in the first stage from the key points;
-        infinite for a run that diverged."""
+        """The validation error after a stage, mm, see `FROM_PICTURE`; infinite for a run that diverged.
+
+        The first stage has no picture, so its value, the error from the key points, only says that it went
+        well.
+        """
         last = result.history[-1]
-        return last.get(FROM_PICTURE, last.get(FROM_ALL, math.inf))
+        if "val/mpjpe_mm" not in last:
+            return math.inf
+        return last[FROM_PICTURE if IMAGE in result.config.model.modalities else "val/mpjpe_mm"]
 
     def prefix(self, spec: RunSpec) -> str:
         """Every stage has metrics under its own name, since it minimises something else: `pose-pairs/`."""
