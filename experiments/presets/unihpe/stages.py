@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from equipose.experiments.presets.names import PresetName
 from equipose.experiments.presets.options import ResumableOptions
@@ -34,7 +34,7 @@ class UnihpeOptions(ResumableOptions):
 
     kind: ClassVar[Kind] = "unihpe"
     verb: ClassVar[str] = "train"
-    grows = "seeds"
+    grows: ClassVar[Literal["trials", "seeds"]] = "seeds"
 
     preset: PresetName
     variants: tuple[str, ...] = ("unihpe",)

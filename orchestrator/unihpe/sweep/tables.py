@@ -27,7 +27,7 @@ def trials_table(outcome: AlignSweepOutcome) -> Table:
     search, config = outcome.search, outcome.search.config
     [space] = config.searches()
     dials = [dial.name for dial in space.dials]
-    rows = []
+    rows: list[tuple[Cell, ...]] = []
     for row in search.trials.sort(OBJECTIVE, nulls_last=True).iter_rows(named=True):
         values = search.values[row["trial"]]
         words = [typed({name: values[name]})[0].partition("=")[2] if name in values else "" for name in dials]

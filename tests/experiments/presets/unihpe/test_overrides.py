@@ -39,5 +39,5 @@ def test_settings_of_later_stages_reach_them() -> None:
 def test_without_a_later_stage_they_are_refused() -> None:
     config = unihpe_config(Path("nowhere"))
     first = replace(config, variants=(replace(config.variants[0], last=1),))
-    with pytest.raises(ValueError, match="override later.tau=0.1 has no effect"):
+    with pytest.raises(ValueError, match=r"override later\.tau=0\.1 has no effect"):
         with_stage_overrides(first, ("later.tau=0.1",))

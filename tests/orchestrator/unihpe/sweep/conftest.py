@@ -16,7 +16,7 @@ from tests.orchestrator.aligned_runs import unihpe_config
 
 @pytest.fixture
 def sweep() -> Callable[..., AlignSweepConfig]:
-    """`sweep(store=..., stages=..., trials=...)`: any field of the sweep; `variant` has fields of its variant."""
+    """`sweep(store=..., trials=...)`: any field of the sweep; `variant` has fields of its variant."""
 
     def build(
         store: Path = Path("nowhere"), variant: dict[str, Any] | None = None, **changes: Any

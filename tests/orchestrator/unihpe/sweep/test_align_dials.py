@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from equipose.balancing.objectives.align import Align
+from equipose.models.alignment import AlignmentLoss
 from equipose.orchestrator.line_sweep.dials import ChoiceDial, Dial
 from equipose.orchestrator.unihpe.later import LaterStages
 from equipose.orchestrator.unihpe.stages import Variant
@@ -61,7 +62,7 @@ def test_turned_dials_change_nothing_else(variant: Variant) -> None:
 def test_the_own_setting_is_the_same_variant(variant: Variant) -> None:
     own = {dial.name: dial.own for dial in dials_of(variant)}
     assert turned(variant, own) == variant, "else its runs would have other keys"
-    with pytest.raises(ValueError, match="no dials .*objective.tau"):
+    with pytest.raises(ValueError, match=r"no dials .*objective\.tau"):
         turned(variant, {"objective.tau": 0.1})
 
 
@@ -81,8 +82,6 @@ def test_the_ends_of_a_dial_pull_in_other_directions(low: dict[str, Any], high: 
         generator = torch.Generator().manual_seed(0)
         rows = {name: torch.randn(8, 6, generator=generator).requires_grad_() for name in ("a", "b", "c")}
         config = Align.Config(**settings)
-        from equipose.models.alignment import AlignmentLoss
-
         losses = AlignmentLoss(config.loss(tuple(rows)))(rows, generator=generator)
         torch.stack(list(losses.values())).sum().backward()
         directions.append(torch.cat([value.grad.flatten() for value in rows.values()]))  # type: ignore[union-attr]

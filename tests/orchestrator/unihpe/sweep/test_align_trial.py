@@ -10,16 +10,15 @@ from typing import Any
 
 import optuna
 import pytest
+from line_trials import Log, kept, reports
 
 from equipose.orchestrator.cluster.capacity import Resources
 from equipose.orchestrator.grid.run_one import RunsFolder, work_on
 from equipose.orchestrator.grid.run_spec import RunResult
-from equipose.orchestrator.jobs.location import JobFolder
 from equipose.orchestrator.line_sweep import trial
 from equipose.orchestrator.line_sweep.search import TurnTaking
 from equipose.orchestrator.sweep.search import open_study
-from equipose.orchestrator.sweep.trial import NUMBER, RUN, SweepLocation
-from equipose.orchestrator.tracking.runs import Tracking
+from equipose.orchestrator.sweep.trial import NUMBER, RUN
 from equipose.orchestrator.unihpe.results import collect
 from equipose.orchestrator.unihpe.sweep.config import OBJECTIVE, SEARCH, AlignSweepConfig
 from equipose.orchestrator.unihpe.sweep.results import AlignSweepOutcome, search_outcome
@@ -29,49 +28,9 @@ from tests.orchestrator.aligned_runs import triplet_store
 POINT = {NUMBER: 1, RUN: "run", trial.SEARCH: SEARCH, "objective.alpha": 0.5, "later.tau": 0.1}
 
 
-class Log:
-    """Stands for the logger: what was logged, by name and step."""
-
-    points: dict[tuple[str, int], float]
-
-    def __init__(self, uri: str, run_id: str, folder: Path, **options: float) -> None:
-        Log.points = {}
-
-    def log_metrics(self, metrics: dict[str, float], step: int) -> None:
-        Log.points |= {(name, step): value for name, value in metrics.items()}
-
-    def close(self, timeout: float) -> None:
-        """Nothing."""
-
-    def finish(self, timeout: float) -> None:
-        """Nothing."""
-
-
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return triplet_store(tmp_path_factory.mktemp("triplets") / "store")
-
-
-def reports(
-    config: AlignSweepConfig, out: Path, monkeypatch: pytest.MonkeyPatch, point: dict[str, Any]
-) -> list[tuple[int, float]]:
-    """Run a trial without Ray; what it told Tune."""
-    told: list[tuple[int, float]] = []
-    monkeypatch.setattr(trial, "RunLogger", Log)
-    monkeypatch.setattr(trial.tune, "report", lambda m: told.append((m["epoch"], m[OBJECTIVE])))
-    tracking = Tracking(uri="http://none", experiment="e", parent_run="p", tags={}, outbox=str(out))
-    folder = JobFolder(out=out, kind="sweeps", name="aligned")
-    trial.run_line_trial(
-        point,
-        config=config,
-        runs=RunsFolder(root=out / "cells", resources=Resources()),
-        location=SweepLocation(folder=folder, tracking=tracking),
-    )
-    return told
-
-
-def kept(out: Path) -> dict[Path, int]:
-    return {path: path.stat().st_mtime_ns for path in out.glob("cells/*/result.json")}
 
 
 def test_stages_are_trained_reported_under_their_names_and_not_repeated(
