@@ -9,13 +9,14 @@ from pathlib import Path
 from rich.console import Console
 
 from equipose.experiments.jobs.comparison_summary import wide_console
+from equipose.experiments.presets.unihpe.sweep import AlignSweepOptions
 from equipose.orchestrator.unihpe.sweep.job import FinishedAlignSweep, budget
 from equipose.orchestrator.unihpe.sweep.tables import BEST_OF, gains_table, trials_table
 from equipose.pipelines.tables.formats import to_rich
 
 
 def print_alignment(
-    finished: FinishedAlignSweep, out: Path, *, preset: str, console: Console | None = None
+    finished: FinishedAlignSweep, options: AlignSweepOptions, out: Path, console: Console | None = None
 ) -> None:
     """Print what was searched, the trials, the test, and the command that trains the best setting."""
     console, outcome = console or wide_console(), finished.outcome
@@ -24,8 +25,9 @@ def print_alignment(
     console.print(to_rich(trials_table(outcome)))
     if outcome.tuned:
         console.print(to_rich(gains_table(outcome)))
-        words = ["equipose", "train", "--work", "unihpe", "--preset", preset]
-        words += ["--override", *outcome.search.overrides]
+        where = ["--store", options.store] if options.store else []
+        words = ["equipose", "train", "--work", "unihpe", *where, "--preset", options.preset]
+        words += ["--override", *options.override, *outcome.search.overrides]  # of two, the last counts
         console.print(f"train it: {shlex.join(words)}", soft_wrap=True, markup=False, highlight=False)
     else:
         console.print("no setting has done better than the default one on the validation part")

@@ -108,7 +108,7 @@ def run_job(name: str, options: AlignSweepOptions, out: Path, *, quiet: bool = F
     left = options.trials - len(search.trials.filter(search.trials["state"] != "failed"))
     report = str(finished.report.relative_to(out))
     finish_job(out, options.kind, name, finished.outcome.to_json() | {"trials_left": left, "report": report})
-    print_alignment(finished, out, preset=options.preset)
+    print_alignment(finished, options, out)
     if left > 0:
         why = listed(dict(search.failures)) or "see MLflow"
         print(f"{left} trials failed ({why}); fix the cause, then: {options.resume_command(out)}")
