@@ -98,6 +98,4 @@ def open_sweep(
         config = sized(config) if job.joined else config
         runs = RunsFolder(root=runs_folder(location.out), resources=config.resources, opened=opened)
         with periodically("leaked-groups", remove_leaked_groups, LOOK_SECONDS):
-            yield OpenSweep(
-                config=config, runs=runs, provenance=data.provenance, job=job, progress=progress
-            )
+            yield OpenSweep(config=config, runs=runs, provenance=data.provenance, job=job, progress=progress)
