@@ -3,7 +3,8 @@
 A method declares its space where it declares the fields, with `searched` and `searched_count`. Tuning varies
 the learning rate and one position in this space. All fields of a method move together along the position, and
 every method is tried at the same positions equally often, so none is tuned harder than another. A sweep of
-streams turns each dial by itself (`dials`), and counts too, which are no part of that position.
+streams turns each dial by itself (`dials`), and counts too, which are no part of that position. The objective
+of an alignment declares what a sweep searches of it in the same way.
 
 A field belongs here only if it changes what a run with Adam learns (`tests/balancing/test_dials_act.py`). A
 constant factor on a gradient does not: Adam divides it out.
@@ -13,14 +14,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field, fields, replace
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from equipose.balancing.method import MethodConfig
 from equipose.balancing.schedules import SCHEDULE, share_of
+from equipose.models.alignment.search_choice import SEARCH as SEARCH
 
-Config = TypeVar("Config", bound=MethodConfig)
-SEARCH = "search"
-"""Key of the `SearchRange` in the metadata of a field."""
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+Config = TypeVar("Config", bound="DataclassInstance")
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,8 @@ class SearchRange:
     """Value at position 1; it may be the smaller one."""
     when: tuple[str, Any] | None = None
     """Another field and the value with which this one has an effect; None is always."""
+    unless: tuple[str, Any] | None = field(default=None, repr=False)
+    """Another field and the value with which this one has none."""
     whole: bool = field(default=False, repr=False)
     """Whether it counts something."""
     costs: bool = field(default=False, repr=False)
@@ -49,12 +53,20 @@ class SearchRange:
         return float(self.low * (self.high / self.low) ** position)
 
 
-def searched(default: float, *, low: float, high: float, when: tuple[str, Any] | None = None) -> float:
+def searched(
+    default: float,
+    *,
+    low: float,
+    high: float,
+    when: tuple[str, Any] | None = None,
+    unless: tuple[str, Any] | None = None,
+) -> float:
     """A Config field that tuning varies between `low` and `high`, both positive, on a logarithmic scale.
 
-    when: another field and the value that it must have, where this one has no effect otherwise.
+    when: another field and the value that it must have, where this one has no effect otherwise. unless: one
+    with which it has none.
     """
-    value: float = field(default=default, metadata={SEARCH: SearchRange(low, high, when)})
+    value: float = field(default=default, metadata={SEARCH: SearchRange(low, high, when, unless)})
     return value
 
 
@@ -68,7 +80,7 @@ def searched_count(default: int, *, low: int, high: int, epochs: bool = False, c
     return value
 
 
-def dials(config: MethodConfig, epochs: int, *, memory: bool = False) -> dict[str, SearchRange]:
+def dials(config: DataclassInstance, epochs: int, *, memory: bool = False) -> dict[str, SearchRange]:
     """Field -> range, for all fields that a search may turn one by one; schedules fitted to `epochs`.
 
     memory: also those that cost memory.
@@ -92,12 +104,14 @@ def dials(config: MethodConfig, epochs: int, *, memory: bool = False) -> dict[st
     return found
 
 
-def _acts(scale: SearchRange, config: MethodConfig) -> bool:
+def _acts(scale: SearchRange, config: DataclassInstance) -> bool:
     """Whether the field of this range has an effect in a config."""
+    if scale.unless is not None and getattr(config, scale.unless[0]) == scale.unless[1]:
+        return False
     return scale.when is None or getattr(config, scale.when[0]) == scale.when[1]
 
 
-def search_space(config: MethodConfig | type[MethodConfig]) -> dict[str, SearchRange]:
+def search_space(config: DataclassInstance | type[DataclassInstance]) -> dict[str, SearchRange]:
     """Field -> range, for the fields that tuning varies; empty where there are none.
 
     Examples:

@@ -47,8 +47,8 @@ SUMMARIES: dict[str, str] = {
     "inspect": "Print counts per protocol and split, invalid frames by reason, provenance and fingerprint.",
     "verify": "Read a whole store and check it against its checksums: files, frames, index and defects.",
     "train": "Train one model on Ray Train and log it to MLflow.",
-    "sweep": "Sweep AWC, or strategies that learn task after task, with Ray Tune and Optuna; log it to "
-    "MLflow.",
+    "sweep": "Sweep AWC, strategies that learn tasks, or UniHPE's alignment, with Ray Tune and Optuna; "
+    "log to MLflow.",
     "compare": "Tune every method with equal budget, train each for every seed, read the test part once, "
     "compare.",
     "controlled": "Weaken one simulated sensor level by level, train all levels alike, and decide which "

@@ -16,12 +16,14 @@ from torch import Tensor, nn
 
 from equipose.balancing.losses import Losses
 from equipose.balancing.objectives.objective import Objective, ObjectiveConfig
+from equipose.balancing.search_spaces import searched
 from equipose.balancing.step import Step
 from equipose.models.alignment import HIGHER_ORDER, AlignmentLoss, Temperature
 from equipose.models.alignment.config import KEYPOINTS, POSE
 from equipose.models.alignment.contrast import Direction
 from equipose.models.alignment.decoders import Decoder
 from equipose.models.alignment.model import AlignedModel
+from equipose.models.alignment.search_choice import one_of
 from equipose.models.alignment.terms.negatives import Negatives
 from equipose.models.batch import AlignedOutputs
 from equipose.models.sensors.triplet_inputs import keypoints_in_box, root_relative
@@ -41,12 +43,14 @@ class Align(Objective):
         between frozen encoders a pair only moves tau."""
         direction: Direction = "symmetric"
         """`one_way` as printed."""
-        higher: Literal["triplet", "cosines", "gram", "pmrl", "symile"] | None = "triplet"
+        higher: Literal["triplet", "cosines", "gram", "pmrl", "symile"] | None = one_of(
+            "triplet", (*HIGHER_ORDER, None)
+        )
         """The term over three embeddings; None compares pairs only."""
         pairs: bool = True
         negatives: Negatives = "sampled"
         """Of `triplet`, `cosines` and `symile`."""
-        alpha: float = 1.0
+        alpha: float = searched(1.0, low=0.1, high=10.0, unless=("higher", None))
         """Weight of the term over three."""
         tau: float = 1 / 5
         tau_low: float = 1 / 5

@@ -1,19 +1,24 @@
-"""`equipose sweep`, `experiments/awc_sweep.py`: sweep AWC, or the dials of strategies that learn tasks."""
+"""`equipose sweep`, `experiments/awc_sweep.py`: sweep AWC, the dials of strategies, or an alignment."""
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from equipose.experiments.presets.names import DEFAULT_OUT, PresetName, WorkName
+from equipose.experiments.presets.names import DEFAULT_OUT, AlignObjective, PresetName, WorkName
 from equipose.experiments.presets.typed.works import refuse_idle
 
 if TYPE_CHECKING:
     from equipose.experiments.presets.sources import DataSource
     from equipose.experiments.presets.sweep import SweepOptions
     from equipose.orchestrator.training.config import TrainConfig
+
+
+COMMON = ("seed", "trials", "epochs", "workers", "gpu", "protocol", "override")
+"""Options of AWC's sweep and of streams."""
 
 
 def sweep(
@@ -36,29 +41,35 @@ def sweep(
     by: str | None = None,
     tasks: tuple[str, ...] = (),
     memory: bool = False,
+    objective: AlignObjective = "pose",
+    dials: tuple[str, ...] = (),
+    seeds: int | None = None,
     resume: bool = False,
     plan: bool = False,
     quiet: bool = False,
     log_model: bool = True,
     register: str | None = None,
 ) -> None:
-    """Sweep AWC, or strategies that learn task after task, with Ray Tune and Optuna; log it to MLflow.
+    """Sweep AWC, strategies that learn tasks, or UniHPE's alignment, with Ray Tune and Optuna; log to MLflow.
 
     Args:
         work: `awc` searches AWC's strength, critical window and fusion. `continual` searches the dials of
             strategies (strength, warm-up, noise threshold): a trial is a whole stream of tasks, judged by the
-            error on the validation parts of all of them, and every strategy has equally many.
+            error on the validation parts of all of them, and every strategy has equally many. `unihpe`
+            searches the alignment of pictures, key points and skeletons; the best setting and the default
+            one are then tested with seeds that no trial had.
         data: Where the frames come from; by default the simulator, which needs no download.
         data_root: Folder of the raw files, for `mars` and `mmfi`.
         store: Path or URI of a prepared store, in place of raw data.
         preset: `smoke` (a minute or two), `quick` (minutes on two cores) or `paper` (the paper's settings).
         protocol: P1, P2 or P3 (MARS: `MARS`).
-        split: S1, S2 or S3 (MARS: `time` or `subject`); with `--work awc` only.
+        split: S1, S2 or S3 (MARS: `time` or `subject`); of tasks it is made from `--by` and `--tasks`.
         out: Results folder; jobs may share it.
-        seed: Of weights, batches and the search; for streams, weights and batches take one 1000 higher.
+        seed: Of weights, batches and the search; for streams and alignments, weights and batches of trials
+            take one 1000 higher. The first seed of an alignment's test.
         trials: Instead of the preset's number; with `--resume` the number to extend the newest sweep to. For
             streams the number per strategy.
-        epochs: Instead of the preset's number; for streams that of every task.
+        epochs: Instead of the preset's number; for streams that of every task, for alignments of every stage.
         workers: Ray Train workers per trial (DDP ranks).
         gpu: Give every worker a GPU.
         sensors: Of every trial, e.g. `rgb lidar`; by default those of the AWC paper.
@@ -67,32 +78,34 @@ def sweep(
         by: What tasks differ by: `environment`, `subject` or `action`.
         tasks: Such as `E01 E02`; by default all that the data has.
         memory: Also search how many rows a memory keeps; more is better and costs more.
+        objective: Of an alignment, the validation error of the pose from the picture alone: `pose`, decoded
+            after all three stages, is what the model is used for; `retrieval` trains no decoders and
+            retrieves it, which costs less and sees nothing but the alignment.
+        dials: Of an alignment, instead of all that there are: `higher` (the kind of loss), `alpha` (its
+            weight), `width` (of the space), `tau` (temperature), `lr_scale` (of the learning rate).
+        seeds: Of the best and of the default setting of an alignment on the test part, instead of the
+            preset's number.
         resume: Resume the newest unfinished job of this data and preset in `out`, with its own options.
         plan: Print what would run and whether it fits, then stop.
         quiet: Print only the summary.
         log_model: Log the best trial's checkpoint to MLflow as a model, which `mlflow models serve` takes.
         register: Name under which that model also becomes a version in MLflow's registry.
     """
-    refuse_idle(sweep, locals())
+    given = dict(locals())
+    refuse_idle(sweep, given)
+    given["out"] = out.resolve()
+    if work == "unihpe":
+        from equipose.experiments.commands.unihpe.sweep import sweep_alignment
+
+        sweep_alignment(**{name: given[name] for name in inspect.signature(sweep_alignment).parameters})
+        return
     from equipose.experiments.presets.sources import chosen_source
 
     source = chosen_source(data, data_root, store, sensors)
-    run: dict[str, Any] = {
-        "out": out.resolve(),
-        "resume": resume,
-        "plan": plan,
-        "trials": trials,
-    }
-    common: dict[str, Any] = {
-        "seed": seed,
-        "trials": trials,
-        "epochs": epochs,
-        "workers": workers,
-        "gpu": gpu,
-    }
-    common |= {"protocol": protocol, "override": override}
-    streams: dict[str, Any] = {"strategies": strategies, "by": by, "tasks": tasks, "memory": memory}
+    run = {name: given[name] for name in ("out", "resume", "plan", "trials")}
+    common = {name: given[name] for name in COMMON}
     if work == "continual":
+        streams = {name: given[name] for name in ("strategies", "by", "tasks", "memory")}
         _start_streams(source, preset, common | streams, quiet=quiet, **run)
         return
     train = partial(run_job, quiet=quiet, log_model=log_model, register=register)

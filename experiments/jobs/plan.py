@@ -12,6 +12,8 @@ from equipose.experiments.presets.options import ResumableOptions
 from equipose.experiments.presets.sources import store_path
 from equipose.experiments.presets.stream_sweep import StreamSweepOptions, stream_sweep_config
 from equipose.experiments.presets.sweep import SweepOptions, sweep_config
+from equipose.experiments.presets.unihpe.stages import UnihpeOptions, triplets_path
+from equipose.experiments.presets.unihpe.sweep import AlignSweepOptions, align_sweep_config
 
 if TYPE_CHECKING:
     from equipose.orchestrator.comparison.config import ComparisonConfig
@@ -20,7 +22,10 @@ if TYPE_CHECKING:
 
 def planned_store(options: ResumableOptions, out: Path) -> tuple[str, bool]:
     """Path or URI of a job's store, and whether it is prepared."""
-    path = store_path(options.source, out, options.simulated)
+    if isinstance(options, UnihpeOptions):
+        path = options.store or str(triplets_path(options, out))
+    else:
+        path = store_path(options.source, out, options.simulated)
     return path, options.store is not None or Path(path, "manifest.json").exists()
 
 
@@ -53,6 +58,24 @@ def plan_streams(options: StreamSweepOptions, out: Path) -> None:
         turned = ", ".join(dial.label for dial in search.dials) or "nothing to tune"
         print(f"  {search.name}: {search.trials} x {turned}")
     _finish(options, config.job.base, out, config.total)
+
+
+def plan_alignment(options: AlignSweepOptions, out: Path) -> None:
+    """Print what a sweep of an alignment searches and tests, its data and resources, and the doctor's checks.
+
+    Raises ValueError that names the option that is wrong.
+    """
+    config = align_sweep_config("plan", replace(options, gpu=False), planned_store(options, out)[0])
+    epochs = ", ".join(str(spec.config.epochs) for spec in config.job.runs(config.variant, 0))
+    print(
+        f"sweep of {config.total} trials of {config.length} stages, {epochs} epochs; the first is the "
+        f"default setting, and none is stopped early; a pose {config.judged_by} from the picture counts"
+    )
+    for search in config.searches():
+        print("\n".join(f"  {dial.label}" for dial in search.dials))
+    finals = 2 * len(config.job.seeds) * config.length
+    print(f"then the best and the default setting with {len(config.job.seeds)} seeds each: {finals} runs")
+    _finish(options, config.base, out, config.total)
 
 
 def plan_comparison(options: ComparisonOptions, out: Path) -> None:

@@ -11,8 +11,10 @@ FusionName = Literal["concat", "mlp", "attention", "cross_attention"]
 OptimizerName = Literal["adam", "sgd"]
 StartName = Literal["new", "aligned"]
 PresetName = Literal["smoke", "quick", "paper"]
-WorkName = Literal["awc", "continual"]
+WorkName = Literal["awc", "continual", "unihpe"]
 """What a sweep searches."""
+AlignObjective = Literal["pose", "retrieval"]
+"""What an alignment is judged by in a sweep."""
 TablesWorkName = Literal["awc", "unihpe"]
 """Whose tables."""
 ComparisonPresetName = Literal["smoke", "quick", "few_subjects", "missing_sensor", "paper"]

@@ -79,18 +79,20 @@ def stream_sweep_config(
     Raises ValueError that names the option that is wrong.
     """
     from equipose.orchestrator.cluster.capacity import Resources
-    from equipose.orchestrator.ray_train.sizing import concurrent_runs_of
-    from equipose.orchestrator.stream_sweep.config import TUNING_SEED, StreamSweepConfig
+    from equipose.orchestrator.line_sweep.config import TUNING_SEED, sized
+    from equipose.orchestrator.stream_sweep.config import StreamSweepConfig
 
     job = continual_config(name, options, store, noisy_store)
     job = replace(job, seeds=(TUNING_SEED + options.seed,))
-    config = StreamSweepConfig(
-        job=job, trials=options.trials, memory=options.memory, seed=options.seed, resources=Resources()
+    return sized(
+        StreamSweepConfig(
+            job=job,
+            trials=options.trials,
+            memory=options.memory,
+            seed=options.seed,
+            resources=Resources(workers=options.workers, gpu=options.gpu),
+        )
     )
-    concurrency, resources = concurrent_runs_of(
-        job.base, options.workers, gpu=options.gpu, limit=config.total
-    )
-    return replace(config, concurrency=concurrency, resources=resources)
 
 
 def default_strategies(preset: ContinualPresetName, noisy: bool) -> tuple[str, ...]:

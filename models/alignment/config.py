@@ -12,6 +12,7 @@ from equipose.models.alignment.decoders.mlp import MLPDecoder
 from equipose.models.alignment.decoders.network import NetworkConfig
 from equipose.models.alignment.decoders.samplers import SamplerName
 from equipose.models.alignment.decoders.score import Predicts, ScoreDecoder
+from equipose.models.alignment.search_choice import one_of
 from equipose.models.encoders import NORMS, EncoderConfig, Norm
 from equipose.models.encoders.image import IMAGE_ENCODERS
 from equipose.models.encoders.pose import POSE_ENCODERS, PoseMLP, PoseTransformer
@@ -74,8 +75,8 @@ class AlignedConfig:
     """Sensors, in the order of M; `image` and `keypoints` are those of triplets. Any other sensor has the
     encoder that it has in a fusion model, so that a fusion model can start with what was aligned."""
     preset: Literal["tiny", "small", "paper"] = "small"
-    width: int | None = None
-    """D; None uses the preset's."""
+    width: int | None = one_of(None, (1 / 2, 1, 2), times="space")
+    """D; None uses the preset's. A search tries half of it and twice as much."""
     image: str | None = None
     """Encoder of `image`, one of `IMAGE_ENCODERS`; None: the preset's, HRNet-W32 in `paper`."""
     image_weights: str | None = None

@@ -58,16 +58,6 @@ class Strategy:
         return self.method if self.method is not None else METHODS["plain"].Config()
 
 
-def file_name(strategy: str) -> str:
-    """A strategy's name as a part of file names and labels.
-
-    Examples:
-        >>> file_name("noisy nis+ewc:strength=1e+03,fisher_fraction=0.5")
-        'noisy-nis-ewc-strength-1e-03-fisher_fraction-0.5'
-    """
-    return re.sub(r"[^\w.]+", "-", strategy)
-
-
 def parts_of(name: str) -> list[str]:
     """The methods in a strategy's name, with their settings.
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from equipose.orchestrator.checkpoints.trained_model import predict
 from equipose.orchestrator.comparison.motion import predicted_clip
-from equipose.orchestrator.continual.config import FINETUNE, file_name
+from equipose.orchestrator.continual.config import FINETUNE
 from equipose.orchestrator.continual.detection import Detection
 from equipose.orchestrator.continual.detection_tables import detection_figure
 from equipose.orchestrator.continual.learnt import LearntStream
@@ -23,6 +23,7 @@ from equipose.pipelines.figures import (
     task_curves,
     task_matrices,
 )
+from equipose.pipelines.files.path_safety import file_name
 from equipose.pipelines.player import Clip
 from equipose.pipelines.store import open_store
 

@@ -12,7 +12,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from equipose.orchestrator.comparison.files import log_files, write_figures, write_tables
-from equipose.orchestrator.continual.config import FINETUNE, ContinualConfig, file_name
+from equipose.orchestrator.continual.config import FINETUNE, ContinualConfig
 from equipose.orchestrator.continual.detection import detections
 from equipose.orchestrator.continual.figures import continual_figures, motion_before_and_after
 from equipose.orchestrator.continual.results import ContinualOutcome
@@ -21,6 +21,7 @@ from equipose.orchestrator.tracking.origin import MAX_NOTE, NOTE
 from equipose.orchestrator.tracking.run_logger import RunLogger
 from equipose.orchestrator.tracking.runs import Tracking, create_run, git_tags
 from equipose.orchestrator.training.config import to_json
+from equipose.pipelines.files.path_safety import file_name
 from equipose.pipelines.player import motion_panel
 from equipose.pipelines.report.grid import Grid
 from equipose.pipelines.report.html import ReportFigure, Section, html_report, png_bytes

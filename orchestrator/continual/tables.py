@@ -9,10 +9,11 @@ import polars as pl
 
 from equipose.models.sensors.registry import letter_of
 from equipose.orchestrator.continual.claims import claim_rows
-from equipose.orchestrator.continual.config import FINETUNE, file_name
+from equipose.orchestrator.continual.config import FINETUNE
 from equipose.orchestrator.continual.detection import Detection
 from equipose.orchestrator.continual.detection_tables import detection_table, flagged_table
 from equipose.orchestrator.continual.results import ContinualOutcome
+from equipose.pipelines.files.path_safety import file_name
 from equipose.pipelines.statistics.missing import lacking_one
 from equipose.pipelines.tables.results_table import difference_cell
 from equipose.pipelines.tables.table import Caption, Cell, Table, columns_named, ranked

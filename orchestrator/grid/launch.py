@@ -1,10 +1,10 @@
 """How a run is trained: in the process that wants it, or on Ray Train.
 
 A run is trained **in this process** (`train_alone`) when it has one worker and belongs to a grid: a
-comparison, the paper's tables, the controlled experiment, streams of tasks and their sweeps. Every run of a
-grid is a Ray task already (in a sweep of streams, part of a trial of Tune), which Ray places, restarts and
-moves off dead nodes, so Ray Train would only add two processes per run, a controller and a worker, with their
-memory and start-up time.
+comparison, the paper's tables, the controlled experiment, streams of tasks, stages of UniHPE, and the sweeps
+of both. Every run of a grid is a Ray task already (in such a sweep, part of a trial of Tune), which Ray
+places, restarts and moves off dead nodes, so Ray Train would only add two processes per run, a controller and
+a worker, with their memory and start-up time.
 
 A run is trained **on Ray Train** (`equipose.orchestrator.ray_train.run.run_training`) when it has several
 workers, whose process group Ray Train forms and restarts as a whole; when it is a trial of a sweep, whose

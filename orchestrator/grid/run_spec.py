@@ -38,6 +38,8 @@ class RunSpec:
     """DDP ranks; part of the key, since each rank has its own batch statistics."""
     evaluate: bool = True
     """Evaluate on the test part after training; off while tuning, which sees the validation part only."""
+    routes: bool = True
+    """Also evaluate the routes of a model that has some on the test part; off while tuning."""
     refit: bool = False
     """Also test what its features are worth under a head fitted for every subset of sensors."""
     select: Literal["best", "last"] = "best"
@@ -63,8 +65,8 @@ class RunSpec:
 
     @property
     def alignments(self) -> dict[str, DataConfig]:
-        """Of a model with routes: name of the folder of what they give -> the data that is tested."""
-        if isinstance(self.config.model, ModelConfig):
+        """Of a model whose routes are tested: name of the folder of what they give -> the data."""
+        if isinstance(self.config.model, ModelConfig) or not self.routes:
             return {}
         own = {f"aligned-{self.select}": self.config.data}
         return own | {f"aligned-{self.select}-{name}": data for name, data in self.tested_also}

@@ -2,40 +2,30 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import ClassVar
 
 from equipose.orchestrator.cluster.capacity import Resources
 from equipose.orchestrator.continual.config import ContinualConfig, Strategy, Stream
-from equipose.orchestrator.grid.run_spec import RunSpec
-from equipose.orchestrator.stream_sweep.dials import Dial, dials_of, turned
+from equipose.orchestrator.grid.run_spec import RunResult, RunSpec
+from equipose.orchestrator.line_sweep.config import Search, untested
+from equipose.orchestrator.stream_sweep.dials import dials_of, turned
+from equipose.orchestrator.training.config import TrainConfig
 from equipose.pipelines.files.path_safety import check_name
 
 OBJECTIVE = "stream/validation_mm"
 """What a sweep of streams minimises: the mean error on the validation parts of all tasks, after the last."""
-TUNING_SEED = 1000
-"""Added to a sweep's seed, so that no setting is chosen for luck with a seed that a continual job uses."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Search:
-    """The search of one strategy, which has a study of its own."""
-
-    name: str
-    """The strategy's."""
-    dials: tuple[Dial, ...]
-    trials: int
-    seed: int
-
-    def enqueued(self) -> list[dict[str, Any]]:
-        """The strategy as it is comes first, so a gain is one over its own setting."""
-        return [{dial.name: int(dial.default) if dial.whole else dial.default for dial in self.dials}]
 
 
 @dataclass(frozen=True, kw_only=True)
 class StreamSweepConfig:
     """One sweep of streams: the job whose strategies are tuned, and the budget of each."""
+
+    objective: ClassVar[str] = OBJECTIVE
+    grows: ClassVar[bool] = True
+    """The error on the tasks so far means something after every task."""
 
     job: ContinualConfig
     """Its strategies, tasks and data; one seed and one order."""
@@ -67,6 +57,11 @@ class StreamSweepConfig:
     def name(self) -> str:
         """Of the sweep and its folder."""
         return self.job.name
+
+    @property
+    def base(self) -> TrainConfig:
+        """What all runs vary."""
+        return self.job.base
 
     @property
     def length(self) -> int:
@@ -103,8 +98,26 @@ class StreamSweepConfig:
         )
         return tuple(untested(spec) for spec in job.runs(stream))
 
+    def value(self, result: RunResult) -> float:
+        """See `validation_so_far`."""
+        return validation_so_far(result)
 
-def untested(spec: RunSpec) -> RunSpec:
-    """A run, and those that lead to it, without any test part."""
-    before = untested(spec.init_from) if spec.init_from else None
-    return replace(spec, stage="tuning", tested_on=(), init_from=before)
+    def prefix(self, spec: RunSpec) -> str:
+        """None: the tasks of a stream continue each other's curves."""
+        return ""
+
+    def tags(self, search: str, values: Mapping[str, float]) -> dict[str, str]:
+        """The strategy."""
+        return {"strategy": search}
+
+
+def validation_so_far(result: RunResult) -> float:
+    """Mean error over the validation parts of the tasks learnt so far, mm; infinite for a run that diverged.
+
+    Every task counts alike, however many frames it has.
+    """
+    last = result.history[-1]
+    if "val/mpjpe_mm" not in last:
+        return math.inf
+    earlier = [v for name, v in last.items() if name.startswith("task/") and name.endswith("/val/mpjpe_mm")]
+    return sum([*earlier, last["val/mpjpe_mm"]]) / (len(earlier) + 1)

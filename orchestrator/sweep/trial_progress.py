@@ -56,5 +56,6 @@ class ShowProgress(tune.Callback):
 
     def _show(self, trial: Any, state: str, last: dict[str, Any]) -> None:
         epoch, value = last.get("epoch", 0), last.get(self._objective)
+        value = None if value != value else value  # NaN: not known yet
         params = self._shown(trial.config)
         self._progress.trial(str(trial), state, epoch, self._epochs, value, params)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 from equipose.orchestrator.comparison.files import log_files, write_tables
@@ -13,6 +14,7 @@ from equipose.orchestrator.unihpe.results import UnihpeOutcome
 from equipose.orchestrator.unihpe.tables import unihpe_tables
 from equipose.pipelines.report.grid import Grid
 from equipose.pipelines.report.html import Section, html_report
+from equipose.pipelines.tables.table import Table
 
 REPORT = "report.html"
 ABOUT = (
@@ -21,23 +23,35 @@ ABOUT = (
 )
 
 
-def record(outcome: UnihpeOutcome, tracking: Tracking, root: Path, command: str) -> Path:
-    """Write tables and the report below `root`, and log them; the path of the report."""
-    tables = unihpe_tables(outcome)
+TITLE = "Image, 2D and 3D pose in one space"
+
+
+def record(
+    outcome: UnihpeOutcome,
+    tracking: Tracking,
+    root: Path,
+    command: str,
+    *,
+    tables: Mapping[str, Table] | None = None,
+    title: str = TITLE,
+    text: tuple[str, ...] = (),
+    facts: Mapping[str, str] | None = None,
+) -> Path:
+    """Write tables and the report below `root`, and log them; the path of the report.
+
+    tables: None writes those that every job has. text, facts: told besides.
+    """
+    tables = unihpe_tables(outcome) if tables is None else tables
     write_tables(tables, root / "tables")
     report = root / REPORT
     grids = [Grid(title=table.caption.title, tables={"": table}) for table in tables.values()]
-    stages = "; ".join(
-        f"{stage}: {length.epochs} epochs of batches of {length.batch_size}"
-        for stage, length in outcome.config.lengths.items()
-    )
-    facts = {"command": command, "seeds": ", ".join(map(str, outcome.config.seeds)), "stages": stages}
+    told = {"command": command, **_facts(outcome), **(facts or {}), "code": git_tags()["git_sha"]}
     report.write_text(
         html_report(
-            "Image, 2D and 3D pose in one space",
-            [Section(title="Results", text=(ABOUT,), grids=grids)],
+            title,
+            [Section(title="Results", text=(ABOUT, *text), grids=grids)],
             outcome.trained[0].aligned[""].provenance,
-            facts={**facts, "code": git_tags()["git_sha"]},
+            facts=told,
         )
     )
     with RunLogger(tracking.uri, tracking.parent_run, Path(tracking.outbox)) as logger:
@@ -49,3 +63,12 @@ def record(outcome: UnihpeOutcome, tracking: Tracking, root: Path, command: str)
             means = {key: sum(row[key] for row in numbers) / len(numbers) for key in numbers[0]}
             logger.log_metrics(means, step=len(numbers))
     return report
+
+
+def _facts(outcome: UnihpeOutcome) -> dict[str, str]:
+    """Seeds, and how long every stage trains."""
+    stages = "; ".join(
+        f"{stage}: {length.epochs} epochs of batches of {length.batch_size}"
+        for stage, length in outcome.config.lengths.items()
+    )
+    return {"seeds": ", ".join(map(str, outcome.config.seeds)), "stages": stages}

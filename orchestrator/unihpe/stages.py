@@ -18,6 +18,7 @@ from equipose.models.alignment.config import IMAGE, KEYPOINTS, SKELETON, Aligned
 from equipose.models.baselines.config import BaselineConfig
 from equipose.orchestrator.grid.run_spec import RunSpec
 from equipose.orchestrator.training.config import DataConfig, OptimizerConfig, TrainConfig
+from equipose.orchestrator.unihpe.later import LaterStages
 from equipose.pipelines.batches.config import BatchConfig
 
 Stage = Literal["pose pairs", "image", "decoders", "baseline"]
@@ -53,7 +54,8 @@ class Variant:
     """Of the last stage; the others have of it what they train."""
     objective: Align.Config | Baseline.Config = field(default_factory=Align.Config)
     """Of the last stage; the second has its terms too, the first pairs alone. Their temperatures are those of
-    `TEMPERATURES`."""
+    `TEMPERATURES` and `later`."""
+    later: LaterStages = field(default_factory=LaterStages)
     aligned_first: bool = True
     """Whether the first two stages are trained; False starts the last one anew."""
     last: int = len(STAGES)
@@ -168,38 +170,20 @@ class UnihpeConfig:
             yield name, replace(data, batch=_seen_by(variant.model, data.batch))
 
     def _config(self, variant: Variant, stage: Stage, seed: int) -> TrainConfig:
-        length, model = self.lengths[stage], variant.model
-        if isinstance(model, BaselineConfig):
-            return self._baseline(variant, model, seed)
-        data = self._data_of(variant)
-        start, low = TEMPERATURES[stage]
-        assert isinstance(variant.objective, Align.Config)
-        objective = replace(variant.objective, tau=start, tau_low=low)
-        if stage == "pose pairs":
-            others = tuple(name for name in model.modalities if name != IMAGE)
-            model = replace(model.without_decoders(), modalities=others, image=None, image_weights=None)
-            objective = Align.Config(direction=objective.direction, higher=None, tau=start, tau_low=low)
-        elif stage == "image":
-            unread = Align.Config()
-            model = model.without_decoders()
-            objective = replace(
-                objective,
-                anchors=(IMAGE,),
-                decoder_weight=unread.decoder_weight,
-                sources=unread.sources,
-                draws=unread.draws,
-            )
-        elif not variant.contrast_last:
-            objective = replace(objective, contrast=False)
-        elif len(model.spaces) != len(STAGES):
-            objective = replace(objective, higher=None)
+        length = self.lengths[stage]
+        if isinstance(variant.model, BaselineConfig):
+            return self._baseline(variant, variant.model, seed)
+        data, optimizer = self._data_of(variant), length.optimizer
+        model, objective = _trained_in(stage, variant)
+        if stage != STAGES[0]:
+            optimizer = replace(optimizer, lr=variant.later.lr_scale * optimizer.lr)
         batch = replace(_seen_by(model, data.batch), batch_size=length.batch_size)
         frozen = (f"encoders.{KEYPOINTS}", f"encoders.{SKELETON}") if stage == "image" else ()
         return TrainConfig(
             data=replace(data, batch=batch),
             model=model,
             objective=objective,
-            optimizer=length.optimizer,
+            optimizer=optimizer,
             epochs=length.epochs,
             seed=seed,
             frozen=frozen,
@@ -220,6 +204,34 @@ class UnihpeConfig:
     def _data_of(self, variant: Variant) -> DataConfig:
         """What a variant is trained on."""
         return self.others[variant.trained_on] if variant.trained_on else self.data
+
+
+def _trained_in(stage: Stage, variant: Variant) -> tuple[AlignedConfig, Align.Config]:
+    """Model and objective of a stage of a variant that aligns."""
+    model, objective, (start, low) = variant.model, variant.objective, TEMPERATURES[stage]
+    assert isinstance(model, AlignedConfig)
+    assert isinstance(objective, Align.Config)
+    if stage == STAGES[0]:
+        others = tuple(name for name in model.modalities if name != IMAGE)
+        model = replace(model.without_decoders(), modalities=others, image=None, image_weights=None)
+        return model, Align.Config(direction=objective.direction, higher=None, tau=start, tau_low=low)
+    tau, tau_low = variant.later.temperature(start, low)
+    objective = replace(objective, tau=tau, tau_low=tau_low)
+    if stage == "image":
+        unread = Align.Config()
+        objective = replace(
+            objective,
+            anchors=(IMAGE,),
+            decoder_weight=unread.decoder_weight,
+            sources=unread.sources,
+            draws=unread.draws,
+        )
+        return model.without_decoders(), objective
+    if not variant.contrast_last:
+        objective = replace(objective, contrast=False)
+    elif len(model.spaces) != len(STAGES):
+        objective = replace(objective, higher=None)
+    return model, objective
 
 
 def _seen_by(model: AlignedConfig | BaselineConfig, batch: BatchConfig) -> BatchConfig:

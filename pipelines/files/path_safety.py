@@ -39,3 +39,13 @@ def check_artifact_name(name: str) -> str:
             f"artifact name is {name[:140]!r}; use a path such as tables/test.csv, free of .. and of \\ : %"
         )
     return name
+
+
+def file_name(text: str) -> str:
+    """A text, such as a strategy's name, as a part of file names and labels.
+
+    Examples:
+        >>> file_name("noisy nis+ewc:strength=1e+03,fisher_fraction=0.5")
+        'noisy-nis-ewc-strength-1e-03-fisher_fraction-0.5'
+    """
+    return re.sub(r"[^\w.]+", "-", text)

@@ -6,11 +6,10 @@ import contextlib
 import typing
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
-from equipose.balancing.method import MethodConfig
 from equipose.balancing.objectives.model_kinds import model_class
 from equipose.balancing.objectives.registry import objective_class
 from equipose.balancing.registry import config_class, method_class
@@ -20,6 +19,11 @@ from equipose.models.build import ModelConfig
 from equipose.models.sensors import sensor_of
 from equipose.orchestrator.training.config import TrainConfig, from_json, to_json
 from equipose.pipelines.batches.source import BatchConfig
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+Config = TypeVar("Config", bound="DataclassInstance")
 
 SENSOR_GROUPS: dict[Any, str] = {BatchConfig: "views", ModelConfig: "encoders"}
 """Config -> its field with one entry per sensor, which paths leave out: `data.batch.lidar.points`."""
@@ -58,10 +62,10 @@ def with_overrides(config: TrainConfig, overrides: Iterable[str]) -> TrainConfig
     return changed
 
 
-def with_settings(config: MethodConfig, name: str, settings: Iterable[str]) -> MethodConfig:
-    """A method's config with fields set from text, such as `strength=1e3`.
+def with_settings(config: Config, name: str, settings: Iterable[str]) -> Config:
+    """A config, such as a method's, with fields set from text, such as `strength=1e3`.
 
-    name: what the method is called in messages. Raises ValueError for an unknown field or an unfit value.
+    name: what it is called in messages. Raises ValueError for an unknown field or an unfit value.
 
     Examples:
         >>> from equipose.balancing.continual.memory.replay import Replay

@@ -11,6 +11,11 @@ ALIGNING = "it is for models that align; add --work unihpe, or leave it out"
 UNLOGGED = "an aligned model is not logged as one"
 COMPARED = "strategies are compared, and no model is kept of it"
 
+TRIPLETS = "it aligns triplets, simulated ones or those of a store; use --store STORE"
+UNREAD = "it reads no raw files; run `equipose prepare` first, then use --store STORE"
+OF_STREAMS = dict.fromkeys(("strategies", "by", "tasks", "memory"), STREAMS)
+OF_ALIGNMENT = dict.fromkeys(("objective", "dials", "seeds"), ALIGNING)
+
 IDLE: Mapping[str, Mapping[str, Mapping[str, str]]] = MappingProxyType(
     {
         "train": {
@@ -20,8 +25,8 @@ IDLE: Mapping[str, Mapping[str, Mapping[str, str]]] = MappingProxyType(
                 "resume": "a run goes on when its name is given again; use --name",
             },
             "unihpe": {
-                "data": "it aligns triplets, simulated ones or those of a store; use --store STORE",
-                "data_root": "it reads no raw files; run `equipose prepare` first, then use --store STORE",
+                "data": TRIPLETS,
+                "data_root": UNREAD,
                 "method": "methods balance models that fuse; use --variant, such as gram",
                 "fusion": "an aligned model has none; use --variant, or --override model.decoder=mlp",
                 "name": "its job is named after its options; use --out for a folder of its own",
@@ -34,8 +39,8 @@ IDLE: Mapping[str, Mapping[str, Mapping[str, str]]] = MappingProxyType(
         "tables": {
             "awc": {"wild": ALIGNING, "joined": ALIGNING, "contrast_last": ALIGNING},
             "unihpe": {
-                "data": "it aligns triplets, simulated ones or those of a store; use --store STORE",
-                "data_root": "it reads no raw files; run `equipose prepare` first, then use --store STORE",
+                "data": TRIPLETS,
+                "data_root": UNREAD,
                 "tables": "its tables share their runs; leave it out",
                 "columns": "its columns are fixed; leave it out",
                 "sensors": "its tables say which sensors they compare; leave it out",
@@ -44,11 +49,20 @@ IDLE: Mapping[str, Mapping[str, Mapping[str, str]]] = MappingProxyType(
             },
         },
         "sweep": {
-            "awc": {"strategies": STREAMS, "by": STREAMS, "tasks": STREAMS, "memory": STREAMS},
+            "awc": {**OF_STREAMS, **OF_ALIGNMENT},
             "continual": {
+                **OF_ALIGNMENT,
                 "split": "its tasks are splits; use --by and --tasks",
                 "log_model": f"{COMPARED}; leave it out",
                 "register": f"{COMPARED}; leave it out, and train one with `equipose train --register`",
+            },
+            "unihpe": {
+                **OF_STREAMS,
+                "data": TRIPLETS,
+                "data_root": UNREAD,
+                "sensors": "it searches the alignment of pictures, key points and skeletons; leave it out",
+                "log_model": f"{UNLOGGED}; leave it out",
+                "register": f"{UNLOGGED}; leave it out, and use the checkpoint in the results folder",
             },
         },
     }

@@ -4,23 +4,28 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from equipose.experiments.presets.typed.overrides import with_overrides
+from equipose.experiments.presets.typed.overrides import with_overrides, with_settings
 from equipose.experiments.presets.unihpe.baselines import with_changes
-from equipose.orchestrator.unihpe.stages import UnihpeConfig
+from equipose.orchestrator.unihpe.stages import BASELINE, STAGES, UnihpeConfig
 
-FLIP = "data.batch.flip"
+FLIP, LATER = "data.batch.flip", "later."
 
 
 def with_stage_overrides(config: UnihpeConfig, overrides: tuple[str, ...]) -> UnihpeConfig:
-    """The job with fields of model and objective, and the share of mirrored rows, set from text.
+    """The job with fields of model, objective and `later`, and the share of mirrored rows, set from text.
 
     Raises ValueError for an unfit one (see `with_overrides`), and for one that the stages would not keep.
     """
     for text in overrides:
         _check_kept(text)
+    later = [text.removeprefix(LATER) for text in overrides if text.startswith(LATER)]
+    if later and not any(set(variant.stages) - {STAGES[0], BASELINE} for variant in config.variants):
+        raise ValueError(f"override {LATER}{later[0]} has no effect: {config.methods} have no later stage")
+    others = [text for text in overrides if not text.startswith(LATER)]
     variants, flip = [], 0.0
     for variant in config.variants:
-        changed = with_overrides(config.runs(variant, config.seeds[0])[-1].config, overrides)
+        variant = replace(variant, later=with_settings(variant.later, "later", later))
+        changed = with_overrides(config.runs(variant, config.seeds[0])[-1].config, others)
         flip = changed.data.batch.flip
         variants.append(with_changes(variant, changed))
     data = replace(config.data, batch=replace(config.data.batch, flip=flip))
@@ -30,9 +35,12 @@ def with_stage_overrides(config: UnihpeConfig, overrides: tuple[str, ...]) -> Un
 def _check_kept(text: str) -> None:
     path = text.partition("=")[0]
     if path in ("objective.tau", "objective.tau_low"):
-        why = "each stage has a temperature of its own; leave it out"
-    elif path != FLIP and not path.startswith(("model.", "objective.")):
-        why = f"stages have their own batches and optimisers; set model.*, objective.*, {FLIP} or --epochs"
+        why = "each stage has a temperature of its own; set later.tau, which moves that of all but the first"
+    elif path != FLIP and not path.startswith(("model.", "objective.", LATER)):
+        why = (
+            "stages have their own batches and optimisers; set model.*, objective.*, later.tau, "
+            f"later.lr_scale, {FLIP} or --epochs"
+        )
     else:
         return
     raise ValueError(f"override {text} has no effect with --work unihpe: {why}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from equipose.experiments.presets.names import PresetName
 from equipose.experiments.presets.options import ResumableOptions
@@ -34,7 +34,7 @@ class UnihpeOptions(ResumableOptions):
 
     kind: ClassVar[Kind] = "unihpe"
     verb: ClassVar[str] = "train"
-    grows = "seeds"
+    grows: ClassVar[Literal["trials", "seeds"]] = "seeds"
 
     preset: PresetName
     variants: tuple[str, ...] = ("unihpe",)
@@ -127,12 +127,14 @@ def lengths_in(preset: PresetName, sizes: UnihpeSizes, epochs: int | None) -> di
     return {stage: replace(length, epochs=epochs) for stage, length in every.items()}
 
 
-def unihpe_config(name: str, options: UnihpeOptions, store: str) -> UnihpeConfig:
-    """The job that its options describe, on a prepared store.
+def unihpe_config(
+    name: str, options: UnihpeOptions, store: str, sizes: UnihpeSizes | None = None
+) -> UnihpeConfig:
+    """The job that its options describe, on a prepared store. sizes: None is those of the preset.
 
     Raises ValueError that names the option that is wrong.
     """
-    sizes = UNIHPES[options.preset]
+    sizes = sizes or UNIHPES[options.preset]
     if options.variants == (SENSORS,):
         variants = [variant_of_sensors(sizes, options.source.held())]
         batch = BatchConfig(modalities=variants[0].model.modalities, origin="pelvis")

@@ -13,10 +13,10 @@ import pytest
 from optuna.trial import TrialState
 
 from equipose.orchestrator.failures import FailedSweepError
-from equipose.orchestrator.stream_sweep.config import OBJECTIVE, StreamSweepConfig
+from equipose.orchestrator.line_sweep.search import RANDOM, TurnTaking
+from equipose.orchestrator.line_sweep.trial import SEARCH, searched, trial_name
+from equipose.orchestrator.stream_sweep.config import OBJECTIVE, StreamSweepConfig, validation_so_far
 from equipose.orchestrator.stream_sweep.results import StreamSweepOutcome, outcome_of, tuned_name
-from equipose.orchestrator.stream_sweep.search import RANDOM, TurnTaking
-from equipose.orchestrator.stream_sweep.trial import STRATEGY, searched, trial_name, validation_so_far
 from equipose.orchestrator.sweep.search import open_study
 from equipose.orchestrator.sweep.trial import NUMBER
 
@@ -25,9 +25,8 @@ LENGTH = 3
 
 def driver(config: StreamSweepConfig, folder: Path) -> tuple[dict[str, optuna.Study], TurnTaking]:
     """What a driver holds that starts on the studies now."""
-    searches = {search.name: search for search in config.searches()}
-    studies = {name: open_study(one, folder / "optuna.db", RANDOM) for name, one in searches.items()}
-    return studies, TurnTaking(searches, studies, LENGTH, lambda point: point)
+    studies = {one.name: open_study(one, folder / "optuna.db", RANDOM) for one in config.searches()}
+    return studies, TurnTaking(config, studies, lambda point: point)
 
 
 def learnt(turns: TurnTaking, trial_id: str, value: float, tasks: int = LENGTH) -> dict[str, Any]:
@@ -45,12 +44,12 @@ def test_all_get_their_number_and_start_as_they_are(sweep: Callable[..., Any], t
     _, turns = driver(sweep(trials=3), tmp_path)
     points = [point for i in range(7) if (point := turns.suggest(f"t{i}")) is not None]
     assert turns.suggest("t7") is None
-    names = [point[STRATEGY] for point in points]
+    names = [point[SEARCH] for point in points]
     assert sorted(names) == ["ewc"] * 3 + ["finetune"] + ["replay"] * 3
-    first = {point[STRATEGY]: searched(point) for point in points if point[NUMBER] == 0}
+    first = {point[SEARCH]: searched(point) for point in points if point[NUMBER] == 0}
     assert first == {"finetune": {}, "ewc": {"ewc.strength": 1e5}, "replay": {"replay.beta": 1.0}}
     for point in points:
-        if point[STRATEGY] == "ewc":
+        if point[SEARCH] == "ewc":
             assert 1e2 <= point["ewc.strength"] <= 1e7
 
 
@@ -76,7 +75,7 @@ def outcome(config: StreamSweepConfig, folder: Path) -> StreamSweepOutcome:
         trial_id = f"t{number}"
         point = turns.suggest(trial_id)
         assert point is not None
-        value = values.get((point[STRATEGY], point[NUMBER]), 110.0)
+        value = values.get((point[SEARCH], point[NUMBER]), 110.0)
         turns.on_trial_result(trial_id, {"epoch": LENGTH, OBJECTIVE: value})
         turns.on_trial_complete(trial_id)
     return outcome_of(config, studies, "simulated data")

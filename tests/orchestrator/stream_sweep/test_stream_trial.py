@@ -3,48 +3,26 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
+from line_trials import Log, kept, reports
 
 from equipose.balancing.continual.memory.replay import Replay
 from equipose.models.build import ModelConfig
 from equipose.models.sensors import point_views
 from equipose.orchestrator.cluster.capacity import Resources
 from equipose.orchestrator.continual.config import ContinualConfig, Strategy
-from equipose.orchestrator.grid.run_one import RunsFolder
 from equipose.orchestrator.grid.run_spec import RunResult
-from equipose.orchestrator.jobs.location import JobFolder
-from equipose.orchestrator.stream_sweep import trial
+from equipose.orchestrator.line_sweep import trial
 from equipose.orchestrator.stream_sweep.config import OBJECTIVE, StreamSweepConfig
-from equipose.orchestrator.sweep.trial import NUMBER, RUN, SweepLocation
-from equipose.orchestrator.tracking.runs import Tracking
+from equipose.orchestrator.sweep.trial import NUMBER, RUN
 from equipose.orchestrator.training.config import DataConfig, OptimizerConfig, TrainConfig
 from equipose.pipelines.batches.source import BatchConfig
 from equipose.pipelines.protocols import Task
 
-POINT = {NUMBER: 1, RUN: "run", trial.STRATEGY: "replay", "replay.beta": 0.5}
-
-
-class Log:
-    """Stands for the logger: what was logged, by name and step."""
-
-    points: dict[tuple[str, int], float]
-
-    def __init__(self, uri: str, run_id: str, folder: Path, **options: float) -> None:
-        Log.points = {}
-
-    def log_metrics(self, metrics: Mapping[str, float], step: int) -> None:
-        Log.points |= {(name, step): value for name, value in metrics.items()}
-
-    def close(self, timeout: float) -> None:
-        """Nothing."""
-
-    def finish(self, timeout: float) -> None:
-        """Nothing."""
+POINT = {NUMBER: 1, RUN: "run", trial.SEARCH: "replay", "replay.beta": 0.5}
 
 
 @pytest.fixture
@@ -63,28 +41,6 @@ def config(store_path: Path) -> StreamSweepConfig:
         seeds=(1000,),
     )
     return StreamSweepConfig(job=job, resources=Resources())
-
-
-def reports(
-    config: StreamSweepConfig, out: Path, monkeypatch: pytest.MonkeyPatch, point: dict[str, Any]
-) -> list[tuple[int, float]]:
-    """Run a trial without Ray; what it told Tune."""
-    told: list[tuple[int, float]] = []
-    monkeypatch.setattr(trial, "RunLogger", Log)
-    monkeypatch.setattr(trial.tune, "report", lambda m: told.append((m["epoch"], m[OBJECTIVE])))
-    tracking = Tracking(uri="http://none", experiment="e", parent_run="p", tags={}, outbox=str(out))
-    folder = JobFolder(out=out, kind="sweeps", name="streams")
-    trial.run_stream_trial(
-        point,
-        config=config,
-        runs=RunsFolder(root=out / "cells", resources=Resources()),
-        location=SweepLocation(folder=folder, tracking=tracking),
-    )
-    return told
-
-
-def kept(out: Path) -> dict[Path, int]:
-    return {path: path.stat().st_mtime_ns for path in out.glob("cells/*/result.json")}
 
 
 def test_a_stream_is_learnt_reported_and_not_repeated(

@@ -10,6 +10,7 @@ import pytest
 
 from equipose.experiments.cli import command, main
 from equipose.experiments.commands.stream_sweep import stream_options
+from equipose.experiments.commands.unihpe.sweep import sweep_alignment
 from equipose.experiments.commands.unihpe.train import align
 from equipose.experiments.presets.typed.works import IDLE
 
@@ -27,6 +28,7 @@ def test_the_table_knows_every_work_and_only_options_of_the_verb(verb: str) -> N
 
 def test_what_a_work_does_not_take_is_in_the_table() -> None:
     assert set(IDLE["train"]["unihpe"]) == names(command("train")) - names(align) - {"work"}
+    assert set(IDLE["sweep"]["unihpe"]) == names(command("sweep")) - names(sweep_alignment) - {"work"}
     started = {"work", "data", "data_root", "store", "sensors", "out", "resume", "plan", "quiet"}
     assert set(IDLE["sweep"]["continual"]) == names(command("sweep")) - names(stream_options) - started
 
@@ -51,6 +53,13 @@ def test_what_a_work_does_not_take_is_in_the_table() -> None:
         ("sweep --memory", "--memory has no effect with --work awc: it is for streams of tasks"),
         ("sweep --tasks E01 E02", "--tasks E01 E02 has no effect with --work awc"),
         ("sweep --work continual --split S1", "--split S1 has no effect with --work continual"),
+        ("sweep --dials alpha", "--dials alpha has no effect with --work awc: it is for models that align"),
+        ("sweep --objective retrieval", "add --work unihpe, or leave it out"),
+        ("sweep --work continual --seeds 2", "--seeds 2 has no effect with --work continual"),
+        ("sweep --work unihpe --data mars", "use --store STORE"),
+        ("sweep --work unihpe --strategies ewc", "--strategies ewc has no effect with --work unihpe"),
+        ("sweep --work unihpe --sensors image", "--sensors image has no effect with --work unihpe"),
+        ("sweep --work unihpe --no-log-model", "--no-log-model has no effect with --work unihpe"),
         ("sweep --work continual --register best", "--register best has no effect with --work continual"),
     ],
 )

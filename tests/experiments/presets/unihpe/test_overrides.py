@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -26,3 +27,17 @@ def test_they_reach_every_stage_that_has_a_use_for_them() -> None:
 def test_one_that_they_would_drop_is_refused(override: str) -> None:
     with pytest.raises(ValueError, match=f"override {override} has no effect with --work unihpe"):
         with_stage_overrides(unihpe_config(Path("nowhere")), (override,))
+
+
+def test_settings_of_later_stages_reach_them() -> None:
+    config = with_stage_overrides(unihpe_config(Path("nowhere")), ("later.tau=0.1", "later.lr_scale=2"))
+    runs = [run.config for run in config.runs(config.variants[0], 0)]
+    assert [run.objective.tau for run in runs] == [1 / 14, 0.1, 0.1]  # type: ignore[attr-defined]
+    assert [run.optimizer.lr for run in runs] == [1e-3, 2e-3, 2e-3]
+
+
+def test_without_a_later_stage_they_are_refused() -> None:
+    config = unihpe_config(Path("nowhere"))
+    first = replace(config, variants=(replace(config.variants[0], last=1),))
+    with pytest.raises(ValueError, match=r"override later\.tau=0\.1 has no effect"):
+        with_stage_overrides(first, ("later.tau=0.1",))

@@ -1,4 +1,4 @@
-"""The trials of a sweep of streams: a study per strategy, all of their trials in one run of Tune."""
+"""The trials of a sweep of lines: a study per search, all of their trials in one run of Tune."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from ray import tune
 from equipose.orchestrator.cluster.capacity import TRIAL_CPUS, Resources
 from equipose.orchestrator.grid.run_one import RunsFolder
 from equipose.orchestrator.jobs.progress import JobProgress
-from equipose.orchestrator.stream_sweep.config import OBJECTIVE, StreamSweepConfig
-from equipose.orchestrator.stream_sweep.search import RANDOM, TurnTaking
-from equipose.orchestrator.stream_sweep.trial import STRATEGY, run_of, run_stream_trial, searched, trial_name
+from equipose.orchestrator.line_sweep.config import LineSweep
+from equipose.orchestrator.line_sweep.search import RANDOM, TurnTaking
+from equipose.orchestrator.line_sweep.trial import SEARCH, run_line_trial, run_of, searched, trial_name
 from equipose.orchestrator.sweep.run import tune_trials
 from equipose.orchestrator.sweep.search import FINISHED, keep_failures, open_study
 from equipose.orchestrator.sweep.trial import NUMBER, RUN, SweepLocation
@@ -21,27 +21,26 @@ from equipose.orchestrator.sweep.trial_progress import ShowProgress
 from equipose.orchestrator.tracking.delivery import request_errors
 
 Studies = dict[str, optuna.Study]
-"""Strategy -> its study."""
+"""Search -> its study."""
 
 
-def run_stream_sweep(
-    config: StreamSweepConfig, location: SweepLocation, runs: RunsFolder, progress: JobProgress
+def run_line_sweep(
+    config: LineSweep, location: SweepLocation, runs: RunsFolder, progress: JobProgress
 ) -> Studies:
-    """Run or resume a sweep: finished trials are kept, unfinished ones go on inside the task they reached.
+    """Run or resume a sweep: finished trials are kept, unfinished ones go on inside the run they reached.
 
-    No trial is stopped early: what a strategy forgets shows after its last task only, and every strategy has
-    the same number of whole streams.
+    No trial is stopped early: what a strategy forgets shows after its last task only, and what an alignment
+    is worth after its last stage.
     """
-    searches = {search.name: search for search in config.searches()}
     studies = {
-        name: open_study(one, location.study_database, RANDOM if one.dials else 0)
-        for name, one in searches.items()
+        one.name: open_study(one, location.study_database, RANDOM if one.dials else 0)
+        for one in config.searches()
     }
     _show_finished(progress, studies, config.length)
     finish = partial(_tracked, config=config, location=location)
-    turns = TurnTaking(searches, studies, config.length, finish)
+    turns = TurnTaking(config, studies, finish)
     if turns.left:
-        trainable = partial(run_stream_trial, config=config, runs=runs, location=location)
+        trainable = partial(run_line_trial, config=config, runs=runs, location=location)
         failed = tune_trials(
             tune.with_resources(trainable, trial_resources(config.resources)),
             tune.TuneConfig(
@@ -54,7 +53,7 @@ def run_stream_sweep(
             ),
             config.name,
             location,
-            ShowProgress(progress, config.length, OBJECTIVE, searched),
+            ShowProgress(progress, config.length, config.objective, searched),
         )
         for name, study in studies.items():
             mine = {trial_name(name, trial.number) for trial in study.get_trials(deepcopy=False)}
@@ -69,7 +68,7 @@ def trial_resources(resources: Resources) -> dict[str, float]:
     return {"CPU": resources.cpus_per_worker, **({"GPU": 1.0} if resources.gpu else {})}
 
 
-def _tracked(point: dict[str, Any], *, config: StreamSweepConfig, location: SweepLocation) -> dict[str, Any]:
+def _tracked(point: dict[str, Any], *, config: LineSweep, location: SweepLocation) -> dict[str, Any]:
     """The point with its MLflow run; when the server is away, the trial makes the run itself."""
     try:
         return {**point, RUN: run_of(point, config, location)}
@@ -78,7 +77,7 @@ def _tracked(point: dict[str, Any], *, config: StreamSweepConfig, location: Swee
 
 
 def _name(trial: Any) -> str:
-    return trial_name(trial.config[STRATEGY], trial.config[NUMBER])
+    return trial_name(trial.config[SEARCH], trial.config[NUMBER])
 
 
 def _show_finished(progress: JobProgress, studies: Studies, length: int) -> None:
