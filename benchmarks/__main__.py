@@ -17,6 +17,7 @@ BENCHMARKS: Mapping[str, str] = MappingProxyType(
         "loader": "pipelines.loader",
         "methods": "balancing.methods",
         "models": "models.models",
+        "peers": "peers",
         "pictures": "models.pictures",
         "renderer": "pipelines.renderer",
         "scaling": "scaling",
