@@ -1,9 +1,9 @@
 """What the platform's loop adds to a bare PyTorch loop that takes the same steps.
 
-The bare loop is what one would write by hand: forward, loss, backward, optimiser, on tensors that lie in memory.
-Ours also derives seeds, asks the method, measures gradients and how far encoders move, and brings the running
-statistics of batch normalisation up to date once an epoch. Validation is left out of both. After the last epoch
-all must hold the same weights, bit for bit, and report the same loss.
+The bare loop is what one would write by hand: forward, loss, backward, optimiser, on tensors that lie in
+memory. Ours also derives seeds, asks the method, measures gradients and how far encoders move, and brings the
+running statistics of batch normalisation up to date once an epoch. Validation is left out of both. After the
+last epoch all must hold the same weights, bit for bit, and report the same loss.
 """
 
 from __future__ import annotations

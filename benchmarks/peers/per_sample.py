@@ -1,8 +1,8 @@
 """Per-sample Fisher information: `torch.func`'s `vmap(grad)` against the layer rules of `balancing/fisher/`.
 
-Both square the gradient of every sample's own loss and average, in evaluation mode. Where `torch.func` cannot run
-a model, the row names the operator that it has no batching rule for. Memory is the peak of what torch allocates
-during one call, beyond what was there before.
+Both square the gradient of every sample's own loss and average, in evaluation mode. Where `torch.func` cannot
+run a model, the row names the operator that it has no batching rule for. Memory is the peak of what torch
+allocates during one call, beyond what was there before.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def chosen(batch: Batch, sensors: tuple[str, ...]) -> Batch:
 
 
 def functional_diagonal(model: PoseModel, batch: Batch) -> dict[str, Tensor]:
-    """Mean squared gradient of every encoder parameter by `vmap(grad)`; keeps all gradients [B, ...] at once."""
+    """Mean squared gradient of every encoder parameter by `vmap(grad)`, which holds all of them at once."""
     parameters = {name: p.detach() for name, p in encoder_parameters(model).items()}
 
     def one(
@@ -140,8 +140,10 @@ def table(preset: str = "small", samples: int = 128, rounds: int = 5) -> str:
         [
             f"### Exact Fisher diagonal, `{preset}` preset, {samples} samples, against `torch.func`",
             "",
-            "| sensors | `vmap(grad)` | ours | ours is faster by | its peak | our peak | largest difference |",
+            "| sensors | `vmap(grad)` | ours | ours is faster by | its peak | our peak | difference |",
             "|---|---|---|---|---|---|---|",
             *(row(sensors, preset, samples, rounds) for sensors in SUBSETS),
+            "",
+            "Differences: the largest one, as a share of a parameter's largest entry.",
         ]
     )

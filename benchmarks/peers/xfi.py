@@ -1,11 +1,11 @@
 """A training step of X-Fi's fusion against ours in its style, at its width and batch.
 
-`XFI=<folder of X-Fi's public repository> python -m benchmarks peers` (Chen et al., ICLR 2025); its fusion needs the
-package `einops`. X-Fi trains its projector and its fusion on encoders that come trained, from files that the
-repository does not hold, so both sides start at the encoders' outputs, which are random numbers here: of five
-sensors, 32 to 68 tokens of width 512 each, where our encoders give one vector of that width. Both sides take the
-published loss (mean squared error) and optimiser (AdamW). What they compute is not the same: only time and size are
-compared.
+`XFI=<folder of X-Fi's public repository> python -m benchmarks peers` (Chen et al., ICLR 2025); its fusion
+needs the package `einops`. X-Fi trains its projector and its fusion on encoders that come trained, from files
+that the repository does not hold, so both sides start at the encoders' outputs, random numbers here: of five
+sensors, 32 to 68 tokens of width 512 each, where our encoders give one vector of that width. Both sides take
+the published loss (mean squared error) and optimiser (AdamW). What they compute is not the same: only time and
+size are compared.
 """
 
 from __future__ import annotations

@@ -20,7 +20,8 @@ from equipose.models.pose_errors import mpjpe
 @pytest.fixture(params=captum.COMPARED)
 def subject(request: pytest.FixtureRequest) -> tuple[PoseModel, Batch]:
     config = ModelConfig(preset="tiny", fusion=request.param)
-    return build_model(config, mean_pose=torch.zeros(17, 3), seed=0).eval(), random_batch(3)
+    model = build_model(config, mean_pose=torch.zeros(17, 3), seed=0).eval().double()
+    return model, random_batch(3).to(dtype=torch.float64)
 
 
 def by_definition(model: PoseModel, batch: Batch) -> Tensor:
@@ -29,10 +30,10 @@ def by_definition(model: PoseModel, batch: Batch) -> Tensor:
     total, orders = torch.zeros(len(batch), players, dtype=torch.float64), list(permutations(range(players)))
     for order in orders:
         shown = torch.zeros(players, dtype=torch.bool)
-        before = mpjpe(model.fuse(features, shown), batch.pose).double()
+        before = mpjpe(model.fuse(features, shown), batch.pose)
         for player in order:
             shown[player] = True
-            after = mpjpe(model.fuse(features, shown), batch.pose).double()
+            after = mpjpe(model.fuse(features, shown), batch.pose)
             total[:, player] += before - after
             before = after
     return total / len(orders)
@@ -42,14 +43,14 @@ def by_definition(model: PoseModel, batch: Batch) -> Tensor:
 def test_ours_are_those_of_the_definition(subject: tuple[PoseModel, Batch]) -> None:
     found, expected = captum.ours(*subject), by_definition(*subject)
     assert expected.abs().max() > 1e-3
-    torch.testing.assert_close(found, expected, rtol=0, atol=1e-6)
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-9)
 
 
 @torch.no_grad()
 def test_captum_gives_the_same(subject: tuple[PoseModel, Batch]) -> None:
     pytest.importorskip("captum")
     found = {name: run() for name, run in captum.candidates_of(*subject).items()}
-    assert captum.require_same(found) < captum.TOLERANCE
+    assert captum.require_same(found) < 1e-9
 
 
 def test_other_values_are_noticed() -> None:
