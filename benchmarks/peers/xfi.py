@@ -4,8 +4,8 @@
 needs the package `einops`. X-Fi trains its projector and its fusion on encoders that come trained, from files
 that the repository does not hold, so both sides start at the encoders' outputs, random numbers here: of five
 sensors, 32 to 68 tokens of width 512 each, where our encoders give one vector of that width. Both sides take
-the published loss (mean squared error) and optimiser (AdamW). What they compute is not the same: only time and
-size are compared.
+the published loss (mean squared error) and optimiser (AdamW). What they compute is not the same: only time
+and size are compared.
 """
 
 from __future__ import annotations
