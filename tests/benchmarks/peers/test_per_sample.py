@@ -26,8 +26,23 @@ def test_both_give_the_same_diagonal(sensors: tuple[str, ...]) -> None:
 
 def test_the_operator_that_cannot_run_is_named() -> None:
     """The farthest points of LiDAR are found with an output argument, which `vmap` does not take."""
+    model = build_model(ModelConfig(preset="tiny", modalities=("lidar",), head_init="zeros"), seed=0)
+    batch = per_sample.chosen(random_batch(3), ("lidar",))
+    assert per_sample.missing_operator(model, batch) == "aten::minimum.out"
+    with per_sample.CopiedOutputs():
+        theirs = per_sample.functional_diagonal(model, batch)
+    assert per_sample.require_same(fisher_diagonal(model, [batch], loss), theirs) < 1e-5
     text = per_sample.row(("lidar",), "tiny", samples=2, rounds=1)
-    assert text.startswith("| lidar | cannot run: no batching rule for `aten::minimum.out` |")
+    assert text.startswith("| lidar; `aten::minimum.out` has no batching rule, its result is copied | ")
+
+
+def test_what_cannot_run_at_all_has_no_times(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(per_sample, "missing_operator", lambda model, batch: "aten::sort")
+    text = per_sample.row(("rgb",), "tiny", samples=2, rounds=1)
+    assert "| cannot run: no batching rule for `aten::sort` |" in text
+
+
+def test_a_model_that_runs_misses_nothing() -> None:
     model = build_model(ModelConfig(preset="tiny", modalities=("rgb",), head_init="zeros"), seed=0)
     assert per_sample.missing_operator(model, per_sample.chosen(random_batch(2), ("rgb",))) is None
 
