@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import statistics
 import tempfile
-from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -16,7 +14,6 @@ from torch.nn.parallel import DistributedDataParallel
 
 from benchmarks.balancing.shapley import simulated_store
 from benchmarks.peers.loop import Work, measured, report
-from benchmarks.timing import Measurement
 from equipose.orchestrator.training.ranks import Ranks
 from equipose.orchestrator.training.state import Training
 
@@ -31,12 +28,9 @@ def table(work: Work | None = None) -> str:
         folder = Path(name)
         simulated_store(folder / "store", work.frames)
         mp.spawn(rank_main, args=(work, folder), nprocs=WORLD)
-        result = json.loads((folder / RESULT).read_text())
-    title = (
-        f"Training loop, `{work.preset}` preset, batches of {work.batch} shared by {WORLD} DDP ranks (gloo), "
-        "CPU time of both; same weights and loss"
-    )
-    return report(title, of_all_ranks(result["seconds"]), result["steps"])
+        seconds = of_all_ranks(json.loads((folder / RESULT).read_text()))
+    shared = f"batches of {work.batch} shared by {WORLD} DDP ranks (gloo), CPU time of both"
+    return report(f"Training loop, `{work.preset}` preset, {shared}", seconds)
 
 
 def rank_main(rank: int, work: Work, folder: Path) -> None:
@@ -47,10 +41,9 @@ def rank_main(rank: int, work: Work, folder: Path) -> None:
     dist.init_process_group("gloo", init_method=meeting, rank=rank, world_size=WORLD)
     try:
         ranks = Ranks.current()
-        seconds, steps = measured(work, folder / "store", ranks, distribute)
-        gathered = ranks.gather({m.name: m.seconds for m in seconds})
+        gathered = ranks.gather(measured(work, folder / "store", ranks, distribute))
         if ranks.first:
-            (folder / RESULT).write_text(json.dumps({"seconds": gathered, "steps": steps}))
+            (folder / RESULT).write_text(json.dumps(gathered))
     finally:
         dist.destroy_process_group()
 
@@ -60,14 +53,6 @@ def distribute(training: Training) -> None:
     training.wrapped = DistributedDataParallel(training.model)
 
 
-def of_all_ranks(each: list[dict[str, list[float]]]) -> list[Measurement]:
-    """Measurements of the summed seconds; the first name is the baseline of the ratios."""
-    found = []
-    for name in each[0]:
-        seconds = tuple(map(sum, zip(*(rank[name] for rank in each), strict=True)))
-        found.append(Measurement(name, seconds, float("nan")))
-    base = found[0].seconds
-    return [
-        replace(m, ratio=statistics.median(b / s for b, s in zip(base, m.seconds, strict=True)))
-        for m in found
-    ]
+def of_all_ranks(each: list[dict[str, list[float]]]) -> dict[str, list[float]]:
+    """The sum over ranks, step by step."""
+    return {name: [sum(s) for s in zip(*(rank[name] for rank in each), strict=True)] for name in each[0]}
