@@ -4,8 +4,8 @@ The bare loop is what one would write by hand: forward, loss, backward, optimise
 memory. Ours also derives seeds, asks the method and measures gradients in every step; it reads the store; and
 once an epoch it plans, measures how far encoders move, and brings the running statistics of batch
 normalisation up to date. Validation is left out of both. The loops take every step in turn, on the same
-batch, so that other work on the machine disturbs both alike. After every epoch all must hold the same weights,
-bit for bit, and report the same loss.
+batch, so that other work on the machine disturbs both alike. After every epoch all must hold the same
+weights, bit for bit, and report the same loss.
 """
 
 from __future__ import annotations
