@@ -3,28 +3,43 @@
 from __future__ import annotations
 
 import importlib
-import pkgutil
 import sys
-from pathlib import Path
+from collections.abc import Mapping
+from types import MappingProxyType
 
-HELPERS = {"same_numbers", "timing", "__main__"}
-"""Also `soak`, which takes as long as it is told to: `python -m benchmarks.load.soak`."""
+BENCHMARKS: Mapping[str, str] = MappingProxyType(
+    {
+        "alignment": "models.alignment",
+        "awc": "balancing.awc",
+        "code_shape": "code_shape",
+        "fisher": "balancing.fisher",
+        "load": "load",
+        "loader": "pipelines.loader",
+        "methods": "balancing.methods",
+        "models": "models.models",
+        "peers": "peers",
+        "pictures": "models.pictures",
+        "renderer": "pipelines.renderer",
+        "scaling": "scaling",
+        "shapley": "balancing.shapley",
+        "simulator": "pipelines.simulator",
+        "startup": "startup",
+    }
+)
+"""Name -> its module below `benchmarks`, which has a `main() -> str`.
 
-
-def names() -> list[str]:
-    """Every module beside this one that has a `main()`."""
-    folder = str(Path(__file__).parent)
-    return sorted(m.name for m in pkgutil.iter_modules([folder]) if m.name not in HELPERS)
+Without a name: `benchmarks.load.soak`, which takes as long as it is told to, and `benchmarks.same_numbers`.
+"""
 
 
 def main() -> None:
     """Run the named benchmarks, or all."""
-    chosen = sys.argv[1:] or names()
-    unknown = sorted(set(chosen) - set(names()))
+    chosen = sys.argv[1:] or sorted(BENCHMARKS)
+    unknown = sorted(set(chosen) - set(BENCHMARKS))
     if unknown:
-        raise SystemExit(f"unknown benchmark {unknown}; known: {names()}")
+        raise SystemExit(f"unknown benchmark {unknown}; known: {sorted(BENCHMARKS)}")
     for name in chosen:
-        print(importlib.import_module(f"benchmarks.{name}").main(), end="\n\n", flush=True)
+        print(importlib.import_module(f"benchmarks.{BENCHMARKS[name]}").main(), end="\n\n", flush=True)
 
 
 if __name__ == "__main__":

@@ -10,9 +10,9 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
+from benchmarks.balancing.shapley import simulated_store
 from benchmarks.scaling import contributions, epochs, sweeps
 from benchmarks.scaling.curves import figure, markdown
-from benchmarks.shapley import simulated_store
 from benchmarks.timing import one_thread
 from equipose.experiments.presets.sizes import PRESETS
 from equipose.pipelines.figures.style import save_png

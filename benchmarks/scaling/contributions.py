@@ -15,8 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from benchmarks.balancing.shapley import build, config_of
 from benchmarks.scaling.curves import Panel, measured
-from benchmarks.shapley import build, config_of
 from benchmarks.timing import cpu_seconds
 from equipose.balancing.evaluation_mode import evaluating
 from equipose.balancing.shapley.coalitions import ROUNDS, Coalitions, coalitions_of

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+from benchmarks.balancing.shapley import config_of
 from benchmarks.scaling.curves import Curve, Panel, measured
-from benchmarks.shapley import config_of
 from benchmarks.timing import cpu_seconds
 from equipose.models.sensors import DEFAULT_SENSORS, SENSORS
 from equipose.orchestrator.cluster.capacity import Resources

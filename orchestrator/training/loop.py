@@ -70,6 +70,14 @@ def fit(training: Training) -> Iterator[EpochResult]:
 
 def run_epoch(training: Training) -> EpochResult:
     """One epoch of training and the validation after it; advances `training.epoch`."""
+    result = _measured(training, train_epoch(training))
+    training.epoch += 1
+    training.history.append(result.metrics)
+    return result
+
+
+def train_epoch(training: Training) -> dict[str, float]:
+    """The training half of an epoch, validation left out: what it measured on the way, by MLflow name."""
     start = time.perf_counter()
     reset_peak_memory(training.device)
     logged: dict[str, float | Tensor] = {}
@@ -90,10 +98,7 @@ def run_epoch(training: Training) -> EpochResult:
     logged |= _steps(training, run.epoch, len(losses))
     logged["train/lr"] = lr
     logged["time/train_s"] = trained - start + (training.start_seconds if run.epoch == 0 else 0.0)
-    result = _measured(training, {name: float(value) for name, value in logged.items()})
-    training.epoch += 1
-    training.history.append(result.metrics)
-    return result
+    return {name: float(value) for name, value in logged.items()}
 
 
 def _measured(training: Training, metrics: dict[str, float]) -> EpochResult:

@@ -1,6 +1,6 @@
 """Batches of synchronised frames: one global order, split among ranks, resumable exactly at any step.
 
-A load takes about 10 us a row (benchmarks/loader.py), so nothing is prefetched in the background.
+A load takes about 10 us a row (benchmarks/pipelines/loader.py), so nothing is prefetched in the background.
 `sharding` decides which rows, `sampling` which points, and `gather` copies them.
 """
 

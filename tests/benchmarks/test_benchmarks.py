@@ -2,20 +2,40 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
-from benchmarks.__main__ import main, names
+import benchmarks
+from benchmarks.__main__ import BENCHMARKS, main
 from benchmarks.timing import compare, markdown
 
+FOLDER = Path(benchmarks.__file__).parent
+REACHED_BY_FOLDER = {"load": "load.trials"}
+"""Modules that only pass on the `main` of another one."""
 
-def test_every_module_is_a_benchmark() -> None:
-    known = {"alignment", "awc", "fisher", "loader", "methods", "models", "shapley", "simulator"}
-    assert known <= set(names())
-    for name in names():
-        assert callable(importlib.import_module(f"benchmarks.{name}").main), name
+
+def has_main(path: Path) -> bool:
+    """Whether a file defines `main() -> str`."""
+    body = ast.parse(path.read_text()).body
+    functions = {node.name: node for node in body if isinstance(node, ast.FunctionDef)}
+    return "main" in functions and ast.unparse(functions["main"].returns or ast.Constant(0)) == "str"
+
+
+def module_of(path: Path) -> str:
+    """Such as `models.alignment`."""
+    parts = path.relative_to(FOLDER).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def test_every_benchmark_has_a_name() -> None:
+    found = {module_of(path) for path in FOLDER.rglob("*.py") if has_main(path)}
+    assert found == {REACHED_BY_FOLDER.get(module, module) for module in BENCHMARKS.values()}
+    for module in BENCHMARKS.values():
+        assert callable(importlib.import_module(f"benchmarks.{module}").main), module
 
 
 def test_unknown_names_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from benchmarks import alignment
+from benchmarks.models import alignment
 
 
 def test_benchmark_reports_every_candidate() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks import methods
+from benchmarks.balancing import methods
 from benchmarks.timing import one_thread
 from equipose.balancing.registry import METHODS
 from equipose.models.build import ModelConfig

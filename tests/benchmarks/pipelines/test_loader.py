@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks import loader
+from benchmarks.pipelines import loader
 
 
 def test_benchmark_reports_every_candidate(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,7 +2,7 @@
 
 CPU time on one torch thread, batches from memory, so neither the loader nor validation counts. The data is
 random numbers of the right shapes: times do not depend on their values, but the rows that resampling adds
-do. `python -m benchmarks.methods mlp tiny` takes another fusion and preset.
+do. `python -m benchmarks.balancing.methods mlp tiny` takes another fusion and preset.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from benchmarks.models import MEAN_POSE, random_batch
+from benchmarks.models.models import MEAN_POSE, random_batch
 from benchmarks.timing import compare, one_thread
 from equipose.balancing.method import Method, StepContext
 from equipose.balancing.registry import METHODS, build_method

@@ -6,7 +6,7 @@ from unittest.mock import patch
 
 import torch
 
-from benchmarks import pictures
+from benchmarks.models import pictures
 from equipose.models.encoders.image import IMAGE_ENCODERS, hrnet
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from benchmarks import renderer
+from benchmarks.pipelines import renderer
 
 
 def test_benchmark_reports_every_candidate() -> None:

@@ -1,0 +1,1 @@
+"""Sizes and times of models, of contrastive losses, and of encoders of pictures."""
