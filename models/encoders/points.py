@@ -56,7 +56,7 @@ def farthest_points(xyz: Tensor, mask: Tensor, count: int) -> Tensor:
         planes = xyz.transpose(1, 2).contiguous()  # sums over a short last axis are slow
         from_centre = _squared_distance(planes, masked_mean(xyz, mask)[..., None])
         last = from_centre.masked_fill(~mask, PADDED).argmax(1, keepdim=True)
-        reach = torch.where(mask, from_centre.new_tensor(torch.inf), PADDED).scatter_(1, last, TAKEN)
+        reach = torch.full_like(from_centre, torch.inf).masked_fill_(~mask, PADDED).scatter_(1, last, TAKEN)
         chosen = [last]
         for _ in range(min(count, xyz.shape[1]) - 1):
             centre = planes.gather(2, last[:, None].expand(-1, planes.shape[1], 1))

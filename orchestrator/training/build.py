@@ -18,8 +18,10 @@ from equipose.models.base import SensorModel
 from equipose.models.baselines.build import build_baseline
 from equipose.models.baselines.config import BaselineConfig
 from equipose.models.build import ModelConfig, build_model
+from equipose.models.compute.computing import exact_products
 from equipose.orchestrator.training.config import OptimizerConfig, TrainConfig
 from equipose.orchestrator.training.data import RunData
+from equipose.orchestrator.training.precision import new_backward
 from equipose.orchestrator.training.ranks import Ranks
 from equipose.orchestrator.training.state import Training
 from equipose.pipelines.protocols import Task
@@ -48,7 +50,8 @@ def new_model(config: TrainConfig, mean_pose: torch.Tensor | None) -> SensorMode
 
 
 def own_device() -> torch.device:
-    """The accelerator that this process was given, or the CPU."""
+    """The accelerator that this process was given, or the CPU; its products of float32 are exact."""
+    exact_products()
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
@@ -83,6 +86,8 @@ def build_training(
     """
     data = data or RunData.open(config.data)
     ranks, device = ranks or Ranks(), device or torch.device("cpu")
+    config.compute.check_device(device)
+    exact_products()
     dtype = torch.float64 if config.dtype == "float64" else torch.float32
     method = build_method(config.method)
     batch = config.data.batch
@@ -90,6 +95,7 @@ def build_training(
     model.fit_inputs(data.input_statistics(batch))
     model = model.to(device=device, dtype=dtype)
     model.freeze(config.frozen)
+    model.compute_as(config.compute)
     return Training(
         model=model,
         wrapped=model,
@@ -110,5 +116,6 @@ def build_training(
         value_function=config.value_function,
         ranks=ranks,
         device=device,
+        backward=new_backward(model, config.compute),
         dtype=dtype,
     )
