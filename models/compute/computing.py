@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch._functorch import config as functorch
 
 from equipose.models.compute.config import HALF, ComputeConfig
 
@@ -73,5 +74,7 @@ class Computing:
 
     def _fast(self, encoder: nn.Module) -> Callable[..., Tensor]:
         if encoder not in self._compiled:
+            # Some methods go through a graph once per loss, which compiled ones with reused memory refuse.
+            functorch.donated_buffer = False
             self._compiled[encoder] = torch.compile(encoder, backend=self.backend)
         return self._compiled[encoder]

@@ -61,10 +61,14 @@ class RowBatchNorm(nn.BatchNorm1d):
         """Move the running statistics [C] towards these, where there are enough rows for them."""
         assert self.num_batches_tracked is not None
         self.num_batches_tracked.add_(enough)
-        share = 1 / self.num_batches_tracked.clamp(min=1) if self.momentum is None else self.momentum
+        share: Tensor = enough.to(mean.dtype)
+        if self.momentum is None:
+            share = share / self.num_batches_tracked.clamp(min=1)
+        else:
+            share = share * self.momentum
         for running, found in ((self.running_mean, mean), (self.running_var, variance)):
             assert running is not None
-            running.add_((found - running) * (share * enough))
+            running.add_((found - running) * share)
 
 
 class PointMLP(nn.Module):
