@@ -1,4 +1,7 @@
-"""`python -m benchmarks [name ...]`: run benchmarks and print Markdown tables."""
+"""`python -m benchmarks [name ...]`: run benchmarks and print Markdown tables.
+
+Words that begin with `--` are for the benchmark that knows them: `gpu --cpu`.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,7 @@ def names() -> list[str]:
 
 def main() -> None:
     """Run the named benchmarks, or all."""
-    chosen = sys.argv[1:] or names()
+    chosen = [word for word in sys.argv[1:] if not word.startswith("--")] or names()
     unknown = sorted(set(chosen) - set(names()))
     if unknown:
         raise SystemExit(f"unknown benchmark {unknown}; known: {names()}")
