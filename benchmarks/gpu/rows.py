@@ -85,9 +85,7 @@ def label(config: ComputeConfig) -> str:
 
 def planned(*, compiled: bool) -> list[tuple[str, ComputeConfig]]:
     """All rows; those that compile, which takes long, come last."""
-    ways = [
-        config for last in ((False, True) if compiled else (False,)) for config in variants(compiled=last)
-    ]
+    ways = list(variants(compiled=False)) + (list(variants(compiled=True)) if compiled else [])
     return [
         (work, config)
         for config in ways
@@ -110,7 +108,7 @@ def measured(work: str, config: ComputeConfig, size: Size, device: torch.device,
     except torch.OutOfMemoryError:
         return _failed(row, "out of memory")
     finally:
-        _tidy(device)
+        _tidy(config, device)
 
 
 def _failed(row: Row, why: str) -> Row:
@@ -159,9 +157,10 @@ def _utilisation(device: torch.device) -> float | None:
         return None
 
 
-def _tidy(device: torch.device) -> None:
+def _tidy(config: ComputeConfig, device: torch.device) -> None:
     """Free what the row used, and what was compiled for it."""
-    torch.compiler.reset()
+    if config.compile:
+        torch.compiler.reset()
     gc.collect()
     if device.type == "cuda":
         torch.cuda.empty_cache()

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-import equipose.balancing.fisher.diagonal
+import equipose.balancing.fisher.pieces
 from equipose.balancing.fisher.diagonal import fisher_diagonal, fisher_trace, quadratic_penalty
 from equipose.models.batch import Batch
 from equipose.models.build import ModelConfig, build_model
