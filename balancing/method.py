@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from equipose.balancing.backward import Backward
+from equipose.balancing.backward.scaled import Backward
 from equipose.balancing.losses import Losses
 from equipose.balancing.objectives.objective import Objective
 from equipose.balancing.objectives.pose import PoseError

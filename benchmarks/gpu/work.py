@@ -27,7 +27,7 @@ from equipose.models.pose_errors import mpjpe
 from equipose.models.randomness import torch_rng
 from equipose.models.sensors import GridView, ImageView
 from equipose.models.sensors.triplets import CROP
-from equipose.orchestrator.training.precision import new_backward
+from equipose.orchestrator.training.compute.precision import new_backward
 
 SCORES = torch.tensor([4.0, 3.0, 1.0, 0.5], dtype=torch.float64)
 DUE = 1

@@ -19,9 +19,9 @@ from equipose.models.baselines.build import build_baseline
 from equipose.models.baselines.config import BaselineConfig
 from equipose.models.build import ModelConfig, build_model
 from equipose.models.compute.computing import exact_products
+from equipose.orchestrator.training.compute.precision import new_backward
 from equipose.orchestrator.training.config import OptimizerConfig, TrainConfig
 from equipose.orchestrator.training.data import RunData
-from equipose.orchestrator.training.precision import new_backward
 from equipose.orchestrator.training.ranks import Ranks
 from equipose.orchestrator.training.state import Training
 from equipose.pipelines.protocols import Task

@@ -31,7 +31,7 @@ from equipose.balancing.schedules import epoch_count
 from equipose.models.baselines.config import BaselineConfig
 from equipose.models.build import ModelConfig
 from equipose.models.compute.config import ComputeConfig
-from equipose.orchestrator.training.precision import AS_IT_IS, check_compute
+from equipose.orchestrator.training.compute.precision import AS_IT_IS, check_compute
 from equipose.pipelines.batches.source import BatchConfig
 from equipose.pipelines.protocols import Task
 

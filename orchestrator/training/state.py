@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
-from equipose.balancing.backward import Backward
+from equipose.balancing.backward.scaled import Backward
 from equipose.balancing.method import Method
 from equipose.balancing.objectives.objective import Objective
 from equipose.models.base import SensorModel

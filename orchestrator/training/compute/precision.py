@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
-from equipose.balancing.backward import Backward, LossScale
+from equipose.balancing.backward.scaled import Backward, LossScale
 from equipose.balancing.method import MethodConfig
 from equipose.balancing.registry import build_method, method_label
 from equipose.models.base import SensorModel

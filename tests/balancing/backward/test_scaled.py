@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from equipose.balancing import backward as module
-from equipose.balancing.backward import Backward, LossScale
+from equipose.balancing.backward import scaled as module
+from equipose.balancing.backward.scaled import Backward, LossScale
 
 
 def weight(*values: float) -> nn.Parameter:
