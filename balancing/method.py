@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
+from equipose.balancing.backward.scaled import Backward
 from equipose.balancing.losses import Losses
 from equipose.balancing.objectives.objective import Objective
 from equipose.balancing.objectives.pose import PoseError
@@ -175,6 +176,8 @@ class StepContext:
     objective: Objective = field(default_factory=PoseError)
     clip_norm: float | None = None
     """Largest norm of the whole gradient; None does not clip."""
+    backward: Backward = field(default_factory=Backward)
+    """How the plain step takes its gradient."""
 
     def step(self, outputs: Outputs) -> Step:
         """What the hooks of a method see of this step, once the model has run."""

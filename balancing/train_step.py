@@ -20,8 +20,10 @@ def plain_step(method: Method, context: StepContext) -> Losses:
     losses = method.shape_losses(context.objective.losses(step), step)
     if method.owns_backward:
         method.backward(losses, step)
+        usable = True
     else:
-        total_loss(losses).backward()
-    method.shape_gradients(step)
-    context.apply_gradients()
+        usable = context.backward(total_loss(losses), context.wrapped.parameters())
+    if usable:
+        method.shape_gradients(step)
+        context.apply_gradients()
     return {name: loss.detach() for name, loss in losses.items()}

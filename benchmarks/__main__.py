@@ -1,4 +1,7 @@
-"""`python -m benchmarks [name ...]`: run benchmarks and print Markdown tables."""
+"""`python -m benchmarks [name ...]`: run benchmarks and print Markdown tables.
+
+Words that begin with `--` are for the benchmark that knows them: `gpu --cpu`.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,7 @@ BENCHMARKS: Mapping[str, str] = MappingProxyType(
         "awc": "balancing.awc",
         "code_shape": "code_shape",
         "fisher": "balancing.fisher",
+        "gpu": "gpu",
         "load": "load",
         "loader": "pipelines.loader",
         "methods": "balancing.methods",
@@ -34,7 +38,7 @@ Without a name: `benchmarks.load.soak`, which takes as long as it is told to, an
 
 def main() -> None:
     """Run the named benchmarks, or all."""
-    chosen = sys.argv[1:] or sorted(BENCHMARKS)
+    chosen = [word for word in sys.argv[1:] if not word.startswith("--")] or sorted(BENCHMARKS)
     unknown = sorted(set(chosen) - set(BENCHMARKS))
     if unknown:
         raise SystemExit(f"unknown benchmark {unknown}; known: {sorted(BENCHMARKS)}")

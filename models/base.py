@@ -12,6 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from equipose.models.batch import Batch
+from equipose.models.compute.computing import Computing
+from equipose.models.compute.config import ComputeConfig
+from equipose.models.compute.recomputing import Recomputing
 from equipose.models.inputs import InputNorm, InputStatistics
 
 
@@ -50,6 +53,14 @@ class SensorModel(nn.Module):
         self.encoders = nn.ModuleDict(encoders)
         self.frozen: tuple[str, ...] = ()
         self.scaled_already: frozenset[str] = frozenset()
+        self.computing = Computing()
+
+    def compute_as(self, config: ComputeConfig) -> None:
+        """How the encoders compute while the model trains, see `ComputeConfig`."""
+        self.computing = Computing(config)
+        for module in self.modules():
+            if isinstance(module, Recomputing):
+                module.recomputes = config.activation_checkpointing
 
     def fit_inputs(self, statistics: Mapping[str, InputStatistics]) -> None:
         """Scale inputs by the statistics of a training part: modality -> centre and scale.
@@ -119,8 +130,11 @@ class SensorModel(nn.Module):
         """Features [B, D] of one modality, present [B] bool; meaningless where it is absent."""
         norm = self.inputs[name] if name in self.inputs else None  # noqa: SIM401 - it has no get
         inputs = self.adapted(name, scaled(norm, batch.inputs[name], present), batch)
-        features: Tensor = self.encoders[name](inputs, *self.beside(name, batch))
-        return features
+        return self.run_encoder(name, inputs, *self.beside(name, batch))
+
+    def run_encoder(self, name: str, *given: Any) -> Tensor:
+        """What an encoder makes of its inputs; while the model trains, computed as `compute_as` said."""
+        return self.computing.run(self.encoders[name], *given, training=self.training)
 
     def adapted(self, name: str, inputs: Tensor, batch: Batch) -> Tensor:
         """The scaled inputs of a modality as its encoder takes them."""

@@ -6,6 +6,7 @@ J joints (17).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -39,16 +40,32 @@ class Batch:
     def __len__(self) -> int:
         return len(self.pose)
 
-    def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> Batch:
-        """The same batch on a device, with floating-point tensors in `dtype`."""
+    def to(
+        self,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+        *,
+        non_blocking: bool = False,
+    ) -> Batch:
+        """The same batch on a device, with floating-point tensors in `dtype`.
 
-        def move(value: object) -> object:
+        non_blocking: copies out of pinned memory are queued, and not waited for.
+        """
+        return self.each(
+            lambda value: value.to(
+                device=device, dtype=dtype if value.is_floating_point() else None, non_blocking=non_blocking
+            )
+        )
+
+    def each(self, change: Callable[[Tensor], Tensor]) -> Batch:
+        """The batch with every tensor changed."""
+
+        def changed(value: Any) -> Any:
             if isinstance(value, dict):
-                return {key: move(item) for key, item in value.items()}
-            assert isinstance(value, Tensor)
-            return value.to(device=device, dtype=dtype if value.is_floating_point() else None)
+                return {key: change(item) for key, item in value.items()}
+            return change(value)
 
-        return Batch(**{f.name: move(getattr(self, f.name)) for f in fields(self)})  # type: ignore[arg-type]
+        return Batch(**{f.name: changed(getattr(self, f.name)) for f in fields(self)})
 
 
 @dataclass(frozen=True, kw_only=True)

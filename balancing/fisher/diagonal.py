@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from typing import TYPE_CHECKING, Literal
 from weakref import WeakKeyDictionary
 
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from equipose.balancing.evaluation_mode import evaluating
 from equipose.balancing.fisher.per_sample import Squares, Tape, looped_squares, squared_gradients, taped
+from equipose.balancing.fisher.pieces import chunks, parts_of
 from equipose.balancing.losses import PerSampleLoss
 from equipose.models.batch import Batch, rows_of
 
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
     from equipose.models.model import PoseModel
 
 FisherMode = Literal["per_sample", "per_batch"]
-CHUNK = 128
-"""Samples per backward pass of the per-sample mode; bounds its memory."""
 _CHECKED: MutableMapping[nn.Module, dict[frozenset[str], list[str]]] = WeakKeyDictionary()
 """model -> names of the parameters -> those that the batched form gets wrong."""
 
@@ -127,7 +126,7 @@ def _per_sample(
     total = _Total(parameters)
     count = 0
     with taped(model, parameters) as tape:
-        for chunk in _chunks(batches):
+        for chunk in chunks(model, batches):
             total.add(_squares(model, parameters, tape, chunk, loss))
             count += len(chunk)
     return _ratio(mean(torch.cat([total.flat, total.flat.new_tensor([count])])))
@@ -151,8 +150,8 @@ def _per_batch(
         joined = _Total(parameters)
         batch = next(shares, None)
         size = 0 if batch is None else len(batch)
-        if batch is not None:
-            value = loss(model(batch).pose, batch.pose).sum()
+        for part in () if batch is None else parts_of(model, batch):
+            value = loss(model(part).pose, part.pose).sum()
             found = torch.autograd.grad(value, list(parameters.values()), allow_unused=True)
             joined.add({n: g for n, g in zip(parameters, found, strict=True) if g is not None})
         reduced = mean(torch.cat([joined.flat, joined.flat.new_tensor([size])]))
@@ -183,13 +182,6 @@ def _ratio(sum_and_count: Tensor) -> Tensor:
     if sum_and_count[-1] == 0:
         raise ValueError("no batch to estimate Fisher information on; give at least one")
     return sum_and_count[:-1] / sum_and_count[-1]
-
-
-def _chunks(batches: Iterable[Batch]) -> Iterator[Batch]:
-    """The batches cut into pieces of at most CHUNK samples."""
-    for batch in batches:
-        for start in range(0, len(batch), CHUNK):
-            yield rows_of(batch, slice(start, start + CHUNK))
 
 
 def _squares(

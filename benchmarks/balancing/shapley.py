@@ -122,7 +122,7 @@ def simulated_store(path: Path, frames: int) -> Path:
 
 def validation_batches(training: Training) -> Iterable[Batch]:
     """All of the validation part."""
-    return map(training.to_device, training.validation.share(0, 1))
+    return training.moved(training.validation.share(0, 1))
 
 
 def plain_validation(training: Training) -> None:

@@ -77,8 +77,7 @@ class AlignedModel(RoutedModel):
 
     def embed_poses(self, poses: Tensor) -> Tensor:
         """Embeddings [N, D] of poses [N, 17, 3] m."""
-        found: Tensor = self.encoders[SKELETON](root_relative(poses))
-        return found
+        return self.run_encoder(SKELETON, root_relative(poses))
 
     def agreement(self, features: Tensor, batch: Batch) -> Tensor:
         """[B, M] cosines of the sensors' embeddings [B, M, D] with those of the skeletons."""
@@ -87,8 +86,7 @@ class AlignedModel(RoutedModel):
     def encode_exact(self, batch: Batch) -> Tensor:
         """[B, D] of the key points as people annotated them, in place of those that a detector found."""
         exact = keypoints_in_box(batch.targets[EXACT], batch.context["box"])
-        found: Tensor = self.encoders[KEYPOINTS](exact, None, self.box_of(batch))
-        return found
+        return self.run_encoder(KEYPOINTS, exact, None, self.box_of(batch))
 
     def forward(self, batch: Batch) -> AlignedOutputs:
         """The embeddings of every sensor and of the skeleton."""

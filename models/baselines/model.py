@@ -118,8 +118,9 @@ class KeypointFinder(BaselineModel):
         network = self.encoders[IMAGE]
         assert isinstance(network, HeatMapNet)
         present = self.present_of(batch)[:, 0]
-        norm = self.inputs[IMAGE]
-        return BaselineOutputs(prediction=network.maps(scaled(norm, batch.inputs[IMAGE], present)))
+        pictures = scaled(self.inputs[IMAGE], batch.inputs[IMAGE], present)
+        maps = self.computing.pass_of(network.maps, pictures) if self.training else network.maps(pictures)
+        return BaselineOutputs(prediction=maps)
 
     def follow(self, batch: Batch) -> dict[Route, Tensor]:
         """Key points; the middle of the box where the picture is absent."""

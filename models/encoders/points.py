@@ -52,11 +52,18 @@ def farthest_points(xyz: Tensor, mask: Tensor, count: int) -> Tensor:
     Starts at the real point farthest from the centroid, so it does not depend on the order of the points.
     S is `count`, or N where there are fewer; once the real points run out, they repeat.
     """
+    if torch.compiler.is_compiling() and not torch.compiler.is_exporting():
+        chosen: Tensor = _in_one_piece(xyz, mask, count)
+        return chosen
+    return _farthest_points(xyz, mask, count)
+
+
+def _farthest_points(xyz: Tensor, mask: Tensor, count: int) -> Tensor:
     with torch.no_grad():
         planes = xyz.transpose(1, 2).contiguous()  # sums over a short last axis are slow
         from_centre = _squared_distance(planes, masked_mean(xyz, mask)[..., None])
         last = from_centre.masked_fill(~mask, PADDED).argmax(1, keepdim=True)
-        reach = torch.where(mask, from_centre.new_tensor(torch.inf), PADDED).scatter_(1, last, TAKEN)
+        reach = torch.full_like(from_centre, torch.inf).masked_fill_(~mask, PADDED).scatter_(1, last, TAKEN)
         chosen = [last]
         for _ in range(min(count, xyz.shape[1]) - 1):
             centre = planes.gather(2, last[:, None].expand(-1, planes.shape[1], 1))
@@ -65,6 +72,19 @@ def farthest_points(xyz: Tensor, mask: Tensor, count: int) -> Tensor:
             reach.scatter_(1, last, TAKEN)
             chosen.append(last)
         return torch.cat(chosen, 1)
+
+
+@torch.library.custom_op(
+    "equipose::farthest_points", mutates_args=(), schema="(Tensor xyz, Tensor mask, int count) -> Tensor"
+)
+def _in_one_piece(xyz: Tensor, mask: Tensor, count: int) -> Tensor:
+    """The sample as one step of a compiled graph, which would otherwise hold every round of the loop."""
+    return _farthest_points(xyz, mask, count)
+
+
+@_in_one_piece.register_fake
+def _like(xyz: Tensor, mask: Tensor, count: int) -> Tensor:
+    return mask.new_empty((len(xyz), min(count, xyz.shape[1])), dtype=torch.int64)
 
 
 def _squared_distance(planes: Tensor, centre: Tensor) -> Tensor:

@@ -54,6 +54,8 @@ def save(training: Training, config: TrainConfig, directory: Path, extra: dict[s
         "optimizer": training.optimizer.state_dict(),
         "method": training.method.state_dict(),
     }
+    if training.backward.scale is not None:
+        state["loss_scale"] = training.backward.scale.state_dict()
     _write(state, directory / FILE)
 
 
@@ -110,7 +112,8 @@ def load(directory: Path | str) -> dict[str, Any]:
 def other_settings(state: dict[str, Any], config: TrainConfig) -> list[str]:
     """Fields of `config` that differ from those a loaded state was trained with, besides `epochs`."""
     wanted, found = to_json(config), to_json(from_json(state["config"]))
-    return sorted(name for name in wanted if name != "epochs" and wanted[name] != found[name])
+    names = (wanted.keys() | found.keys()) - {"epochs"}
+    return sorted(name for name in names if wanted.get(name) != found.get(name))
 
 
 def restore(training: Training, state: dict[str, Any], config: TrainConfig) -> None:
@@ -127,6 +130,8 @@ def restore(training: Training, state: dict[str, Any], config: TrainConfig) -> N
     training.model.load_state_dict(state["model"])
     training.optimizer.load_state_dict(state["optimizer"])
     training.method.load_state_dict(state["method"])
+    if training.backward.scale is not None:
+        training.backward.scale.load_state_dict(state["loss_scale"])
     training.contributions = state["contributions"]
     training.epoch = state["epoch"]
     training.best_mpjpe_mm = state["best_mpjpe_mm"]

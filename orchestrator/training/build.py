@@ -20,6 +20,8 @@ from equipose.models.base import SensorModel
 from equipose.models.baselines.build import build_baseline
 from equipose.models.baselines.config import BaselineConfig
 from equipose.models.build import ModelConfig, build_model
+from equipose.models.compute.computing import exact_products
+from equipose.orchestrator.training.compute.precision import new_backward
 from equipose.orchestrator.training.config import OptimizerConfig, TrainConfig
 from equipose.orchestrator.training.data import RunData
 from equipose.orchestrator.training.ranks import Ranks
@@ -53,7 +55,8 @@ def new_model(config: TrainConfig, mean_pose: torch.Tensor | None) -> SensorMode
 
 
 def own_device() -> torch.device:
-    """The accelerator that this process was given, or the CPU."""
+    """The accelerator that this process was given, or the CPU; its products of float32 are exact."""
+    exact_products()
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
@@ -102,6 +105,8 @@ def build_training(
     """
     data = data or RunData.open(config.data)
     ranks, device = ranks or Ranks(), device or torch.device("cpu")
+    config.compute.check_device(device)
+    exact_products()
     dtype = torch.float64 if config.dtype == "float64" else torch.float32
     method = build_method(config.method)
     batch = config.data.batch
@@ -109,6 +114,7 @@ def build_training(
     model.fit_inputs(data.input_statistics(batch))
     model = model.to(device=device, dtype=dtype)
     model.freeze(config.frozen)
+    model.compute_as(config.compute)
     return Training(
         model=model,
         wrapped=model,
@@ -129,5 +135,6 @@ def build_training(
         value_function=config.value_function,
         ranks=ranks,
         device=device,
+        backward=new_backward(model, config.compute),
         dtype=dtype,
     )

@@ -30,6 +30,8 @@ from equipose.balancing.registry import METHODS, config_class, method_name
 from equipose.balancing.schedules import epoch_count
 from equipose.models.baselines.config import BaselineConfig
 from equipose.models.build import ModelConfig
+from equipose.models.compute.config import ComputeConfig
+from equipose.orchestrator.training.compute.precision import AS_IT_IS, check_compute
 from equipose.pipelines.batches.source import BatchConfig
 from equipose.pipelines.protocols import Task
 
@@ -107,6 +109,7 @@ class TrainConfig:
     """What is minimised; `Align` for models that align, `Baseline` for baselines."""
     frozen: tuple[str, ...] = ()
     """Parts of the model that keep the weights they start with, such as `encoders.keypoints`."""
+    compute: ComputeConfig = field(default_factory=ComputeConfig)
 
     @property
     def fusion_model(self) -> ModelConfig:
@@ -131,6 +134,7 @@ class TrainConfig:
         for name, view in self.data.batch.views.items():
             self.model.encoder(name, view)
         _check_objective(self)
+        check_compute(self.compute, self.dtype, self.method)
 
 
 def _check_objective(config: TrainConfig) -> None:
@@ -173,7 +177,7 @@ def to_json(config: TrainConfig) -> dict[str, Any]:
 
 
 _LEFT_OUT: dict[str, dict[str, Any]] = {
-    "run": {"earlier_tasks": [], "objective": {"name": "pose"}, "frozen": []},
+    "run": {"earlier_tasks": [], "objective": {"name": "pose"}, "frozen": [], "compute": AS_IT_IS},
     "batch": {"context": [], "targets": [], "origin": "sensor", "flip": 0.0},
 }
 """Fields that are left out at these values."""
@@ -189,6 +193,7 @@ def from_json(plain: dict[str, Any]) -> TrainConfig:
         "method": _method(plain["method"]),
         "optimizer": _build(OptimizerConfig, plain["optimizer"]),
         "objective": _objective(plain.get("objective", {"name": "pose"})),
+        "compute": _build(ComputeConfig, plain.get("compute", {})),
     }
     return _build(TrainConfig, fields)
 

@@ -63,7 +63,7 @@ class GradientNorms:
         for modality, parameters in self._groups.items():
             gradients = [p.grad for p in parameters if p.grad is not None]
             norm = torch.nn.utils.get_total_norm(gradients).double() if gradients else torch.zeros(())
-            self._sums[modality] = self._sums.get(modality, torch.zeros(())) + norm.cpu()
+            self._sums[modality] = self._sums.get(modality, torch.zeros(())) + norm
 
     def metrics(self) -> dict[str, float]:
         """`grad/<modality>`, metres per unit of weight."""

@@ -154,6 +154,7 @@ def _epoch_step(training: Training, run: Run, index: int, batch: Batch, norms: G
         rng=torch_rng(run.seed, "method", run.epoch, index),
         objective=training.objective,
         clip_norm=training.schedule.clip_norm,
+        backward=training.backward,
     )
     losses = take_step(training.method, context)
     norms.add()
@@ -163,7 +164,7 @@ def _epoch_step(training: Training, run: Run, index: int, batch: Batch, norms: G
 def _sampled(training: Training) -> Iterator[Batch]:
     """This rank's share of the sample of training rows."""
     ranks = training.ranks
-    return map(training.to_device, training.sample.share(ranks.rank, ranks.world_size))
+    return training.moved(training.sample.share(ranks.rank, ranks.world_size))
 
 
 def _error_mm(training: Training, source: BatchSource, batches: Iterable[Batch]) -> float:

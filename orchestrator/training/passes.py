@@ -70,15 +70,19 @@ def _shared(
     """This rank's share of rows of the store, in their order, on its device."""
     ranks = training.ranks
     batches = training.train.batches(rows, present, epoch=None, rank=ranks.rank, world_size=ranks.world_size)
-    return map(training.to_device, batches)
+    return training.moved(batches)
 
 
 def held_out(training: Training, source: BatchSource) -> Iterator[Batch]:
     """This rank's share of a validation part, without the readings that the method hides."""
     ranks, hidden = training.ranks, training.method.hidden
-    for batch in source.share(ranks.rank, ranks.world_size):
-        shown = batch.present if hidden is None else batch.present & hidden.visible(batch.index)
-        yield training.to_device(replace(batch, present=shown))
+
+    def shown(batch: Batch) -> Batch:
+        if hidden is None:
+            return batch
+        return replace(batch, present=batch.present & hidden.visible(batch.index))
+
+    return training.moved(map(shown, source.share(ranks.rank, ranks.world_size)))
 
 
 def full_plan(training: Training) -> EpochPlan:
@@ -98,7 +102,7 @@ def planned_batches(training: Training, plan: EpochPlan) -> Iterator[Batch]:
     ranks, hidden = training.ranks, training.method.hidden
     _check_plan(training, plan)
     present = plan.present if hidden is None else plan.present & hidden.visible(plan.indices)
-    for batch in training.train.batches(
+    batches = training.train.batches(
         plan.indices.numpy(),
         present=present.numpy(),
         epoch=training.epoch,
@@ -106,8 +110,8 @@ def planned_batches(training: Training, plan: EpochPlan) -> Iterator[Batch]:
         world_size=ranks.world_size,
         drop_last=True,
         batch_size=plan.batch_size,
-    ):
-        yield training.to_device(batch)
+    )
+    return training.moved(batches)
 
 
 def _check_plan(training: Training, plan: EpochPlan) -> None:
@@ -131,7 +135,7 @@ def recalibrate_batch_statistics(training: Training) -> None:
     """
     recalibrate(
         training.model,
-        lambda: map(training.to_device, training.sample.in_order()),
+        lambda: training.moved(training.sample.in_order()),
         training.model.every_layer,
     )
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
 
+from equipose.balancing.backward.scaled import Backward
 from equipose.balancing.method import Method
 from equipose.balancing.objectives.objective import Objective
 from equipose.models.base import SensorModel
 from equipose.models.batch import Batch
 from equipose.orchestrator.training.config import OptimizerConfig
 from equipose.orchestrator.training.ranks import Ranks
+from equipose.pipelines.batches.ahead import moved
 from equipose.pipelines.batches.source import BatchSource
 
 
@@ -39,6 +42,8 @@ class Training:
     ranks: Ranks = field(default_factory=Ranks)
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     dtype: torch.dtype = torch.float32
+    backward: Backward = field(default_factory=Backward)
+    """How gradients are taken; what it scales losses by is part of the state."""
     task: int = 0
     """Position in a stream of tasks, 0-based."""
     watched: dict[str, BatchSource] = field(default_factory=dict)
@@ -59,6 +64,6 @@ class Training:
         """Of the latest epoch; empty before the first."""
         return self.history[-1] if self.history else {}
 
-    def to_device(self, batch: Batch) -> Batch:
-        """The batch on the model's device and in its precision."""
-        return batch.to(self.device, self.dtype)
+    def moved(self, batches: Iterable[Batch]) -> Iterator[Batch]:
+        """The batches on the model's device and in its precision, see `equipose.pipelines.batches.ahead`."""
+        return moved(batches, self.device, self.dtype)

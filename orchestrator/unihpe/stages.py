@@ -16,6 +16,7 @@ from equipose.balancing.objectives.align import Align
 from equipose.balancing.objectives.baseline import Baseline
 from equipose.models.alignment.config import IMAGE, KEYPOINTS, SKELETON, AlignedConfig
 from equipose.models.baselines.config import BaselineConfig
+from equipose.models.compute.config import ComputeConfig
 from equipose.orchestrator.grid.run_spec import RunSpec
 from equipose.orchestrator.training.config import DataConfig, OptimizerConfig, TrainConfig
 from equipose.orchestrator.unihpe.later import LaterStages
@@ -99,6 +100,8 @@ class UnihpeConfig:
     others: Mapping[str, DataConfig] = field(default_factory=dict)
     """Name -> other data that variants may be trained on."""
     workers: int = 1
+    compute: ComputeConfig = field(default_factory=ComputeConfig)
+    """Of every run."""
 
     def __post_init__(self) -> None:
         names = [variant.name for variant in self.variants]
@@ -187,6 +190,7 @@ class UnihpeConfig:
             epochs=length.epochs,
             seed=seed,
             frozen=frozen,
+            compute=self.compute,
         )
 
     def _baseline(self, variant: Variant, model: BaselineConfig, seed: int) -> TrainConfig:
@@ -199,6 +203,7 @@ class UnihpeConfig:
             optimizer=length.optimizer,
             epochs=length.epochs,
             seed=seed,
+            compute=self.compute,
         )
 
     def _data_of(self, variant: Variant) -> DataConfig:

@@ -139,7 +139,7 @@ class _Group:
         cls = self._class(name, path)
         if not is_dataclass(cls):
             raise ValueError(f"{path}: {name} is a single value and has no fields")
-        return _Group(cls, self.values[name], self.plain)
+        return _Group(cls, self.values.setdefault(name, {}), self.plain)
 
     def _class(self, name: str, path: str) -> Any:
         """The class of a field; that of some depends on the config."""

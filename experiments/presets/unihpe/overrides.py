@@ -12,7 +12,7 @@ FLIP, LATER = "data.batch.flip", "later."
 
 
 def with_stage_overrides(config: UnihpeConfig, overrides: tuple[str, ...]) -> UnihpeConfig:
-    """The job with fields of model, objective and `later`, and the share of mirrored rows, set from text.
+    """The job with fields of model, objective, `later` and `compute`, and the share of mirrored rows, set from text.
 
     Raises ValueError for an unfit one (see `with_overrides`), and for one that the stages would not keep.
     """
@@ -22,23 +22,23 @@ def with_stage_overrides(config: UnihpeConfig, overrides: tuple[str, ...]) -> Un
     if later and not any(set(variant.stages) - {STAGES[0], BASELINE} for variant in config.variants):
         raise ValueError(f"override {LATER}{later[0]} has no effect: {config.methods} have no later stage")
     others = [text for text in overrides if not text.startswith(LATER)]
-    variants, flip = [], 0.0
+    variants, flip, compute = [], 0.0, config.compute
     for variant in config.variants:
         variant = replace(variant, later=with_settings(variant.later, "later", later))
         changed = with_overrides(config.runs(variant, config.seeds[0])[-1].config, others)
-        flip = changed.data.batch.flip
+        flip, compute = changed.data.batch.flip, changed.compute
         variants.append(with_changes(variant, changed))
     data = replace(config.data, batch=replace(config.data.batch, flip=flip))
-    return replace(config, data=data, variants=tuple(variants))
+    return replace(config, data=data, variants=tuple(variants), compute=compute)
 
 
 def _check_kept(text: str) -> None:
     path = text.partition("=")[0]
     if path in ("objective.tau", "objective.tau_low"):
         why = "each stage has a temperature of its own; set later.tau, which moves that of all but the first"
-    elif path != FLIP and not path.startswith(("model.", "objective.", LATER)):
+    elif path != FLIP and not path.startswith(("model.", "objective.", "compute.", LATER)):
         why = (
-            "stages have their own batches and optimisers; set model.*, objective.*, later.tau, "
+            "stages have their own batches and optimisers; set model.*, objective.*, compute.*, later.tau, "
             f"later.lr_scale, {FLIP} or --epochs"
         )
     else:

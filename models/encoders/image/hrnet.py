@@ -11,7 +11,7 @@ from equipose.models.encoders.base import Encoder, EncoderConfig, Norm
 from equipose.models.encoders.image.hrnet_layers import Bottleneck, ConvNorm, Exchange
 
 LAYOUT = torch.channels_last
-"""Order of a picture's numbers, in which convolutions on CPUs are faster (`benchmarks/models/pictures.py`)."""
+"""Order of a picture's numbers; convolutions on CPUs are faster in it (`benchmarks/models/pictures.py`)."""
 SMALLEST = 32
 """Height and width must be multiples of this, so that all four resolutions fit each other."""
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-import equipose.balancing.fisher.diagonal
+import equipose.balancing.fisher.pieces
 from equipose.balancing.fisher.diagonal import fisher_diagonal, fisher_trace, quadratic_penalty
 from equipose.models.batch import Batch
 from equipose.models.build import ModelConfig, build_model
@@ -235,7 +235,7 @@ def test_batch_cuts_do_not_matter(
     model = toy_model(3).double()
     (batch,) = (batch.to(dtype=torch.float64) for batch in toy_data(3, sizes=(20,)))
     whole = fisher_diagonal(model, [batch], loss)
-    monkeypatch.setattr(equipose.balancing.fisher.diagonal, "CHUNK", 3)
+    monkeypatch.setattr(equipose.balancing.fisher.pieces, "CHUNK", 3)
     assert_equal(fisher_diagonal(model, [batch], loss), whole, 1e-12)
 
 

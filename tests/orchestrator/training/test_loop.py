@@ -96,11 +96,11 @@ def test_running_statistics_are_those_of_the_current_weights(store_path: Path) -
     training.method.on_epoch_start = watch  # type: ignore[method-assign]
     for _ in fit(training):
         seen.append(buffers(training))
-        recalibrate(training.model, lambda: map(training.to_device, training.sample.in_order()))
+        recalibrate(training.model, lambda: training.moved(training.sample.in_order()))
         for name, value in buffers(training).items():
             assert torch.equal(value, seen[-1][name]), name
     fresh = build_training(training_config(training))
-    recalibrate(fresh.model, lambda: map(fresh.to_device, fresh.sample.in_order()))
+    recalibrate(fresh.model, lambda: fresh.moved(fresh.sample.in_order()))
     assert all(torch.equal(value, seen[0][name]) for name, value in buffers(fresh).items())
 
 

@@ -46,7 +46,7 @@ def config_of(store: Path, fusion: str = "concat") -> TrainConfig:
 
 
 def in_order(training: Training, rank: int = 0, ranks: int = 1) -> Iterator[Any]:
-    return map(training.to_device, training.validation.share(rank, ranks))
+    return training.moved(training.validation.share(rank, ranks))
 
 
 @pytest.fixture

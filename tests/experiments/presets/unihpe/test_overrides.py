@@ -14,10 +14,12 @@ from tests.orchestrator.aligned_runs import unihpe_config
 
 def test_they_reach_every_stage_that_has_a_use_for_them() -> None:
     config = with_stage_overrides(
-        unihpe_config(Path("nowhere")), ("data.batch.flip=0.5", "model.width=24", "objective.alpha=0.3")
+        unihpe_config(Path("nowhere")),
+        ("data.batch.flip=0.5", "model.width=24", "objective.alpha=0.3", "compute.precision=bf16"),
     )
     runs = [run.config for run in config.runs(config.variants[0], 0)]
     assert [run.data.batch.flip for run in runs] == [0.5] * 3
+    assert [run.compute.precision for run in runs] == ["bf16"] * 3
     models = [run.model for run in runs]
     assert all(isinstance(model, AlignedConfig) and model.width == 24 for model in models)
     assert runs[-1].objective.alpha == 0.3  # type: ignore[attr-defined]

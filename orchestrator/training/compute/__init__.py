@@ -1,0 +1,1 @@
+"""How a run computes: what its precision goes with, and how it takes its gradients."""
