@@ -12,7 +12,7 @@ FLIP, LATER = "data.batch.flip", "later."
 
 
 def with_stage_overrides(config: UnihpeConfig, overrides: tuple[str, ...]) -> UnihpeConfig:
-    """The job with fields of model, objective, `later` and `compute`, and the share of mirrored rows, set from text.
+    """The job with fields of model, objective, `later`, `compute`, and the share of mirrored rows, from text.
 
     Raises ValueError for an unfit one (see `with_overrides`), and for one that the stages would not keep.
     """
