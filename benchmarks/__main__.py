@@ -28,6 +28,7 @@ BENCHMARKS: Mapping[str, str] = MappingProxyType(
         "shapley": "balancing.shapley",
         "simulator": "pipelines.simulator",
         "startup": "startup",
+        "trial_cost": "load.trial_cost",
     }
 )
 """Name -> its module below `benchmarks`, which has a `main() -> str`.

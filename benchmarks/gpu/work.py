@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from benchmarks.models import MEAN_POSE
+from benchmarks.models.models import MEAN_POSE
 from equipose.balancing.method import Method, StepContext
 from equipose.balancing.objectives.align import Align
 from equipose.balancing.objectives.objective import Objective

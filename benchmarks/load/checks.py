@@ -48,8 +48,12 @@ def trial_problems(trials: Iterable[tuple[int, TrialState]], wanted: int) -> lis
     return problems + [f"trial {n} is lost" for n in missing] + _unless(len(states) <= wanted, "extra trials")
 
 
-def history_problems(name: str, histories: Histories, *, epochs: int, window: int) -> list[str]:
-    """What is wrong with the metrics of a run that has reported `epochs` epochs, the first `window` with AWC.
+def history_problems(
+    name: str, histories: Histories, *, epochs: int, window: int, free: int = 0
+) -> list[str]:
+    """What is wrong with the metrics of a run that has reported `epochs` epochs, `window` of them with AWC.
+
+    free: epochs before those.
 
     A trial that ASHA stopped may have logged epochs that Tune had not heard of; they must be whole as well.
     """
@@ -57,7 +61,8 @@ def history_problems(name: str, histories: Histories, *, epochs: int, window: in
     problems = [f"{name} has no {key}" for key in ALWAYS if key not in histories]
     problems += _unless(logged >= epochs, f"{name} has {logged} of {epochs} epochs")
     for key, steps in histories.items():
-        expected = list(range(min(window, logged) if key.startswith(IN_WINDOW) else logged))
+        first, end = (free, free + window) if key.startswith(IN_WINDOW) else (0, logged)
+        expected = list(range(first, min(end, logged)))
         problems += _unless(steps == expected, f"{name}: {key} has steps {steps}, expected {expected}")
     return problems
 
@@ -83,10 +88,13 @@ def sweep_problems(out: Path, name: str, trials: int) -> list[str]:
         problems += run_problems(runs.values(), trials)
         by_name = {run_name: run_id for run_id, (run_name, _) in runs.items()}
         for trial in found:
-            histories = read_histories(database, by_name.get(trial_name(trial.number), ""))
-            epochs, window = trial.user_attrs.get("epoch", 0), trial.params["window"]
+            run_id = by_name.get(trial_name(trial.number), "")
             problems += history_problems(
-                trial_name(trial.number), histories, epochs=epochs, window=int(window)
+                trial_name(trial.number),
+                read_histories(database, run_id),
+                epochs=trial.user_attrs.get("epoch", 0),
+                window=int(trial.params["window"]),
+                free=read_free_epochs(database, run_id),
             )
     spooled = [str(path) for path in root.glob("outbox/**/*.jsonl")]
     return problems + [f"{path} was not delivered" for path in spooled]
@@ -109,6 +117,13 @@ def read_histories(database: sqlite3.Connection, run_id: str) -> Histories:
     for key, step in database.execute(query, (run_id,)):
         histories.setdefault(key, []).append(step)
     return histories
+
+
+def read_free_epochs(database: sqlite3.Connection, run_id: str) -> int:
+    """Epochs of one run before AWC's window; 0 for a run that is not there."""
+    query = "select value from params where run_uuid = ? and key = 'method.free_epochs'"
+    found = database.execute(query, (run_id,)).fetchone()
+    return int(found[0]) if found else 0
 
 
 def left_in_ray() -> dict[str, int]:

@@ -16,27 +16,29 @@ from equipose.models.compute.config import HALF, ComputeConfig
 @contextmanager
 def float32_products(*, exact: bool) -> Iterator[None]:
     """Products of float32 on CUDA inside the block: exact, or as TF32; elsewhere it changes nothing."""
-    flags = _precisions()
-    before = [flag.fp32_precision for flag in flags]
-    for flag in flags:
-        flag.fp32_precision = "ieee" if exact else "tf32"
+    before = [flag.allow_tf32 for flag in _flags()]
+    for flag in _flags():
+        flag.allow_tf32 = not exact
     try:
         yield
     finally:
-        for flag, value in zip(flags, before, strict=True):
-            flag.fp32_precision = value
+        for flag, value in zip(_flags(), before, strict=True):
+            flag.allow_tf32 = value
 
 
 def exact_products() -> None:
     """Make products of float32 on CUDA exact in this process: by default torch lets convolutions use TF32."""
-    for flag in _precisions():
-        flag.fp32_precision = "ieee"
+    for flag in _flags():
+        flag.allow_tf32 = False
 
 
-def _precisions() -> tuple[Any, ...]:
-    """What holds the precision of matrix products and of convolutions."""
-    cudnn: Any = torch.backends.cudnn
-    return torch.backends.cuda.matmul, cudnn.conv
+def _flags() -> tuple[Any, ...]:
+    """What holds the precision of matrix products and of convolutions.
+
+    In torch's older terms: after a change in the newer ones (`fp32_precision`), `torch.export`, which asks in
+    the older, fails (seen with torch 2.13).
+    """
+    return torch.backends.cuda.matmul, torch.backends.cudnn
 
 
 class Computing:

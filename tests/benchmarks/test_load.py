@@ -91,6 +91,9 @@ def test_histories_are_whole_and_free_of_doubles() -> None:
         in history_problems("a", whole | {"shapley/rgb": [1]}, epochs=2, window=1)[0]
     )
     assert "a has no val/mpjpe_mm" in history_problems("a", {}, epochs=0, window=0)
+    later = whole | {"fisher/rgb": [1]}
+    assert history_problems("a", later, epochs=2, window=1, free=1) == []
+    assert "expected [0]" in history_problems("a", later, epochs=2, window=1)[0]
 
 
 def test_runs_and_points_are_read_from_the_database() -> None:

@@ -12,7 +12,7 @@ from equipose.balancing.evaluation_mode import evaluating
 from equipose.balancing.fisher.diagonal import fisher_diagonal
 from equipose.models.batch_statistics import recalibrate
 from equipose.models.build import ModelConfig, build_model
-from equipose.models.compute.computing import Computing, float32_products
+from equipose.models.compute.computing import Computing, exact_products, float32_products
 from equipose.models.compute.config import HALF, ComputeConfig
 from equipose.models.model import PoseModel
 from equipose.models.pose_errors import mpjpe
@@ -111,11 +111,17 @@ def test_only_training_passes_are_compiled_and_copies_start_without() -> None:
 
 
 def test_products_are_as_before_after_the_block() -> None:
-    flag = torch.backends.cuda.matmul
-    before = flag.fp32_precision
+    flags = (torch.backends.cuda.matmul, torch.backends.cudnn)
+    before = [flag.allow_tf32 for flag in flags]
     with float32_products(exact=False):
-        assert flag.fp32_precision == "tf32"
+        assert [flag.allow_tf32 for flag in flags] == [True, True]
         with float32_products(exact=True):
-            assert flag.fp32_precision == "ieee"
-        assert flag.fp32_precision == "tf32"
-    assert flag.fp32_precision == before
+            assert [flag.allow_tf32 for flag in flags] == [False, False]
+        assert [flag.allow_tf32 for flag in flags] == [True, True]
+    assert [flag.allow_tf32 for flag in flags] == before
+
+
+def test_exact_products_are_for_good() -> None:
+    exact_products()
+    assert not torch.backends.cuda.matmul.allow_tf32
+    assert not torch.backends.cudnn.allow_tf32
