@@ -19,7 +19,7 @@ help:
 	@echo "make unihpe     pictures, key points and 3D poses aligned in one space, and decoded from it"
 	@echo "make tables     the paper's tables and figures beside the published numbers, as one HTML report (45 to 50 minutes, by estimate)"
 	@echo "make test       whole test suite"
-	@echo "make check      ruff, mypy, the quick tests and the documentation"
+	@echo "make check      ruff, mypy, the quick tests and the documentation: minutes"
 	@echo "make test-slow  tests that take minutes"
 	@echo "make docs       documentation as a web site in site/, warnings are errors"
 	@echo "make bench      every benchmark, printed as tables"
@@ -49,16 +49,16 @@ unihpe: install
 tables: install
 	$(BIN)/python experiments/paper_tables.py
 
-# The quick tests share the cores; those that start Ray, MLflow or a browser have them to themselves.
+# Tests that start Ray, MLflow or a browser come after the others, those that share something costly in one process.
 test: install
 	$(BIN)/python -m pytest -m 'not slow and not system' -n 2 --dist worksteal
-	$(BIN)/python -m pytest -m 'system and not slow'
+	$(BIN)/python -m pytest -m 'system and not slow' -n 2 --dist loadgroup
 
 check: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -m 'not slow and not system' -n 2 --dist worksteal
+	$(BIN)/python -m pytest -m 'not slow and not system and not thorough' -n 2 --dist worksteal
 	$(BUILD_DOCS)
 
 test-slow: install

@@ -23,6 +23,70 @@ settings.register_profile("patient", deadline=None)
 settings.load_profile("patient")
 
 
+THOROUGH = (
+    "balancing/continual/noise/test_contribution_recovery.py",
+    "balancing/continual/noise/test_separation.py",
+    "balancing/continual/noise/test_validation_readings.py",
+    "balancing/continual/test_real_loop.py",
+    "balancing/continual/test_stream_contract.py",
+    "balancing/methods/test_real_models.py",
+    "balancing/test_contract.py",
+    "balancing/test_dials_act.py",
+    "balancing/test_own_terms.py",
+    "benchmarks/balancing/test_methods.py",
+    "benchmarks/peers/test_loop.py",
+    "benchmarks/test_scaling.py",
+    "benchmarks/test_startup.py",
+    "experiments/commands/test_absent_sensors.py",
+    "experiments/commands/test_controlled.py",
+    "experiments/commands/test_export.py",
+    "experiments/commands/test_prepare_options.py",
+    "experiments/commands/test_use.py",
+    "fuzz/test_fuzz.py",
+    "models/alignment/decoders/test_decoders.py",
+    "models/encoders/test_contract.py",
+    "orchestrator/checkpoints/test_trained_model.py",
+    "orchestrator/doctor/test_examine.py",
+    "orchestrator/evaluation/aligned/test_aligned_evaluation.py",
+    "orchestrator/evaluation/test_coalition_pool.py",
+    "orchestrator/evaluation/test_model_report.py",
+    "orchestrator/grid/test_run_one.py",
+    "orchestrator/paper/test_report.py",
+    "orchestrator/stream_sweep/test_stream_search.py",
+    "orchestrator/sweep/test_search.py",
+    "orchestrator/test_disk_full.py",
+    "orchestrator/test_sqlite.py",
+    "orchestrator/training/compute/test_precision.py",
+    "orchestrator/training/test_aligned.py",
+    "orchestrator/training/test_equivalence.py",
+    "orchestrator/training/test_every_sensor.py",
+    "orchestrator/training/test_hidden_readings.py",
+    "orchestrator/unihpe/sweep/test_align_trial.py",
+    "pipelines/figures/test_figures.py",
+    "pipelines/simulator/test_observe.py",
+    "pipelines/store/test_store_hostile.py",
+    "pipelines/test_axes.py",
+    "test_using_a_model.py",
+)
+"""Files that take most of the time of the tests which start nothing: whole registries, short trainings.
+
+`make test` runs them and `make check` does not. A file that is not there fails the collection.
+"""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what `THOROUGH` lists."""
+    here = Path(__file__).parent
+    listed = {here / name for name in THOROUGH}
+    gone = sorted(str(path) for path in listed if not path.is_file())
+    if gone:
+        raise pytest.UsageError(f"THOROUGH in tests/conftest.py lists {gone}, which are not there")
+    for item in items:
+        if item.path in listed:
+            item.add_marker(pytest.mark.thorough)
+
+
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """Where only system tests are asked for, files that mark none are not imported, which takes a while."""
     if not str(config.getoption("markexpr")).startswith("system") or collection_path.suffix != ".py":
