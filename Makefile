@@ -52,7 +52,7 @@ tables: install
 # Tests that start Ray, MLflow or a browser come after the others, those that share something costly in one process.
 test: install
 	$(BIN)/python -m pytest -m 'not slow and not system' -n 2 --dist worksteal
-	$(BIN)/python -m pytest -m 'system and not slow' -n 2 --dist loadgroup
+	$(BIN)/python -m pytest -m 'system and not slow' -n 2 --dist loadfile
 
 check: install
 	$(BIN)/ruff check .

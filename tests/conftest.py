@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from hypothesis import settings
+from xdist.scheduler import LoadScopeScheduling
 
 from equipose.pipelines.prepare import prepare
 from equipose.pipelines.readers.simulated import SimulatedSource
@@ -74,14 +76,49 @@ THOROUGH = (
 """
 
 
+TOGETHER = {
+    "orchestrator/cluster/test_parallel_prepare.py": "one Ray",
+    "orchestrator/continual/test_continual_job.py": "one Ray",
+    "orchestrator/evaluation/test_coalition_pool.py": "one Ray",
+    "orchestrator/grid/test_run_all.py": "one Ray",
+    "orchestrator/paper/test_job.py": "one Ray",
+    "orchestrator/ray_train/test_retries.py": "one Ray",
+    "orchestrator/ray_train/test_training_faults.py": "one Ray",
+    "orchestrator/sweep/test_leaked_groups.py": "one Ray",
+    "orchestrator/unihpe/test_unihpe_job.py": "one Ray",
+    "orchestrator/comparison/test_comparison.py": "finished jobs",
+    "orchestrator/sweep/test_recorded.py": "finished jobs",
+    "orchestrator/sweep/test_run.py": "finished jobs",
+    "orchestrator/tracking/test_ui_browser.py": "finished jobs",
+}
+"""Files of system tests that share what takes minutes to make -> what that is; one process gets them all."""
+
+
+class TogetherScheduling(LoadScopeScheduling):
+    """Gives a process whole files, and all files that `TOGETHER` puts together.
+
+    xdist's own `loadgroup` marks tests in a way that pytest 9.2 no longer reads, and so groups nothing.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        """What must stay in one process."""
+        file = nodeid.split("::")[0]
+        return TOGETHER.get(file.removeprefix("tests/"), file)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> TogetherScheduling | None:
+    """Ours for `--dist loadfile`; the others are xdist's."""
+    return TogetherScheduling(config, log) if config.getoption("dist") == "loadfile" else None
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark what `THOROUGH` lists."""
     here = Path(__file__).parent
     listed = {here / name for name in THOROUGH}
-    gone = sorted(str(path) for path in listed if not path.is_file())
+    gone = sorted(name for name in (*THOROUGH, *TOGETHER) if not (here / name).is_file())
     if gone:
-        raise pytest.UsageError(f"THOROUGH in tests/conftest.py lists {gone}, which are not there")
+        raise pytest.UsageError(f"tests/conftest.py lists {gone}, which are not there")
     for item in items:
         if item.path in listed:
             item.add_marker(pytest.mark.thorough)

@@ -31,21 +31,11 @@ from equipose.orchestrator.tracking.server import TrackingServer, tracking_serve
 from equipose.orchestrator.training.config import DataConfig, TrainConfig
 from equipose.pipelines.batches.source import BatchConfig
 
-SHARED = ("ray_cluster", "finished_sweep", "finished_comparison", "tracking")
-"""Fixtures that take seconds to make, once per process."""
-
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests that share a Ray in this process run last, because the others expect none.
-
-    With several processes (`--dist loadgroup`), system tests that share something are on one of them.
-    """
+    """Tests that share a Ray in this process run last, because the others expect none."""
     items.sort(key=lambda item: "ray_cluster" in getattr(item, "fixturenames", ()))
-    for item in items:
-        if item.get_closest_marker("system") and not item.get_closest_marker("xdist_group"):
-            shared = [name for name in SHARED if name in getattr(item, "fixturenames", ())]
-            item.add_marker(pytest.mark.xdist_group(shared[0] if shared else item.nodeid.split("::")[0]))
 
 
 @pytest.fixture(scope="session")

@@ -17,7 +17,7 @@ from job_processes import ContinualProcess, in_this_process, runs_by_name
 from equipose.experiments.commands.continual import continual
 from equipose.orchestrator.evaluation.evaluation import load_evaluation
 
-pytestmark = [pytest.mark.system, pytest.mark.xdist_group("jobs on one Ray")]
+pytestmark = [pytest.mark.system]
 
 TASKS, STRATEGIES = ("E01", "E02"), ("joint", "replay", "noisy nis+replay")
 OPTIONS = ("--tasks", *TASKS, "--strategies", *STRATEGIES, "--seeds", "1")

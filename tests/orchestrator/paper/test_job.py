@@ -17,7 +17,7 @@ from equipose.orchestrator.grid.run_one import RunsFolder, result_of, work_on
 from equipose.orchestrator.paper.plan import PaperConfig, distinct
 from equipose.orchestrator.ray_train.run import Resources
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(600), pytest.mark.xdist_group("jobs on one Ray")]
+pytestmark = [pytest.mark.system, pytest.mark.timeout(600)]
 CHOSEN = ("alpha", "profit")
 CHANGE = "awc.ratio_s=0.5"
 NOISE = ("INFO", "WARNING", "Warning", "Traceback", "(raylet)")

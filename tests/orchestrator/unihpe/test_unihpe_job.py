@@ -14,7 +14,7 @@ from job_processes import UnihpeProcess, in_this_process, runs_by_name
 from equipose.experiments.commands.tables import tables
 from equipose.experiments.commands.train import train
 
-pytestmark = [pytest.mark.system, pytest.mark.xdist_group("jobs on one Ray")]
+pytestmark = [pytest.mark.system]
 
 STAGES = ("unihpe s0 1 pose pairs", "unihpe s0 2 image", "unihpe s0 3 decoders")
 JOB = "unihpe-simulated_indoor-smoke-s0-001"
