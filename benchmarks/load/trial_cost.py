@@ -1,9 +1,9 @@
 """What a trial of a sweep costs in CPU, by kind of process; training itself is a small part of a toy trial.
 
-`python -m benchmarks trial_cost`, or `python -m benchmarks.load.trial_cost <trials>`: one ordinary sweep of toy
-trials, two at a time, in a process of its own, whose descendants are looked at ten times a second. CPU seconds
-are disturbed less by other work than those on the wall, though busy neighbours on a core may double them:
-compare runs of one hour.
+`python -m benchmarks trial_cost`, or `python -m benchmarks.load.trial_cost <trials>`: one ordinary sweep of
+toy trials, two at a time, in a process of its own, whose descendants are looked at ten times a second. CPU
+seconds are disturbed less by other work than those on the wall, though busy neighbours on a core may double
+them: compare runs of one hour.
 """
 
 from __future__ import annotations
