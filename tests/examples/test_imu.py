@@ -66,6 +66,7 @@ def test_it_is_short() -> None:
     assert len(lines) < 150
 
 
+@pytest.mark.slow
 @pytest.mark.system
 def test_it_is_found_prepared_and_trained_on_two_ray_workers(
     package: Path, recordings: Path, tmp_path: Path

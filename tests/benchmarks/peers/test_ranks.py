@@ -13,6 +13,7 @@ def test_seconds_are_summed_over_ranks() -> None:
     assert ranks.of_all_ranks([first, second]) == {"bare": [2.0, 3.0, 4.0], "ours": [4.0, 6.0, 5.0]}
 
 
+@pytest.mark.slow
 @pytest.mark.system
 def test_every_loop_ends_at_the_same_weights_and_loss() -> None:
     """A rank whose numbers differ raises, and with it the table."""

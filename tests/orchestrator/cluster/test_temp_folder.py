@@ -65,8 +65,9 @@ with ray_session(SessionConfig(num_cpus=1)):
 """
 
 
+@pytest.mark.slow
 @pytest.mark.system
-@pytest.mark.parametrize("variable", ["TMPDIR", pytest.param("RAY_TMPDIR", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("variable", ["TMPDIR", "RAY_TMPDIR"])
 def test_ray_starts_under_a_long_folder(long_folder: str, variable: str) -> None:
     environment = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
     found = subprocess.run(

@@ -199,6 +199,7 @@ def test_settings_are_overridden_by_name(store: Path) -> None:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.system
 def test_two_ranks_equal_one(store: Path, tmp_path: Path) -> None:
     configs = {name: replace(config_of(store, name), epochs=1) for name in ARCHITECTURES}
