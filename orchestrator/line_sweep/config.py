@@ -11,6 +11,7 @@ from equipose.orchestrator.grid.run_spec import RunResult, RunSpec
 from equipose.orchestrator.line_sweep.dials import AnyDial, own_point
 from equipose.orchestrator.ray_train.sizing import concurrent_runs_of
 from equipose.orchestrator.training.config import TrainConfig
+from equipose.pipelines.files.path_safety import check_name
 
 TUNING_SEED = 1000
 """Added to a sweep's seed, so that no setting is chosen for luck with a seed that another job uses."""
@@ -87,6 +88,14 @@ class LineSweep(Protocol):
 
 
 Sweep = TypeVar("Sweep", bound=LineSweep)
+
+
+def check_budget(config: LineSweep) -> None:
+    """Raise ValueError for a name that is no file's, and for a sweep without trials or room for one."""
+    check_name(config.name, "sweep name")
+    for what, count in (("trials", config.trials), ("concurrency", config.concurrency)):
+        if count < 1:
+            raise ValueError(f"{what} must be at least 1, got {count}")
 
 
 def sized(config: Sweep) -> Sweep:

@@ -10,10 +10,9 @@ from typing import ClassVar
 from equipose.orchestrator.cluster.capacity import Resources
 from equipose.orchestrator.continual.config import ContinualConfig, Strategy, Stream
 from equipose.orchestrator.grid.run_spec import RunResult, RunSpec
-from equipose.orchestrator.line_sweep.config import Search, untested
+from equipose.orchestrator.line_sweep.config import Search, check_budget, untested
 from equipose.orchestrator.stream_sweep.dials import dials_of, turned
 from equipose.orchestrator.training.config import TrainConfig
-from equipose.pipelines.files.path_safety import check_name
 
 OBJECTIVE = "stream/validation_mm"
 """What a sweep of streams minimises: the mean error on the validation parts of all tasks, after the last."""
@@ -39,10 +38,7 @@ class StreamSweepConfig:
     concurrency: int = 1
 
     def __post_init__(self) -> None:
-        check_name(self.job.name, "sweep name")
-        for what, count in (("trials", self.trials), ("concurrency", self.concurrency)):
-            if count < 1:
-                raise ValueError(f"{what} must be at least 1, got {count}")
+        check_budget(self)
         for what, values in (("seeds", self.job.seeds), ("orders", self.job.orders)):
             if len(values) != 1:
                 raise ValueError(f"a sweep of streams has one of {what}, got {list(values)}; keep the first")

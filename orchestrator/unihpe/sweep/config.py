@@ -11,11 +11,11 @@ from equipose.models.alignment.config import IMAGE, KEYPOINTS, POSE
 from equipose.models.sensors import subset_name
 from equipose.orchestrator.cluster.capacity import Resources
 from equipose.orchestrator.grid.run_spec import RunResult, RunSpec
-from equipose.orchestrator.line_sweep.config import TUNING_SEED, Search, untested
+from equipose.orchestrator.line_sweep.config import TUNING_SEED, Search, check_budget, untested
 from equipose.orchestrator.training.config import TrainConfig
 from equipose.orchestrator.unihpe.stages import UnihpeConfig, Variant
 from equipose.orchestrator.unihpe.sweep.dials import changed, dials_of, turned, typed
-from equipose.pipelines.files.path_safety import check_name, file_name
+from equipose.pipelines.files.path_safety import file_name
 
 OBJECTIVE = "align/validation_mm"
 """What the sweep minimises: the error of the pose from the picture alone, on the validation part, after the
@@ -46,10 +46,7 @@ class AlignSweepConfig:
     concurrency: int = 1
 
     def __post_init__(self) -> None:
-        check_name(self.job.name, "sweep name")
-        for what, count in (("trials", self.trials), ("concurrency", self.concurrency)):
-            if count < 1:
-                raise ValueError(f"{what} must be at least 1, got {count}")
+        check_budget(self)
         if len(self.job.variants) != 1:
             raise ValueError(f"a sweep tunes one variant, got {list(self.job.methods)}; keep the first")
         model, objective = self.variant.model, self.variant.objective
