@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from equipose.experiments.presets.names import DEFAULT_OUT, AlignObjective, PresetName, WorkName
-from equipose.experiments.presets.typed.works import refuse_idle
+from equipose.experiments.presets.typed.works import refuse_idle, taken_by
 
 if TYPE_CHECKING:
     from equipose.experiments.presets.sources import DataSource
@@ -97,7 +96,7 @@ def sweep(
     if work == "unihpe":
         from equipose.experiments.commands.unihpe.sweep import sweep_alignment
 
-        sweep_alignment(**{name: given[name] for name in inspect.signature(sweep_alignment).parameters})
+        sweep_alignment(**taken_by(sweep_alignment, given))
         return
     from equipose.experiments.presets.sources import chosen_source
 

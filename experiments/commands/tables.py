@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from equipose.experiments.presets.names import DEFAULT_OUT, PaperPresetName, TablesWorkName
+from equipose.experiments.presets.typed.works import refuse_idle, taken_by
 
 if TYPE_CHECKING:
     from equipose.experiments.presets.paper import TablesOptions
@@ -73,31 +74,16 @@ def tables(
         resume: Resume the newest unfinished job of this preset in `out`, with its own options.
         quiet: Print only the outcome.
     """
+    given = dict(locals())
     from equipose.experiments.jobs.start import start_job
     from equipose.experiments.presets.paper import TablesOptions
     from equipose.experiments.presets.sources import chosen_source
-    from equipose.experiments.presets.typed.works import refuse_idle
 
-    refuse_idle(globals()["tables"], locals())
+    refuse_idle(globals()["tables"], given)
     if work == "unihpe":
         from equipose.experiments.commands.unihpe.tables import unihpe_tables
 
-        unihpe_tables(
-            store=store,
-            wild=wild,
-            joined=joined,
-            preset=preset,
-            seeds=seeds,
-            epochs=epochs,
-            out=out,
-            workers=workers,
-            gpu=gpu,
-            override=override,
-            contrast_last=contrast_last,
-            mlflow_url=mlflow_url,
-            resume=resume,
-            quiet=quiet,
-        )
+        unihpe_tables(**taken_by(unihpe_tables, given))
         return
     source = chosen_source(data, data_root, store, sensors, DATA[preset])
     options = TablesOptions(

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from equipose.experiments.presets.names import DEFAULT_OUT, FusionName, PresetName
-from equipose.experiments.presets.typed.works import refuse_idle
+from equipose.experiments.presets.typed.works import refuse_idle, taken_by
+
+if TYPE_CHECKING:
+    from equipose.experiments.presets.sizes import Preset
+    from equipose.experiments.presets.sources import DataSource
+    from equipose.orchestrator.training.config import TrainConfig
 
 
 def train(
@@ -68,31 +73,45 @@ def train(
         register: Name under which that model also becomes a version in MLflow's registry.
         dry_run: Print the resolved settings and stop before training.
     """
-    refuse_idle(train, locals())
+    given = dict(locals())
+    refuse_idle(train, given)
     if work == "unihpe":
         from equipose.experiments.commands.unihpe.train import align
 
-        align(
-            store=store,
-            preset=preset,
-            variant=variant or "unihpe",
-            stages=3 if stages is None else stages,
-            protocol=protocol,
-            split=split,
-            out=out,
-            seed=seed,
-            epochs=epochs,
-            workers=workers,
-            gpu=gpu,
-            override=override,
-            resume=resume,
-            dry_run=dry_run,
-        )
-        return
+        align(**taken_by(align, given))
+    else:
+        fuse(**taken_by(fuse, given))
+
+
+def fuse(
+    *,
+    data: str | None,
+    data_root: Path | None,
+    store: str | None,
+    preset: PresetName,
+    method: str | None,
+    fusion: FusionName | None,
+    protocol: str | None,
+    split: str | None,
+    out: Path,
+    name: str | None,
+    seed: int,
+    epochs: int | None,
+    workers: int,
+    gpu: bool,
+    sensors: tuple[str, ...],
+    override: tuple[str, ...],
+    log_model: bool,
+    register: str | None,
+    dry_run: bool,
+) -> None:
+    """Train one model that fuses its sensors; the arguments are those of `equipose train`.
+
+    Raises ValueError for options that would not work, DataError for a store without what they need.
+    """
     from equipose.experiments.jobs.preflight import stop_at_absent_sensors, stop_at_problems, wanted_by
     from equipose.experiments.presets.sizes import PRESETS
-    from equipose.experiments.presets.sources import check_source, chosen_source, ensure_store, store_path
-    from equipose.experiments.presets.typed.overrides import with_overrides
+    from equipose.experiments.presets.sources import chosen_source, ensure_store
     from equipose.orchestrator.cluster.capacity import concurrent_runs
     from equipose.orchestrator.logged_model.log import ModelLogging
     from equipose.orchestrator.ray_train.job import run_train_job
@@ -103,17 +122,8 @@ def train(
     out = out.resolve()
     sizes = PRESETS[preset].resized(epochs, None)
     source = chosen_source(data, data_root, store, sensors)
-    default = source.default_split()
-    base = sizes.train_config(
-        store_path(source, out, sizes.simulated),
-        protocol or default[0],
-        split or default[1],
-        seed,
-        real=source.real,
-        sensors=source.model_sensors(),
-    )
-    config = with_overrides(base, (f"method={method}", f"model.fusion={fusion}", *override))
-    check_source(source, [(config.data.protocol, config.data.split)])
+    chosen = (f"method={method}", f"model.fusion={fusion}", *override)
+    config = _config(sizes, source, out, (protocol, split), seed, chosen)
     if dry_run:
         print(json.dumps(to_json(config), indent=2))
         return
@@ -129,3 +139,29 @@ def train(
         f"{name}: validation MPJPE {metrics['val/mpjpe_mm']:.1f} mm, best {metrics['best/mpjpe_mm']:.1f} mm"
     )
     print(f"look at it: equipose ui {out}\nits errors: equipose evaluate {out / 'train' / name}")
+
+
+def _config(
+    sizes: Preset,
+    source: DataSource,
+    out: Path,
+    split: tuple[str | None, str | None],
+    seed: int,
+    overrides: tuple[str, ...],
+) -> TrainConfig:
+    """The run; split: protocol and split as given. Raises ValueError for settings that would not work."""
+    from equipose.experiments.presets.sources import check_source, store_path
+    from equipose.experiments.presets.typed.overrides import with_overrides
+
+    protocol, by = (given or usual for given, usual in zip(split, source.default_split(), strict=True))
+    base = sizes.train_config(
+        store_path(source, out, sizes.simulated),
+        protocol,
+        by,
+        seed,
+        real=source.real,
+        sensors=source.model_sensors(),
+    )
+    config = with_overrides(base, overrides)
+    check_source(source, [(config.data.protocol, config.data.split)])
+    return config

@@ -1,10 +1,11 @@
-"""Which options of a verb its works (`--work`) do not look at: typed for one of them, they are refused."""
+"""Which options of a verb its works (`--work`) take: the others, typed for that work, are refused."""
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
+from typing import Any
 
 STREAMS = "it is for streams of tasks; add --work continual, or leave it out"
 ALIGNING = "it is for models that align; add --work unihpe, or leave it out"
@@ -79,6 +80,15 @@ def refuse_idle(verb: Callable[..., None], given: Mapping[str, object]) -> None:
     for name, why in IDLE[verb.__name__][work].items():
         if given[name] != options[name].default:
             raise ValueError(f"{_typed(name, given[name])} has no effect with --work {work}: {why}")
+
+
+def taken_by(function: Callable[..., None], given: Mapping[str, object]) -> dict[str, Any]:
+    """Those of a verb's arguments that the function of one of its works takes, by name.
+
+    >>> taken_by(lambda out, seed: None, {"work": "unihpe", "out": ".", "seed": 1})
+    {'out': '.', 'seed': 1}
+    """
+    return {name: given[name] for name in inspect.signature(function).parameters}
 
 
 def _typed(name: str, value: object) -> str:
