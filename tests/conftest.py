@@ -91,7 +91,8 @@ TOGETHER = {
     "orchestrator/sweep/test_run.py": "finished jobs",
     "orchestrator/tracking/test_ui_browser.py": "finished jobs",
 }
-"""Files of system tests that share what takes minutes to make -> what that is; one process gets them all."""
+"""Files of system tests that share what takes minutes to make -> what that is; one process gets them all,
+after the other files, some of which expect that no Ray runs in their process."""
 
 
 class TogetherScheduling(LoadScopeScheduling):
@@ -107,13 +108,16 @@ class TogetherScheduling(LoadScopeScheduling):
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> TogetherScheduling | None:
-    """Ours for `--dist loadfile`; the others are xdist's."""
-    return TogetherScheduling(config, log) if config.getoption("dist") == "loadfile" else None
+    """Ours for `--dist loadfile`, in the order of collection; the others are xdist's."""
+    if config.getoption("dist") != "loadfile":
+        return None
+    config.option.loadscopereorder = False
+    return TogetherScheduling(config, log)
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what `THOROUGH` lists."""
+    """Mark what `THOROUGH` lists, and put what `TOGETHER` lists last."""
     here = Path(__file__).parent
     listed = {here / name for name in THOROUGH}
     gone = sorted(name for name in (*THOROUGH, *TOGETHER) if not (here / name).is_file())
@@ -122,6 +126,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path in listed:
             item.add_marker(pytest.mark.thorough)
+    items.sort(key=lambda item: item.path.relative_to(here).as_posix() in TOGETHER)
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
