@@ -23,6 +23,7 @@ BENCHMARKS: Mapping[str, str] = MappingProxyType(
         "models": "models.models",
         "peers": "peers",
         "pictures": "models.pictures",
+        "quick_sweep": "load.quick_sweep",
         "renderer": "pipelines.renderer",
         "scaling": "scaling",
         "shapley": "balancing.shapley",

@@ -119,14 +119,14 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> TogetherSche
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark what `THOROUGH` lists, and put what `TOGETHER` lists last."""
     here = Path(__file__).parent
-    listed = {here / name for name in THOROUGH}
+    thorough, together = {here / name for name in THOROUGH}, {here / name for name in TOGETHER}
     gone = sorted(name for name in (*THOROUGH, *TOGETHER) if not (here / name).is_file())
     if gone:
         raise pytest.UsageError(f"tests/conftest.py lists {gone}, which are not there")
     for item in items:
-        if item.path in listed:
+        if item.path in thorough:
             item.add_marker(pytest.mark.thorough)
-    items.sort(key=lambda item: item.path.relative_to(here).as_posix() in TOGETHER)
+    items.sort(key=lambda item: item.path in together)
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:

@@ -22,6 +22,8 @@ from benchmarks.load.checks import (
 )
 from benchmarks.load.logging_time import Stopwatch, TrialTimes, medians, share_of_trial, share_of_worker
 from benchmarks.load.process_table import Process, below, largest_by_kind, memory_mib, parse_stat, processes
+from benchmarks.load.quick_sweep import Passed, announced_left, share_of_cores
+from benchmarks.load.quick_sweep import markdown as sweep_table
 from benchmarks.load.soak import growth
 from benchmarks.load.trial_cost import Cost, costs, kind_of
 from benchmarks.load.trial_cost import markdown as cost_table
@@ -284,3 +286,41 @@ def test_a_trials_cost_leaves_out_what_starts_once() -> None:
     table = cost_table(found, trials=2, training=1.5)
     assert "A trial: 7.0 s, of which it trains 1.5 s: 5.5 s outside." in table
     assert "| other | 1 | 9.0 |  |" in table
+
+
+@pytest.mark.parametrize(
+    ("line", "left"),
+    [
+        ("[1/4 trials, about 40s left]", 40),
+        ("about 2m05s left", 125),
+        ("about 1h02m left", 3720),
+        ("done", None),
+    ],
+)
+def test_the_announced_time_is_read(line: str, left: float | None) -> None:
+    assert announced_left(line) == left
+
+
+def test_a_sweep_is_told_from_its_lines_and_looks() -> None:
+    passed = Passed(
+        lines=[
+            (1.0, "08:00:01 simulating data"),
+            (10.0, "08:00:10 a running epoch 0/2"),
+            (20.0, "08:00:20 a running epoch 1/2  [0/1 trials, 1 running, about 1m00s left]"),
+            (50.0, "08:00:50 a done epoch 2/2  [1/1 trials, 0 running, about 3s left]"),
+        ],
+        looks=[
+            (9.0, {"training worker": 1.0}),
+            (11.0, {"training worker": 2.0}),
+            (49.0, {"training worker": 42.0, "other": 5.0}),
+            (55.0, {"training worker": 43.0, "other": 9.0}),
+        ],
+        wall=60.0,
+    )
+    assert share_of_cores(passed, 2) == pytest.approx(0.5)
+    table = sweep_table(passed, 2)
+    assert "| first epoch ended after | 20 s |" in table
+    assert "after 20 s, 1.50 of what was left" in table
+    assert "| all announcements | 1.50 to 1.50 of what was left |" in table, "too late to plan by is left out"
+    with pytest.raises(RuntimeError, match="no trial started"):
+        share_of_cores(Passed(lines=[], looks=passed.looks, wall=1.0), 2)
