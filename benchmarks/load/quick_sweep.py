@@ -61,6 +61,11 @@ def first(lines: Iterable[tuple[float, str]], pattern: str | re.Pattern[str]) ->
     return next((when for when, line in lines if re.search(pattern, line)), None)
 
 
+def last_end(lines: Iterable[tuple[float, str]]) -> float | None:
+    """When the last trial ended."""
+    return max((when for when, line in lines if any(word in line for word in ENDED)), default=None)
+
+
 def watched(options: Sequence[str], out: Path) -> Passed:
     """Run a sweep into `out`. Raises RuntimeError when it fails."""
     lines: list[tuple[float, str]] = []
@@ -94,8 +99,7 @@ def watched(options: Sequence[str], out: Path) -> Passed:
 
 def share_of_cores(passed: Passed, cores: int) -> float:
     """CPU of the training workers over all that the cores have while trials run."""
-    start = first(passed.lines, STARTED)
-    end = max((when for when, line in passed.lines if any(word in line for word in ENDED)), default=None)
+    start, end = first(passed.lines, STARTED), last_end(passed.lines)
     if start is None or end is None:
         raise RuntimeError("no trial started and ended")
     spent = [cpu.get(WORKER, 0.0) for when, cpu in passed.looks if start <= when <= end]
@@ -115,6 +119,9 @@ def markdown(passed: Passed, cores: int) -> str:
         "first epoch ended after": "never" if epoch is None else f"{epoch:.0f} s",
         f"training workers' share of {cores} cores while trials run": f"{share_of_cores(passed, cores):.0%}",
     }
+    end = last_end(passed.lines)
+    if end is not None:
+        rows["from the last trial's end to the summary"] = f"{passed.wall - end:.0f} s"
     if ratios:
         when, ratio = ratios[0]
         values = [value for _, value in ratios]

@@ -38,6 +38,7 @@ with ray_session(), progress:
 """
 PAUSE = 0.1
 """Seconds between two looks; what a process does after the last look is not counted."""
+TRIALS = 8
 BESIDES_TRIALS = {"ray::CoalitionWorker", "ray::_AutoscalingCoordinatorActor", "ray::IDLE"}
 """Ray's processes of a sweep that it starts once, not for each trial."""
 
@@ -96,7 +97,7 @@ def training_seconds(folder: Path) -> float:
     from equipose.orchestrator.training.build import build_training
     from equipose.orchestrator.training.loop import fit
 
-    sweep = toy_sweep("cost", toy_store(folder / "store"), trials=1, concurrency=2)
+    sweep = toy_sweep("cost", toy_store(folder / "store"), trials=TRIALS, concurrency=2)
     config = sweep.run_config(sweep.enqueued()[0])
     for _ in range(2):  # the first warms up
         began = time.process_time()
@@ -125,7 +126,7 @@ def markdown(found: dict[str, Cost], trials: int, training: float) -> str:
     return "\n".join(lines)
 
 
-def main(trials: int = 8) -> str:
+def main(trials: int = TRIALS) -> str:
     """Run the sweep in a temporary folder; Markdown."""
     with tempfile.TemporaryDirectory() as folder:
         own = Path(folder) / "training"
