@@ -59,6 +59,9 @@ class Variant:
     later: LaterStages = field(default_factory=LaterStages)
     aligned_first: bool = True
     """Whether the first two stages are trained; False starts the last one anew."""
+    as_long: bool = False
+    """Whether a last stage that starts anew takes the epochs of all three, its learning rate falling as far;
+    a gain over it is not one of training longer."""
     last: int = len(STAGES)
     """How many of the three stages are trained at most."""
     contrast_last: bool = True
@@ -111,6 +114,8 @@ class UnihpeConfig:
         if missing := sorted(set(STAGES) - set(self.lengths)):
             raise ValueError(f"lengths lack the stages {missing}")
         for variant in self.variants:
+            if variant.as_long and variant.aligned_first:
+                raise ValueError(f"variant {variant.name!r} is aligned first; as_long is for one that is not")
             if variant.trained_on and variant.trained_on not in self.others:
                 raise ValueError(
                     f"variant {variant.name!r} is trained on {variant.trained_on!r}, which is not given"
@@ -173,9 +178,9 @@ class UnihpeConfig:
             yield name, replace(data, batch=_seen_by(variant.model, data.batch))
 
     def _config(self, variant: Variant, stage: Stage, seed: int) -> TrainConfig:
-        length = self.lengths[stage]
         if isinstance(variant.model, BaselineConfig):
             return self._baseline(variant, variant.model, seed)
+        length = self._as_long() if variant.as_long else self.lengths[stage]
         data, optimizer = self._data_of(variant), length.optimizer
         model, objective = _trained_in(stage, variant)
         if stage != STAGES[0]:
@@ -192,6 +197,12 @@ class UnihpeConfig:
             frozen=frozen,
             compute=self.compute,
         )
+
+    def _as_long(self) -> StageLength:
+        """The last stage with the epochs of all three."""
+        last, epochs = self.lengths[STAGES[-1]], sum(self.lengths[stage].epochs for stage in STAGES)
+        gamma = last.optimizer.gamma ** (last.epochs / epochs)
+        return replace(last, epochs=epochs, optimizer=replace(last.optimizer, gamma=gamma))
 
     def _baseline(self, variant: Variant, model: BaselineConfig, seed: int) -> TrainConfig:
         length, data = self.lengths[BASELINE], self._data_of(variant)

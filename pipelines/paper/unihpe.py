@@ -145,6 +145,7 @@ ABLATION = PublishedTable(
     title="Table 6: what each part adds",
     rows={
         "none": TableRow(label="decoders alone"),
+        "none as long": TableRow(label="decoders alone, for the epochs of all stages (ours)", printed=False),
         "pairs": TableRow(label="+ L_pair"),
         "no token": TableRow(label="+ L_triplet"),
         "unihpe": TableRow(label="+ modality token"),

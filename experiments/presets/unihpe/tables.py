@@ -24,7 +24,7 @@ from equipose.experiments.presets.unihpe.variants import variant_of
 from equipose.models.baselines.config import Architecture
 from equipose.orchestrator.jobs.location import Kind
 from equipose.orchestrator.training.config import DataConfig, OptimizerConfig
-from equipose.orchestrator.unihpe.paper.plan import ABLATED, LIFTERS, MOVING, WHOLE, image_variant
+from equipose.orchestrator.unihpe.paper.plan import ABLATED, AS_LONG, LIFTERS, MOVING, WHOLE, image_variant
 from equipose.orchestrator.unihpe.stages import UnihpeConfig, Variant
 from equipose.pipelines.readers import READERS, TripletSource
 from equipose.pipelines.readers.triplets.joined import JoinedReader, JoinedRoots
@@ -191,7 +191,8 @@ def table_variants(options: UnihpeTablesOptions, joined: bool) -> tuple[Variant,
     """Everything that tables 1 to 6 show, the whole model first; tables 4 and 6 for every seed."""
     sizes = TABLE_SIZES[options.preset]
     found = []
-    for name in (WHOLE, *(name for name in ABLATED if name != WHOLE), *LIFTERS.values()):
+    ablated = (name for name in ABLATED if name != WHOLE)
+    for name in (WHOLE, *ablated, AS_LONG, *LIFTERS.values()):
         if name == "both sets":
             if joined:
                 whole = variant_of(WHOLE, sizes.sizes)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from equipose.experiments.presets.unihpe.baselines import baseline_variants
 from equipose.experiments.presets.unihpe.sizes import UnihpeSizes
 from equipose.models.alignment.config import KEYPOINTS
+from equipose.orchestrator.unihpe.paper.plan import AS_LONG
 from equipose.orchestrator.unihpe.stages import Variant
 
 
@@ -19,6 +20,8 @@ def variant_of(name: str, sizes: UnihpeSizes) -> Variant:
         True
     """
     model, objective = sizes.model, sizes.objective
+    unaligned = replace(objective, contrast=False, higher=None)
+    alone = Variant(name=name, model=model, objective=unaligned, aligned_first=False)
     made = {
         "unihpe": Variant(name=name, model=model, objective=objective),
         "no token": Variant(name=name, model=replace(model, modality_token=False), objective=objective),
@@ -27,12 +30,8 @@ def variant_of(name: str, sizes: UnihpeSizes) -> Variant:
         "gram": Variant(name=name, model=model, objective=replace(objective, higher="gram")),
         "pmrl": Variant(name=name, model=model, objective=replace(objective, higher="pmrl")),
         "symile": Variant(name=name, model=model, objective=replace(objective, higher="symile")),
-        "none": Variant(
-            name=name,
-            model=model,
-            objective=replace(objective, contrast=False, higher=None),
-            aligned_first=False,
-        ),
+        "none": alone,
+        AS_LONG: replace(alone, as_long=True),
         **{
             f"{encoder}+{decoder} lifting": _lifting(f"{encoder}+{decoder} lifting", sizes, encoder, decoder)
             for encoder in ("transformer", "mlp")

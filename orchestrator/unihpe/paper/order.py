@@ -13,7 +13,7 @@ from itertools import pairwise
 import numpy as np
 import polars as pl
 
-from equipose.orchestrator.unihpe.paper.plan import ABLATED, LIFTERS, Origin, origins
+from equipose.orchestrator.unihpe.paper.plan import ABLATED, AS_LONG, LIFTERS, WHOLE, Origin, origins
 from equipose.orchestrator.unihpe.results import UnihpeOutcome
 from equipose.orchestrator.unihpe.tables import caption
 from equipose.pipelines.paper.unihpe import EXACT, PICTURES, UNIHPE_TABLES
@@ -40,14 +40,19 @@ CLAIMS: tuple[Claim, ...] = (
         for column in (EXACT, PICTURES)
         for before, row in pairwise(ABLATED)
     ),
-    *(Claim(table="ablation", column=column, row="unihpe", reference="none") for column in (EXACT, PICTURES)),
+    *(
+        Claim(table="ablation", column=column, row=WHOLE, reference=reference)
+        for reference in ("none", AS_LONG)
+        for column in (EXACT, PICTURES)
+    ),
     *(
         Claim(table="parts", column=EXACT, row="transformer+score", reference=row)
         for row in LIFTERS
         if row != "transformer+score"
     ),
 )
-"""What each part adds in table 6, all of them together, and table 4's best against the others."""
+"""What each part adds in table 6, all of them together, also against as many epochs without alignment, and
+table 4's best against the others."""
 
 
 def difference(outcome: UnihpeOutcome, mine: Origin, theirs: Origin) -> PairedTest | None:

@@ -20,6 +20,8 @@ LIFTERS: Mapping[str, str] = {
 """Row of table 4 -> variant."""
 ABLATED = ("none", "pairs", "no token", WHOLE, "both sets")
 """Rows of table 6 -> variants of the same name; each adds something to the one before."""
+AS_LONG = "none as long"
+"""Our control in table 6: what is not aligned, trained for as many epochs as what is."""
 PCK = Metric(
     key="pck_share", label="PCK@0.05", unit="%", decimals=1, reads="pck_percent", higher_is_better=True
 )
@@ -88,7 +90,7 @@ def origins(config: UnihpeConfig) -> dict[str, dict[tuple[str, str], Origin]]:
         "backbones": {},
         "ablation": {
             (name, column): Origin(variant=name, route=route)
-            for name in ABLATED
+            for name in (*ABLATED, AS_LONG)
             for column, route in ((EXACT, "exact_keypoints>pose"), (PICTURES, images))
         },
     }

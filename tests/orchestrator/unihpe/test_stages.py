@@ -75,6 +75,20 @@ def test_a_variant_can_stop_early_or_start_at_its_last_stage(config: UnihpeConfi
     assert config.runs(lifting, 0)[-1].config.objective.higher is None
 
 
+def test_the_control_sees_every_frame_as_often_and_ends_at_the_same_rate(config: UnihpeConfig) -> None:
+    whole = config.variants[0]
+    alone = Variant(
+        name="long", model=whole.model, objective=Align.Config(contrast=False), aligned_first=False
+    )
+    usual = config.runs(replace(alone, name="usual"), 0)[-1].config
+    long = config.runs(replace(alone, as_long=True), 0)[-1].config
+    assert long.epochs == sum(run.config.epochs for run in config.runs(whole, 0)) > usual.epochs
+    assert long.optimizer.lr_at(long.epochs) == pytest.approx(usual.optimizer.lr_at(usual.epochs))
+    assert long.optimizer.lr_at(0) == usual.optimizer.lr_at(0)
+    with pytest.raises(ValueError, match="'unihpe' is aligned first; as_long is for one that is not"):
+        replace(config, variants=(replace(whole, as_long=True),))
+
+
 def test_a_baseline_has_one_stage_and_only_its_sensor(config: UnihpeConfig) -> None:
     length = replace(config.lengths["image"], batch_size=5)
     variants = baseline_variants(config.variants[0].model)
