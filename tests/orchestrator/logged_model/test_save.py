@@ -90,6 +90,7 @@ def test_a_served_model_gives_the_poses(
 ) -> None:
     port = free_port("127.0.0.1")
     address = f"http://127.0.0.1:{port}"
+    activated = f"{Path(sys.executable).parent}:{os.environ['PATH']}"  # MLflow starts `uvicorn` by its name
     serve = ["-m", "mlflow", "models", "serve", "-m", str(saved), "--env-manager", "local"]
     with (tmp_path / "log").open("w") as log:
         server = subprocess.Popen(
@@ -97,17 +98,19 @@ def test_a_served_model_gives_the_poses(
             stdout=log,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            env=os.environ | {"PATH": activated},
         )
         try:
-            wait_for(address, server)
+            wait_for(address, server, tmp_path / "log")
             answer = asked(address, arrays(batch))
         finally:
-            os.killpg(server.pid, signal.SIGTERM)
-            server.wait(30)
+            if server.poll() is None:
+                os.killpg(server.pid, signal.SIGTERM)
+                server.wait(30)
     np.testing.assert_allclose(answer, poses(trained, batch), atol=TOLERANCE, rtol=0)
 
 
-def wait_for(address: str, server: subprocess.Popen[Any]) -> None:
+def wait_for(address: str, server: subprocess.Popen[Any], log: Path) -> None:
     deadline = time.monotonic() + 200
     while time.monotonic() < deadline and server.poll() is None:
         try:
@@ -115,7 +118,7 @@ def wait_for(address: str, server: subprocess.Popen[Any]) -> None:
                 return
         except OSError:
             time.sleep(0.5)
-    raise AssertionError(f"the server did not answer; exit status {server.poll()}")
+    raise AssertionError(f"the server did not answer; exit status {server.poll()}: {log.read_text()[-2000:]}")
 
 
 def asked(address: str, values: dict[str, np.ndarray]) -> np.ndarray:
