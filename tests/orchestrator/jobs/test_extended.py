@@ -72,11 +72,11 @@ def test_a_comparison_gets_more_seeds(tmp_path: Path) -> None:
     out = tmp_path / "out"
     done(ComparisonProcess(out, *SMALL, "--methods", "awc", "--seeds", "1"))
     before = times(out, "cells/*/result.json")
-    assert len(before) == 8, "2 x 2 to tune, 2 to compare, 2 sensors alone"
+    assert len(before) == 10, "2 x 2 to tune, 2 to compare, a longer and a frozen one, 2 sensors alone"
     done(ComparisonProcess(out, "--resume", "--seeds", "2"))
     after = times(out, "cells/*/result.json")
     assert {path: after[path] for path in before} == before
-    assert len(after) == 8 + 4
+    assert len(after) == 10 + 6
     (root,) = out.glob("comparisons/*")
     (setting,) = json.loads((root / "outcome.json").read_text())["settings"].values()
     assert {method: len(errors) for method, errors in setting["test_mpjpe_mm"].items()} == {
