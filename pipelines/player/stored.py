@@ -13,6 +13,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from equipose.models.sensors import Points
+from equipose.models.skeleton import ROOT
 from equipose.pipelines.files.errors import DataError
 from equipose.pipelines.player.clip import Clip, Poses
 from equipose.pipelines.player.drawn import panel_of
@@ -70,6 +71,12 @@ def first_with_pose(store: Store) -> int:
     """The first sequence with a known pose; the first one where there is none."""
     known = store.index.filter(pl.col("valid_pose"))["sequence"]
     return int(known[0]) if len(known) else 0
+
+
+def true_pelvis(store: Store, sequence: int) -> Poses:
+    """[F, 1, 3] m, where the pelvis of each frame of a sequence is; zero where the pose is not known."""
+    pelvis = store.sequence(sequence).pose[:, ROOT : ROOT + 1]
+    return np.where(np.isfinite(pelvis).all(axis=-1, keepdims=True), pelvis, np.float32(0))
 
 
 def find_sequence(store: Store, name: str) -> int:

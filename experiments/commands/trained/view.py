@@ -68,7 +68,7 @@ def chosen_clip(source: str, sequence: str | None, files: tuple[Path, ...], rate
     """The clip that is asked for; see `view`."""
     from equipose.pipelines.player import clip_of
     from equipose.pipelines.player.predictions import read_predictions
-    from equipose.pipelines.player.stored import find_sequence, first_with_pose
+    from equipose.pipelines.player.stored import find_sequence, first_with_pose, true_pelvis
 
     paths = [*([Path(source)] if source.endswith(".parquet") else []), *files]
     found = [read_predictions(path) for path in paths]
@@ -77,16 +77,20 @@ def chosen_clip(source: str, sequence: str | None, files: tuple[Path, ...], rate
     if sequence is not None:
         number = find_sequence(store, sequence)
     elif found:
-        hits = [i for i, key in enumerate(store.keys) if key[:3] in predicted]
+        hits = [i for i, key in enumerate(store.keys) if (*key[:3], key.camera) in predicted]
         if not hits:
             raise ValueError(f"{paths[0]}: no sequence of {store.path} is in it; give the store it is from")
         number = hits[0]
     else:
         number = first_with_pose(store)
     key, numbers = store.keys[number], store.sequence(number).numbers
-    if found and key[:3] not in predicted:
+    if found and (*key[:3], key.camera) not in predicted:
         raise ValueError(f"sequence is {key.stem}, which no file of predictions has; choose another")
-    poses = {label: one.poses(key, numbers) for label, one in zip(labels(paths), found, strict=True)}
+    pelvis = true_pelvis(store, number) if any(one.around_pelvis for one in found) else 0.0
+    poses = {
+        label: one.poses(key, numbers) + (pelvis if one.around_pelvis else 0.0)
+        for label, one in zip(labels(paths), found, strict=True)
+    }
     return clip_of(store, number, poses, rate=rate)
 
 

@@ -13,7 +13,13 @@ import pytest
 from equipose.pipelines.files.errors import DataError
 from equipose.pipelines.player import clip_of
 from equipose.pipelines.player.predictions import POSE, read_predictions
-from equipose.pipelines.player.stored import MOST_FRAMES, find_sequence, first_with_pose, rows_by_sequence
+from equipose.pipelines.player.stored import (
+    MOST_FRAMES,
+    find_sequence,
+    first_with_pose,
+    rows_by_sequence,
+    true_pelvis,
+)
 from equipose.pipelines.sequence import SensorSequence
 from equipose.pipelines.store import SequenceKey, Store, StoreHeader, StoreWriter
 from equipose.pipelines.store.signals import StoredSignals
@@ -98,13 +104,31 @@ def written(path: Path, **changes: Any) -> Path:
 
 def test_predictions_are_laid_beside_their_frames(tmp_path: Path) -> None:
     found = read_predictions(written(tmp_path / "poses.parquet"))
-    assert found.sequences == {("E01", "S01", "A02")}
+    assert found.sequences == {("E01", "S01", "A02", "")}
+    assert not found.around_pelvis
     poses = found.poses(SequenceKey("E01", "S01", "A02"), np.array([1, 2, 3]))
     assert np.isnan(poses[0]).all()
     assert (poses[1:, 4, 1]).tolist() == [2, 3]
     assert np.isnan(found.poses(SequenceKey("E01", "S02", "A02"), np.array([2]))).all()
-    with pytest.raises(DataError, match="leave out --predictions for stores with several cameras"):
-        found.poses(SequenceKey("E01", "S01", "A02", "", "C1"), np.array([1]))
+    assert np.isnan(found.poses(SequenceKey("E01", "S01", "A02", "", "C1"), np.array([2]))).all()
+
+
+def test_predictions_of_several_cameras_are_told_apart(tmp_path: Path) -> None:
+    same = pl.Series([2, 2], dtype=pl.Int32)
+    found = read_predictions(written(tmp_path / "c.parquet", number=same, camera=pl.Series(["C1", "C2"])))
+    assert found.sequences == {("E01", "S01", "A02", "C1"), ("E01", "S01", "A02", "C2")}
+    second = found.poses(SequenceKey("E01", "S01", "A02", "", "C2"), np.array([2]))
+    assert (second[0, 4, 1], len(second)) == (2, 1)
+    with pytest.raises(DataError, match=r"columns is .*camera"):
+        read_predictions(written(tmp_path / "d.parquet", camera=pl.Series([1, 2])))
+
+
+def test_the_true_pelvis_is_zero_where_no_pose_is_known(tmp_path: Path, make_sequence: Make) -> None:
+    made = make_sequence(1, 1, 3, sensors=("rgb",), invalid={"pose": [1]})
+    pelvis = true_pelvis(stored(tmp_path / "store", made), 0)
+    np.testing.assert_array_equal(pelvis[[0, 2], 0], made.pose[[0, 2], 0])
+    assert pelvis.shape == (3, 1, 3)
+    assert not pelvis[1].any()
 
 
 def test_other_files_are_refused(tmp_path: Path) -> None:
@@ -115,5 +139,5 @@ def test_other_files_are_refused(tmp_path: Path) -> None:
     (tmp_path / "c.parquet").write_bytes(b"PAR1 no such thing PAR1")
     with pytest.raises(DataError, match="format is unreadable"):
         read_predictions(tmp_path / "c.parquet")
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(DataError, match="file is not there; give a file that `equipose predict` wrote"):
         read_predictions(tmp_path / "absent.parquet")
