@@ -84,7 +84,7 @@ TOGETHER = {
     "orchestrator/paper/test_job.py": "one Ray",
     "orchestrator/ray_train/test_retries.py": "one Ray",
     "orchestrator/ray_train/test_training_faults.py": "one Ray",
-    "orchestrator/sweep/test_leaked_groups.py": "one Ray",
+    "orchestrator/cluster/test_leaked_groups.py": "one Ray",
     "orchestrator/unihpe/test_unihpe_job.py": "one Ray",
     "orchestrator/comparison/test_comparison.py": "finished jobs",
     "orchestrator/sweep/test_recorded.py": "finished jobs",

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import signal
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -99,11 +101,23 @@ def trainer_with_few_processes(base: type, *, controller_here: bool) -> Any:
             return [c for c in super()._create_default_callbacks() if not isinstance(c, needless)]
 
         def _initialize_and_run_controller(self, **options: Any) -> Any:
-            if not controller_here:
+            if controller_here:
+                return _control_here(options)
+            with _own_interrupts():
                 return super()._initialize_and_run_controller(**options)
-            return _control_here(options)
 
     return Trainer
+
+
+@contextlib.contextmanager
+def _own_interrupts() -> Iterator[None]:
+    """Put the handler of Ctrl-C back afterwards: that of Ray Train keeps the controller alive."""
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    finally:
+        if threading.current_thread() is threading.main_thread() and before is not None:
+            signal.signal(signal.SIGINT, before)
 
 
 def _control_here(options: dict[str, Any]) -> Any:

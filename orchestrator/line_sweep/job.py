@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Generic
 
+from equipose.orchestrator.cluster.leaked_groups import LOOK_SECONDS, remove_leaked_groups
 from equipose.orchestrator.cluster.session import SessionConfig
 from equipose.orchestrator.grid.run_one import RunsFolder
 from equipose.orchestrator.jobs.location import JobFolder, JobLocation, runs_folder
@@ -17,7 +18,6 @@ from equipose.orchestrator.line_sweep.config import Sweep, sized
 from equipose.orchestrator.line_sweep.results import Swept
 from equipose.orchestrator.line_sweep.run import Studies, run_line_sweep
 from equipose.orchestrator.sweep.job import PATIENCE, REPLAY_SECONDS, end_runs, note_reasons
-from equipose.orchestrator.sweep.leaked_groups import LOOK_SECONDS, remove_leaked_groups
 from equipose.orchestrator.sweep.periodic import periodically
 from equipose.orchestrator.sweep.trial import SweepLocation
 from equipose.orchestrator.tracking.runs import flatten_config, tag_extent

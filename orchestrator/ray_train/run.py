@@ -16,6 +16,7 @@ from ray.train import UserCallback
 from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer
 
 from equipose.orchestrator.cluster.capacity import Resources
+from equipose.orchestrator.cluster.leaked_groups import release_after
 from equipose.orchestrator.cluster.ray_private import trainer_with_few_processes
 from equipose.orchestrator.failures import failed_training, is_lasting
 from equipose.orchestrator.ray_train.run_folder import clear_scratch, tidy
@@ -29,6 +30,10 @@ OBJECTIVE = "val/mpjpe_mm"
 RESTARTS = 2
 """How often a run is restarted where Ray Train gives up at once: after the death of its controller, or of a
 worker before it trained (seen with Ray 2.60; a worker takes most memory while it imports its libraries)."""
+
+
+ENDED_EARLY = (ray.train.ControllerError, ray.exceptions.RayError)
+"""How a run fails whose controller could not clear up after itself."""
 
 
 class EndAtLastingErrors(UserCallback):
@@ -95,6 +100,8 @@ def run_described(
             return _fit(payload, run_config, resources, controller_here)
         except (ray.train.TrainingFailedError, ray.exceptions.RayError) as error:
             failed = failed_training(name, f"{storage}/{name}", error)
+            if isinstance(error, ENDED_EARLY) and not controller_here:
+                release_after(error)
             if failed.lasting or not retries_left:
                 raise failed from error
     raise AssertionError("unreachable: the last attempt returns or raises")

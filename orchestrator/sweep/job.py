@@ -11,6 +11,7 @@ from typing import Any
 import polars as pl
 import ray.train
 
+from equipose.orchestrator.cluster.leaked_groups import LOOK_SECONDS, remove_leaked_groups
 from equipose.orchestrator.cluster.session import SessionConfig
 from equipose.orchestrator.evaluation.coalition_pool import PoolConfig, evaluate_coalitions
 from equipose.orchestrator.evaluation.contributions import contributions
@@ -23,7 +24,6 @@ from equipose.orchestrator.ray_train.run import best_checkpoint
 from equipose.orchestrator.ray_train.sizing import concurrent_runs_of
 from equipose.orchestrator.sweep.config import OBJECTIVE, SweepConfig
 from equipose.orchestrator.sweep.figures import sweep_figures
-from equipose.orchestrator.sweep.leaked_groups import LOOK_SECONDS, remove_leaked_groups
 from equipose.orchestrator.sweep.periodic import periodically
 from equipose.orchestrator.sweep.results import SweepOutcome, SweepTable, parameter_importance, sweep_table
 from equipose.orchestrator.sweep.run import run_sweep

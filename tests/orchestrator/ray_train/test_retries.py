@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import ray
 
 from equipose.balancing.shapley.statistics import DivergedError
 from equipose.orchestrator.cluster.capacity import Resources
@@ -103,6 +104,7 @@ class TestOnRay:
         with pytest.raises(FailedTrainingError, match="its process died"):
             train(small_run, tmp_path, retries=1)
         assert 2 <= count[1]() <= 2 * (1 + runs.RESTARTS), "more where a worker died before it trained"
+        assert ray.available_resources()["CPU"] == ray.cluster_resources()["CPU"], "its cores are free again"
 
     @pytest.mark.parametrize(
         ("times", "attempts"),

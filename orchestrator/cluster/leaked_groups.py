@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+import traceback
+
 from ray.util.placement_group import remove_placement_group
 
 from equipose.orchestrator.cluster.ray_private import groups_of_dead_makers
@@ -22,3 +25,15 @@ def remove_leaked_groups() -> int:
     for group in leaked:
         remove_placement_group(group)
     return len(leaked)
+
+
+def release_after(error: BaseException, patience_s: float = 2.0) -> None:
+    """Remove what an actor has left whose failed call raised `error`, waiting until it is dead.
+
+    Ray Train's controller (2.60) does not catch that a worker dies while its training is being launched: it
+    ends without removing its group, and lives until the frames of the error, which hold it, are cleared.
+    """
+    traceback.clear_frames(error.__traceback__)
+    deadline = time.monotonic() + patience_s
+    while not remove_leaked_groups() and time.monotonic() < deadline:
+        time.sleep(0.1)

@@ -8,7 +8,7 @@ import time
 import pytest
 import ray
 
-from equipose.orchestrator.sweep.leaked_groups import remove_leaked_groups
+from equipose.orchestrator.cluster.leaked_groups import remove_leaked_groups
 
 pytestmark = pytest.mark.system
 ATTEMPTS = 10
