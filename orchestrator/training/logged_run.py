@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import json
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -50,6 +51,9 @@ def _logging(tracked: Tracked | None, training: Training) -> Iterator[RunLogger 
     if tracked is None or not training.ranks.first:
         yield None
         return
+    # Validation needs it, and it imports SciPy. So does MLflow, which the logger's thread imports when it
+    # first delivers: two threads that import SciPy at once can take it from each other (KeyError: 'scipy').
+    importlib.import_module("equipose.models.metrics")
     wait, first = (0.0, HAND_OVER_SECONDS) if tracked.hand_over else (FINISH_SECONDS, 0.0)
     outbox = Path(tracked.outbox)
     logger = RunLogger(tracked.uri, tracked.run_id, outbox, patience=PATIENCE, first_delivery=first)
