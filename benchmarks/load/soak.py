@@ -17,7 +17,7 @@ from scipy.stats import theilslopes
 
 from benchmarks.load.checks import left_in_ray, left_processes, settled, sweep_problems
 from benchmarks.load.trials import PATIENCE, left_files, own_temp, toy_store, toy_sweep
-from benchmarks.load.watch import CountingProgress, look
+from benchmarks.load.watch import CountingProgress, look, open_files
 from equipose.orchestrator.cluster.session import ray_session
 from equipose.orchestrator.jobs.location import JobLocation
 from equipose.orchestrator.sweep.job import run_sweep_job
@@ -25,6 +25,8 @@ from equipose.orchestrator.tracking.server import tracking_server
 
 TRIALS = 8
 CONCURRENCY = 8
+LOOKS = 15
+"""At open files; they cover the pauses in which Ray asks for news."""
 WARM_UP = 2
 """Rounds that may still fill caches."""
 LASTING = ("MLflow server", "Ray GCS", "Ray raylet", "Ray dashboard")
@@ -42,6 +44,7 @@ class Round:
     memory_mib: dict[str, float]
     """`driver`, and of every lasting kind the largest process."""
     open_files: int
+    """That stay open."""
     threads: int
     temp_files: int
     placement_groups: int
@@ -83,12 +86,21 @@ def round_of(out: Path, temp: Path, number: int, began: float) -> Round:
         minute=(time.monotonic() - began) / 60,
         problems=sweep_problems(out, f"soak-{number:03d}", TRIALS),
         memory_mib={"driver": now.driver_mib, **lasting},
-        open_files=now.open_files,
+        open_files=lasting_files(),
         threads=now.threads,
         temp_files=len(left_files(temp)),
         placement_groups=held["placement groups"],
         actors=held["actors"],
     )
+
+
+def lasting_files() -> int:
+    """Files and sockets that stay open: the fewest of several looks, since connections come and go."""
+    counts = []
+    for _ in range(LOOKS):
+        counts.append(open_files())
+        time.sleep(0.2)
+    return min(counts)
 
 
 def growth(values: list[float], warm_up: int = WARM_UP) -> float:
