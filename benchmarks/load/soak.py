@@ -16,8 +16,9 @@ from pathlib import Path
 from scipy.stats import theilslopes
 
 from benchmarks.load.checks import left_in_ray, left_processes, settled, sweep_problems
+from benchmarks.load.process_table import open_files
 from benchmarks.load.trials import PATIENCE, left_files, own_temp, toy_store, toy_sweep
-from benchmarks.load.watch import CountingProgress, look, open_files
+from benchmarks.load.watch import CountingProgress, look
 from equipose.orchestrator.cluster.session import ray_session
 from equipose.orchestrator.jobs.location import JobLocation
 from equipose.orchestrator.sweep.job import run_sweep_job
