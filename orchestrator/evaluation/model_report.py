@@ -87,7 +87,7 @@ class ModelReport:
         return tables
 
     def figures(self, errors: pl.DataFrame) -> dict[str, Figure]:
-        """Name of the file -> picture: intervals, joints, and how subsets differ by one sensor."""
+        """Name of the file -> picture: intervals, joints, and, of several sensors, what one more does."""
         label, frames = self.evaluation.provenance, self.evaluation.frames
         subsets = shown_subsets(frames["subset"].unique(maintain_order=True).to_list())
         joints = {name: joint_values(self.evaluation.joints, name)["model"] for name in subsets}
@@ -95,7 +95,7 @@ class ModelReport:
             "errors": interval_panels(self._panels(errors), label, title="Error of the model"),
             "joints": joint_heatmap(joints, label, title="Error per joint"),
         }
-        if self.evaluation.report.coalitions.exact:
+        if self.evaluation.report.coalitions.exact and len(self.evaluation.report.modalities) > 1:
             values, modalities = lattice_values(frames)
             figures["lattice"] = subset_lattice(values, modalities, label)
         return figures

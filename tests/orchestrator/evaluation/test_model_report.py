@@ -199,3 +199,10 @@ def test_advice_without_the_model_says_why_there_is_no_latency(report: ModelRepo
 def test_costs_that_do_not_fit_the_model_are_refused(report: ModelReport) -> None:
     with pytest.raises(ValueError, match=r"cost 'money' lacks \['mmwave', 'wifi'\]"):
         advice_of(report, {"money": {"rgb": 1.0, "lidar": 2.0}})
+
+
+def test_one_sensor_has_no_picture_of_what_one_more_does(report: ModelReport) -> None:
+    errors, found = report.errors(), report.evaluation.report
+    assert "lattice" in report.figures(errors)
+    one = replace(report.evaluation, report=replace(found, modalities=found.modalities[:1]))
+    assert "lattice" not in replace(report, evaluation=one).figures(errors)
