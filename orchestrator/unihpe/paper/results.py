@@ -30,7 +30,8 @@ NOTES: Mapping[str, str] = {
     "lifting": "Ours is trained on a detector's key points and tested on both kinds.",
     "parts": "Ours is trained on a detector's key points.",
     "ablation": "The row without contrastive loss trains encoders and decoders anew, as long as the last "
-    "stage of the others, whose encoders were aligned before: it has had fewer steps.",
+    "stage of the others, whose encoders were aligned before: it has had fewer steps. Our row below it "
+    "has as many epochs as they have.",
     "cost": "Ours: a step with pairs alone as it ran, plus the term timed by itself at the same batch.",
 }
 
