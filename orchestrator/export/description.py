@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from importlib.metadata import version
 from typing import Any
 
-import equipose
 from equipose.balancing.registry import method_name
 from equipose.models.sensors import sensor_of
 from equipose.models.skeleton import JOINTS
@@ -44,7 +44,7 @@ def described(trained: TrainedModel, sensors: Sequence[str]) -> dict[str, Any]:
         "fusion": config.model.fusion,
         "data": {name: trained.extra.get(name, "unknown") for name in ("provenance", "fingerprint")},
         "checkpoint": checkpoint_facts(trained),
-        "equipose": equipose.__version__,
+        "equipose": version("equipose"),
     }
 
 

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-import equipose
 from equipose.models.skeleton import NUM_JOINTS
 from equipose.orchestrator.checkpoints import state as checkpoints
 from equipose.orchestrator.checkpoints.trained_model import TrainedModel
@@ -70,9 +69,8 @@ def _numpy(item: Input) -> np.dtype[Any]:
 
 def requirements() -> list[str]:
     """What a model's environment needs, in the versions that are installed here."""
-    packages = ("torch", "numpy", "mlflow")
-    pinned = [f"{name}=={version(name).partition('+')[0]}" for name in packages]
-    return [f"equipose=={equipose.__version__}", *pinned]
+    packages = ("equipose", "torch", "numpy", "mlflow")
+    return [f"{name}=={version(name).partition('+')[0]}" for name in packages]
 
 
 @contextlib.contextmanager
