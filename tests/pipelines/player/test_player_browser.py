@@ -11,7 +11,9 @@ import os
 import re
 import shutil
 import subprocess
+import threading
 from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -29,11 +31,13 @@ FLAGS = [
     "--no-first-run",
     "--disable-background-networking",
     "--enable-logging=stderr",
-    "--virtual-time-budget=1500",
 ]
 VIEWS = [(width, scheme) for width in (390, 1280) for scheme in ("light", "dark")]
 PROBE = """
-onload = () => {
+const ready = setInterval(() => {
+  const frames = [...document.querySelectorAll('iframe')]
+  if (!frames.every(frame => frame.contentDocument?.querySelector('.motion-scrub')?.value)) return
+  clearInterval(ready)
   const pages = [...document.querySelectorAll('iframe')].map(frame => frame.contentDocument)
   const pixels = canvas => canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data
   const inked = canvas => new Set(pixels(canvas)).size
@@ -48,12 +52,14 @@ onload = () => {
     page => {}, page => {}, page => press(page, ' '), page => press(page, 'End'),
     page => press(page, 'ArrowLeft'), page => press(page, 'ArrowLeft', true), page => press(page, '0'),
   ]
+  const next = page => new Promise(drawn => page.defaultView.requestAnimationFrame(drawn))
+  const drawn = page => next(page).then(() => next(page))
   const seen = pages.map(() => [])
   const step = i => {
     if (i) pages.forEach((page, p) => seen[p].push(state(page)))
     if (i === steps.length) return done()
     pages.forEach(steps[i])
-    setTimeout(step, 130, i + 1)
+    setTimeout(() => Promise.all(pages.map(drawn)).then(() => step(i + 1)), 130)
   }
   const done = () => {
     document.getElementById('found').textContent = JSON.stringify(pages.map((page, p) => ({
@@ -63,22 +69,62 @@ onload = () => {
       scroll: page.documentElement.scrollWidth, client: page.documentElement.clientWidth,
       ground: page.defaultView.getComputedStyle(page.body).backgroundColor,
     })))
+    fetch('/seen')
   }
   step(0)
-}
+}, 50)
 """
 
 pytestmark = [
-    pytest.mark.slow,  # on a busy machine Chromium's virtual time skips frames, and the picture stands still
+    pytest.mark.slow,
     pytest.mark.system,
     pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed"),
 ]
 
 
-def visit(path: Path, profile: Path, *flags: str) -> tuple[str, str]:
-    """(standard output, what the pages wrote to the console) of one headless visit."""
-    command = [str(CHROMIUM), *FLAGS, f"--user-data-dir={profile}", *flags, path.as_uri()]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+class Site(ThreadingHTTPServer):
+    """One page on loopback. Its picture `/wait` comes once the page has asked for `/seen`, or after a while.
+
+    Chromium's headless commands end when a page is loaded, and its virtual time skips animation frames: so
+    the page loads for as long as it is watched, in real time.
+    """
+
+    def __init__(self, page: str) -> None:
+        super().__init__(("127.0.0.1", 0), Answer)
+        self.page, self.seen = page.encode(), threading.Event()
+
+    @property
+    def address(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}/"
+
+
+class Answer(BaseHTTPRequestHandler):
+    """See `Site`."""
+
+    server: Site
+
+    def do_GET(self) -> None:
+        if self.path == "/seen":
+            self.server.seen.set()
+        if self.path == "/wait":
+            self.server.seen.wait(60)
+        self.send_response(200 if self.path == "/" else 204)
+        self.send_header("Content-Type", "text/html; charset=utf-8")
+        self.end_headers()
+        if self.path == "/":
+            self.wfile.write(self.server.page)
+
+    def log_message(self, *arguments: Any) -> None:
+        """Nothing is printed."""
+
+
+def visit(page: str, profile: Path, *flags: str) -> tuple[str, str]:
+    """(standard output, what the page wrote to the console) of one headless visit."""
+    with Site(page) as site:
+        threading.Thread(target=site.serve_forever, daemon=True).start()
+        command = [str(CHROMIUM), *FLAGS, f"--user-data-dir={profile}", *flags, site.address]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+        site.shutdown()
     return done.stdout, "\n".join(line for line in done.stderr.splitlines() if "CONSOLE" in line)
 
 
@@ -92,16 +138,16 @@ def keep_pictures(page: str, folder: Path, profile: Path) -> None:
     """A PNG per view."""
     folder.mkdir(parents=True, exist_ok=True)
     for width, scheme in VIEWS:
-        path = profile.parent / f"view-{width}-{scheme}.html"
-        path.write_text(f'<!doctype html><body style="margin:0">{framed(page, width, scheme)}')
+        shown = f'<!doctype html><body style="margin:0">{framed(page, width, scheme)}'
         target = folder.resolve() / f"player-{width}-{scheme}.png"
-        visit(path, profile, f"--screenshot={target}", f"--window-size={max(width, 500)},900")
+        visit(shown, profile, f"--screenshot={target}", f"--window-size={max(width, 500)},900")
 
 
 def test_the_player_moves_obeys_the_keyboard_and_fits(made_clip: MakeClip, tmp_path: Path) -> None:
-    page, outer = player_page(made_clip(40)), tmp_path / "outer.html"
+    page = player_page(made_clip(40))
     frames = "".join(framed(page, width, scheme) for width, scheme in VIEWS)
-    outer.write_text(f'<!doctype html><pre id="found"></pre>{frames}<script>{PROBE}</script>')
+    loading = '<img src="/wait" alt="">'
+    outer = f'<!doctype html><pre id="found"></pre>{frames}{loading}<script>{PROBE}</script>'
     shown, console = visit(outer, tmp_path / "profile", "--dump-dom", "--window-size=1400,3600")
     assert console == ""
     found = re.search(r'<pre id="found">([^<]+)</pre>', shown)
