@@ -70,8 +70,9 @@ class Estimate:
     def remaining(self, total: int, now: float) -> float | None:
         """Seconds until `total` runs have ended; None while nothing can be said.
 
-        Runs count by the epochs that they are to train, also those that were stopped early, as later ones
-        will be. Runs that nothing is known of yet are as long as the longest.
+        Runs to come count by the epochs that they are to train, at the pace of those that have ended, stopped
+        ones among them, as later ones will be; a running one ends at its own pace, since it may be one that
+        is not stopped. Runs that nothing is known of yet are as long as the longest.
         """
         pace = self._pace()
         if pace is None:
@@ -80,7 +81,7 @@ class Estimate:
         unknown = max(0, total - len(self.runs)) * longest
         waiting = [run for run in self.runs.values() if run.started is None and run.ended is None]
         running = [
-            max(0.0, run.epochs * pace - (now - run.started))
+            max(0.0, (run.expected or run.epochs * pace) - (now - run.started))
             for run in self.runs.values()
             if run.started is not None and run.ended is None
         ]

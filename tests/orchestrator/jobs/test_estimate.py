@@ -67,3 +67,13 @@ def test_longer_runs_take_longer() -> None:
     estimate.note("b", "waiting", 0, 40, now=0.0)
     estimate.note("a", "done", 10, 10, now=10.0)
     assert estimate.remaining(2, 10.0) == pytest.approx(40.0)
+
+
+def test_a_running_one_ends_at_its_own_pace_and_not_at_that_of_stopped_ones() -> None:
+    estimate = Estimate()
+    estimate.note("stopped", "running", 0, 10, now=0.0)
+    estimate.note("stopped", "stopped", 1, 10, now=2.0)
+    estimate.note("b", "running", 0, 10, now=2.0)
+    for epoch in range(1, 5):
+        estimate.note("b", "running", epoch, 10, now=2.0 + 2.0 * epoch)
+    assert estimate.remaining(2, 10.0) == pytest.approx(12.0), "six epochs of two seconds"
