@@ -72,7 +72,8 @@ class Estimate:
 
         Runs to come count by the epochs that they are to train, at the pace of those that have ended, stopped
         ones among them, as later ones will be; a running one ends at its own pace, since it may be one that
-        is not stopped. Runs that nothing is known of yet are as long as the longest.
+        is not stopped, and of the last ones nothing is said before two epochs tell it. Runs that nothing is
+        known of yet are as long as the longest.
         """
         pace = self._pace()
         if pace is None:
@@ -86,6 +87,8 @@ class Estimate:
             if run.started is not None and run.ended is None
         ]
         ahead = (sum(run.epochs for run in waiting) + unknown) * pace
+        if not ahead and any(run.running and run.expected is None for run in self.runs.values()):
+            return None  # whether the last ones are stopped early is not known before they train
         return max((sum(running) + ahead) / self.most, *running, 0.0) or None
 
     def _pace(self) -> float | None:

@@ -77,3 +77,15 @@ def test_a_running_one_ends_at_its_own_pace_and_not_at_that_of_stopped_ones() ->
     for epoch in range(1, 5):
         estimate.note("b", "running", epoch, 10, now=2.0 + 2.0 * epoch)
     assert estimate.remaining(2, 10.0) == pytest.approx(12.0), "six epochs of two seconds"
+
+
+def test_nothing_is_said_of_the_last_runs_before_two_epochs_of_theirs() -> None:
+    estimate = Estimate()
+    estimate.note("stopped", "running", 0, 10, now=0.0)
+    estimate.note("stopped", "stopped", 1, 10, now=2.0)
+    estimate.note("b", "running", 0, 10, now=2.0)
+    assert estimate.remaining(3, 2.0) is not None, "one is still to come"
+    assert estimate.remaining(2, 2.0) is None, "it may be stopped as early, or not at all"
+    estimate.note("b", "running", 1, 10, now=4.0)
+    estimate.note("b", "running", 2, 10, now=6.0)
+    assert estimate.remaining(2, 6.0) == pytest.approx(16.0)
