@@ -77,6 +77,7 @@ THOROUGH = (
 
 
 TOGETHER = {
+    "orchestrator/cluster/test_leaked_groups.py": "one Ray",
     "orchestrator/cluster/test_parallel_prepare.py": "one Ray",
     "orchestrator/continual/test_continual_job.py": "one Ray",
     "orchestrator/evaluation/test_coalition_pool.py": "one Ray",
@@ -84,7 +85,6 @@ TOGETHER = {
     "orchestrator/paper/test_job.py": "one Ray",
     "orchestrator/ray_train/test_retries.py": "one Ray",
     "orchestrator/ray_train/test_training_faults.py": "one Ray",
-    "orchestrator/cluster/test_leaked_groups.py": "one Ray",
     "orchestrator/unihpe/test_unihpe_job.py": "one Ray",
     "orchestrator/comparison/test_comparison.py": "finished jobs",
     "orchestrator/sweep/test_recorded.py": "finished jobs",

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+import subprocess
+import time
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 TICKS = os.sysconf("SC_CLK_TCK")
 PAGE = os.sysconf("SC_PAGE_SIZE")
@@ -73,6 +76,13 @@ def below(pid: int, among: Iterable[Process]) -> list[Process]:
         found += new
         waiting += [process.pid for process in new]
     return found
+
+
+def looks(command: subprocess.Popen[Any], pause: float) -> Iterator[list[Process]]:
+    """What runs below a command, again and again until it ends; pause: seconds between two looks."""
+    while command.poll() is None:
+        yield below(command.pid, processes())
+        time.sleep(pause)
 
 
 def largest_by_kind(among: Iterable[Process]) -> dict[str, float]:

@@ -19,17 +19,18 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.load.process_table import below, processes
+from benchmarks.load.process_table import KINDS, looks
 from equipose.orchestrator.cluster.machine import allowed_cores
+from equipose.orchestrator.jobs.estimate import ENDED
 
 SCRIPT = Path(__file__).resolve().parents[2] / "experiments" / "awc_sweep.py"
 PAUSE = 0.2
 """Seconds between two looks; what a process does after the last look is not counted."""
-WORKER = "training worker"
+WORKER = KINDS["ray::RayTrainWorker"]
 SHORT = 20.0
 """Seconds; what is announced when less is left does not help anybody plan."""
 LEFT = re.compile(r"about (?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)? left")
-FIRST_EPOCH, STARTED, ENDED = re.compile(r" epoch [1-9]\d*/"), " running ", (" done ", " stopped ")
+FIRST_EPOCH, STARTED = re.compile(r" epoch [1-9]\d*/"), " running "
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,13 +64,13 @@ def first(lines: Iterable[tuple[float, str]], pattern: str | re.Pattern[str]) ->
 
 def last_end(lines: Iterable[tuple[float, str]]) -> float | None:
     """When the last trial ended."""
-    return max((when for when, line in lines if any(word in line for word in ENDED)), default=None)
+    return max((when for when, line in lines if any(f" {state} " in line for state in ENDED)), default=None)
 
 
 def watched(options: Sequence[str], out: Path) -> Passed:
     """Run a sweep into `out`. Raises RuntimeError when it fails."""
     lines: list[tuple[float, str]] = []
-    looks: list[tuple[float, dict[str, float]]] = []
+    taken: list[tuple[float, dict[str, float]]] = []
     seen: dict[int, tuple[str, float]] = {}
     command = [sys.executable, str(SCRIPT), "--out", str(out), *options]
     began = time.monotonic()
@@ -81,20 +82,19 @@ def watched(options: Sequence[str], out: Path) -> Passed:
             target=lambda: lines.extend((time.monotonic() - began, line) for line in sweep.stdout or ())
         )
         reader.start()
-        while sweep.poll() is None:
-            for process in below(sweep.pid, processes()):
+        for found in looks(sweep, PAUSE):
+            for process in found:
                 kind = WORKER if seen.get(process.pid, ("",))[0] == WORKER else process.kind
                 seen[process.pid] = (kind, process.cpu_s)
             cpu: dict[str, float] = defaultdict(float)
             for kind, seconds in seen.values():
                 cpu[kind] += seconds
-            looks.append((time.monotonic() - began, dict(cpu)))
-            time.sleep(PAUSE)
+            taken.append((time.monotonic() - began, dict(cpu)))
         wall = time.monotonic() - began
         reader.join()
     if sweep.returncode:
         raise RuntimeError(f"the sweep ended with status {sweep.returncode}: {lines[-20:]}")
-    return Passed(lines=lines, looks=looks, wall=wall)
+    return Passed(lines=lines, looks=taken, wall=wall)
 
 
 def share_of_cores(passed: Passed, cores: int) -> float:

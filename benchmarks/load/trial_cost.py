@@ -18,7 +18,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.load.process_table import Process, below, processes
+from benchmarks.load.process_table import Process, looks
 from benchmarks.load.trials import EPOCHS, toy_store, toy_sweep
 
 SWEEP = """
@@ -77,10 +77,9 @@ def watched_sweep(out: Path, trials: int) -> dict[str, Cost]:
     names: dict[int, set[str]] = defaultdict(set)
     arguments = [sys.executable, "-c", SWEEP, str(out), str(trials)]
     with (out / "log").open("w") as log, subprocess.Popen(arguments, stdout=log, stderr=log) as driver:
-        while driver.poll() is None:
-            for process in below(driver.pid, processes()):
+        for found in looks(driver, PAUSE):
+            for process in found:
                 _note(process, cpu, names)
-            time.sleep(PAUSE)
     if driver.returncode:
         printed = (out / "log").read_text()[-2000:]
         raise RuntimeError(f"the sweep ended with status {driver.returncode}: {printed}")

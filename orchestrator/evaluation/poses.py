@@ -24,11 +24,11 @@ from equipose.models.skeleton import JOINTS, ROOT
 from equipose.orchestrator.checkpoints.trained_model import TrainedModel
 from equipose.pipelines.batches.source import BatchSource
 from equipose.pipelines.files.atomic import atomic
+from equipose.pipelines.player.predictions import CAMERA
 from equipose.pipelines.store import Store
 
 KEYS: tuple[str, ...] = ("environment", "subject", "action", "number")
 """Columns that name a frame; stores of several cameras have `camera` besides."""
-CAMERA = "camera"
 MILLIMETRES = 1000.0
 
 
