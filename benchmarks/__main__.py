@@ -21,6 +21,7 @@ BENCHMARKS: Mapping[str, str] = MappingProxyType(
         "loader": "pipelines.loader",
         "methods": "balancing.methods",
         "models": "models.models",
+        "noisy_sensor": "balancing.noisy_sensor",
         "peers": "peers",
         "pictures": "models.pictures",
         "quick_sweep": "load.quick_sweep",

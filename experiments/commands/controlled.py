@@ -9,18 +9,19 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from equipose.experiments.presets.names import DEFAULT_OUT, ImbalancePresetName
+from equipose.experiments.presets.names import DEFAULT_OUT, ImbalancePresetName, WeakSensorName
 
 if TYPE_CHECKING:
     from equipose.orchestrator.imbalance.job import ImbalanceOutcome
 
 
 def controlled(
-    preset: ImbalancePresetName = "small",
+    preset: ImbalancePresetName = "quick",
+    weak: WeakSensorName = "mmwave",
     methods: tuple[str, ...] = (),
     seeds: int | None = None,
     epochs: int | None = None,
-    lr: float = 1e-3,
+    lr: float | None = None,
     out: Path = DEFAULT_OUT,
     workers: int = 1,
     gpu: bool = False,
@@ -33,16 +34,19 @@ def controlled(
     Finished runs are kept in `out`; the same command again continues where it stopped.
 
     Args:
-        preset: `smoke` (a minute, shows nothing) or `small` (the experiment of docs/imbalance.md).
-        methods: Instead of the preset's; `plain` is always included.
+        preset: `smoke` (a minute, shows nothing) or `quick` (the experiment of docs/imbalance.md).
+        weak: The sensor that is weakened: `mmwave`, at first as good as `rgb` and `lidar` beside it, or
+            `wifi`, which beside `lidar` and `mmwave` tells little of people whom it has not seen.
+        methods: Instead of the preset's; `plain` is always included. `weak_dropout` is modality dropout of
+            the weakened sensor alone.
         seeds: How many, counted from 0.
         epochs: Instead of the preset's number; schedules keep their share.
-        lr: Learning rate of all runs; by default the paper's.
+        lr: Learning rate of all runs instead of the preset's.
         out: Results folder; jobs may share it, and equal runs are trained once.
         workers: Ray Train workers per run (DDP ranks).
         gpu: Give every worker a GPU.
         store: Prepared stores of the levels, the control first, in place of simulating them.
-        sensors: Of the joint models, with the weak one (`mmwave`); by default `rgb lidar mmwave`.
+        sensors: Of the joint models, with the weak one, instead of those above.
         quiet: Print only the tables.
     """
     from equipose.experiments.jobs.preflight import stop_at_problems, wanted_by
@@ -60,6 +64,7 @@ def controlled(
 
     options = ControlledOptions(
         preset=preset,
+        weak=weak,
         methods=methods,
         seeds=seeds,
         epochs=epochs,
@@ -69,7 +74,7 @@ def controlled(
         sensors=sensors,
         stores=store,
     )
-    given = given_levels(store)
+    given = given_levels(weak, store)
     # Refuses bad options before simulating.
     base = imbalance_config(options, given or (Level(name="unknown", store=""),)).base
     out = out.resolve()
@@ -77,7 +82,7 @@ def controlled(
     progress = JobProgress(noun="runs", mode="quiet" if quiet else None)
     with progress:
         progress.stage("opening every level" if given else "simulating every level")
-        config = imbalance_config(options, given or level_stores(IMBALANCE[preset], out))
+        config = imbalance_config(options, given or level_stores(IMBALANCE[preset], weak, out))
         outcome = run_imbalance_job(config, JobLocation(out=out), progress, gpu=gpu)
     print_outcome(outcome)
 

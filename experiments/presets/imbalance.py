@@ -7,67 +7,78 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
+from equipose.balancing.method import MethodConfig
+from equipose.balancing.methods.subsets.modality_dropout import ModalityDropout
 from equipose.balancing.schedules import fitted
 from equipose.experiments.presets.comparison import method_configs
-from equipose.experiments.presets.names import ImbalancePresetName
+from equipose.experiments.presets.names import ImbalancePresetName, WeakSensorName
 from equipose.experiments.presets.options import JobOptions
-from equipose.experiments.presets.sizes import PRESETS, SimulatedSelection
+from equipose.experiments.presets.sizes import PRESETS, Preset
 from equipose.experiments.presets.sources import prepared_store
 from equipose.experiments.presets.typed.sensors import chosen_sensors
-from equipose.models.build import ModelConfig
-from equipose.models.sensors import point_views
 from equipose.orchestrator.imbalance.config import ImbalanceConfig, Level
-from equipose.orchestrator.training.config import DataConfig, OptimizerConfig, TrainConfig
-from equipose.pipelines.batches.source import BatchConfig
 from equipose.pipelines.files.errors import DataError
 from equipose.pipelines.readers.simulated import SimulatedSource
 from equipose.pipelines.simulator import SimulatorConfig
 from equipose.pipelines.store import open_store
 
-WEAK = "mmwave"
-SENSORS: tuple[str, ...] = ("rgb", "lidar", WEAK)
-NOISE = {"rgb": 4.0, "lidar": 8.0, WEAK: 0.0}
-"""The radar is better than MM-Fi's and the others are worse, so that at informativeness 1 all three sensors,
-each trained alone, reach about the same error: a lower level then differs in its informativeness only."""
+
+@dataclass(frozen=True, kw_only=True)
+class WeakSensor:
+    """What stands beside the weakened sensor, and what its data are before they are weakened."""
+
+    sensors: tuple[str, ...]
+    """Of the joint models, itself included."""
+    control: SimulatorConfig
+
+
+WEAK_SENSORS: dict[WeakSensorName, WeakSensor] = {
+    "mmwave": WeakSensor(
+        sensors=("rgb", "lidar", "mmwave"),
+        control=SimulatorConfig(
+            noise={"rgb": 4.0, "lidar": 8.0, "mmwave": 0.0},
+            radar_clutter=0.0,
+            radar_ghosts=0.0,
+            radar_empty=0.0,
+        ),
+    ),
+    "wifi": WeakSensor(sensors=("lidar", "mmwave", "wifi"), control=SimulatorConfig()),
+}
+"""With `mmwave` the radar is better than MM-Fi's and the others are worse, so that at informativeness 1 all
+three sensors, each trained alone, reach about the same error: a lower level then differs in its
+informativeness only. `wifi` has calibrated errors: it is weak at every level, because it tells little of
+people whom it has not seen, and the levels show what is left of that."""
 FISHER_FRACTION = 0.25
+WEAK_DROPOUT = "weak_dropout"
+"""A method of this job only: modality dropout of the weakened sensor alone."""
+DROPPED = 0.5
+"""Its rate."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ImbalancePreset:
     """One size of the experiment."""
 
-    simulated: SimulatedSelection
-    model: Literal["tiny", "small", "paper"]
-    batch: BatchConfig
-    epochs: int
-    train_stride: int = 1
-    """Train on every n-th frame; neighbouring frames are nearly alike."""
+    sizes: Preset
+    """Data, widths, batches, optimiser and length of every run."""
     informativeness: tuple[float, ...] = (1.0, 0.5, 0.1)
     """Of the weak sensor, level by level."""
-    methods: tuple[str, ...] = ("plain", "awc", "ogm_ge", "mmpareto")
+    methods: tuple[str, ...]
     seeds: int = 3
 
 
 IMBALANCE: dict[ImbalancePresetName, ImbalancePreset] = {
     "smoke": ImbalancePreset(
-        simulated=PRESETS["smoke"].simulated,
-        model="tiny",
-        batch=BatchConfig(modalities=SENSORS, batch_size=32, views=point_views(lidar=16, mmwave=8)),
-        epochs=3,
-        informativeness=(1.0, 0.1),
-        methods=("plain", "awc"),
-        seeds=2,
+        sizes=PRESETS["smoke"].resized(3, None), informativeness=(1.0, 0.1), methods=("plain", "awc"), seeds=2
     ),
-    "small": ImbalancePreset(
-        simulated=PRESETS["quick"].simulated,
-        model="small",
-        batch=BatchConfig(modalities=SENSORS, batch_size=64, views=point_views(lidar=64, mmwave=24)),
-        epochs=10,
+    "quick": ImbalancePreset(
+        sizes=PRESETS["quick"],
+        methods=("plain", "awc", "ogm_ge", "mmpareto", "modality_dropout", WEAK_DROPOUT),
     ),
 }
-"""`smoke` is for tests; `small` is the experiment of docs/imbalance.md."""
+"""`smoke` is for tests; `quick` is the experiment of docs/imbalance.md."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,34 +86,39 @@ class ControlledOptions(JobOptions):
     """Options of `equipose controlled`."""
 
     preset: ImbalancePresetName
+    weak: WeakSensorName = "mmwave"
     methods: tuple[str, ...] = ()
     """Empty: the preset's; `plain` is always added."""
     seeds: int | None = None
     """How many, counted from 0; None: the preset's number."""
-    lr: float = 1e-3
+    lr: float | None = None
+    """None: the preset's."""
     stores: tuple[str, ...] = ()
     """Prepared stores of the levels, the control first; empty: they are simulated."""
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.weak not in WEAK_SENSORS:
+            raise ValueError(f"weak is {self.weak!r}; use {' or '.join(WEAK_SENSORS)}")
 
-def simulator_of_level(informativeness: float, frames: int) -> SimulatorConfig:
+
+def simulator_of_level(weak: WeakSensorName, informativeness: float, frames: int) -> SimulatorConfig:
     """The simulator at one level; only the weak sensor's data depends on `informativeness`."""
-    return SimulatorConfig(
-        frames=frames,
-        noise=NOISE,
-        informativeness={WEAK: informativeness},
-        radar_clutter=0.0,
-        radar_ghosts=0.0,
-        radar_empty=0.0,
-    )
+    control = WEAK_SENSORS[weak].control
+    return replace(control, frames=frames, informativeness={weak: informativeness})
 
 
 def level_stores(
-    preset: ImbalancePreset, out: Path, progress: Callable[[int, int], None] | None = None
+    preset: ImbalancePreset,
+    weak: WeakSensorName,
+    out: Path,
+    progress: Callable[[int, int], None] | None = None,
 ) -> tuple[Level, ...]:
     """A level for every informativeness, with its data prepared below `out`."""
     levels = []
     for informativeness in preset.informativeness:
-        chosen, config = preset.simulated, simulator_of_level(informativeness, preset.simulated.frames)
+        chosen = preset.sizes.simulated
+        config = simulator_of_level(weak, informativeness, chosen.frames)
         source = SimulatedSource(subjects=chosen.subjects, actions=chosen.actions, config=config)
         digest = hashlib.sha256(repr((chosen, config)).encode()).hexdigest()[:10]
         store = out / "stores" / f"simulated-{digest}"
@@ -111,7 +127,7 @@ def level_stores(
     return tuple(levels)
 
 
-def given_levels(stores: Sequence[str]) -> tuple[Level, ...]:
+def given_levels(weak: WeakSensorName, stores: Sequence[str]) -> tuple[Level, ...]:
     """The levels that prepared stores hold, as their headers say.
 
     Raises DataError for a store that is not simulated, or that differs from the first in more than the level.
@@ -121,16 +137,16 @@ def given_levels(stores: Sequence[str]) -> tuple[Level, ...]:
         store = open_store(path)
         settings = json.loads(json.dumps(store.header["settings"]))
         try:
-            level = settings["config"]["informativeness"].pop(WEAK)
+            level = settings["config"]["informativeness"].pop(weak)
         except (KeyError, TypeError, AttributeError):
             source = repr(store.header["source"])
             raise DataError.about(
-                path, field="source", value=source, remedy=f"a level needs simulated data with its {WEAK}"
+                path, field="source", value=source, remedy=f"a level needs simulated data with its {weak}"
             ) from None
         content = (settings, store.keys)
         if first not in (None, content):
             raise DataError.about(
-                path, field="header", value=f"unlike that of {stores[0]} beyond informativeness[{WEAK}]",
+                path, field="header", value=f"unlike that of {stores[0]} beyond informativeness[{weak}]",
                 remedy="prepare all levels with the same other settings, subjects and actions",
             )  # fmt: skip
         first = content
@@ -145,26 +161,34 @@ def imbalance_config(options: ControlledOptions, levels: tuple[Level, ...]) -> I
     Raises ValueError that names the setting that is wrong.
     """
     preset = IMBALANCE[options.preset]
+    sizes = preset.sizes.resized(options.epochs, None)
+    if options.lr is not None:
+        sizes = replace(sizes, optimizer=replace(sizes.optimizer, lr=options.lr))
     methods = tuple(dict.fromkeys(("plain", *(options.methods or preset.methods))))
     seeds = preset.seeds if options.seeds is None else options.seeds
-    epochs = options.epochs or preset.epochs
-    batch = replace(preset.batch, modalities=chosen_sensors(options.sensors, preset.batch.modalities))
-    # As in earlier versions where nothing of this is chosen, so that their jobs go on.
-    named: list[Any] = [list(batch.modalities)] if batch != preset.batch else []
+    usual = WEAK_SENSORS[options.weak].sensors
+    sensors = chosen_sensors(options.sensors, usual)
+    named: list[Any] = [list(sensors)] if sensors != usual else []
     named += [[level.store for level in levels]] if options.stores else []
-    content = json.dumps([methods, seeds, epochs, options.lr, options.workers, *named])
-    base = TrainConfig(
-        data=DataConfig(store=levels[0].store, split="S2", train_stride=preset.train_stride, batch=batch),
-        model=ModelConfig(preset=preset.model, modalities=batch.modalities),
-        optimizer=fitted(OptimizerConfig(lr=options.lr), epochs),
-        epochs=epochs,
-    )
+    content = json.dumps([methods, seeds, sizes.epochs, sizes.optimizer.lr, options.workers, *named])
+    digest = hashlib.sha256(content.encode()).hexdigest()[:8]
     return ImbalanceConfig(
-        name=f"controlled-{options.preset}-{hashlib.sha256(content.encode()).hexdigest()[:8]}",
-        base=base,
-        weak=WEAK,
+        name=f"controlled-{options.weak}-{options.preset}-{digest}",
+        base=sizes.train_config(levels[0].store, "P1", "S2", 0, sensors=sensors),
+        weak=options.weak,
         levels=levels,
-        methods=method_configs(methods, epochs, FISHER_FRACTION),
+        methods=_methods(methods, sizes.epochs, options.weak),
         seeds=tuple(range(seeds)),
         workers=options.workers,
     )
+
+
+def _methods(names: Sequence[str], epochs: int, weak: str) -> dict[str, MethodConfig]:
+    """The methods by the names that they have in tables; ValueError for an unknown one."""
+    dropout = ModalityDropout.Config(rate=0.0, rates={weak: DROPPED})
+    return {
+        name: fitted(dropout, epochs)
+        if name == WEAK_DROPOUT
+        else method_configs((name,), epochs, FISHER_FRACTION)[0]
+        for name in names
+    }

@@ -20,7 +20,9 @@ TablesWorkName = Literal["awc", "unihpe"]
 ComparisonPresetName = Literal["smoke", "quick", "few_subjects", "missing_sensor", "paper"]
 ContinualPresetName = Literal["smoke", "quick", "paper"]
 PaperPresetName = Literal["smoke", "quick", "mars", "paper"]
-ImbalancePresetName = Literal["smoke", "small"]
+ImbalancePresetName = Literal["smoke", "quick"]
+WeakSensorName = Literal["mmwave", "wifi"]
+"""Which sensor the controlled experiment weakens."""
 PartName = Literal["test", "validation", "train", "all"]
 """Which frames of a store a trained model is used on."""
 

@@ -35,7 +35,7 @@ def check_runs(config: ComparisonConfig, chosen: Chosen) -> list[RunSpec]:
         for plain in [replace(chosen[setting, REFERENCE], seed=seed)]
         for run in (
             config.spec(f"{REFERENCE} longer s{seed}", setting, longer(plain), CONVERGENCE),
-            replace(config.spec(f"{UPPER} s{seed}", setting, _upper(plain), HEADROOM), refit=True),
+            replace(config.spec(f"{UPPER} s{seed}", setting, upper(plain), HEADROOM), refit=True),
         )
     ]
 
@@ -47,7 +47,8 @@ def longer(run: TrainConfig) -> TrainConfig:
     return replace(run, epochs=epochs, optimizer=replace(run.optimizer, step_epochs=step))
 
 
-def _upper(plain: TrainConfig) -> TrainConfig:
+def upper(plain: TrainConfig) -> TrainConfig:
+    """The same run under the upper reference: encoders trained alone, then a joint head."""
     return replace(plain, method=fitted(METHODS[UPPER].Config(), plain.epochs))
 
 

@@ -61,6 +61,18 @@ def _missing_scores(outcome: SettingOutcome) -> list[pl.DataFrame]:
 
 def notes(judgements: Judgements) -> list[str]:
     """What the verdicts rest on: convergence, headroom, and what the words mean."""
+    lines = evidence(judgements)
+    if ONE_MISSING in judgements.questions:
+        lines.append(f"{ONE_MISSING}: mean over which one sensor is missing at test; {WORST}: the largest.")
+    lines.append(
+        "under-trained: worse than plain training, and at least "
+        f"{100 * EXPLAINED:.0f} % of the difference is there on training data too."
+    )
+    return lines
+
+
+def evidence(judgements: Judgements) -> list[str]:
+    """Whether the runs have converged, and whether there is anything to win; empty where not measured."""
     lines = []
     if judgements.convergence:
         lines.append(f"Convergence: {judgements.convergence.words}.")
@@ -68,12 +80,6 @@ def notes(judgements: Judgements) -> list[str]:
         headroom = judgements.headroom(subset)
         if headroom:
             lines.append(f"Headroom, {subset or 'all sensors'}: {HEADROOM_WORDS[headroom]}.")
-    if ONE_MISSING in judgements.questions:
-        lines.append(f"{ONE_MISSING}: mean over which one sensor is missing at test; {WORST}: the largest.")
-    lines.append(
-        "under-trained: worse than plain training, and at least "
-        f"{100 * EXPLAINED:.0f} % of the difference is there on training data too."
-    )
     return lines
 
 

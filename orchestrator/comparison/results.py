@@ -171,7 +171,9 @@ def setting_of(spec: RunSpec) -> Setting:
 
 def _trained(spec: RunSpec, result: RunResult, runs_folder: RunsFolder) -> EvaluatedRun:
     modalities = spec.config.model.modalities
-    method = method_name(spec.config.method) if len(modalities) > 1 else subset_name(1, modalities)
+    method = spec.method or method_name(spec.config.method)
+    if len(modalities) == 1:
+        method = subset_name(1, modalities)
     return EvaluatedRun(
         method=method,
         seed=spec.config.seed,

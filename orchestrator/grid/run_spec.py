@@ -32,6 +32,8 @@ class RunSpec:
     name: str
     """Shown in progress and MLflow; not part of the key."""
     config: TrainConfig
+    method: str = ""
+    """Its method's name in tables, where that is not the registered one; not part of the key."""
     stage: str = "test"
     """What the run is for, a tag in MLflow; not part of the key either."""
     workers: int = 1

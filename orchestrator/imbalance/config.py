@@ -1,16 +1,18 @@
 """The controlled experiment on imbalance: one sensor made weaker step by step, all else equal.
 
 Levels x methods x seeds on simulated data, and beside them the models that the claims are measured against:
-trained without the weak sensor, and on every sensor alone.
+trained without the weak sensor, and on every sensor alone. Every level also has what its claims are worth:
+plain training with more epochs, and the upper reference, as in a comparison of methods.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from equipose.balancing.method import MethodConfig
-from equipose.balancing.registry import method_name
+from equipose.orchestrator.comparison.checks import CONVERGENCE, HEADROOM, UPPER, longer, upper
 from equipose.orchestrator.grid.run_spec import RunSpec
 from equipose.orchestrator.grid.variants import REFERENCE, with_modalities
 from equipose.orchestrator.training.config import TrainConfig
@@ -41,18 +43,18 @@ class ImbalanceConfig:
     """The sensor that the dial makes weaker."""
     levels: tuple[Level, ...]
     """From as informative as the others, the control, to nearly noise."""
-    methods: tuple[MethodConfig, ...]
+    methods: Mapping[str, MethodConfig]
+    """By the names that they have in tables; `plain` is what the claims are about."""
     seeds: tuple[int, ...] = (0, 1, 2)
     workers: int = 1
     select: Literal["best", "last"] = "last"
     """Which checkpoint is tested; the claims are about what training ends in."""
 
     def __post_init__(self) -> None:
-        names = [method_name(method) for method in self.methods]
-        if REFERENCE not in names:
+        if REFERENCE not in self.methods:
+            names = list(self.methods)
             raise ValueError(f"methods {names} lack {REFERENCE!r}, which the claims are about; add it")
         for what, values in (
-            ("methods", names),
             ("seeds", self.seeds),
             ("levels", [level.name for level in self.levels]),
         ):
@@ -76,12 +78,24 @@ class ImbalanceConfig:
     def joint_runs(self, level: Level) -> list[RunSpec]:
         """Every method and seed with all sensors at a level."""
         return [
-            self._spec(
-                f"{method_name(method)} {level.slug} s{seed}", level, replace(self.base, method=method), seed
+            replace(
+                self._spec(f"{name} {level.slug} s{seed}", level, replace(self.base, method=method), seed),
+                method=name,
+                refit=name == REFERENCE,
             )
             for seed in self.seeds
-            for method in self.methods
+            for name, method in self.methods.items()
         ]
+
+    def check_runs(self, level: Level) -> list[RunSpec]:
+        """Plain training with more epochs, and the upper reference, with all sensors at a level."""
+        plain = replace(self.base, method=self.methods[REFERENCE])
+        found = []
+        for seed in self.seeds:
+            more = self._spec(f"{REFERENCE} longer {level.slug} s{seed}", level, longer(plain), seed)
+            most = self._spec(f"{UPPER} {level.slug} s{seed}", level, upper(plain), seed)
+            found += [replace(more, stage=CONVERGENCE), replace(most, stage=HEADROOM, refit=True)]
+        return found
 
     def weak_runs(self, level: Level) -> list[RunSpec]:
         """The weak sensor trained alone at a level, seed by seed."""
@@ -108,7 +122,7 @@ class ImbalanceConfig:
         """All runs; seeds vary slowest, so an interrupted job has complete seeds."""
         specs = [*self.rest_runs(), *self.other_runs()]
         for level in self.levels:
-            specs += [*self.weak_runs(level), *self.joint_runs(level)]
+            specs += [*self.weak_runs(level), *self.joint_runs(level), *self.check_runs(level)]
         return sorted(specs, key=lambda spec: spec.config.seed)
 
     def _spec(self, name: str, level: Level, config: TrainConfig, seed: int) -> RunSpec:

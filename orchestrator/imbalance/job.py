@@ -13,6 +13,7 @@ from equipose.orchestrator.cluster.session import SessionConfig
 from equipose.orchestrator.comparison.figures import curve_figures
 from equipose.orchestrator.comparison.files import log_files, write_tables
 from equipose.orchestrator.comparison.judgements import Judgements
+from equipose.orchestrator.comparison.methods_table import evidence
 from equipose.orchestrator.comparison.tables import comparison_tables
 from equipose.orchestrator.grid.job import grid_job
 from equipose.orchestrator.grid.run_one import RunsFolder
@@ -93,7 +94,8 @@ def write_outcome(
 
 def _table(claims: Sequence[Claim], level: LevelOutcome) -> Table:
     caption = level.outcome.caption(f"Claims about {level.weak} at {level.level.name}")
-    return claims_table(claims, level.level.name, caption, units=f"{level.outcome.cluster}s")
+    table = claims_table(claims, level.level.name, caption, units=f"{level.outcome.cluster}s")
+    return table.with_notes(*evidence(Judgements(level.outcome)))
 
 
 def _write_level(level: LevelOutcome, folder: Path) -> None:

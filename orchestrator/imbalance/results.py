@@ -95,7 +95,8 @@ def level_outcomes(
     rest = tuple(trained(spec, results[spec.name], runs_folder, WITHOUT) for spec in config.rest_runs())
     found = []
     for level in config.levels:
-        specs = {spec.name: spec for spec in (*config.joint_runs(level), *config.weak_runs(level))}
+        wanted = (*config.joint_runs(level), *config.weak_runs(level), *config.check_runs(level))
+        specs = {spec.name: spec for spec in wanted}
         (outcome,) = collect(specs, results, runs_folder)
         found.append(LevelOutcome(level=level, weak=config.weak, outcome=outcome, rest=rest))
     return tuple(found)

@@ -88,5 +88,5 @@ def test_of_a_sweep(preset: str, epochs: int) -> None:
 def test_of_a_controlled_experiment(epochs: int) -> None:
     options = ControlledOptions(preset="smoke", methods=tuple(METHODS), epochs=epochs)
     config = imbalance_config(options, (Level(name="a", store=""),))
-    for method in config.methods:
+    for method in config.methods.values():
         check(TrainConfig(**{**vars(config.base), "method": method}), epochs)

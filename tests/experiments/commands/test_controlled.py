@@ -11,11 +11,12 @@ import polars as pl
 import pytest
 from scipy import stats
 
+from equipose.balancing.methods.subsets.modality_dropout import ModalityDropout
 from equipose.experiments.commands.controlled import print_outcome
 from equipose.experiments.presets.imbalance import (
     IMBALANCE,
-    SENSORS,
-    WEAK,
+    WEAK_DROPOUT,
+    WEAK_SENSORS,
     ControlledOptions,
     imbalance_config,
     level_stores,
@@ -37,6 +38,9 @@ from equipose.pipelines.statistics.claims import (
 from equipose.pipelines.store import open_store
 from equipose.pipelines.tables.claim_tables import claims_frame, claims_table
 from equipose.pipelines.tables.table import Caption
+
+WEAK = "mmwave"
+SENSORS = WEAK_SENSORS["mmwave"].sensors
 
 
 def measures(**changed: float) -> pl.DataFrame:
@@ -179,13 +183,34 @@ def test_other_options_are_another_experiment() -> None:
         return imbalance_config(chosen, (Level(name="a", store=""),)).name
 
     assert len({name(seeds=seeds) for seeds in (1, 2, 3)}) == 3
-    assert name(seeds=2) == name() == "controlled-smoke-1d9adddf", "as in earlier versions"
+    assert name(seeds=2) == name() == "controlled-mmwave-smoke-1d9adddf"
+
+
+@pytest.mark.parametrize("weak", WEAK_SENSORS)
+def test_the_dropout_of_the_weak_sensor_hides_no_other(weak: Any) -> None:
+    options = ControlledOptions(preset="quick", weak=weak)
+    config = imbalance_config(options, (Level(name="a", store=""),))
+    assert config.modalities == WEAK_SENSORS[weak].sensors
+    dropout = config.methods[WEAK_DROPOUT]
+    assert isinstance(dropout, ModalityDropout.Config)
+    rates = {name: dropout.rates.get(name, dropout.rate) for name in config.modalities}
+    assert {name for name, rate in rates.items() if rate} == {weak}
+    named = {run.method for run in config.joint_runs(config.levels[0])}
+    assert named == {*config.methods} >= {"modality_dropout", WEAK_DROPOUT}, "two settings of one method"
+
+
+def test_a_sensor_without_levels_is_refused() -> None:
+    with pytest.raises(ValueError, match="weak is 'lidar'; use mmwave or wifi"):
+        imbalance_config(
+            ControlledOptions(preset="smoke", weak="lidar"),  # type: ignore[arg-type]
+            (Level(name="a", store=""),),
+        )
 
 
 @pytest.fixture(scope="module")
 def config(tmp_path_factory: pytest.TempPathFactory) -> ImbalanceConfig:
     """The smoke preset with one method, on its prepared levels."""
-    levels = level_stores(IMBALANCE["smoke"], tmp_path_factory.mktemp("levels"))
+    levels = level_stores(IMBALANCE["smoke"], "mmwave", tmp_path_factory.mktemp("levels"))
     options = ControlledOptions(preset="smoke", methods=("plain",), epochs=2)
     return imbalance_config(options, levels)
 
@@ -220,5 +245,7 @@ def test_a_whole_run_ends_in_the_numbers_of_its_cells(
     added = frame.filter((pl.col("claim") == "adding hurts") & (pl.col("level") == level.name))
     np.testing.assert_allclose(added["value"].item(), np.mean(differences), rtol=1e-6)
     assert (tmp_path / "job" / "imbalance.png").stat().st_size > 10_000
+    (table, *_) = outcome.tables
+    assert {"Convergence", "Headroom, all sensors"} <= {note.partition(":")[0] for note in table.notes}
     print_outcome(outcome)
     assert "all data is simulated" in capsys.readouterr().out

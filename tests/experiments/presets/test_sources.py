@@ -16,7 +16,6 @@ from equipose.experiments.commands import compare, sweep, tables
 from equipose.experiments.presets import sources
 from equipose.experiments.presets.imbalance import (
     IMBALANCE,
-    WEAK,
     ControlledOptions,
     given_levels,
     imbalance_config,
@@ -163,14 +162,14 @@ def test_a_missing_folder_of_raw_files_points_to_stores() -> None:
 @pytest.fixture(scope="module")
 def levels(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     """Stores of two levels of the controlled experiment."""
-    preset = replace(
-        IMBALANCE["smoke"], simulated=SimulatedSelection(subjects=("S01",), actions=("A02",), frames=2)
-    )
-    return [level.store for level in level_stores(preset, tmp_path_factory.mktemp("levels"))]
+    smoke = IMBALANCE["smoke"]
+    one = SimulatedSelection(subjects=("S01",), actions=("A02",), frames=2)
+    preset = replace(smoke, sizes=replace(smoke.sizes, simulated=one))
+    return [level.store for level in level_stores(preset, "mmwave", tmp_path_factory.mktemp("levels"))]
 
 
 def test_the_controlled_experiment_takes_the_stores_of_its_levels(levels: list[str]) -> None:
-    found = given_levels(levels)
+    found = given_levels("mmwave", levels)
     assert [level.name for level in found] == ["informativeness 1", "informativeness 0.1"]
     assert [level.store for level in found] == levels
     plain = ControlledOptions(preset="smoke")
@@ -180,15 +179,15 @@ def test_the_controlled_experiment_takes_the_stores_of_its_levels(levels: list[s
 
 def test_levels_differ_in_the_weak_sensor_only(levels: list[str], store_path: Path, timed: str) -> None:
     with pytest.raises(ValueError, match=rf"{store_path}: header is unlike that of {levels[0]}"):
-        given_levels([levels[0], str(store_path)])
-    assert open_store(timed).header["settings"]["config"]["informativeness"][WEAK] == 1
+        given_levels("mmwave", [levels[0], str(store_path)])
+    assert open_store(timed).header["settings"]["config"]["informativeness"]["mmwave"] == 1
 
 
 def test_real_data_has_no_levels(monkeypatch: pytest.MonkeyPatch) -> None:
     real = SimpleNamespace(header={"source": "mmfi", "settings": {}}, keys=())
     monkeypatch.setattr("equipose.experiments.presets.imbalance.open_store", lambda path: real)
     with pytest.raises(ValueError, match=r"real: source is 'mmfi'; a level needs simulated data"):
-        given_levels(["real"])
+        given_levels("mmwave", ["real"])
 
 
 class OwnReader:

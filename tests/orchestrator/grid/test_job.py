@@ -12,6 +12,7 @@ import pytest
 from equipose.balancing.method import MethodConfig
 from equipose.balancing.methods.awc.awc import AWC
 from equipose.balancing.methods.plain import Plain
+from equipose.balancing.registry import method_name
 from equipose.orchestrator.comparison.config import ComparisonConfig
 from equipose.orchestrator.comparison.job import run_comparison_job
 from equipose.orchestrator.grid.job import job_params
@@ -40,7 +41,8 @@ def paper(small_run: TrainConfig) -> PaperConfig:
 @pytest.fixture
 def imbalance(small_run: TrainConfig) -> ImbalanceConfig:
     levels = (Level(name="noise 0", store="a"), Level(name="noise 1", store="b"))
-    return ImbalanceConfig(name="i", base=small_run, weak="rgb", levels=levels, methods=METHODS)
+    methods = {method_name(method): method for method in METHODS}
+    return ImbalanceConfig(name="i", base=small_run, weak="rgb", levels=levels, methods=methods)
 
 
 def test_methods_and_levels_are_named_and_paths_left_out(
