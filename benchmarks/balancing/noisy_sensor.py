@@ -35,7 +35,7 @@ from equipose.orchestrator.grid.run_one import RunsFolder, evaluation_of, work_o
 from equipose.orchestrator.grid.run_spec import RunSpec
 from equipose.orchestrator.training.config import TrainConfig
 from equipose.pipelines.prepare import prepare
-from equipose.pipelines.protocols import Task
+from equipose.pipelines.protocols import Task, splits
 from equipose.pipelines.readers.simulated import SimulatedSource
 from equipose.pipelines.simulator import Contamination, SimulatorConfig
 from equipose.pipelines.store import open_store
@@ -43,7 +43,6 @@ from equipose.pipelines.store.truth import read_contamination
 
 SENSOR = "rgb"
 PEOPLE, ACTIONS, FRAMES = codes("S", *range(1, 11)), codes("A", 3, 13, 19, 22), 40
-TRAINED_ON = PEOPLE[:7]
 ROOM = Task.of("tasks:environment=E01")
 
 
@@ -82,7 +81,10 @@ class Options:
 
 def stores(options: Options, folder: Path) -> tuple[str, str]:
     """The clean store and the contaminated one; people who are tested are clean in both."""
-    spoilt = Contamination(rate=options.share, kinds=(options.kind,), sensors=(SENSOR,), subjects=TRAINED_ON)
+    trained_on = {subject for subject, _ in splits("P3", "S2")["train"]} & {*PEOPLE}
+    spoilt = Contamination(
+        rate=options.share, kinds=(options.kind,), sensors=(SENSOR,), subjects=tuple(sorted(trained_on))
+    )
     made = []
     for name, contamination in (("clean", None), ("noisy", spoilt)):
         source = SimulatedSource(
