@@ -3,8 +3,8 @@
 The real encoders in one simulated room: seven people train, two others are tested on clean frames. A share of
 one sensor's training readings is another recording's. Beside doing nothing stand the identification of noise
 (`nis`), its control that hides as many readings at random, and the *true mask*, which no user has: it hides
-what the simulator knows to be wrong, and so bounds what any detector could give back. Hiding readings is
-dropout of the sensor, which lowers its contribution by itself: the same readings hidden in clean data show it.
+what the simulator knows to be wrong, and so bounds what any detector could give back. To hide readings is
+dropout of the sensor and lowers its contribution by itself; the same readings hidden in clean data show it.
 
 Not a time but a result, so it runs once: `python -m benchmarks noisy_sensor [--seeds 5] [--share 0.2]`.
 """
