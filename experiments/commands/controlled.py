@@ -37,8 +37,9 @@ def controlled(
         preset: `smoke` (a minute, shows nothing) or `quick` (the experiment of docs/imbalance.md).
         weak: The sensor that is weakened: `mmwave`, at first as good as `rgb` and `lidar` beside it, or
             `wifi`, which beside `lidar` and `mmwave` tells little of people whom it has not seen.
-        methods: Instead of the preset's; `plain` is always included. `weak_dropout` is modality dropout of
-            the weakened sensor alone.
+        methods: Instead of the preset's; `plain` is always included. `weak_dropout` (modality dropout of the
+            weakened sensor alone) and `weak_awc` (AWC on the weak sensors in place of the strong ones) are
+            known here only.
         seeds: How many, counted from 0.
         epochs: Instead of the preset's number; schedules keep their share.
         lr: Learning rate of all runs instead of the preset's.

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from equipose.balancing.method import MethodConfig
+from equipose.balancing.methods.awc.awc import AWC
 from equipose.balancing.methods.subsets.modality_dropout import ModalityDropout
-from equipose.balancing.schedules import fitted
+from equipose.balancing.schedules import PAPER_EPOCHS, fitted
 from equipose.experiments.presets.comparison import method_configs
 from equipose.experiments.presets.names import ImbalancePresetName, WeakSensorName
 from equipose.experiments.presets.options import JobOptions
@@ -51,10 +52,10 @@ three sensors, each trained alone, reach about the same error: a lower level the
 informativeness only. `wifi` has calibrated errors: it is weak at every level, because it tells little of
 people whom it has not seen, and the levels show what is left of that."""
 FISHER_FRACTION = 0.25
-WEAK_DROPOUT = "weak_dropout"
-"""A method of this job only: modality dropout of the weakened sensor alone."""
-DROPPED = 0.5
-"""Its rate."""
+OF_THE_WEAK = ("weak_dropout", "weak_awc")
+"""Methods of this job only, which act on the weakened sensor alone, or on what AWC takes for weak ones:
+modality dropout in half of its visits; and AWC the other way round, which brakes the weak sensors' encoders
+to the end of the run and leaves the strong ones free."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +76,7 @@ IMBALANCE: dict[ImbalancePresetName, ImbalancePreset] = {
     ),
     "quick": ImbalancePreset(
         sizes=PRESETS["quick"],
-        methods=("plain", "awc", "ogm_ge", "mmpareto", "modality_dropout", WEAK_DROPOUT),
+        methods=("plain", "awc", "ogm_ge", "mmpareto", "modality_dropout", *OF_THE_WEAK),
     ),
 }
 """`smoke` is for tests; `quick` is the experiment of docs/imbalance.md."""
@@ -185,10 +186,15 @@ def imbalance_config(options: ControlledOptions, levels: tuple[Level, ...]) -> I
 
 def _methods(names: Sequence[str], epochs: int, weak: str) -> dict[str, MethodConfig]:
     """The methods by the names that they have in tables; ValueError for an unknown one."""
-    dropout = ModalityDropout.Config(rate=0.0, rates={weak: DROPPED})
+    own: dict[str, MethodConfig] = {
+        "weak_dropout": ModalityDropout.Config(rate=0.0, rates={weak: 0.5}),
+        "weak_awc": AWC.Config(
+            ratio_s=0.0, ratio_i=1.0, window=PAPER_EPOCHS, fisher_fraction=FISHER_FRACTION
+        ),
+    }
     return {
-        name: fitted(dropout, epochs)
-        if name == WEAK_DROPOUT
+        name: fitted(own[name], epochs)
+        if name in own
         else method_configs((name,), epochs, FISHER_FRACTION)[0]
         for name in names
     }

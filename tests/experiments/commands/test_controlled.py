@@ -11,11 +11,12 @@ import polars as pl
 import pytest
 from scipy import stats
 
+from equipose.balancing.methods.awc.awc import AWC
 from equipose.balancing.methods.subsets.modality_dropout import ModalityDropout
 from equipose.experiments.commands.controlled import print_outcome
 from equipose.experiments.presets.imbalance import (
     IMBALANCE,
-    WEAK_DROPOUT,
+    OF_THE_WEAK,
     WEAK_SENSORS,
     ControlledOptions,
     imbalance_config,
@@ -191,12 +192,18 @@ def test_the_dropout_of_the_weak_sensor_hides_no_other(weak: Any) -> None:
     options = ControlledOptions(preset="quick", weak=weak)
     config = imbalance_config(options, (Level(name="a", store=""),))
     assert config.modalities == WEAK_SENSORS[weak].sensors
-    dropout = config.methods[WEAK_DROPOUT]
+    dropout = config.methods["weak_dropout"]
     assert isinstance(dropout, ModalityDropout.Config)
     rates = {name: dropout.rates.get(name, dropout.rate) for name in config.modalities}
     assert {name for name, rate in rates.items() if rate} == {weak}
+    braked = config.methods["weak_awc"]
+    assert isinstance(braked, AWC.Config)
+    assert braked.strong_and_weak == (0.0, 1.0)
+    assert braked.active == range(1, 1 + config.base.epochs), "to the end of the run"
     named = {run.method for run in config.joint_runs(config.levels[0])}
-    assert named == {*config.methods} >= {"modality_dropout", WEAK_DROPOUT}, "two settings of one method"
+    assert named == {*config.methods} >= {"modality_dropout", "awc", *OF_THE_WEAK}, (
+        "two settings of one method"
+    )
 
 
 def test_a_sensor_without_levels_is_refused() -> None:
