@@ -6,6 +6,7 @@ import contextlib
 import importlib.util
 import logging
 import re
+import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -47,9 +48,9 @@ def write_onnx(program: ExportedProgram, names: Sequence[str], output: str, path
     are missing, ExportError where ONNX has no such operator.
     """
     check_packages()
-    plain = program.run_decompositions({torch.ops.aten.cdist.default: distances})
     try:
         with quiet():
+            plain = program.run_decompositions({torch.ops.aten.cdist.default: distances})
             made = torch.onnx.export(
                 plain, (), dynamo=True, input_names=list(names), output_names=[output], verbose=False
             )
@@ -84,11 +85,14 @@ def _tidy(model: Any) -> None:
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Without what the exporter says of packages that nothing here uses, such as torchvision."""
+    """Without what the exporter says of packages that nothing here uses, such as torchvision, and of its own
+    names that will go (seen with torch 2.13)."""
     logger = logging.getLogger("torch.onnx")
     level = logger.level
     logger.setLevel(logging.ERROR)
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=r".*LeafSpec", category=FutureWarning)
+            yield
     finally:
         logger.setLevel(level)

@@ -61,7 +61,7 @@ def test_an_operator_that_onnx_lacks_is_named_in_one_line(tmp_path: Path) -> Non
     pytest.importorskip("onnxscript")
     program = program_of(Unknown(), {"x": torch.rand(2, 3)})
     with pytest.raises(
-        ExportError, match=r"model\.onnx .*: ONNX has no operator for aten\.special_bessel_j0"
+        ExportError, match=r"model\.onnx .*: ONNX has no operator for (aten\.special|prims\.)_?bessel_j0"
     ):
         write_onnx(program, ["x"], "y", tmp_path / "model.onnx")
     assert not list(tmp_path.iterdir())
