@@ -96,6 +96,8 @@ def claimed_job(name: str, options: ResumableOptions, out: Path, progress: JobPr
 
 @contextlib.contextmanager
 def running_job(name: str, options: ResumableOptions, out: Path, progress: JobProgress) -> Iterator[str]:
-    """A `claimed_job` whose data is prepared; yields the store."""
-    with claimed_job(name, options, out, progress):
+    """A `claimed_job` whose data is prepared; yields the store. MLflow starts meanwhile."""
+    from equipose.orchestrator.jobs.session import server_beside
+
+    with claimed_job(name, options, out, progress), server_beside(out):
         yield ensure_store(options.source, out, options.simulated)

@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TypeVar
 
 from equipose.orchestrator.cluster.session import SessionConfig, address_to_join, ray_session, tracking_host
@@ -46,6 +47,14 @@ def entered_beside(manager: contextlib.AbstractContextManager[Value]) -> Iterato
             yield entering.result
         finally:
             wait([entering])
+
+
+def server_beside(out: Path) -> contextlib.AbstractContextManager[object]:
+    """Start the tracking server of `out` while the block prepares its data; the job in it finds it running.
+
+    Nothing is said of a server that does not start: the job that needs it tries again, and says why.
+    """
+    return entered_beside(tracking_server(out, host=tracking_host()))
 
 
 @contextlib.contextmanager

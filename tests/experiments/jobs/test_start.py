@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
@@ -18,6 +20,7 @@ from equipose.experiments.jobs.start import running_job, start_job
 from equipose.experiments.presets.sizes import PRESETS
 from equipose.experiments.presets.sweep import SweepOptions
 from equipose.orchestrator.doctor.checks import Wanted
+from equipose.orchestrator.jobs import session
 from equipose.orchestrator.jobs.progress import JobProgress
 
 NAME = "awc-simulated-smoke-001"
@@ -28,6 +31,7 @@ def looked(monkeypatch: pytest.MonkeyPatch) -> list[Wanted]:
     """What the jobs asked for that the doctor has looked at."""
     asked: list[Wanted] = []
     monkeypatch.setattr(job_start, "stop_at_problems", lambda out, wanted: asked.append(wanted))
+    monkeypatch.setattr(session, "tracking_server", lambda out, host: nullcontext())
     return asked
 
 
@@ -99,6 +103,36 @@ def test_a_finished_job_is_extended(tmp_path: Path, looked: list[Wanted]) -> Non
         ):
             start(tmp_path, pytest.fail, 9, resume=True, extent=trials)
     assert (tmp_path / "sweeps" / NAME / "outcome.json").exists(), "a refusal changes nothing"
+
+
+def test_the_server_starts_while_data_is_prepared(
+    tmp_path: Path, looked: list[Wanted], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepared, up, left = Event(), Event(), Event()
+
+    @contextmanager
+    def server(out: Path, host: str) -> Iterator[None]:
+        up.set()
+        assert prepared.wait(10)
+        try:
+            yield
+        finally:
+            left.set()
+
+    def prepare(*given: object) -> str:
+        assert up.wait(10)
+        prepared.set()
+        return "store"
+
+    def run(name: str, chosen: SweepOptions, out: Path) -> None:
+        with running_job(name, chosen, out, JobProgress(mode="quiet")) as store:
+            assert store == "store"
+            assert not left.is_set()
+
+    monkeypatch.setattr(session, "tracking_server", server)
+    monkeypatch.setattr(job_start, "ensure_store", prepare)
+    start(tmp_path, run, 1)
+    assert left.is_set()
 
 
 def test_a_plan_of_an_extension_changes_nothing(tmp_path: Path, looked: list[Wanted]) -> None:
