@@ -51,6 +51,9 @@ class Estimate:
     runs: dict[str, RunClock] = field(default_factory=dict)
     most: int = 1
     """Runs that were seen side by side."""
+    alike: bool = True
+    """Whether an epoch of one run takes about as long as one of another; otherwise nothing is said while
+    there are runs whose own pace is not known."""
 
     def note(self, name: str, state: str, epoch: int, epochs: int, now: float) -> None:
         """An event of a run; see `JobProgress.trial`."""
@@ -87,7 +90,10 @@ class Estimate:
             if run.started is not None and run.ended is None
         ]
         ahead = (sum(run.epochs for run in waiting) + unknown) * pace
-        if not ahead and any(run.running and run.expected is None for run in self.runs.values()):
+        untold = any(run.running and run.expected is None for run in self.runs.values())
+        if not self.alike and (ahead or untold):
+            return None
+        if not ahead and untold:
             return None  # whether the last ones are stopped early is not known before they train
         return max((sum(running) + ahead) / self.most, *running, 0.0) or None
 

@@ -96,7 +96,7 @@ class JobProgress:
     """Live progress of a job's trials or runs; thread-safe, may be pickled with a callback.
 
     mode: `live` (terminal), `lines` (logs), `quiet` (nothing); None chooses by the console. noun: what rows
-    are called, in the plural. Use as a context manager.
+    are called, in the plural. alike: whether runs cost alike, see `Estimate`. Use as a context manager.
     """
 
     def __init__(
@@ -105,6 +105,7 @@ class JobProgress:
         *,
         objective: str = "best/mpjpe_mm",
         noun: str = "trials",
+        alike: bool = True,
         mode: str | None = None,
         console: Console | None = None,
         clock: Callable[[], float] = time.monotonic,
@@ -118,7 +119,7 @@ class JobProgress:
         self._started = clock()
         self._stage = ""
         self._rows: dict[str, TrialRow] = {}
-        self._estimate = Estimate()
+        self._estimate = Estimate(alike=alike)
         self._lock = threading.RLock()
         self._live: Live | None = None
 

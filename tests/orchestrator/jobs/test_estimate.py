@@ -89,3 +89,15 @@ def test_nothing_is_said_of_the_last_runs_before_two_epochs_of_theirs() -> None:
     estimate.note("b", "running", 1, 10, now=4.0)
     estimate.note("b", "running", 2, 10, now=6.0)
     assert estimate.remaining(2, 6.0) == pytest.approx(16.0)
+
+
+def test_of_runs_that_differ_nothing_is_said_from_one_to_another() -> None:
+    for alike, said in ((True, 40.0), (False, None)):
+        estimate = Estimate(alike=alike)
+        estimate.note("first stage", "running", 0, 10, now=0.0)
+        estimate.note("first stage", "done", 10, 10, now=20.0)
+        assert estimate.remaining(3, now=20.0) == said
+    estimate.note("second stage", "done", 10, 10, now=40.0)
+    for epoch in range(3):
+        estimate.note("last stage", "running", epoch, 10, now=40.0 + 5 * epoch)
+    assert estimate.remaining(3, now=50.0) == 40.0, "its own pace is known"
