@@ -17,7 +17,7 @@ from equipose.experiments.presets.comparison import method_configs
 from equipose.experiments.presets.names import ImbalancePresetName, WeakSensorName
 from equipose.experiments.presets.options import JobOptions
 from equipose.experiments.presets.sizes import PRESETS, Preset
-from equipose.experiments.presets.sources import prepared_store
+from equipose.experiments.presets.sources import prepared_store, simulated_digest
 from equipose.experiments.presets.typed.sensors import chosen_sensors
 from equipose.orchestrator.imbalance.config import ImbalanceConfig, Level
 from equipose.pipelines.files.errors import DataError
@@ -121,8 +121,7 @@ def level_stores(
         chosen = preset.sizes.simulated
         config = simulator_of_level(weak, informativeness, chosen.frames)
         source = SimulatedSource(subjects=chosen.subjects, actions=chosen.actions, config=config)
-        digest = hashlib.sha256(repr((chosen, config)).encode()).hexdigest()[:10]
-        store = out / "stores" / f"simulated-{digest}"
+        store = out / "stores" / f"simulated-{simulated_digest(chosen, repr(config))}"
         prepared_store("simulated", source, store, progress)
         levels.append(Level(name=f"informativeness {informativeness:g}", store=str(store)))
     return tuple(levels)
