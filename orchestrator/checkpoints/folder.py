@@ -32,6 +32,12 @@ class CheckpointFolder:
         return paths[-1]
 
     @property
+    def epochs(self) -> int:
+        """How many have been trained, as the name of the latest checkpoint says; 0 before the first."""
+        paths = self._paths()
+        return int(paths[-1].name.removeprefix(PREFIX)) if paths else 0
+
+    @property
     def best(self) -> Path:
         """Folder of the checkpoint with the least validation error, as the latest one names it."""
         return self._after(checkpoints.load(self.newest)["best_epoch"] + 1)

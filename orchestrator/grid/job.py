@@ -82,7 +82,10 @@ class GridJob:
     def run(self, specs: Sequence[RunSpec], stage: str) -> dict[str, RunResult]:
         """Train and test the runs that are not kept yet; name -> result of all of them."""
         self.progress.stage(f"{stage}: {len(specs)} runs, {self.concurrency} at a time")
-        return run_grid(specs, self.runs, self.concurrency, self._on_change)
+        return run_grid(specs, self.runs, self.concurrency, self._on_change, self._on_epoch)
+
+    def _on_epoch(self, spec: RunSpec, epochs: int) -> None:
+        self.progress.trial(spec.name, "running", epochs, spec.config.epochs)
 
     def _on_change(self, spec: RunSpec, state: str, result: RunResult | None) -> None:
         ended = result is not None

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import ray
 
+from equipose.orchestrator.checkpoints.folder import CheckpointFolder
 from equipose.orchestrator.cluster.capacity import TRIAL_CPUS
 from equipose.orchestrator.failures import FailedRunsError
 from equipose.orchestrator.grid.launch import trains_in_process
-from equipose.orchestrator.grid.run_one import RunsFolder, result_of, work_on
+from equipose.orchestrator.grid.run_one import TRAIN, RunsFolder, result_of, work_on
 from equipose.orchestrator.grid.run_spec import RunResult, RunSpec
 from equipose.orchestrator.grid.waiting import WaitingRuns
 from equipose.orchestrator.ray_train.parent_watch import end_with_parent
@@ -19,12 +21,21 @@ RETRIES = 3
 """How often a run whose process died starts again, from its newest checkpoint. Processes that Ray ends for
 lack of memory are counted separately, see `session.QUIET`."""
 
+LOOK_SECONDS = 10.0
+"""Pause between two looks at how far the runs are."""
+
+OnEpoch = Callable[[RunSpec, int], None]
+"""Called with a running run and how many epochs it has trained, when a look finds more than before."""
 OnChange = Callable[[RunSpec, str, RunResult | None], None]
 """Called with a run and its state: `waiting`, `kept` (had ended before), `running`, `done` or `failed`."""
 
 
 def run_grid(
-    specs: Sequence[RunSpec], runs: RunsFolder, concurrency: int, on_change: OnChange
+    specs: Sequence[RunSpec],
+    runs: RunsFolder,
+    concurrency: int,
+    on_change: OnChange,
+    on_epoch: OnEpoch = lambda spec, epochs: None,
 ) -> dict[str, RunResult]:
     """Bring every run to its end, `concurrency` at a time, in their order; name -> result.
 
@@ -46,7 +57,7 @@ def run_grid(
         else:
             results[spec.name] = work_on(spec, runs)
             on_change(spec, "kept", results[spec.name])
-    fresh, errors = _run_left(left, runs, concurrency, on_change)
+    fresh, errors = _run_left(left, runs, concurrency, on_change, on_epoch)
     if errors:
         raise FailedRunsError(errors)
     results |= fresh
@@ -54,7 +65,7 @@ def run_grid(
 
 
 def _run_left(
-    specs: list[RunSpec], runs: RunsFolder, concurrency: int, on_change: OnChange
+    specs: list[RunSpec], runs: RunsFolder, concurrency: int, on_change: OnChange, on_epoch: OnEpoch
 ) -> tuple[dict[str, RunResult], dict[str, Exception]]:
     """Keep no more tasks in flight than may run, so that a cluster's other users are not queued behind them.
 
@@ -65,13 +76,21 @@ def _run_left(
     flying = dict[ray.ObjectRef[Any], RunSpec]()
     results: dict[str, RunResult] = {}
     errors: dict[str, Exception] = {}
+    seen: dict[str, int] = {}
+    looked = time.monotonic()
     # What a run raises it would raise again, so only dead processes are retried.
     task = ray.remote(max_retries=RETRIES, retry_exceptions=False)(_work_on)
     while waiting or flying:
         while len(flying) < concurrency and (spec := waiting.take()):
             on_change(spec, "running", None)
             flying[task.options(**_options(spec, runs)).remote(spec, runs)] = spec
-        (ready,), _ = ray.wait(list(flying), num_returns=1)
+        done, _ = ray.wait(list(flying), num_returns=1, timeout=LOOK_SECONDS)
+        if time.monotonic() - looked >= LOOK_SECONDS:
+            _look([spec for ready, spec in flying.items() if ready not in done], runs, seen, on_epoch)
+            looked = time.monotonic()
+        if not done:
+            continue
+        (ready,) = done
         spec = flying.pop(ready)
         failed = False
         try:
@@ -82,6 +101,15 @@ def _run_left(
             on_change(spec, "failed", None)
         waiting.end(spec, failed=failed)
     return results, errors
+
+
+def _look(running: Iterable[RunSpec], runs: RunsFolder, seen: dict[str, int], on_epoch: OnEpoch) -> None:
+    """Tell of runs that have trained more epochs than were seen; those on Ray Train keep no count here."""
+    for spec in filter(trains_in_process, running):
+        epochs = CheckpointFolder(runs.folder(spec) / TRAIN).epochs
+        if epochs > seen.get(spec.name, 0):
+            seen[spec.name] = epochs
+            on_epoch(spec, epochs)
 
 
 def _options(spec: RunSpec, runs: RunsFolder) -> dict[str, float]:

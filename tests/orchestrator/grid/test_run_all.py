@@ -16,6 +16,7 @@ from same_runs import untimed
 
 from equipose.orchestrator.checkpoints import state as checkpoints
 from equipose.orchestrator.failures import FailedRunsError
+from equipose.orchestrator.grid import run_all
 from equipose.orchestrator.grid.run_all import run_grid
 from equipose.orchestrator.grid.run_one import RunsFolder, result_of, work_on
 from equipose.orchestrator.grid.run_spec import RunResult, RunSpec
@@ -65,16 +66,23 @@ class Killer(threading.Thread):
 @system
 @pytest.mark.usefixtures("ray_cluster", "one_thread")
 def test_a_killed_process_is_started_again(
-    small_run: TrainConfig, runs: RunsFolder, processes_below: Below, tmp_path: Path
+    small_run: TrainConfig,
+    runs: RunsFolder,
+    processes_below: Below,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(run_all, "LOOK_SECONDS", 0.02)
     spec = RunSpec(name="long", config=replace(small_run, epochs=12))
-    killer, changes = Killer(runs.folder(spec), processes_below), Changes()
+    killer, changes, trained = Killer(runs.folder(spec), processes_below), Changes(), list[int]()
     killer.start()
-    found = run_grid([spec], runs, 2, changes)["long"]
+    found = run_grid([spec], runs, 2, changes, lambda spec, epochs: trained.append(epochs))["long"]
     killer.over.set()
     killer.join()
     assert len(killer.killed) == 1, "the run ended before it was killed"
     assert changes.heard == [("long", "waiting"), ("long", "running"), ("long", "done")]
+    assert trained == sorted({*trained}), "each is told once"
+    assert 2 <= len(trained) <= 12
     alone = work_on(spec, replace(runs, root=tmp_path / "alone"))
     assert [untimed(epoch) for epoch in found.history] == [untimed(epoch) for epoch in alone.history]
     one, other = (checkpoints.load(result.folder / "last")["model"] for result in (found, alone))
