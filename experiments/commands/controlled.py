@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from equipose.experiments.presets.names import DEFAULT_OUT, ImbalancePresetName, WeakSensorName
+from equipose.experiments.presets.names import DEFAULT_OUT, USUAL_WEAK, ImbalancePresetName, WeakSensorName
 
 if TYPE_CHECKING:
     from equipose.orchestrator.imbalance.job import ImbalanceOutcome
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def controlled(
     preset: ImbalancePresetName = "quick",
-    weak: WeakSensorName = "mmwave",
+    weak: WeakSensorName = USUAL_WEAK,
     methods: tuple[str, ...] = (),
     seeds: int | None = None,
     epochs: int | None = None,

@@ -14,7 +14,7 @@ from equipose.balancing.methods.awc.awc import AWC
 from equipose.balancing.methods.subsets.modality_dropout import ModalityDropout
 from equipose.balancing.schedules import PAPER_EPOCHS, fitted
 from equipose.experiments.presets.comparison import method_configs
-from equipose.experiments.presets.names import ImbalancePresetName, WeakSensorName
+from equipose.experiments.presets.names import USUAL_WEAK, ImbalancePresetName, WeakSensorName
 from equipose.experiments.presets.options import JobOptions
 from equipose.experiments.presets.sizes import PRESETS, Preset
 from equipose.experiments.presets.sources import prepared_store, simulated_digest
@@ -87,7 +87,7 @@ class ControlledOptions(JobOptions):
     """Options of `equipose controlled`."""
 
     preset: ImbalancePresetName
-    weak: WeakSensorName = "mmwave"
+    weak: WeakSensorName = USUAL_WEAK
     methods: tuple[str, ...] = ()
     """Empty: the preset's; `plain` is always added."""
     seeds: int | None = None

@@ -23,6 +23,7 @@ PaperPresetName = Literal["smoke", "quick", "mars", "paper"]
 ImbalancePresetName = Literal["smoke", "quick"]
 WeakSensorName = Literal["mmwave", "wifi"]
 """Which sensor the controlled experiment weakens."""
+USUAL_WEAK: WeakSensorName = "mmwave"
 PartName = Literal["test", "validation", "train", "all"]
 """Which frames of a store a trained model is used on."""
 
