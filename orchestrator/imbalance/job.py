@@ -12,7 +12,6 @@ import polars as pl
 from equipose.orchestrator.cluster.session import SessionConfig
 from equipose.orchestrator.comparison.figures import curve_figures
 from equipose.orchestrator.comparison.files import log_files, write_tables
-from equipose.orchestrator.comparison.judgements import Judgements
 from equipose.orchestrator.comparison.methods_table import evidence
 from equipose.orchestrator.comparison.tables import comparison_tables
 from equipose.orchestrator.grid.job import grid_job
@@ -95,12 +94,12 @@ def write_outcome(
 def _table(claims: Sequence[Claim], level: LevelOutcome) -> Table:
     caption = level.outcome.caption(f"Claims about {level.weak} at {level.level.name}")
     table = claims_table(claims, level.level.name, caption, units=f"{level.outcome.cluster}s")
-    return table.with_notes(*evidence(Judgements(level.outcome)))
+    return table.with_notes(*evidence(level.judgements))
 
 
 def _write_level(level: LevelOutcome, folder: Path) -> None:
     """The tables of every comparison for one level, and the curves that the claims are about."""
-    write_tables(comparison_tables(Judgements(level.outcome)), folder / "tables")
+    write_tables(comparison_tables(level.judgements), folder / "tables")
     provenance = level.outcome.runs[0].result.provenance
     for method in level.outcome.methods:
         figures = curve_figures(method, level.outcome.of(method), provenance)

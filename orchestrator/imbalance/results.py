@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -11,6 +12,7 @@ from matplotlib.figure import Figure
 
 from equipose.models.sensors import subset_name
 from equipose.orchestrator.comparison.figures import Curves, curves
+from equipose.orchestrator.comparison.judgements import Judgements
 from equipose.orchestrator.comparison.results import EvaluatedRun, SettingOutcome, collect, labels
 from equipose.orchestrator.grid.run_one import RunsFolder, evaluation_of
 from equipose.orchestrator.grid.run_spec import RunResult, RunSpec
@@ -35,6 +37,11 @@ class LevelOutcome:
     """The joint models; `alone` are those of the weak sensor."""
     rest: tuple[EvaluatedRun, ...]
     """Plain training without the weak sensor."""
+
+    @functools.cached_property
+    def judgements(self) -> Judgements:
+        """What its runs say about the methods; kept, since it compares them by bootstrap."""
+        return Judgements(self.outcome)
 
     def measures(self) -> pl.DataFrame:
         """A row per method and seed, as `equipose.pipelines.statistics.claims.spread_claims` takes them."""
