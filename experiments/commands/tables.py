@@ -36,6 +36,7 @@ def tables(
     sensors: tuple[str, ...] = (),
     override: tuple[str, ...] = (),
     all_methods: bool = False,
+    checks: bool = True,
     contrast_last: bool = True,
     plan: bool = False,
     mlflow_url: str | None = None,
@@ -67,6 +68,7 @@ def tables(
         sensors: Of the models, e.g. `rgb lidar`, for `--tables modalities`; the other tables need all.
         override: Any other setting of every run or of one method, e.g. `optimizer.lr=3e-4 awc.ratio_s=0.5`.
         all_methods: Every method under every fusion; `quick` has three under MLP and attention fusion.
+        checks: Also measure convergence and headroom; without, the verdicts are those of the tests alone.
         contrast_last: With `--work unihpe`: whether the row of pairs in table 6 keeps its contrastive loss in
             the last stage, which the paper does not say.
         plan: Print the runs, which of them are kept, and how long the others will take; then stop.
@@ -100,6 +102,7 @@ def tables(
         sensors=source.model_sensors(),
         override=override,
         all_methods=all_methods,
+        checks=checks,
         mlflow_url=mlflow_url,
     )
     start_job(

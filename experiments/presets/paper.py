@@ -67,7 +67,7 @@ PAPER_PRESETS: dict[PaperPresetName, PaperPreset] = {
         seeds=1,
     ),
     "quick": PaperPreset(
-        sizes=replace(PRESETS["quick"], simulated=DAILY_AND_REHABILITATION),
+        sizes=replace(PRESETS["quick"].resized(60, None), simulated=DAILY_AND_REHABILITATION),
         columns=_mmfi_columns("S2"),
         unasked=("P1",),
         of_other_fusions=("plain", "ogm_ge", "awc"),
@@ -112,6 +112,8 @@ class TablesOptions(ResumableOptions):
     """How many, counted from 0; None: the preset's number."""
     all_methods: bool = False
     """Every method under every fusion, where the preset has fewer."""
+    checks: bool = True
+    """Also measure convergence and headroom."""
     mlflow_url: str | None = None
     """Target of the report's links."""
 
@@ -137,6 +139,7 @@ class TablesOptions(ResumableOptions):
         words += ["--workers", self.workers] if self.workers != 1 else []
         words += ["--gpu"] if self.gpu else []
         words += ["--all-methods"] if self.all_methods else []
+        words += [] if self.checks else ["--no-checks"]
         return shlex.join([*map(str, words), "--out", str(out)])
 
     def resume_command(self, out: Path) -> str:
@@ -185,6 +188,7 @@ def paper_config(name: str, options: TablesOptions, store: str) -> PaperConfig:
         other_columns=tuple(name for name in preset.columns if name not in columns),
         methods=methods,
         of_other_fusions=None if options.all_methods else preset.of_other_fusions,
+        checks=options.checks,
         seeds=tuple(range(options.extent)),
         workers=options.workers,
         tables=options.tables or TABLES,

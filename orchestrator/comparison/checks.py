@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from equipose.balancing.registry import METHODS
@@ -29,15 +29,17 @@ def check_runs(config: ComparisonConfig, chosen: Chosen) -> list[RunSpec]:
     if not config.checks:
         return []
     return [
-        run
+        as_check(config.spec(f"{name} s{seed}", setting, changed(plain)), stage)
         for seed in config.seeds
         for setting in config.settings
         for plain in [replace(chosen[setting, REFERENCE], seed=seed)]
-        for run in (
-            config.spec(f"{REFERENCE} longer s{seed}", setting, longer(plain), CONVERGENCE),
-            replace(config.spec(f"{UPPER} s{seed}", setting, upper(plain), HEADROOM), refit=True),
-        )
+        for stage, (name, changed) in CHANGED.items()
     ]
+
+
+def as_check(run: RunSpec, stage: str) -> RunSpec:
+    """A run for one of `CHANGED`; the upper reference is judged under refitted heads too."""
+    return replace(run, stage=stage, refit=stage == HEADROOM)
 
 
 def longer(run: TrainConfig) -> TrainConfig:
@@ -50,6 +52,13 @@ def longer(run: TrainConfig) -> TrainConfig:
 def upper(plain: TrainConfig) -> TrainConfig:
     """The same run under the upper reference: encoders trained alone, then a joint head."""
     return replace(plain, method=fitted(METHODS[UPPER].Config(), plain.epochs))
+
+
+CHANGED: dict[str, tuple[str, Callable[[TrainConfig], TrainConfig]]] = {
+    CONVERGENCE: (f"{REFERENCE} longer", longer),
+    HEADROOM: (UPPER, upper),
+}
+"""Check -> name of its run, and how that departs from plain training."""
 
 
 def repetition_runs(

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from equipose.balancing.method import MethodConfig
-from equipose.orchestrator.comparison.checks import CONVERGENCE, HEADROOM, UPPER, longer, upper
+from equipose.orchestrator.comparison.checks import CHANGED, as_check
 from equipose.orchestrator.grid.run_spec import RunSpec
 from equipose.orchestrator.grid.variants import REFERENCE, with_modalities
 from equipose.orchestrator.training.config import TrainConfig
@@ -90,12 +90,11 @@ class ImbalanceConfig:
     def check_runs(self, level: Level) -> list[RunSpec]:
         """Plain training with more epochs, and the upper reference, with all sensors at a level."""
         plain = replace(self.base, method=self.methods[REFERENCE])
-        found = []
-        for seed in self.seeds:
-            more = self._spec(f"{REFERENCE} longer {level.slug} s{seed}", level, longer(plain), seed)
-            most = self._spec(f"{UPPER} {level.slug} s{seed}", level, upper(plain), seed)
-            found += [replace(more, stage=CONVERGENCE), replace(most, stage=HEADROOM, refit=True)]
-        return found
+        return [
+            as_check(self._spec(f"{name} {level.slug} s{seed}", level, changed(plain), seed), stage)
+            for seed in self.seeds
+            for stage, (name, changed) in CHANGED.items()
+        ]
 
     def weak_runs(self, level: Level) -> list[RunSpec]:
         """The weak sensor trained alone at a level, seed by seed."""

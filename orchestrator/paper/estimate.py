@@ -10,7 +10,7 @@ from equipose.balancing.registry import METHODS, method_name
 from equipose.models.build import Fusion
 from equipose.orchestrator.grid.run_one import RunsFolder, result_of
 from equipose.orchestrator.grid.run_spec import RunResult, RunSpec
-from equipose.orchestrator.paper.plan import PaperConfig, distinct
+from equipose.orchestrator.paper.plan import PaperConfig
 from equipose.orchestrator.ray_train.sizing import concurrent_runs_of
 from equipose.orchestrator.training.build import build_training, own_device
 from equipose.orchestrator.training.config import TrainConfig
@@ -45,7 +45,7 @@ def estimate(config: PaperConfig, folder: Path, *, gpu: bool = False) -> Estimat
     Every method is probed in the first fusion and every fusion with plain training; the rest follows from
     their ratios. Subsets of sensors count like all sensors, so the estimate is rather too high than too low.
     """
-    specs = tuple(distinct(config.plan()))
+    specs = tuple(config.runs())
     concurrency, resources = concurrent_runs_of(config.base, config.workers, gpu=gpu, limit=len(specs))
     runs_folder = RunsFolder(root=folder, resources=resources)
     ended = {spec.name: result for spec in specs if (result := result_of(spec, runs_folder)) is not None}
@@ -109,6 +109,9 @@ def plan_lines(config: PaperConfig, found: Estimate) -> list[str]:
             for spec in specs
         }
         lines.append(f"{table:<12}{len(mine):>5} runs, {len(mine & found.kept)} there")
+    if checks := {spec.name for spec in config.check_runs()}:
+        shown = f"{len(checks):>5} runs, {len(checks & found.kept)} there"
+        lines.append(f"{'checks':<12}{shown}: convergence and headroom")
     lines += [f"  {spec.name}{'  (there)' if spec.name in found.kept else ''}" for spec in found.specs]
     lines.append(
         f"{len(found.specs)} runs in all (tables share some), {len(found.kept)} there, "

@@ -12,7 +12,7 @@ from equipose.orchestrator.grid.job import GridJob, grid_job
 from equipose.orchestrator.jobs.location import JobLocation
 from equipose.orchestrator.jobs.progress import JobProgress
 from equipose.orchestrator.paper.notes import counted
-from equipose.orchestrator.paper.plan import PaperConfig, distinct
+from equipose.orchestrator.paper.plan import PaperConfig
 from equipose.orchestrator.paper.report import write_report
 from equipose.orchestrator.paper.results import Finished
 from equipose.orchestrator.tracking.client import client
@@ -70,12 +70,11 @@ def run_paper_job(
 
 
 def _train(config: PaperConfig, job: GridJob) -> Finished:
-    plan = config.plan()
-    specs = distinct(plan)
+    specs = config.runs()
     job.progress.trials = len(specs)
     return Finished(
         config=config,
-        plan=plan,
+        plan=config.plan(),
         results=job.run(specs, counted(len(config.tables), "table")),
         runs_folder=job.runs,
         provenance=job.runs.opened.of(config.base.data).provenance,

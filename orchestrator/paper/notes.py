@@ -90,6 +90,12 @@ def left_out(config: PaperConfig) -> list[str]:
             "MLP and attention fusion. The command with --all-methods adds them; finished runs are not "
             "repeated."
         )
+    if not config.checks and "main" in config.tables:
+        found.append(
+            "Left out: whether runs have converged and whether there was anything to win, so the verdicts "
+            "are those of the tests alone. The command without --no-checks measures both; finished runs are "
+            "not repeated."
+        )
     missing = [table for table in TABLES if table not in config.tables]
     if missing:
         found.append(

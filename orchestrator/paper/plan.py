@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -16,6 +16,7 @@ from equipose.balancing.method import MethodConfig
 from equipose.balancing.methods.awc.awc import AWC
 from equipose.balancing.schedules import share_of
 from equipose.models.build import Fusion
+from equipose.orchestrator.comparison.checks import CHANGED, as_check
 from equipose.orchestrator.grid.run_one import RunsFolder
 from equipose.orchestrator.grid.run_spec import RunSpec
 from equipose.orchestrator.grid.variants import with_modalities
@@ -54,6 +55,8 @@ class PaperConfig:
     """Those that could be asked for too; the report says that they are left out."""
     of_other_fusions: tuple[str, ...] | None = None
     """Methods that the main table has under other fusions than concatenation; None: all."""
+    checks: bool = True
+    """Also measure convergence and headroom of every fusion and column of the main table."""
     methods: Mapping[str, MethodConfig]
     """Methods of the main table, their schedules fitted to the run."""
     seeds: tuple[int, ...] = (0, 1, 2)
@@ -105,7 +108,7 @@ class PaperConfig:
 
     def fingerprint(self, runs: RunsFolder) -> str:
         """16 hex digits for all tables together: data, settings and seeds of every run."""
-        content = sorted(runs.key(spec) for specs in self.plan().values() for spec in specs)
+        content = sorted(map(runs.key, self.runs()))
         return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
 
     def plan(self) -> dict[Position, list[RunSpec]]:
@@ -120,14 +123,29 @@ class PaperConfig:
                     plan.setdefault(position, []).append(made.setdefault(_settings(config), spec))
         return plan
 
+    def check_runs(self) -> list[RunSpec]:
+        """What the verdicts rest on: plain training with more epochs, and the upper reference."""
+        if not self.checks or "main" not in self.tables:
+            return []
+        return [
+            as_check(self._spec(f"{name} {fusion} {column} s{seed}", changed(plain)), stage)
+            for seed in self.seeds
+            for column in self.columns
+            for fusion in FUSIONS
+            for plain in [self.run(column, seed, fusion=fusion)]
+            for stage, (name, changed) in CHANGED.items()
+        ]
+
+    def runs(self) -> list[RunSpec]:
+        """Every run once, seed by seed: those of the tables in their order, then the checks."""
+        specs = {spec.name: spec for specs in self.plan().values() for spec in specs}
+        return sorted([*specs.values(), *self.check_runs()], key=lambda spec: spec.config.seed)
+
     def _spec(self, name: str, config: TrainConfig) -> RunSpec:
-        return RunSpec(name=name, config=config, workers=self.workers, select=self.select)
-
-
-def distinct(plan: Mapping[Position, Sequence[RunSpec]]) -> list[RunSpec]:
-    """Every run of a plan once, seed by seed, in the order of the tables."""
-    specs = {spec.name: spec for specs in plan.values() for spec in specs}
-    return sorted(specs.values(), key=lambda spec: spec.config.seed)
+        plain = config.method == self.methods["plain"]
+        whole = config.model.modalities == self.base.model.modalities
+        refit = self.checks and plain and whole and "main" in self.tables
+        return RunSpec(name=name, config=config, workers=self.workers, select=self.select, refit=refit)
 
 
 def _settings(config: TrainConfig) -> str:
@@ -138,7 +156,7 @@ def check_data(config: PaperConfig) -> None:
     """Raise DataError unless the store has training, validation and test frames for every column needed."""
     data = config.base.data
     store = open_store(data.store)
-    needed = {(spec.config.data.protocol, spec.config.data.split) for spec in distinct(config.plan())}
+    needed = {(spec.config.data.protocol, spec.config.data.split) for spec in config.runs()}
     short: dict[str, DataError] = {}
     for column, (protocol, split) in config.columns.items():
         if (protocol, split) in needed:

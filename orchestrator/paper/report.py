@@ -9,8 +9,14 @@ from pathlib import Path
 from equipose.orchestrator.comparison.files import write_figures
 from equipose.orchestrator.paper.figures import PaperFigure, paper_figures, paper_motions
 from equipose.orchestrator.paper.notes import counted, left_out
-from equipose.orchestrator.paper.plan import distinct
-from equipose.orchestrator.paper.results import Finished, Links, main_settings, overview, paper_tables
+from equipose.orchestrator.paper.results import (
+    Finished,
+    Links,
+    main_judgements,
+    overview,
+    paper_tables,
+    rests_on,
+)
 from equipose.orchestrator.tracking.runs import git_tags
 from equipose.pipelines.paper.formats import paper_csv, paper_latex, paper_markdown
 from equipose.pipelines.paper.table import PaperTable
@@ -35,7 +41,8 @@ def write_report(finished: Finished, links: Links, folder: Path, *, command: str
     command: what rebuilds it, for the reader.
     """
     tables = paper_tables(finished, links)
-    settings = main_settings(finished)
+    judgements = main_judgements(finished)
+    settings = tuple(one.outcome for one in judgements)
     figures = paper_figures(settings, finished.provenance)
     write_paper_tables(tables, folder / "tables")
     write_figures({figure.name: figure.figure for figure in figures}, folder / "figures")
@@ -43,7 +50,8 @@ def write_report(finished: Finished, links: Links, folder: Path, *, command: str
         "Balanced multi-modal 3D human pose estimation: the paper's tables, ours beside the published",
         _sections(tables, figures, paper_motions(settings), finished.provenance),
         finished.provenance,
-        verdicts=overview(settings, finished, links),
+        verdicts=overview(judgements, finished, links),
+        evidence=rests_on(judgements, finished.config),
         left_out=left_out(finished.config),
         facts=facts(finished, command),
     )
@@ -57,7 +65,7 @@ def facts(finished: Finished, command: str) -> dict[str, str]:
     config, base = finished.config, finished.config.base
     code = git_tags()
     return {
-        "runs": f"{len(distinct(finished.plan))}",
+        "runs": f"{len(finished.config.runs())}",
         "seeds": f"{len(config.seeds)} ({', '.join(map(str, config.seeds))})",
         "training": f"{counted(base.epochs, 'epoch')}, batches of {base.data.batch.batch_size}, "
         f"Adam {base.optimizer.lr:g}, {base.model.preset} widths",

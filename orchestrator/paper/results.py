@@ -8,7 +8,9 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from equipose.orchestrator.comparison.results import SettingOutcome, collect
+from equipose.orchestrator.comparison.judgements import Judgements
+from equipose.orchestrator.comparison.methods_table import evidence
+from equipose.orchestrator.comparison.results import collect
 from equipose.orchestrator.evaluation.evaluation import Evaluation
 from equipose.orchestrator.grid.run_one import RunsFolder, evaluation_of
 from equipose.orchestrator.grid.run_spec import RunResult, RunSpec
@@ -143,24 +145,38 @@ def _lines(
     return lines
 
 
-def main_settings(finished: Finished) -> tuple[SettingOutcome, ...]:
-    """The main table's runs as a comparison, one setting per fusion and column."""
+def main_judgements(finished: Finished) -> tuple[Judgements, ...]:
+    """The main table's runs and their checks as a comparison, one setting per fusion and column."""
     mine = [spec for position, specs in finished.plan.items() if position.table == "main" for spec in specs]
-    specs = {spec.name: spec for spec in mine}
-    return collect(specs, finished.results, finished.runs_folder) if specs else ()
+    specs = {spec.name: spec for spec in (*mine, *finished.config.check_runs())}
+    if not specs:
+        return ()
+    return tuple(map(Judgements, collect(specs, finished.results, finished.runs_folder)))
 
 
-def overview(settings: Sequence[SettingOutcome], finished: Finished, links: Links) -> list[MethodVerdict]:
+def overview(judgements: Sequence[Judgements], finished: Finished, links: Links) -> list[MethodVerdict]:
     """Verdict of every method in every fusion and column, as plainly where it did not help."""
-    columns = {split: column for column, split in finished.config.columns.items()}
     verdicts: list[MethodVerdict] = []
-    for setting in settings:
-        fusion, column = setting.setting.fusion, columns[setting.setting.protocol, setting.setting.split]
+    for one in judgements:
+        fusion, column = one.outcome.setting.fusion, column_of(one, finished.config)
         pages = {}
-        for method in setting.methods:
+        for method in one.outcome.methods:
             position = Position(table="main", row=main_row(fusion, method), column=column)
             pages[method] = links(finished.plan[position])
-        verdicts += verdicts_of(
-            setting.comparison(), column, group=FUSIONS[fusion], names=METHODS, links=pages
-        )
+        verdicts += verdicts_of(one.judged(), column, group=FUSIONS[fusion], names=METHODS, links=pages)
     return verdicts
+
+
+def rests_on(judgements: Sequence[Judgements], config: PaperConfig) -> list[str]:
+    """What the verdicts rest on, per fusion and column; empty where it was not measured."""
+    return [
+        f"{FUSIONS[one.outcome.setting.fusion]} fusion, {column_of(one, config)}. {' '.join(found)}"
+        for one in judgements
+        if (found := evidence(one))
+    ]
+
+
+def column_of(one: Judgements, config: PaperConfig) -> str:
+    """The column whose protocol and split a setting has."""
+    columns = {split: column for column, split in config.columns.items()}
+    return columns[one.outcome.setting.protocol, one.outcome.setting.split]

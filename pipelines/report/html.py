@@ -95,14 +95,15 @@ def html_report(
     provenance: str,
     *,
     verdicts: Sequence[MethodVerdict] | None = None,
+    evidence: Sequence[str] = (),
     left_out: Sequence[str] = (),
     facts: Mapping[str, str] | None = None,
 ) -> str:
     """The report as the text of one HTML file.
 
     provenance: of all runs together, such as `simulated data`; any that is not purely real gets a banner.
-    verdicts: for the overview; None where methods are not what the report is about. left_out: sentences for
-    the overview on what is not here, and how to get it.
+    verdicts: for the overview; None where methods are not what the report is about. evidence: sentences for
+    the overview on what the verdicts rest on. left_out: such on what is not here, and how to get it.
     facts: name -> value, such as preset, seeds, date, code version.
     Raises ValueError for an empty provenance, a measured number without a link, or a link to no web page.
     """
@@ -121,6 +122,7 @@ def html_report(
         facts=dict(facts or {}),
         overview=overview_of(verdicts) if verdicts else None,
         judged=verdicts is not None,
+        evidence=evidence,
         left_out=left_out,
         sections=chapters,
         player={"style": Markup(style()), "script": Markup(script()), "source": Markup(script_source())}

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from equipose.pipelines.report.grid import Head
 from equipose.pipelines.report.verdicts import MethodVerdict, by_verdict
 from equipose.pipelines.statistics.comparison import VERDICTS
+from equipose.pipelines.statistics.judgement import JUDGEMENTS, NO_HEADROOM, UNDER_TRAINED
 from equipose.pipelines.tables.table import WEAK
 
 VERDICT_MEANINGS: dict[str, str] = {
@@ -15,8 +16,10 @@ VERDICT_MEANINGS: dict[str, str] = {
     "did not help": "no improvement worth having",
     "hurt": "higher error than without balancing",
     "undecided": "the runs cannot tell",
+    UNDER_TRAINED: "higher error, on training data too",
+    NO_HEADROOM: "no gain, where none was to be had",
 }
-assert tuple(VERDICT_MEANINGS) == VERDICTS
+assert tuple(VERDICT_MEANINGS) == JUDGEMENTS
 REASONS_SHOWN = 2
 """More reasons than this are summarised."""
 
@@ -71,7 +74,8 @@ def overview_of(verdicts: Sequence[MethodVerdict]) -> Overview:
     return Overview(
         counts=tuple(
             VerdictCount(verdict=verdict, meaning=VERDICT_MEANINGS[verdict], count=len(found_by[verdict]))
-            for verdict in VERDICTS
+            for verdict in JUDGEMENTS
+            if verdict in VERDICTS or found_by[verdict]
         ),
         total=len(verdicts),
         heads=_heads(groups, columns),

@@ -8,7 +8,7 @@ from math import isfinite
 
 import polars as pl
 
-from equipose.pipelines.statistics.comparison import VERDICTS
+from equipose.pipelines.statistics.judgement import JUDGEMENTS
 from equipose.pipelines.tables.table import Cell
 
 
@@ -23,7 +23,7 @@ class MethodVerdict:
     group: str = ""
     """What else distinguishes comparisons, such as the fusion."""
     verdict: str
-    """One of `equipose.pipelines.statistics.comparison.VERDICTS`."""
+    """One of `equipose.pipelines.statistics.judgement.JUDGEMENTS`."""
     difference_mm: float
     """Method minus reference, mm; negative is better."""
     low_mm: float
@@ -32,13 +32,15 @@ class MethodVerdict:
     seeds: int
     why: str = ""
     """Why the comparison could hardly have found anything."""
+    because: str = ""
+    """What convergence or headroom made of the tested verdict; empty where it stands."""
     detectable_mm: float = float("nan")
     """The smallest difference that it would probably have found."""
     link: str = ""
 
     def __post_init__(self) -> None:
-        if self.verdict not in VERDICTS:
-            raise ValueError(f"verdict={self.verdict!r} of {self.name}; use one of {VERDICTS}")
+        if self.verdict not in JUDGEMENTS:
+            raise ValueError(f"verdict={self.verdict!r} of {self.name}; use one of {JUDGEMENTS}")
 
     @property
     def difference(self) -> str:
@@ -51,20 +53,26 @@ class MethodVerdict:
         known = isfinite(self.low_mm) and isfinite(self.high_mm)
         return f"[{_signed(self.low_mm)}, {_signed(self.high_mm)}]" if known else ""
 
+    @property
+    def hint(self) -> str:
+        """What a reader should know of the verdict besides; empty where there is nothing."""
+        underpowered = f"underpowered: {self.why}" if self.why else ""
+        return "; ".join(filter(None, (self.because, underpowered)))
+
 
 def _signed(value_mm: float) -> str:
     return Cell(value=value_mm, signed=True).shown
 
 
 def verdicts_of(
-    comparison: pl.DataFrame,
+    judged: pl.DataFrame,
     column: str,
     *,
     group: str = "",
     names: Mapping[str, str] | None = None,
     links: Mapping[str, str] | None = None,
 ) -> tuple[MethodVerdict, ...]:
-    """One verdict per row of `equipose.pipelines.statistics.comparison.compare`, in its order.
+    """One verdict per row of `equipose.pipelines.statistics.judgement.judged`, in its order.
 
     column: protocol. group: such as the fusion. names: method -> name shown, default the method.
     links: method -> page of its run.
@@ -74,19 +82,20 @@ def verdicts_of(
             name=(names or {}).get(row["method"], row["method"]),
             column=column,
             group=group,
-            verdict=row["verdict"],
+            verdict=row["judgement"],
             difference_mm=row["difference_mm"],
             low_mm=row["low_mm"],
             high_mm=row["high_mm"],
             seeds=row["seeds"],
             why=row["why"],
+            because=row["because"],
             detectable_mm=row["detectable_mm"],
             link=(links or {}).get(row["method"], ""),
         )
-        for row in comparison.iter_rows(named=True)
+        for row in judged.iter_rows(named=True)
     )
 
 
 def by_verdict(verdicts: Sequence[MethodVerdict]) -> dict[str, tuple[MethodVerdict, ...]]:
     """Verdict -> the methods that got it, in the order given; none for a verdict that was not given."""
-    return {verdict: tuple(one for one in verdicts if one.verdict == verdict) for verdict in VERDICTS}
+    return {verdict: tuple(one for one in verdicts if one.verdict == verdict) for verdict in JUDGEMENTS}

@@ -46,6 +46,7 @@ IDLE: Mapping[str, Mapping[str, Mapping[str, str]]] = MappingProxyType(
                 "columns": "its columns are fixed; leave it out",
                 "sensors": "its tables say which sensors they compare; leave it out",
                 "all_methods": "no method balances aligned models; leave it out",
+                "checks": "it says with each difference what it rests on; leave it out",
                 "plan": "it has no plan to print; the progress counts its runs",
             },
         },

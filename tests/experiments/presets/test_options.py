@@ -34,7 +34,7 @@ NEW: dict[str, Any] = {"sensors": [], "store": None}
 """What options of an earlier version lack."""
 NEW_OF: dict[type[ResumableOptions], dict[str, Any]] = {
     ComparisonOptions: {"checks": True, "optimizers": ["adam"], "starts": ["new"]},
-    TablesOptions: {"all_methods": False},
+    TablesOptions: {"all_methods": False, "checks": True},
 }
 """The same of one verb."""
 by_verb = pytest.mark.parametrize(("kind", "plain"), WRITTEN, ids=[kind.verb for kind, _ in WRITTEN])

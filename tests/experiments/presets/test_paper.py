@@ -15,7 +15,7 @@ from equipose.experiments.jobs.pages import pages_address
 from equipose.experiments.presets.names import PaperPresetName
 from equipose.experiments.presets.paper import PAPER_PRESETS, TablesOptions, paper_config
 from equipose.experiments.presets.sizes import PRESETS
-from equipose.orchestrator.paper.plan import TABLES, distinct
+from equipose.orchestrator.paper.plan import TABLES
 from equipose.orchestrator.training.config import OptimizerConfig
 from equipose.pipelines.paper.awc import METHODS
 from equipose.pipelines.protocols import splits
@@ -88,17 +88,19 @@ def test_quick_is_long_enough_and_counts_its_runs() -> None:
     quick = paper_config("t", replace(OPTIONS, preset="quick", data="simulated"), "")
     compared = PRESETS["quick"].train_config("", "P1", "S2", 0)
     faster = replace(compared.optimizer, lr=1e-2)
-    assert quick.base == replace(compared, optimizer=faster), "the size of the other verbs' quick"
-    assert quick.base.epochs >= 40, "shorter runs are far from converged"
+    assert replace(quick.base, epochs=compared.epochs, optimizer=replace(faster, step_epochs=20)) == replace(
+        compared, optimizer=replace(faster, step_epochs=20)
+    ), "the size of the other verbs' quick"
+    assert quick.base.epochs >= 60, "MLP and attention fusion are not converged before"
     assert quick.seeds == (0, 1, 2)
     assert quick.columns == {"P1": ("P1", "S2")}
     assert quick.other_columns == ("P2", "P3")
-    assert len(distinct(quick.plan())) == 3 * 40, "the docs say so"
+    assert len(quick.runs()) == 3 * (40 + 6), "the docs say so"
     whole = paper_config("t", replace(OPTIONS, preset="quick", data="simulated", all_methods=True), "")
-    assert len(distinct(whole.plan())) == 3 * 50
+    assert len(whole.runs()) == 3 * (50 + 6)
     every = paper_config("t", replace(OPTIONS, preset="quick", columns=("P1", "P2", "P3")), "")
     assert every.other_columns == ()
-    assert len(distinct(every.plan())) == 3 * (40 + 2 * 14)
+    assert len(every.runs()) == 3 * (40 + 2 * 14 + 3 * 6)
 
 
 @pytest.mark.parametrize("preset", PAPER_PRESETS)

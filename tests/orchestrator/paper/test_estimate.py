@@ -18,7 +18,7 @@ from equipose.orchestrator.paper.estimate import (
     probe,
     shown_hours,
 )
-from equipose.orchestrator.paper.plan import PaperConfig, distinct
+from equipose.orchestrator.paper.plan import PaperConfig
 from equipose.orchestrator.ray_train.run import Resources
 from equipose.orchestrator.training.config import TrainConfig
 from equipose.orchestrator.training.data import RunData
@@ -49,7 +49,7 @@ def probed(monkeypatch: pytest.MonkeyPatch) -> list[TrainConfig]:
 def keep(config: PaperConfig, folder: Path, count: int) -> list[str]:
     """Write the results of the first runs, as if they had finished."""
     runs_folder = RunsFolder(root=folder, resources=Resources())
-    specs = distinct(config.plan())[:count]
+    specs = config.runs()[:count]
     for spec in specs:
         (runs_folder.folder(spec) / spec.evaluation).mkdir(parents=True)
         made_result(spec, runs_folder).save()
@@ -90,7 +90,7 @@ def test_a_probe_measures_something(config: PaperConfig) -> None:
 
 
 def test_lines_of_a_plan(config: PaperConfig) -> None:
-    specs = tuple(distinct(config.plan()))
+    specs = tuple(config.runs())
     kept = frozenset(spec.name for spec in specs[:2])
     seconds = {spec.name: 600.0 for spec in specs[2:]}
     lines = plan_lines(config, Estimate(specs=specs, kept=kept, seconds=seconds, concurrency=2))

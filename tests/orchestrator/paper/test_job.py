@@ -14,7 +14,7 @@ from job_processes import TablesProcess, in_this_process
 from equipose.experiments.commands.tables import tables
 from equipose.experiments.presets.paper import TablesOptions, paper_config
 from equipose.orchestrator.grid.run_one import RunsFolder, result_of, work_on
-from equipose.orchestrator.paper.plan import PaperConfig, distinct
+from equipose.orchestrator.paper.plan import PaperConfig
 from equipose.orchestrator.ray_train.run import Resources
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(600)]
@@ -54,7 +54,7 @@ def finished_tables(ray_cluster: None, tmp_path_factory: pytest.TempPathFactory)
     """The tables of strengths and profits, on this process's Ray."""
     out = tmp_path_factory.mktemp("tables") / "out"
     in_this_process(tables, preset="smoke", tables=CHOSEN, out=out, plan=True)  # prepares the data
-    first = distinct(config_of(out).plan())[:3]
+    first = config_of(out).runs()[:3]
     for spec in first:
         work_on(spec, kept(out))
     ended_first = results_in(out)
@@ -107,7 +107,7 @@ def test_the_report_is_written_and_its_links_lead_to_the_runs(finished_tables: F
     with sqlite3.connect(f"file:{out / 'mlflow.db'}?mode=ro", uri=True) as database:
         query = "select run_uuid, tags.value from runs join tags using (run_uuid) where tags.key = 'cell'"
         runs = dict(database.execute(query).fetchall())
-    keys = {kept(out).key(spec) for spec in distinct(config_of(out).plan())}
+    keys = {kept(out).key(spec) for spec in config_of(out).runs()}
     assert {runs[run] for run in linked} == keys
     assert len(linked) == len(runs) == len(keys) == 9, "one MLflow run each, however often it was started"
 
@@ -134,7 +134,7 @@ def test_another_ratio_trains_only_what_uses_it(
     assert "9 runs in all (tables share some), 7 there, 2 to train" in lines[-1]
 
     runs_folder = kept(out)
-    specs = distinct(config_of(out, CHANGE).plan())
+    specs = config_of(out, CHANGE).runs()
     missing = [spec for spec in specs if result_of(spec, runs_folder) is None]
     assert {spec.name for spec in missing} == {"pearson P1 s0", "mse P1 s0"}
     threads = torch.get_num_threads()

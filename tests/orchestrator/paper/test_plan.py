@@ -12,8 +12,9 @@ from made_tables import small_paper
 
 from equipose.balancing.methods.awc.awc import AWC
 from equipose.balancing.methods.plain import Plain
+from equipose.orchestrator.comparison.checks import CONVERGENCE, HEADROOM
 from equipose.orchestrator.grid.run_one import RunsFolder
-from equipose.orchestrator.paper.plan import ROWS, WINDOW_LENGTHS, PaperConfig, Position, check_data, distinct
+from equipose.orchestrator.paper.plan import FUSIONS, ROWS, WINDOW_LENGTHS, PaperConfig, Position, check_data
 from equipose.orchestrator.ray_train.run import Resources
 from equipose.orchestrator.training.data import OpenedData, RunData
 from equipose.pipelines.files.errors import DataError
@@ -58,10 +59,10 @@ def test_runs_that_several_tables_need_are_one_spec(paper: PaperConfig) -> None:
     awc = spec_of("main", "concat/awc")
     assert awc is spec_of("alpha", "20k/10k") is spec_of("window", "K20") is spec_of("profit", "pearson")
     assert spec_of("cost", "mlp", "training") is spec_of("main", "mlp/awc")
-    # main 6, cost 0, modalities 14 more, alpha 5 more, window 5 more, profit 1 more
-    assert len(distinct(plan)) == 2 * (6 + 14 + 5 + 5 + 1)
-    assert len({KEPT.key(spec) for spec in distinct(plan)}) == len(distinct(plan))
-    assert [spec.config.seed for spec in distinct(plan)] == [0] * 31 + [1] * 31
+    # main 6, cost 0, modalities 14 more, alpha 5 more, window 5 more, profit 1 more; 6 checks
+    assert len(paper.runs()) == 2 * (6 + 14 + 5 + 5 + 1 + 6)
+    assert len({KEPT.key(spec) for spec in paper.runs()}) == len(paper.runs())
+    assert [spec.config.seed for spec in paper.runs()] == [0] * 37 + [1] * 37
 
 
 def test_every_row_has_a_place_in_the_papers_table(paper: PaperConfig) -> None:
@@ -93,9 +94,28 @@ def test_the_table_of_strengths_has_the_papers_kind_of_strength(paper: PaperConf
     plan = paper.plan()
     main = plan[Position(table="main", row="concat/awc", column="P1")][0]
     assert main is not plan[Position(table="alpha", row="20k/10k", column="P1")][0]
-    assert len(distinct(plan)) == 2 * 32, "one more than where both have absolute weights"
+    assert len(paper.runs()) == 2 * 38, "one more than where both have absolute weights"
     rows = changed(paper, with_awc(paper, AWC.Config(ratio_s=0.5)))
     assert {table for table, _ in rows} == {"main", "cost", "window", "profit"}
+
+
+def test_checks_belong_to_the_main_table(paper: PaperConfig) -> None:
+    checks = paper.check_runs()
+    assert {(run.config.fusion_model.fusion, run.stage, run.config.seed) for run in checks} == {
+        (fusion, stage, seed)
+        for fusion in FUSIONS
+        for stage in (CONVERGENCE, HEADROOM)
+        for seed in paper.seeds
+    }
+    assert {run.config.epochs for run in checks if run.stage == CONVERGENCE} == {75}
+    assert all(run.refit == (run.stage == HEADROOM) for run in checks)
+    main = {spec.name: spec for p, specs in paper.plan().items() if p.table == "main" for spec in specs}
+    assert {name for name, spec in main.items() if spec.refit} == {
+        f"{fusion}/plain P1 s{seed}" for fusion in FUSIONS for seed in paper.seeds
+    }
+    for less in (replace(paper, checks=False), replace(paper, tables=("alpha", "modalities"))):
+        assert less.check_runs() == []
+        assert not any(run.refit for run in less.runs())
 
 
 def test_another_optimiser_touches_everything(paper: PaperConfig) -> None:
@@ -120,7 +140,7 @@ def test_the_fingerprint_stands_for_the_runs(paper: PaperConfig) -> None:
 
 def test_all_fifteen_subsets_are_trained(paper: PaperConfig) -> None:
     alone = replace(paper, tables=("modalities",), seeds=(0,))
-    trained = [spec.config for spec in distinct(alone.plan())]
+    trained = [spec.config for spec in alone.runs()]
     every = {s for size in range(1, 5) for s in combinations(paper.base.model.modalities, size)}
     assert len(trained) == len(every) == 15
     assert {config.model.modalities for config in trained} == every
@@ -166,7 +186,7 @@ def test_windows_keep_their_share_of_the_epochs(paper: PaperConfig, epochs: int,
     shorter = replace(paper, base=replace(paper.base, epochs=epochs), tables=("window",), seeds=(0,))
     found = [spec.config.method.window for (spec,) in shorter.plan().values()]
     assert found == windows
-    assert len(distinct(shorter.plan())) == len(set(windows)), "equal windows are one run"
+    assert len(shorter.runs()) == len(set(windows)), "equal windows are one run"
 
 
 def test_profits_differ_in_the_value_function_alone(paper: PaperConfig) -> None:

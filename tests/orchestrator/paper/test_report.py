@@ -18,12 +18,12 @@ from matplotlib.figure import Figure
 from equipose.balancing.methods.awc.awc import AWC
 from equipose.balancing.methods.ogm_ge import OGMGE
 from equipose.balancing.methods.plain import Plain
-from equipose.orchestrator.comparison.results import EvaluatedRun
+from equipose.orchestrator.comparison.results import EvaluatedRun, SettingOutcome
 from equipose.orchestrator.paper import figures as figures_module
 from equipose.orchestrator.paper.figures import CURVES, paper_figures
 from equipose.orchestrator.paper.notes import left_out
 from equipose.orchestrator.paper.report import CHAPTERS, facts, write_report
-from equipose.orchestrator.paper.results import Finished, main_settings
+from equipose.orchestrator.paper.results import Finished, main_judgements
 from equipose.pipelines.paper.awc import AWC_TABLES
 from equipose.pipelines.player import Clip
 
@@ -35,6 +35,11 @@ def done(store_path: Path, monkeypatch: pytest.MonkeyPatch) -> Finished:
     monkeypatch.setattr(figures_module, "skeletons", lambda runs, provenance: Figure())
     monkeypatch.setattr(figures_module, "clip_of_runs", clip_with_names)
     return finished(small_paper(store_path), monkeypatch)
+
+
+def settings_of(done: Finished) -> tuple[SettingOutcome, ...]:
+    """What the figures are drawn from."""
+    return tuple(one.outcome for one in main_judgements(done))
 
 
 def clip_with_names(runs: Sequence[EvaluatedRun], names: Sequence[str]) -> Clip:
@@ -63,6 +68,7 @@ def test_the_folder_holds_every_table_and_figure(done: Finished, tmp_path: Path)
         assert f'">{chapter}</a>' in page
     assert text.count(" data simulated data ") == 1, "what the numbers come from is one fact"
     assert "rebuild equipose tables --out OUT" in text
+    assert text.count("Convergence: converged") == text.count("there is something to win") == 3
     assert page.count("<img ") == len(names) + 1
     assert '"Player: E01 S08 A02"' in page
     assert "The test sequence with the median error of no balancing; Concatenation fusion, P1, seed 0" in text
@@ -73,14 +79,14 @@ def test_the_folder_holds_every_table_and_figure(done: Finished, tmp_path: Path)
 
 def test_facts_are_in_words(done: Finished) -> None:
     found = facts(done, "again")
-    assert found["runs"] == "64"
+    assert found["runs"] == "76"
     assert found["seeds"] == "2 (0, 1)"
     assert found["training"] == "50 epochs, batches of 24, Adam 0.001, tiny widths"
     assert found["rebuild"] == "again"
 
 
 def test_figures_have_words_for_those_who_cannot_see_them(done: Finished) -> None:
-    made = {figure.name: figure for figure in paper_figures(main_settings(done), "simulated data")}
+    made = {figure.name: figure for figure in paper_figures(settings_of(done), "simulated data")}
     contributions = made["contributions-concat"]
     assert contributions.title == "Contribution of each sensor, Concatenation fusion, P1"
     assert contributions.alt.endswith(
@@ -104,7 +110,7 @@ def test_ogm_ge_stands_beside_awc_and_attention_has_its_contributions(
     monkeypatch.setattr(figures_module, "skeletons", lambda runs, provenance: Figure())
     methods = {"plain": Plain.Config(), "ogm_ge": OGMGE.Config(), "awc": AWC.Config(window=20)}
     done = finished(small_paper(store_path, methods=methods, tables=("main",)), monkeypatch)
-    made = paper_figures(main_settings(done), "simulated data")
+    made = paper_figures(settings_of(done), "simulated data")
     assert [figure.name for figure in made] == [
         "contributions-concat", "spread-concat", "mean-concat", "contributions-attention", "skeletons",
     ]  # fmt: skip

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import statistics
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from made_tables import AWC_GAIN_MM, FRAMES, SUBJECTS, error_mm, finished, links, small_paper
+from made_tables import AWC_GAIN_MM, CHECK_GAINS_MM, FRAMES, SUBJECTS, error_mm, finished, links, small_paper
 
+from equipose.orchestrator.comparison.checks import CONVERGENCE
 from equipose.orchestrator.paper.plan import Position
-from equipose.orchestrator.paper.results import Finished, main_settings, overview, paper_tables
+from equipose.orchestrator.paper.results import Finished, main_judgements, overview, paper_tables, rests_on
 from equipose.pipelines.paper.awc import AWC_TABLES, FUSIONS
 from equipose.pipelines.paper.table import PaperTable
 
@@ -73,9 +75,9 @@ def test_costs_come_from_the_runs_with_awc(done: Finished) -> None:
 
 
 def test_verdicts_of_every_fusion_are_linked(done: Finished) -> None:
-    settings = main_settings(done)
-    assert [setting.setting.fusion for setting in settings] == list(FUSIONS)
-    verdicts = overview(settings, done, links)
+    judgements = main_judgements(done)
+    assert [one.outcome.setting.fusion for one in judgements] == list(FUSIONS)
+    verdicts = overview(judgements, done, links)
     assert [(o.group, o.column, o.verdict, o.seeds) for o in verdicts] == [
         (label, "P1", "helped", 3) for label in FUSIONS.values()
     ]
@@ -87,5 +89,28 @@ def test_verdicts_of_every_fusion_are_linked(done: Finished) -> None:
 
 def test_without_the_main_table_nothing_is_judged(store_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     alone = finished(small_paper(store_path, tables=("alpha",)), monkeypatch)
-    assert main_settings(alone) == ()
+    assert main_judgements(alone) == ()
     assert overview((), alone, links) == []
+    assert rests_on((), alone.config) == []
+
+
+def test_what_verdicts_rest_on_is_said_of_every_fusion(done: Finished) -> None:
+    said = rests_on(main_judgements(done), done.config)
+    assert len(said) == len(FUSIONS)
+    for label, sentence in zip(FUSIONS.values(), said, strict=True):
+        assert sentence.startswith(f"{label} fusion, P1. Convergence: converged: half as many epochs")
+        assert "from 101.0 to 100.0 mm (-1.0 %" in sentence
+        assert sentence.endswith("Headroom, all sensors: there is something to win: encoders trained alone, "
+                                 "or a refitted head, do better.")  # fmt: skip
+
+
+def test_without_convergence_nothing_helped(store_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(CHECK_GAINS_MM, CONVERGENCE, 5.0)
+    config = small_paper(store_path, seeds=(0, 1, 2), tables=("main",))
+    started = finished(config, monkeypatch)
+    verdicts = overview(main_judgements(started), started, links)
+    assert [o.verdict for o in verdicts] == ["undecided"] * len(FUSIONS)
+    assert {o.because for o in verdicts} == {"plain training has not converged"}
+    unchecked = finished(replace(config, checks=False), monkeypatch)
+    assert [o.verdict for o in overview(main_judgements(unchecked), unchecked, links)] == ["helped"] * 3
+    assert rests_on(main_judgements(unchecked), unchecked.config) == []

@@ -135,6 +135,15 @@ def test_the_overview_says_what_is_left_out(hand_table: PaperTable) -> None:
     assert "left-out" not in report(hand_table)
 
 
+def test_the_overview_says_what_verdicts_rest_on(hand_table: PaperTable) -> None:
+    evidence = ("Converged.", HOSTILE)
+    page = report(hand_table, verdicts=[replace(VERDICT, because=HOSTILE)], evidence=evidence)
+    overview = page[page.index('id="overview"') : page.index('id="s1"')]
+    assert "<li>Converged.</li>" in overview
+    assert "<script" not in page
+    assert 'class="notes evidence"' not in report(hand_table, verdicts=[VERDICT])
+
+
 def test_hostile_text_stays_text(hand_table: PaperTable, picture: ReportFigure) -> None:
     rows = {key: TableRow(label=HOSTILE, section=HOSTILE) for key in hand_table.rows}
     p1 = hand_table.columns[0]

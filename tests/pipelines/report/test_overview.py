@@ -47,6 +47,8 @@ def test_methods_stand_in_rows_and_fusions_over_protocols() -> None:
         "helped": 2, "did not help": 0, "hurt": 1, "undecided": 1,
     }  # fmt: skip
     assert found.total == 4
+    more = overview_of([judged("a", "", "P1"), judged("b", "", "P1", "under-trained")]).counts
+    assert [(c.verdict, c.count) for c in more][-1] == ("under-trained", 1)
     assert found.seeds == "3 seeds each"
     assert found.doubts == ""
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import polars as pl
 import pytest
 
 from equipose.pipelines.report.verdicts import MethodVerdict, by_verdict, verdicts_of
 from equipose.pipelines.statistics.comparison import compare
+from equipose.pipelines.statistics.judgement import JUDGEMENTS, Headroom, judged
 
 
 def errors() -> pl.DataFrame:
@@ -20,9 +23,17 @@ def errors() -> pl.DataFrame:
     return pl.DataFrame(rows, schema=["method", "seed", "cluster", "error_sum_mm", "count"], orient="row")
 
 
+def judged_as(table: pl.DataFrame, headroom: Headroom) -> pl.DataFrame:
+    """The table's comparison, judged with nothing known of training errors."""
+    training = pl.DataFrame(schema={"method": pl.String, "seed": pl.Int64, "error_mm": pl.Float64})
+    return judged(
+        compare(table), convergence=None, headroom=headroom, training_mm=training, reference="plain"
+    )
+
+
 def test_verdicts_follow_the_comparison() -> None:
     found = verdicts_of(
-        compare(errors()),
+        judged_as(errors(), "found"),
         "P1",
         group="Concat",
         names={"better": "+ Better"},
@@ -33,7 +44,8 @@ def test_verdicts_follow_the_comparison() -> None:
         ("same", "Concat", "P1", "", 3),
     ]
     grouped = by_verdict(found)
-    assert list(grouped) == ["helped", "did not help", "hurt", "undecided"]
+    assert list(grouped) == list(JUDGEMENTS)
+    assert found[1].hint == found[1].because == ""
     assert [o.name for o in grouped["helped"]] == ["+ Better"]
     assert grouped["hurt"] == ()
     assert found[0].difference == "−9.9"
@@ -51,3 +63,10 @@ def test_a_verdict_without_an_interval_shows_none() -> None:
         MethodVerdict(
             name="x", column="P1", verdict="won", difference_mm=0.5, low_mm=nan, high_mm=nan, seeds=1
         )
+
+
+def test_what_changed_a_verdict_is_its_hint() -> None:
+    better, same = verdicts_of(judged_as(errors(), "none"), "P1")
+    assert (better.verdict, better.hint) == ("helped", "")
+    assert (same.verdict, same.hint) == ("no headroom", "nothing to win was measured")
+    assert replace(same, why="few seeds").hint.endswith("measured; underpowered: few seeds")
