@@ -48,18 +48,18 @@ def schedule_fields(config: DataclassInstance | type[DataclassInstance]) -> tupl
     return tuple(f.name for f in fields(config) if f.metadata.get(SCHEDULE))
 
 
-def share_of(count: int, epochs: int) -> int:
-    """A number of epochs of the paper's 50 as the same share of `epochs`: rounded, at least 1; 0 stays 0.
+def share_of(count: int, epochs: int, of: int = PAPER_EPOCHS) -> int:
+    """A number of epochs out of `of` as the same share of `epochs`: rounded, at least 1; 0 stays 0.
 
     Examples:
         >>> [share_of(20, epochs) for epochs in (2, 8, 50, 100)]
         [1, 3, 20, 40]
     """
-    return max(1, round(count * epochs / PAPER_EPOCHS)) if count > 0 else count
+    return max(1, round(count * epochs / of)) if count > 0 else count
 
 
-def fitted(config: Config, epochs: int) -> Config:
-    """The config with every schedule, given for `PAPER_EPOCHS`, as the same share of `epochs`.
+def fitted(config: Config, epochs: int, of: int = PAPER_EPOCHS) -> Config:
+    """The config with every schedule, given for a run of `of` epochs, as the same share of `epochs`.
 
     Those of the configs that it lists (a chain of methods) too.
 
@@ -69,9 +69,11 @@ def fitted(config: Config, epochs: int) -> Config:
         3
     """
     counts = {name: getattr(config, name) for name in schedule_fields(config)}
-    changed: dict[str, Any] = {n: share_of(count, epochs) for n, count in counts.items() if count is not None}
+    changed: dict[str, Any] = {
+        n: share_of(count, epochs, of) for n, count in counts.items() if count is not None
+    }
     for f in fields(config):
         value = getattr(config, f.name)
         if isinstance(value, tuple) and value and all(is_dataclass(part) for part in value):
-            changed[f.name] = tuple(fitted(part, epochs) for part in value)
+            changed[f.name] = tuple(fitted(part, epochs, of) for part in value)
     return replace(config, **changed)

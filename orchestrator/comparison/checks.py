@@ -10,7 +10,7 @@ from equipose.balancing.registry import METHODS
 from equipose.balancing.schedules import fitted
 from equipose.orchestrator.comparison.config import ComparisonConfig, Setting
 from equipose.orchestrator.grid.run_spec import RunSpec
-from equipose.orchestrator.grid.variants import REFERENCE
+from equipose.orchestrator.grid.variants import REFERENCE, lasting
 from equipose.orchestrator.training.config import TrainConfig
 
 UPPER = "frozen_unimodal"
@@ -44,9 +44,7 @@ def as_check(run: RunSpec, stage: str) -> RunSpec:
 
 def longer(run: TrainConfig) -> TrainConfig:
     """The run with half as many epochs again; its learning rate drops at the same share."""
-    epochs = math.ceil(LONGER * run.epochs)
-    step = max(1, round(run.optimizer.step_epochs * epochs / run.epochs))
-    return replace(run, epochs=epochs, optimizer=replace(run.optimizer, step_epochs=step))
+    return lasting(run, math.ceil(LONGER * run.epochs))
 
 
 def upper(plain: TrainConfig) -> TrainConfig:

@@ -6,19 +6,23 @@ from collections.abc import Sequence
 
 from equipose.balancing.methods.awc.awc import AWC
 from equipose.balancing.schedules import PAPER_EPOCHS
+from equipose.models.build import Fusion
 from equipose.orchestrator.paper.plan import TABLES, WINDOW_LENGTHS, PaperConfig
 from equipose.pipelines.paper.awc import ALPHAS, METHODS, alpha_row
 
 NEW_PEOPLE = "S2"
 """The split whose test people were not in training."""
+OF_FUSIONS = ("main", "cost")
+"""Tables with more than concatenation."""
 
 
 def notes(table: str, config: PaperConfig) -> list[str]:
     """How our runs differ from the paper's, where they do, and which strength AWC has."""
     found = []
     if config.base.epochs != PAPER_EPOCHS:
+        length = trained(config) if table in OF_FUSIONS else counted(config.base.epochs, "epoch")
         found.append(
-            f"Ours trains for {counted(config.base.epochs, 'epoch')}, the paper for {PAPER_EPOCHS}; windows "
+            f"Ours trains for {length}, the paper for {PAPER_EPOCHS}; windows "
             f"and schedules keep their share of them (K = 20 is {counted(config.window(20), 'epoch')} here)."
         )
         if table == "window":
@@ -109,6 +113,25 @@ def _named(noun: str, names: Sequence[str]) -> str:
     """`the column P2`, `the columns P2 and P3`."""
     *most, last = names
     return f"the {noun}s {', '.join(most)} and {last}" if most else f"the {noun} {last}"
+
+
+def trained(config: PaperConfig) -> str:
+    """`40 epochs (MLP fusion 120, attention fusion 120)`: those that are longer are named."""
+    other = [
+        f"{FUSION_WORDS[fusion]} {config.epochs(fusion)}"
+        for fusion in FUSION_WORDS
+        if config.epochs(fusion) != config.base.epochs
+    ]
+    more = f" ({', '.join(other)})" if other else ""
+    return f"{counted(config.base.epochs, 'epoch')}{more}"
+
+
+FUSION_WORDS: dict[Fusion, str] = {
+    "concat": "concatenation",
+    "mlp": "MLP fusion",
+    "attention": "attention fusion",
+}
+"""A fusion within a sentence."""
 
 
 def counted(number: int, noun: str) -> str:

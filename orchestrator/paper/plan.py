@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from equipose.balancing.method import MethodConfig
@@ -19,7 +20,7 @@ from equipose.models.build import Fusion
 from equipose.orchestrator.comparison.checks import CHANGED, as_check
 from equipose.orchestrator.grid.run_one import RunsFolder
 from equipose.orchestrator.grid.run_spec import RunSpec
-from equipose.orchestrator.grid.variants import with_modalities
+from equipose.orchestrator.grid.variants import lasting, with_modalities
 from equipose.orchestrator.training.config import TrainConfig, to_json
 from equipose.orchestrator.training.data import part_rows
 from equipose.pipelines.files.errors import DataError
@@ -55,6 +56,8 @@ class PaperConfig:
     """Those that could be asked for too; the report says that they are left out."""
     of_other_fusions: tuple[str, ...] | None = None
     """Methods that the main table has under other fusions than concatenation; None: all."""
+    lengths: Mapping[Fusion, float] = field(default_factory=dict)
+    """Fusion -> how many times as long as the base run its runs are; once where it is not named."""
     checks: bool = True
     """Also measure convergence and headroom of every fusion and column of the main table."""
     methods: Mapping[str, MethodConfig]
@@ -104,7 +107,12 @@ class PaperConfig:
         data = replace(self.base.data, protocol=protocol, split=split)
         model = replace(self.base.fusion_model, fusion=fusion)
         method = method or self.methods["plain"]
-        return replace(self.base, data=data, model=model, method=method, seed=seed)
+        run = replace(self.base, data=data, model=model, method=method, seed=seed)
+        return lasting(run, self.epochs(fusion))
+
+    def epochs(self, fusion: Fusion) -> int:
+        """How long the runs of a fusion are."""
+        return math.ceil(self.lengths.get(fusion, 1) * self.base.epochs)
 
     def fingerprint(self, runs: RunsFolder) -> str:
         """16 hex digits for all tables together: data, settings and seeds of every run."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from equipose.orchestrator.comparison.files import write_figures
 from equipose.orchestrator.paper.figures import PaperFigure, paper_figures, paper_motions
-from equipose.orchestrator.paper.notes import counted, left_out
+from equipose.orchestrator.paper.notes import left_out, trained
 from equipose.orchestrator.paper.results import (
     Finished,
     Links,
@@ -67,7 +67,7 @@ def facts(finished: Finished, command: str) -> dict[str, str]:
     return {
         "runs": f"{len(finished.config.runs())}",
         "seeds": f"{len(config.seeds)} ({', '.join(map(str, config.seeds))})",
-        "training": f"{counted(base.epochs, 'epoch')}, batches of {base.data.batch.batch_size}, "
+        "training": f"{trained(config)}, batches of {base.data.batch.batch_size}, "
         f"Adam {base.optimizer.lr:g}, {base.model.preset} widths",
         "tested": TESTED[config.select],
         "code": code["git_sha"][:12] + (" with uncommitted changes" if code["dirty"] == "true" else ""),

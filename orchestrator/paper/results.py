@@ -170,7 +170,7 @@ def overview(judgements: Sequence[Judgements], finished: Finished, links: Links)
 def rests_on(judgements: Sequence[Judgements], config: PaperConfig) -> list[str]:
     """What the verdicts rest on, per fusion and column; empty where it was not measured."""
     return [
-        f"{FUSIONS[one.outcome.setting.fusion]} fusion, {column_of(one, config)}. {' '.join(found)}"
+        f"{FUSIONS[one.outcome.setting.fusion]}, {column_of(one, config)}. {' '.join(found)}"
         for one in judgements
         if (found := evidence(one))
     ]

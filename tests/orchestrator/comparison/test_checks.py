@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from equipose.balancing.methods.awc.awc import AWC
 from equipose.balancing.registry import METHODS, method_name
 from equipose.orchestrator.comparison.checks import (
     CONVERGENCE,
@@ -35,11 +36,13 @@ def build(small_run: TrainConfig) -> Callable[..., ComparisonConfig]:
 Build = Callable[..., ComparisonConfig]
 
 
-def test_longer_runs_keep_the_share_of_the_drop(small_run: TrainConfig) -> None:
-    run = replace(small_run, epochs=40, optimizer=OptimizerConfig(step_epochs=24))
+def test_longer_runs_keep_the_shares_of_their_schedules(small_run: TrainConfig) -> None:
+    awc = AWC.Config(window=20, free_epochs=2)
+    run = replace(small_run, epochs=40, optimizer=OptimizerConfig(step_epochs=24), method=awc)
     more = longer(run)
     assert (more.epochs, more.optimizer.step_epochs) == (60, 36)
-    assert replace(more, epochs=40, optimizer=run.optimizer) == run
+    assert more.method == replace(awc, window=30, free_epochs=3)
+    assert replace(more, epochs=40, optimizer=run.optimizer, method=awc) == run
     assert longer(replace(run, epochs=1, optimizer=OptimizerConfig(step_epochs=1))).epochs == 2
 
 

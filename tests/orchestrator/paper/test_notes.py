@@ -36,6 +36,14 @@ def test_notes_say_how_ours_differs(paper: PaperConfig) -> None:
     assert "K = 5: 1, K = 10: 2, K = 15: 4, K = 20: 5, K = 25: 6, K = 30: 7." in notes("window", twelve)[1]
 
 
+def test_fusions_that_train_longer_are_named_where_they_are_shown(paper: PaperConfig) -> None:
+    short = replace(paper, base=replace(paper.base, epochs=40), lengths={"attention": 3})
+    said = {table: notes(table, short)[0] for table in TABLES}
+    longer = "Ours trains for 40 epochs (attention fusion 120), the paper for 50; "
+    assert {table for table in TABLES if said[table].startswith(longer)} == {"main", "cost"}
+    assert all("(K = 20 is 16 epochs here)" in sentence for sentence in said.values())
+
+
 @pytest.mark.parametrize("table", TABLES)
 def test_another_split_than_the_papers_is_said(paper: PaperConfig, table: str) -> None:
     def said(config: PaperConfig) -> bool:

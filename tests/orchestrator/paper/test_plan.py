@@ -118,6 +118,19 @@ def test_checks_belong_to_the_main_table(paper: PaperConfig) -> None:
         assert not any(run.refit for run in less.runs())
 
 
+def test_a_fusion_that_converges_later_trains_longer(paper: PaperConfig) -> None:
+    longer = replace(paper, base=replace(paper.base, epochs=40), lengths={"attention": 3}, tables=("main",))
+    for position, (spec, *_) in longer.plan().items():
+        run = spec.config
+        times = 3 if "attention" in position.row else 1
+        assert (run.epochs, run.optimizer.step_epochs) == (40 * times, 30 * times)
+        if isinstance(run.method, AWC.Config):
+            assert run.method.active == range(times, 20 * times + times)
+    checks = {(run.config.fusion_model.fusion, run.stage): run.config.epochs for run in longer.check_runs()}
+    assert checks["attention", CONVERGENCE] == 180
+    assert checks["concat", CONVERGENCE] == 60
+
+
 def test_another_optimiser_touches_everything(paper: PaperConfig) -> None:
     other = replace(paper, base=replace(paper.base, optimizer=replace(paper.base.optimizer, lr=2e-3)))
     assert len(changed(paper, other)) == len(paper.plan())

@@ -98,7 +98,7 @@ def test_what_verdicts_rest_on_is_said_of_every_fusion(done: Finished) -> None:
     said = rests_on(main_judgements(done), done.config)
     assert len(said) == len(FUSIONS)
     for label, sentence in zip(FUSIONS.values(), said, strict=True):
-        assert sentence.startswith(f"{label} fusion, P1. Convergence: converged: half as many epochs")
+        assert sentence.startswith(f"{label}, P1. Convergence: converged: half as many epochs")
         assert "from 101.0 to 100.0 mm (-1.0 %" in sentence
         assert sentence.endswith("Headroom, all sensors: there is something to win: encoders trained alone, "
                                  "or a refitted head, do better.")  # fmt: skip
