@@ -84,7 +84,7 @@ def run_job(name: str, options: StreamSweepOptions, out: Path, *, quiet: bool = 
     from equipose.orchestrator.stream_sweep.config import OBJECTIVE
     from equipose.orchestrator.stream_sweep.job import run_stream_sweep_job
 
-    progress = JobProgress(objective=OBJECTIVE, noun="streams", mode="quiet" if quiet else None)
+    progress = JobProgress(objective=OBJECTIVE, noun="streams", alike="runs", mode="quiet" if quiet else None)
     with running_job(name, options, out, progress) as store:
         spoilt = options.contaminated
         config = stream_sweep_config(

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 ENDED = ("done", "stopped", "failed")
 """States in which a run stays."""
+Alike = Literal["epochs", "runs", "nothing"]
+"""What takes about as long as another: an epoch, whichever run it is of; a whole run, though its epochs do
+not, as of lines of stages; nothing."""
 
 
 @dataclass
@@ -51,9 +55,7 @@ class Estimate:
     runs: dict[str, RunClock] = field(default_factory=dict)
     most: int = 1
     """Runs that were seen side by side."""
-    alike: bool = True
-    """Whether an epoch of one run takes about as long as one of another; otherwise nothing is said while
-    there are runs whose own pace is not known."""
+    alike: Alike = "epochs"
 
     def note(self, name: str, state: str, epoch: int, epochs: int, now: float) -> None:
         """An event of a run; see `JobProgress.trial`."""
@@ -76,7 +78,8 @@ class Estimate:
         Runs to come count by the epochs that they are to train, at the pace of those that have ended, stopped
         ones among them, as later ones will be; a running one ends at its own pace, since it may be one that
         is not stopped, and of the last ones nothing is said before two epochs tell it. Runs that nothing is
-        known of yet are as long as the longest.
+        known of yet are as long as the longest. Where only whole runs are alike, all of it comes from those
+        that have ended; where nothing is, nothing is said while there is a run whose own pace is not known.
         """
         pace = self._pace()
         if pace is None:
@@ -85,15 +88,15 @@ class Estimate:
         unknown = max(0, total - len(self.runs)) * longest
         waiting = [run for run in self.runs.values() if run.started is None and run.ended is None]
         running = [
-            max(0.0, (run.expected or run.epochs * pace) - (now - run.started))
+            max(0.0, (self._expected(run) or run.epochs * pace) - (now - run.started))
             for run in self.runs.values()
             if run.started is not None and run.ended is None
         ]
         ahead = (sum(run.epochs for run in waiting) + unknown) * pace
         untold = any(run.running and run.expected is None for run in self.runs.values())
-        if not self.alike and (ahead or untold):
+        if self.alike == "nothing" and (ahead or untold):
             return None
-        if not ahead and untold:
+        if self.alike == "epochs" and not ahead and untold:
             return None  # whether the last ones are stopped early is not known before they train
         return max((sum(running) + ahead) / self.most, *running, 0.0) or None
 
@@ -104,7 +107,12 @@ class Estimate:
         ]
         if ended:
             return sum(taken for taken, _ in ended) / sum(epochs for _, epochs in ended)
-        seen = [(run.expected, run.epochs) for run in self.runs.values() if run.expected is not None]
+        told = [(self._expected(run), run.epochs) for run in self.runs.values()]
+        seen = [(expected, epochs) for expected, epochs in told if expected is not None]
         if seen:
             return sum(expected for expected, _ in seen) / sum(epochs for _, epochs in seen)
         return None
+
+    def _expected(self, run: RunClock) -> float | None:
+        """What a run takes in all, by the epochs that it has had; None where they do not tell."""
+        return None if self.alike == "runs" else run.expected

@@ -14,7 +14,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from equipose.orchestrator.jobs.estimate import ENDED, Estimate
+from equipose.orchestrator.jobs.estimate import ENDED, Alike, Estimate
 
 STATE_STYLES = {
     "waiting": "dim",
@@ -96,7 +96,7 @@ class JobProgress:
     """Live progress of a job's trials or runs; thread-safe, may be pickled with a callback.
 
     mode: `live` (terminal), `lines` (logs), `quiet` (nothing); None chooses by the console. noun: what rows
-    are called, in the plural. alike: whether runs cost alike, see `Estimate`. Use as a context manager.
+    are called, in the plural. alike: what takes as long as another, see `Alike`. Use as a context manager.
     """
 
     def __init__(
@@ -105,7 +105,7 @@ class JobProgress:
         *,
         objective: str = "best/mpjpe_mm",
         noun: str = "trials",
-        alike: bool = True,
+        alike: Alike = "epochs",
         mode: str | None = None,
         console: Console | None = None,
         clock: Callable[[], float] = time.monotonic,

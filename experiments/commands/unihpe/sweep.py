@@ -95,7 +95,7 @@ def run_job(name: str, options: AlignSweepOptions, out: Path, *, quiet: bool = F
     from equipose.orchestrator.unihpe.sweep.config import OBJECTIVE
     from equipose.orchestrator.unihpe.sweep.job import run_align_sweep_job
 
-    progress = JobProgress(options.trials, objective=OBJECTIVE, mode="quiet" if quiet else None)
+    progress = JobProgress(objective=OBJECTIVE, alike="runs", mode="quiet" if quiet else None)
     with claimed_job(name, options, out, progress):
         config = align_sweep_config(name, options, ensure_triplets(options, out))
         finished = run_align_sweep_job(

@@ -84,7 +84,7 @@ def run_job(name: str, options: UnihpeOptions, out: Path) -> None:
     from equipose.orchestrator.unihpe.tables import unihpe_tables
     from equipose.pipelines.tables.formats import to_rich
 
-    progress = JobProgress(noun="runs", alike=False)
+    progress = JobProgress(noun="runs", alike="nothing")
     with claimed_job(name, options, out, progress):
         store = ensure_triplets(options, out)
         finished = run_unihpe_job(

@@ -50,6 +50,8 @@ def run_align_sweep_job(
         experiment=f"{PROJECT}/{location.dataset}-{config.base.data.protocol}-aligned",
         params={"dials": dials, "judged_by": f"{JUDGED} {config.judged_by}"},
     )
+    tests = 2 * len(config.job.seeds)  # of the default and the best setting, which may be the same
+    progress.trials = config.total + tests
     with open_sweep(config, location, progress, about, session) as sweep:
         config = sweep.config
         found = search_outcome(config, sweep.search("trials"), sweep.provenance)
@@ -68,15 +70,33 @@ def _tested(finals: UnihpeConfig, sweep: OpenSweep[AlignSweepConfig]) -> UnihpeO
     """Train the settings that are compared with the seeds of the test, and read the test part."""
     runs, specs = replace(sweep.runs, tracking=sweep.job.tracking), finals.specs()
     progress, length = sweep.progress, sweep.config.length
-    progress.trials = sweep.config.total + len(specs)
-    progress.stage(f"testing the best and the default setting: {len(specs)} runs")
+    lines = len(finals.variants) * len(finals.seeds)
+    progress.trials = sweep.config.total + lines
+    progress.stage(f"testing {' and '.join(finals.methods)}: {lines} runs of {length} stages")
 
     def show(spec: RunSpec, state: str, result: RunResult | None) -> None:
         """Without its error, which is none of those that the trials are compared by."""
-        reached = len(spec.line) if result else len(spec.line) - 1
-        progress.trial(spec.name, "done" if state == "kept" else state, reached, length)
+        if (reached := line_state(spec, state, length)) is not None:
+            progress.trial(spec.name.removesuffix(f" {len(spec.line)} {spec.stage}"), *reached, length)
 
     return collect(finals, run_grid(specs, runs, sweep.config.concurrency, show), runs)
+
+
+def line_state(spec: RunSpec, state: str, length: int) -> tuple[str, int] | None:
+    """What the state of a stage says of its line: the line's state, and the stages that it has ended.
+
+    None where it says nothing new. state: one of `grid.run_all.OnChange`. length: stages of a line.
+    """
+    before = len(spec.line) - 1
+    match state:
+        case "waiting":
+            return None if before else ("waiting", 0)
+        case "kept" | "done" if before + 1 == length:
+            return "done", length
+        case "kept" | "done":
+            return ("waiting" if state == "kept" else "running"), before + 1
+        case _:
+            return state, before
 
 
 def _validation_frames(config: AlignSweepConfig, sweep: OpenSweep[AlignSweepConfig]) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from equipose.orchestrator.jobs.estimate import Estimate
+from equipose.orchestrator.jobs.estimate import Alike, Estimate
 
 
 def test_nothing_is_said_before_two_epochs() -> None:
@@ -92,7 +92,8 @@ def test_nothing_is_said_of_the_last_runs_before_two_epochs_of_theirs() -> None:
 
 
 def test_of_runs_that_differ_nothing_is_said_from_one_to_another() -> None:
-    for alike, said in ((True, 40.0), (False, None)):
+    kinds: dict[Alike, float | None] = {"epochs": 40.0, "runs": 40.0, "nothing": None}
+    for alike, said in kinds.items():
         estimate = Estimate(alike=alike)
         estimate.note("first stage", "running", 0, 10, now=0.0)
         estimate.note("first stage", "done", 10, 10, now=20.0)
@@ -101,3 +102,18 @@ def test_of_runs_that_differ_nothing_is_said_from_one_to_another() -> None:
     for epoch in range(3):
         estimate.note("last stage", "running", epoch, 10, now=40.0 + 5 * epoch)
     assert estimate.remaining(3, now=50.0) == 40.0, "its own pace is known"
+
+
+def test_lines_of_unequal_stages_count_by_those_that_have_ended() -> None:
+    """Three stages of 1, 1 and 8 s."""
+    estimate = Estimate(alike="runs")
+    for stage, now in enumerate((0.0, 1.0, 2.0)):
+        estimate.note("first", "running", stage, 3, now=now)
+        assert estimate.remaining(3, now) is None, "what the last stage costs is not known yet"
+    estimate.note("first", "done", 3, 3, now=10.0)
+    for stage, now in enumerate((10.0, 11.0, 12.0)):
+        estimate.note("second", "running", stage, 3, now=now)
+        assert estimate.remaining(3, now) == pytest.approx(30.0 - now)
+    estimate.note("second", "done", 3, 3, now=20.0)
+    estimate.note("third", "running", 0, 3, now=20.0)
+    assert estimate.remaining(3, 20.0) == pytest.approx(10.0), "the last line is as long as the others"

@@ -21,6 +21,7 @@ from equipose.orchestrator.sweep.search import open_study
 from equipose.orchestrator.sweep.trial import NUMBER, RUN
 from equipose.orchestrator.unihpe.results import collect
 from equipose.orchestrator.unihpe.sweep.config import OBJECTIVE, SEARCH, AlignSweepConfig
+from equipose.orchestrator.unihpe.sweep.job import line_state
 from equipose.orchestrator.unihpe.sweep.results import AlignSweepOutcome, search_outcome
 from equipose.orchestrator.unihpe.sweep.tables import sweep_tables
 from tests.orchestrator.aligned_runs import triplet_store
@@ -109,3 +110,16 @@ def test_where_the_default_is_best_nothing_is_compared(sweep: Callable[..., Any]
     search = search_outcome(config, searched(config, tmp_path, (100.0, 150.0)), "simulated data")
     assert search.overrides == []
     assert config.finals(search.best_trial, search.values[search.best_trial]).methods == ("default",)
+
+
+def test_a_line_of_stages_is_shown_as_one(sweep: Callable[..., Any], store: Path) -> None:
+    first, *others = sweep(store=store).job.specs()
+    last, length = others[-1], len(others) + 1
+    assert line_state(first, "waiting", length) == ("waiting", 0)
+    assert line_state(last, "waiting", length) is None, "its first stage has said so"
+    assert line_state(first, "kept", length) == ("waiting", 1)
+    assert line_state(first, "running", length) == ("running", 0)
+    assert line_state(first, "done", length) == ("running", 1)
+    assert line_state(last, "running", length) == ("running", length - 1)
+    assert line_state(last, "failed", length) == ("failed", length - 1)
+    assert line_state(last, "done", length) == line_state(last, "kept", length) == ("done", length)
