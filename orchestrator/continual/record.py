@@ -147,8 +147,8 @@ def _report(
         )
         for name, figure in figures.items()
     ]
-    matrices = [_grid(table) for name, table in tables.items() if name.startswith("matrix-")]
-    others = [_grid(table) for name, table in tables.items() if not name.startswith("matrix-")]
+    matrices = [Grid.of(table) for name, table in tables.items() if name.startswith("matrix-")]
+    others = [Grid.of(table) for name, table in tables.items() if not name.startswith("matrix-")]
     return html_report(
         "Learning task after task: strategies compared",
         [
@@ -163,10 +163,6 @@ def _report(
         provenance,
         facts=facts(outcome.config, command),
     )
-
-
-def _grid(table: Table) -> Grid:
-    return Grid(title=table.caption.title, tables={"": table})
 
 
 def facts(config: ContinualConfig, command: str) -> dict[str, str]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from equipose.orchestrator.comparison.files import write_figures
+from equipose.orchestrator.comparison.files import write_figures, write_tables
 from equipose.orchestrator.paper.figures import PaperFigure, paper_figures, paper_motions
 from equipose.orchestrator.paper.notes import left_out, trained
 from equipose.orchestrator.paper.results import (
@@ -17,11 +17,14 @@ from equipose.orchestrator.paper.results import (
     paper_tables,
     rests_on,
 )
+from equipose.orchestrator.paper.steps import sensor_steps
 from equipose.orchestrator.tracking.runs import git_tags
 from equipose.pipelines.paper.formats import paper_csv, paper_latex, paper_markdown
 from equipose.pipelines.paper.table import PaperTable
 from equipose.pipelines.player import MotionPanel
+from equipose.pipelines.report.grid import Grid
 from equipose.pipelines.report.html import Section, html_report
+from equipose.pipelines.tables.table import Table
 
 TESTED = {"best": "the checkpoint that is best on the validation part", "last": "the last checkpoint"}
 CHAPTERS: dict[str, str] = {
@@ -44,11 +47,14 @@ def write_report(finished: Finished, links: Links, folder: Path, *, command: str
     judgements = main_judgements(finished)
     settings = tuple(one.outcome for one in judgements)
     figures = paper_figures(settings, finished.provenance)
+    steps = sensor_steps(finished)
+    own = {} if steps is None else {"steps": steps}
     write_paper_tables(tables, folder / "tables")
+    write_tables(own, folder / "tables")
     write_figures({figure.name: figure.figure for figure in figures}, folder / "figures")
     report = html_report(
         "Balanced multi-modal 3D human pose estimation: the paper's tables, ours beside the published",
-        _sections(tables, figures, paper_motions(settings), finished.provenance),
+        _sections(tables, {"modalities": own}, figures, paper_motions(settings), finished.provenance),
         finished.provenance,
         verdicts=overview(judgements, finished, links),
         evidence=rests_on(judgements, finished.config),
@@ -78,11 +84,20 @@ def facts(finished: Finished, command: str) -> dict[str, str]:
 
 def _sections(
     tables: Sequence[PaperTable],
+    own: Mapping[str, Mapping[str, Table]],
     figures: Sequence[PaperFigure],
     motions: Sequence[MotionPanel],
     provenance: str,
 ) -> list[Section]:
-    sections = [Section(title=CHAPTERS[table.name], tables=(table,)) for table in tables]
+    """own: name of a paper's table -> tables of ours that stand below it."""
+    sections = [
+        Section(
+            title=CHAPTERS[table.name],
+            tables=(table,),
+            grids=[Grid.of(ours) for ours in own.get(table.name, {}).values()],
+        )
+        for table in tables
+    ]
     if not figures:
         return sections
     pictures = tuple(figure.in_report(provenance) for figure in figures)

@@ -44,7 +44,7 @@ def record(
     tables = unihpe_tables(outcome) if tables is None else tables
     write_tables(tables, root / "tables")
     report = root / REPORT
-    grids = [Grid(title=table.caption.title, tables={"": table}) for table in tables.values()]
+    grids = [Grid.of(table) for table in tables.values()]
     told = {"command": command, **_facts(outcome), **(facts or {}), "code": git_tags()["git_sha"]}
     report.write_text(
         html_report(

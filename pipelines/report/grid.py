@@ -44,6 +44,11 @@ class Grid:
     """Header above the table's columns -> table; all have the same rows and sections."""
     shared_notes: tuple[str, ...] = ()
 
+    @classmethod
+    def of(cls, table: Table) -> Grid:
+        """One table by itself."""
+        return cls(title=table.caption.title, tables={"": table})
+
     def __post_init__(self) -> None:
         names = {(tuple(row[0].text for row in t.rows), t.sections) for t in self.tables.values()}
         if len(names) != 1:

@@ -50,7 +50,7 @@ def write_unihpe_report(outcome: UnihpeOutcome, links: Links, folder: Path, comm
 
 
 def _of_grids(title: str, text: str, tables: Mapping[str, Table]) -> Section:
-    grids = [Grid(title=table.caption.title, tables={"": table}) for table in tables.values()]
+    grids = [Grid.of(table) for table in tables.values()]
     return Section(title=title, text=(text,), grids=grids)
 
 

@@ -58,7 +58,7 @@ def test_the_folder_holds_every_table_and_figure(done: Finished, tmp_path: Path)
     path = write_report(done, links, tmp_path / "results", command="equipose tables --out OUT")
     assert path == tmp_path / "results" / "report.html"
     tables = {file.name for file in (tmp_path / "results" / "tables").iterdir()}
-    assert tables == {f"{name}.{kind}" for name in AWC_TABLES for kind in ("md", "tex", "csv")}
+    assert tables == {f"{name}.{kind}" for name in (*AWC_TABLES, "steps") for kind in ("md", "tex", "csv")}
     drawn = {file.name for file in (tmp_path / "results" / "figures").iterdir()}
     names = [*(f"{kind}-concat" for kind in CURVES), "contributions-attention"]
     assert drawn == {f"{name}.{kind}" for name in (*names, "skeletons") for kind in ("png", "pdf")}
@@ -178,6 +178,6 @@ def test_the_whole_page_fits_a_phone_and_a_laptop(done: Finished, tmp_path: Path
     assert match is not None
     for (width, _), view in zip(views, json.loads(html.unescape(match[1])), strict=True):
         assert view["scroll"] <= view["client"] <= width
-        assert view["tables"] == len(AWC_TABLES) + 1, "every table, and the verdicts"
+        assert view["tables"] == len(AWC_TABLES) + 2, "every table, the steps, and the verdicts"
         assert view["boxed"], "wide tables scroll in a box of their own"
         assert view["pictures"] == len(CURVES) + 2
