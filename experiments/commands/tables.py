@@ -60,7 +60,8 @@ def tables(
         tables: Only these of main, cost, modalities, alpha, window, profit.
         columns: Which of P1, P2, P3; not given, `quick` has P1 and the others have all. The ablations use the
             first. Leave out a protocol whose subjects or actions the data lack.
-        seeds: How many, counted from 0, instead of the preset's; with `--resume` to extend the newest job to.
+        seeds: How many in every table, counted from 0, instead of the preset's; with `--resume` to extend
+            the newest job to.
         epochs: Instead of the preset's; schedules and windows keep their share.
         out: Results folder; jobs may share it, and equal runs are trained once.
         workers: Ray Train workers per run (DDP ranks).

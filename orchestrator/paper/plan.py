@@ -63,6 +63,9 @@ class PaperConfig:
     methods: Mapping[str, MethodConfig]
     """Methods of the main table, their schedules fitted to the run."""
     seeds: tuple[int, ...] = (0, 1, 2)
+    """Of every table."""
+    more_seeds: tuple[int, ...] = ()
+    """Of the main table and its checks besides: methods differ by less than rows of the other tables."""
     tables: tuple[str, ...] = TABLES
     workers: int = 1
     select: Literal["best", "last"] = "best"
@@ -71,8 +74,9 @@ class PaperConfig:
         unknown = sorted(set(self.tables) - set(TABLES))
         if unknown or not self.tables:
             raise ValueError(f"tables {unknown or 'none'} are unknown; use some of {list(TABLES)}")
-        if not self.seeds or len(set(self.seeds)) < len(self.seeds):
-            raise ValueError(f"seeds must be different and at least one, got {self.seeds}")
+        every = (*self.seeds, *self.more_seeds)
+        if not self.seeds or len(set(every)) < len(every):
+            raise ValueError(f"seeds must be different and at least one, got {every}")
         if self.of_other_fusions is not None and not {"plain", "awc"} <= set(self.of_other_fusions):
             raise ValueError(f"of_other_fusions {self.of_other_fusions} must hold plain and awc")
         missing = sorted({"plain", "awc"} - set(self.methods))
@@ -90,6 +94,10 @@ class PaperConfig:
     def ablated(self) -> str:
         """The column of the ablations."""
         return next(iter(self.columns))
+
+    def seeds_of(self, table: str) -> tuple[int, ...]:
+        """Those of a table."""
+        return (*self.seeds, *self.more_seeds) if table == "main" else self.seeds
 
     def compares(self, fusion: Fusion, method: str) -> bool:
         """Whether the main table has a method under a fusion."""
@@ -123,8 +131,10 @@ class PaperConfig:
         """Position -> its runs, one per seed; equal runs are one spec."""
         made: dict[str, RunSpec] = {}
         plan: dict[Position, list[RunSpec]] = {}
-        for seed in self.seeds:
+        for seed in (*self.seeds, *self.more_seeds):
             for table in self.tables:
+                if seed not in self.seeds_of(table):
+                    continue
                 for row, column, config in ROWS[table](self, seed):
                     position = Position(table=table, row=row, column=column)
                     spec = self._spec(f"{row} {column} s{seed}", config)
@@ -137,7 +147,7 @@ class PaperConfig:
             return []
         return [
             as_check(self._spec(f"{name} {fusion} {column} s{seed}", changed(plain)), stage)
-            for seed in self.seeds
+            for seed in self.seeds_of("main")
             for column in self.columns
             for fusion in FUSIONS
             for plain in [self.run(column, seed, fusion=fusion)]

@@ -9,6 +9,7 @@ from pathlib import Path
 from equipose.orchestrator.comparison.files import write_figures, write_tables
 from equipose.orchestrator.paper.figures import PaperFigure, paper_figures, paper_motions
 from equipose.orchestrator.paper.notes import left_out, trained
+from equipose.orchestrator.paper.plan import PaperConfig
 from equipose.orchestrator.paper.results import (
     Finished,
     Links,
@@ -72,7 +73,7 @@ def facts(finished: Finished, command: str) -> dict[str, str]:
     code = git_tags()
     return {
         "runs": f"{len(finished.config.runs())}",
-        "seeds": f"{len(config.seeds)} ({', '.join(map(str, config.seeds))})",
+        "seeds": seeds_in_words(config),
         "training": f"{trained(config)}, batches of {base.data.batch.batch_size}, "
         f"Adam {base.optimizer.lr:g}, {base.model.preset} widths",
         "tested": TESTED[config.select],
@@ -80,6 +81,15 @@ def facts(finished: Finished, command: str) -> dict[str, str]:
         "written": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
         "rebuild": command,
     }
+
+
+def seeds_in_words(config: PaperConfig) -> str:
+    """`3 (0, 1, 2)`, and how many the main comparison has where it has more."""
+    words = f"{len(config.seeds)} ({', '.join(map(str, config.seeds))})"
+    if not config.more_seeds or "main" not in config.tables:
+        return words
+    more = ", ".join(map(str, config.more_seeds))
+    return f"{words}; main comparison {len(config.seeds_of('main'))} ({more} too)"
 
 
 def _sections(

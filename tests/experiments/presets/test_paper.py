@@ -90,15 +90,17 @@ def test_quick_is_long_enough_and_counts_its_runs() -> None:
     faster = replace(compared.optimizer, lr=1e-2)
     assert quick.base == replace(compared, optimizer=faster), "the size of the other verbs' quick"
     assert [quick.epochs(fusion) for fusion in FUSIONS] == [40, 120, 120], "each until it has converged"
-    assert quick.seeds == (0, 1, 2)
+    assert (quick.seeds, quick.more_seeds) == ((0, 1, 2), (3, 4))
+    asked = paper_config("t", replace(OPTIONS, preset="quick", data="simulated", seeds=4), "")
+    assert (asked.seeds, asked.more_seeds) == ((0, 1, 2, 3), ())
     assert quick.columns == {"P1": ("P1", "S2")}
     assert quick.other_columns == ("P2", "P3")
-    assert len(quick.runs()) == 3 * (40 + 6), "the docs say so"
+    assert len(quick.runs()) == 3 * (40 + 6) + 2 * (14 + 6), "the docs say so"
     whole = paper_config("t", replace(OPTIONS, preset="quick", data="simulated", all_methods=True), "")
-    assert len(whole.runs()) == 3 * (50 + 6)
+    assert len(whole.runs()) == 3 * (50 + 6) + 2 * (24 + 6)
     every = paper_config("t", replace(OPTIONS, preset="quick", columns=("P1", "P2", "P3")), "")
     assert every.other_columns == ()
-    assert len(every.runs()) == 3 * (40 + 2 * 14 + 3 * 6)
+    assert len(every.runs()) == 3 * (40 + 2 * 14 + 3 * 6) + 2 * 3 * (14 + 6)
 
 
 @pytest.mark.parametrize("preset", PAPER_PRESETS)

@@ -131,6 +131,17 @@ def test_a_fusion_that_converges_later_trains_longer(paper: PaperConfig) -> None
     assert checks["concat", CONVERGENCE] == 60
 
 
+def test_the_main_table_and_its_checks_may_have_more_seeds(paper: PaperConfig) -> None:
+    more = replace(paper, more_seeds=(5,))
+    for position, runs in more.plan().items():
+        seeds = (0, 1, 5) if position.table == "main" else (0, 1)
+        assert tuple(spec.config.seed for spec in runs) == seeds, position
+    assert {run.config.seed for run in more.check_runs()} == {0, 1, 5}
+    extra = [run for run in more.runs() if run.config.seed == 5]
+    assert len(extra) == 6 + 6
+    assert len(more.runs()) == len(paper.runs()) + len(extra)
+
+
 def test_another_optimiser_touches_everything(paper: PaperConfig) -> None:
     other = replace(paper, base=replace(paper.base, optimizer=replace(paper.base.optimizer, lr=2e-3)))
     assert len(changed(paper, other)) == len(paper.plan())
@@ -217,6 +228,7 @@ def test_profits_differ_in_the_value_function_alone(paper: PaperConfig) -> None:
         ({"tables": ()}, "tables none are unknown"),
         ({"seeds": ()}, "seeds must be different and at least one"),
         ({"seeds": (1, 1)}, "seeds must be different"),
+        ({"more_seeds": (1,)}, r"seeds must be different and at least one, got \(0, 1, 1\)"),
         ({"methods": {"plain": Plain.Config()}}, r"methods lack \['awc'\]"),
     ],
 )

@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -81,6 +82,8 @@ def test_facts_are_in_words(done: Finished) -> None:
     found = facts(done, "again")
     assert found["runs"] == "76"
     assert found["seeds"] == "2 (0, 1)"
+    more = replace(done, config=replace(done.config, more_seeds=(2, 3)))
+    assert facts(more, "again")["seeds"] == "2 (0, 1); main comparison 4 (2, 3 too)"
     assert found["training"] == "50 epochs, batches of 24, Adam 0.001, tiny widths"
     assert found["rebuild"] == "again"
 
