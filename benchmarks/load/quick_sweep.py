@@ -22,13 +22,12 @@ from pathlib import Path
 from benchmarks.load.process_table import KINDS, looks
 from equipose.orchestrator.cluster.machine import allowed_cores
 from equipose.orchestrator.jobs.estimate import ENDED
+from equipose.orchestrator.jobs.progress import WORTH_SAYING
 
 SCRIPT = Path(__file__).resolve().parents[2] / "experiments" / "awc_sweep.py"
 PAUSE = 0.2
 """Seconds between two looks; what a process does after the last look is not counted."""
 WORKER = KINDS["ray::RayTrainWorker"]
-SHORT = 20.0
-"""Seconds; what is announced when less is left does not help anybody plan."""
 LEFT = re.compile(r"about (?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)? left")
 FIRST_EPOCH, STARTED = re.compile(r" epoch [1-9]\d*/"), " running "
 
@@ -64,7 +63,9 @@ def first(lines: Iterable[tuple[float, str]], pattern: str | re.Pattern[str]) ->
 
 def last_end(lines: Iterable[tuple[float, str]]) -> float | None:
     """When the last trial ended."""
-    return max((when for when, line in lines if any(f" {state} " in line for state in ENDED)), default=None)
+    return max(
+        (when for when, line in lines if any(f" {state} epoch " in line for state in ENDED)), default=None
+    )
 
 
 def watched(options: Sequence[str], out: Path) -> Passed:
@@ -111,7 +112,7 @@ def markdown(passed: Passed, cores: int) -> str:
     ratios = [
         (when, left / (passed.wall - when))
         for when, line in passed.lines
-        if (left := announced_left(line)) is not None and passed.wall - when > SHORT
+        if (left := announced_left(line)) is not None and passed.wall - when > WORTH_SAYING
     ]
     epoch = first(passed.lines, FIRST_EPOCH)
     rows = {

@@ -25,6 +25,8 @@ STATE_STYLES = {
 }
 ROWS = 12
 """Trials in the live table; more would scroll off a laptop's terminal."""
+WORTH_SAYING = 20.0
+"""Seconds; less is not announced: a job also writes down what it found, after its last run."""
 
 
 @dataclass
@@ -186,7 +188,7 @@ class JobProgress:
             f"{format_seconds(self._elapsed())} elapsed",
         ]
         left = self._estimate.remaining(max(self.trials, len(rows)), self._elapsed())
-        if left is not None:
+        if left is not None and left >= WORTH_SAYING:
             parts.append(f"about {format_seconds(left)} left")
         return ", ".join(parts)
 

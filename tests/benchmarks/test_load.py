@@ -308,6 +308,7 @@ def test_a_sweep_is_told_from_its_lines_and_looks() -> None:
             (10.0, "08:00:10 a running epoch 0/2"),
             (20.0, "08:00:20 a running epoch 1/2  [0/1 trials, 1 running, about 1m00s left]"),
             (50.0, "08:00:50 a done epoch 2/2  [1/1 trials, 0 running, about 3s left]"),
+            (58.0, "│ a │ done │ 54.7 │"),
         ],
         looks=[
             (9.0, {"training worker": 1.0}),

@@ -42,18 +42,26 @@ def test_without_a_terminal_each_event_is_a_line() -> None:
     with JobProgress(2, console=out, clock=clock) as progress:
         progress.stage("sweeping")
         progress.trial("trial-000", "running", 0, 4, params={"method.alpha": 20000.0, "method.window": 3})
-        clock.now = 10.0
+        clock.now = 50.0
         progress.trial("trial-000", "running", 2, 4, 91.26)
         progress.trial("trial-000", "running", 2, 4, 91.26)
-        clock.now = 12.0
+        clock.now = 60.0
         progress.trial("trial-000", "running", 3, 4, 92.0)
+        clock.now = 70.0
+        progress.trial("trial-001", "running", 0, 4)
+        progress.trial("trial-000", "done", 4, 4, 92.0)
+        clock.now = 90.0
+        progress.trial("trial-001", "running", 1, 4, 93.0)
+        clock.now = 110.0
+        progress.trial("trial-001", "running", 3, 4, 93.0)
     lines = text(out).splitlines()
-    assert len(lines) == 4, "an event that changes nothing is no line"
+    assert len(lines) == 8, "an event that changes nothing is no line"
     assert lines[0].endswith("sweeping")
     assert "alpha=2e+04 window=3" in lines[1]
     assert "trial-000 running epoch 2/4  best/mpjpe_mm 91.3" in lines[2]
-    assert lines[2].endswith("[0/2 trials, 1 running, 10s elapsed]"), "one epoch says nothing about the next"
-    assert lines[3].endswith("[0/2 trials, 1 running, 12s elapsed, about 16s left]")
+    assert lines[2].endswith("[0/2 trials, 1 running, 50s elapsed]"), "one epoch says nothing about the next"
+    assert lines[3].endswith("[0/2 trials, 1 running, 1m00s elapsed, about 1m20s left]")
+    assert lines[-1].endswith("[1/2 trials, 1 running, 1m50s elapsed]"), "10 s are not worth saying"
     assert "\x1b" not in text(out)
 
 
