@@ -17,7 +17,7 @@ help:
 	@echo "make compare    balancing methods compared over seeds, tuned with equal budget, with checks (10 minutes)"
 	@echo "make continual  rooms learnt one after the other: what is forgotten, and what keeps it (11 minutes)"
 	@echo "make unihpe     pictures, key points and 3D poses aligned in one space, and decoded from it (10 minutes)"
-	@echo "make tables     the paper's tables and figures beside the published numbers, as one HTML report (20 minutes)"
+	@echo "make tables     the paper's tables and figures beside the published numbers, as one HTML report (half an hour)"
 	@echo "make test       whole test suite"
 	@echo "make check      ruff, mypy, the quick tests and the documentation: minutes"
 	@echo "make test-slow  tests that take minutes"
