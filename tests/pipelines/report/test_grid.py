@@ -8,7 +8,7 @@ import pytest
 
 from equipose.pipelines.paper.table import ColumnGroup, PaperTable
 from equipose.pipelines.report.grid import SPLIT_LEGEND, STACKED_LEGEND, Grid, css_class
-from equipose.pipelines.report.html import grid_of
+from equipose.pipelines.report.html import Section, grid_of, html_report
 from equipose.pipelines.tables.table import Caption, Cell, Table, columns_named
 
 CAPTION = Caption(title="t", provenance="real data", protocol="P1", split="S1", frames=4, fingerprint="f")
@@ -46,6 +46,14 @@ def test_any_table_fits_a_grid() -> None:
     assert (section, name) == ("", "plain")
     assert [[cell.shown for cell, _ in cells] for cells in entries] == [["1.0"], ["helped"]]
     assert css_class(Cell(text="helped"), "") == ""
+
+
+def test_one_table_by_itself_has_its_title_once() -> None:
+    grid = Grid.of(replace(plain_table("plain"), caption=replace(CAPTION, title="Steps")))
+    assert (grid.title, [name for name, _ in grid.contexts]) == ("Steps", ["Steps"])
+    page = html_report("Title", [Section(title="Main", grids=[grid])], "real data")
+    assert page.count("Steps") == 2, "above the table, and as its label"
+    assert "real data; protocol P1, split S1; 4 frames" in page
 
 
 def test_tables_with_other_rows_do_not_stand_side_by_side() -> None:
