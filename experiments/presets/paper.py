@@ -98,9 +98,10 @@ PAPER_PRESETS: dict[PaperPresetName, PaperPreset] = {
 }
 """`smoke` is for tests; AWC trains plainly in the first of its two epochs.
 
-`mars` has real radar and motion. Its test part follows the training part in time, so training long still pays
-(plain, one seed, mm): concatenation 55.5 after 12 epochs, 31.1 after 108, 30.7 after 162; MLP 42.9 after 216,
-42.2 after 324; attention 30.8 after 216, 29.6 after 324.
+`mars` has real radar and motion; the other sensors are simulated. Its test part follows the training part in
+time, so training long still pays (plain, one seed, mm): concatenation 55.5 after 12 epochs with a learning
+rate of 3e-3, 31.1 after 108 with 1e-2, 30.7 after 162; MLP 42.9 after 216, 42.2 after 324; attention 30.8
+after 216, 29.6 after 324.
 
 `paper` has the paper's settings: Adam 1e-3, x0.1 at epoch 30, batch 192, 50 epochs, alpha 20k/10k, K 20,
 three seeds. Without a GPU a batch of 192 at the paper's widths takes about 20 GiB, so runs go one at a time.
@@ -109,8 +110,9 @@ three seeds. Without a GPU a batch of 192 at the paper's widths takes about 20 G
 those of three methods; all methods take 50 more. P2 and P3 take 100 each, P3 with twice the frames. Methods
 are compared over five seeds, as three leave nearly all undecided; the other tables have three. MLP and
 attention fusion train three times as long as concatenation: after 60 epochs, half as many again still take
-6 % of attention's error (plain, three seeds, mm: 71.6 after 60 epochs, 67.1 after 90, 62.1 after 120, 61.4
-after 180), and after 90 they take 5 % of the MLP's (76.7, 76.0, 73.5 and 73.0; 72.5 after 135)."""
+6 % of attention's error (simulated data, plain, three seeds, mm: 71.6 after 60 epochs, 67.1 after 90, 62.1
+after 120, 61.4 after 180), and after 90 they take 5 % of the MLP's (76.7, 76.0, 73.5 and 73.0; 72.5 after
+135)."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -74,7 +74,7 @@ class PaperConfig:
         unknown = sorted(set(self.tables) - set(TABLES))
         if unknown or not self.tables:
             raise ValueError(f"tables {unknown or 'none'} are unknown; use some of {list(TABLES)}")
-        every = (*self.seeds, *self.more_seeds)
+        every = self.seeds_of("main")
         if not self.seeds or len(set(every)) < len(every):
             raise ValueError(f"seeds must be different and at least one, got {every}")
         if self.of_other_fusions is not None and not {"plain", "awc"} <= set(self.of_other_fusions):
@@ -131,10 +131,8 @@ class PaperConfig:
         """Position -> its runs, one per seed; equal runs are one spec."""
         made: dict[str, RunSpec] = {}
         plan: dict[Position, list[RunSpec]] = {}
-        for seed in (*self.seeds, *self.more_seeds):
-            for table in self.tables:
-                if seed not in self.seeds_of(table):
-                    continue
+        for seed in self.seeds_of("main"):
+            for table in (name for name in self.tables if seed in self.seeds_of(name)):
                 for row, column, config in ROWS[table](self, seed):
                     position = Position(table=table, row=row, column=column)
                     spec = self._spec(f"{row} {column} s{seed}", config)
